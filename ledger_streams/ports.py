@@ -1,0 +1,119 @@
+"""Ports: what the application asks of the outside, in its own words.
+
+Each port has one adapter for the real technology and, where tests profit, an
+in-memory twin; one contract suite runs against both.  Every call raises
+`Unavailable` when the technology behind it is away, and nothing else.
+Money in these shapes is decimal strings, as on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+
+class BalanceView(msgspec.Struct, frozen=True):
+    """One currency of a wallet; balance = available + held, the overdraft is in none of them."""
+
+    available: str
+    held: str
+    balance: str
+    overdraft_limit: str
+
+
+class WalletView(msgspec.Struct, frozen=True):
+    """A wallet as of its event `version`; `as_of` is that event's occurred_at (RFC 3339, UTC)."""
+
+    wallet_id: str
+    user_id: str
+    status: str
+    version: int
+    balances: dict[str, BalanceView]
+    as_of: str
+
+
+class StepView(msgspec.Struct, frozen=True):
+    """One event in a payment's life."""
+
+    event_type: str
+    occurred_at: str
+
+
+class PaymentView(msgspec.Struct, frozen=True):
+    """A payment as the read model knows it; status is pending, completed, failed, refunded or partially_refunded."""
+
+    payment_id: str
+    kind: str
+    status: str
+    reason: str | None
+    amount: str
+    currency: str
+    source_wallet_id: str | None
+    target_wallet_id: str | None
+    fingerprint: str
+    """Of the first request's content (domain/payment); tells a repetition from a mismatch."""
+    steps: tuple[StepView, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """An ended payment all of whose wallets the read model has reached."""
+
+    payment: PaymentView
+    wallets: tuple[WalletView, ...]
+    """The wallets it touched, at the version of its last step or later."""
+
+
+class ReadModel(Protocol):
+    """Queries on the projections."""
+
+    async def wallet(self, wallet_id: str) -> WalletView | None:
+        """Return the wallet's newest projected state."""
+
+    async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
+        """Return the wallet as of its last event with occurred_at <= `at`; None when it was not open yet."""
+
+    async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
+        """Return the user's wallets, ordered by wallet_id."""
+
+    async def wallet_events(self, wallet_id: str, *, after_version: int, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return up to `limit` envelopes (with `wallet`) of versions above `after_version`, in order."""
+
+    async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
+        """Return the envelope of the wallet event that the command caused, once it is projected."""
+
+    async def payment(self, payment_id: str) -> PaymentView | None:
+        """Return the payment with its steps in order."""
+
+    async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those of the payments that are projected, ended or not, without steps."""
+
+    async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return those of the payments that have ended and whose wallets are projected, without steps."""
+
+
+class BalanceCache(Protocol):
+    """The cache of wallets; it never puts an older version over a newer one."""
+
+    async def get(self, wallet_id: str) -> WalletView | None:
+        """Return the cached wallet, or None."""
+
+    async def put(self, wallets: Sequence[WalletView]) -> None:
+        """Store the wallets that are not older than what is cached, and renew their time to live."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A record to be sent: the topic's full name, the key's text, the value's bytes."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+class Publisher(Protocol):
+    """Sends records; returning means that all in-sync replicas have acknowledged."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Send all and wait for all acknowledgements; records of one key keep their order."""

@@ -1,0 +1,49 @@
+"""Settings: one documented set of LEDGER_* environment variables.
+
+The defaults describe the local stack that `ledger-streams stack up` starts, so
+pointing the three addresses elsewhere is all it takes to leave it.  Durations and
+sizes carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything a process of the system can be told from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore")
+
+    kafka: str = Field("127.0.0.1:29092", description="bootstrap servers of Kafka, host:port, comma separated")
+    postgres: str = Field("postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later")
+    redis: str = Field("redis://127.0.0.1:26379/0", description="URL of Redis")
+    home: Path = Field(Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables")
+    data: Path = Field(Path("../shared/data"), description="folder with the real bank transactions of demo and tests")
+
+    app_id: str = Field("ledger-streams", description="consumer group of the ledger workers; transactional ids start with it")
+    topic_prefix: str = Field("", description="put before every topic's name; two systems on one broker need two")
+    worker_id: str = Field("1", description="stable name of this worker among its group; its data folder and transactional id")
+    replication_factor: int = Field(1, ge=1, description="replicas of each topic; 3 in production")
+    min_insync_replicas: int = Field(1, ge=1, description="min.insync.replicas of each topic; 2 in production")
+
+    http_host: str = Field("127.0.0.1", description="address the web views bind to; the loopback until there is authentication")
+    http_port: int = Field(6066, description="port of the first worker's web views; worker n takes the n-th after it")
+
+    poll_records_max: int = Field(500, ge=1, description="max.poll.records: records of one cycle")
+    session_timeout_ms: int = Field(30_000, ge=1_000, description="a worker silent for so long loses its partitions")
+    heartbeat_interval_ms: int = Field(3_000, ge=100, description="must be well under the session timeout")
+    fetch_wait_ms: int = Field(10, ge=1, description="fetch.max.wait.ms: how long the broker may hold a fetch without data")
+    transaction_timeout_ms: int = Field(10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this")
+    balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
+    log_level: str = Field("INFO", description="level of the application's own loggers")
+
+
+@lru_cache
+def settings() -> Settings:
+    """Return the process's settings, read from the environment once."""
+    return Settings()
