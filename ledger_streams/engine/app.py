@@ -1,0 +1,82 @@
+"""EngineApp: a Faust app whose agents get frames and whose commits are the engine's.
+
+Everything of Faust that would commit, recover, create topics or serve tables on its
+own is off; what is left is its life cycle, its agents, its web server and its CLI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
+from ledger_streams.engine.cycles import Committer
+from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.rebalancing import LedgerTables
+from ledger_streams.settings import Settings
+
+NO_MEMBERSHIP = Membership(-1, "")
+
+
+class EngineApp(faust.App):
+    """A worker's app; `new_committer` is called when the worker starts, not at import."""
+
+    consumer: FrameConsumer
+    tables: LedgerTables
+
+    def __init__(self, app_id: str, *, settings: Settings, new_committer: Callable[[], Committer]) -> None:
+        self.engine_settings = settings
+        self.membership = NO_MEMBERSHIP
+        self._new_committer = new_committer
+        self._committer: Committer | None = None
+        super().__init__(app_id, **_faust_settings(settings, app_id))
+
+    @property
+    def committer(self) -> Committer:
+        """The committer of this process; made at first use, inside the running loop."""
+        if self._committer is None:
+            self._committer = self._new_committer()
+        return self._committer
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything assigned has been taken over and is being read."""
+        return self.tables.taken_over is not None and self.tables.taken_over == self.membership
+
+    def frames(self, topic: str) -> Any:
+        """Return the channel on which an agent gets the frames of `topic` (its full name)."""
+        return self.topic(topic, key_serializer="raw", value_serializer="raw", key_type=bytes, acks=False)
+
+    def _new_transport(self) -> FrameTransport:
+        return FrameTransport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        self.conf.tabledir.mkdir(parents=True, exist_ok=True)
+
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super()._on_partitions_revoked(revoked)
+        await self.consumer.wait_cycle_over()
+
+
+def _faust_settings(settings: Settings, app_id: str) -> dict[str, Any]:
+    return {
+        "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
+        "datadir": settings.home / "workers" / f"{app_id}-{settings.worker_id}",
+        "store": "memory://",
+        "TableManager": LedgerTables,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "topic_replication_factor": settings.replication_factor,
+        "stream_wait_empty": False,
+        "stream_recovery_delay": 0.0,
+        "broker_commit_interval": 3600.0,
+        "broker_session_timeout": settings.session_timeout_ms / 1000,
+        "broker_request_timeout": max(40.0, settings.session_timeout_ms / 1000 + 10),
+        "producer_acks": -1,
+        "producer_compression_type": "lz4",
+        "web_bind": settings.http_host,
+        "web_port": settings.http_port,
+    }

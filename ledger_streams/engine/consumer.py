@@ -1,0 +1,171 @@
+"""Consumer: Faust's aiokafka driver, polling cycles instead of events.
+
+A poll is cut into frames, one a topic, and each frame travels through Faust to its
+agent as one message.  The next poll begins when the cycle is over: committed, or
+given up because the partitions are about to move.  Faust commits no offsets: only
+the cycle's own commit does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from ledger_streams.engine.cycles import Cycle, Frame, Share
+from ledger_streams.engine.ending import end_process
+from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.transactions import CycleLost
+from ledger_streams.metrics import CYCLE_SECONDS, CYCLES_LOST
+
+if TYPE_CHECKING:
+    from ledger_streams.engine.app import EngineApp
+
+log = logging.getLogger(__name__)
+
+
+class Assignor(StickyPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
+    """Keeps partitions where their tables are; a class of its own since aiokafka keeps its memory on the class."""
+
+
+class _Listener(driver.ConsumerRebalanceListener):
+    """Notes the membership in the consumer's own thread, where generation and member belong together."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        coordinator = self._thread._ensure_consumer()._coordinator
+        self._thread.app.membership = Membership(
+            coordinator.generation, coordinator.member_id, coordinator._group_instance_id
+        )
+        await super().on_partitions_assigned(assigned)
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Makes the consumer with the settings that Faust hard-codes otherwise."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        app: EngineApp = self.app
+        settings = app.engine_settings
+        return AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka,
+            client_id=f"{app.conf.id}-{settings.worker_id}",
+            group_id=app.conf.id,
+            group_instance_id=f"{app.conf.id}-{settings.worker_id}",
+            partition_assignment_strategy=[Assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_poll_records=settings.poll_records_max,
+            max_poll_interval_ms=3_600_000,
+            fetch_max_wait_ms=settings.fetch_wait_ms,
+            session_timeout_ms=settings.session_timeout_ms,
+            rebalance_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=settings.heartbeat_interval_ms,
+            request_timeout_ms=max(40_000, settings.session_timeout_ms + 10_000),
+        )
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, as a static member does not by itself: the partitions move on at once."""
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's stall detector counts events and its own commits; neither exists here."""
+
+
+class FrameConsumer(driver.Consumer):
+    """Polls cycles and sees them through."""
+
+    app: EngineApp
+    RebalanceListener = _Listener
+    _cycle_over: asyncio.Event
+
+    def __post_init__(self) -> None:
+        self._cycle_over = asyncio.Event()
+        self._cycle_over.set()
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Poll once and yield the frames; returns when the cycle is over."""
+        try:
+            records, _active = await self._wait_next_records(timeout)
+        except NoOffsetForPartitionError:
+            return  # polled before the takeover has sought: positions come from there, never from a reset
+        except OffsetOutOfRangeError as error:
+            end_process("records were deleted before they were carried out", error)
+        cycle = self._new_cycle(records)
+        if cycle is None:
+            return
+        self._cycle_over.clear()
+        try:
+            began = time.perf_counter()
+            for frame in cycle.frames:
+                yield _message(frame, self.app.consumer_generation_id)
+            if await self._decided(cycle):
+                CYCLE_SECONDS.labels("decide").observe(time.perf_counter() - began)
+                await asyncio.shield(self._commit_cycle(cycle))
+        finally:
+            self._cycle_over.set()
+
+    async def wait_cycle_over(self) -> None:
+        """Return when no cycle is under way: revocation waits for the commit in flight."""
+        await self._cycle_over.wait()
+
+    def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
+        taken = self.app.tables.taken_over
+        if not records or self.should_stop or not self.flow_active or taken != self.app.membership:
+            return None
+        topics: dict[str, list[Share]] = {}
+        for tp, polled in records.items():
+            share = self.app.committer.share(TP(*tp), polled) if polled else None
+            if share is not None:
+                topics.setdefault(tp.topic, []).append(share)
+        return Cycle(taken, topics) if topics else None
+
+    async def _decided(self, cycle: Cycle) -> bool:
+        """Wait until all agents have decided; False when the partitions are being revoked first."""
+        decided = asyncio.ensure_future(cycle.decided.wait())
+        suspended = asyncio.ensure_future(self.suspend_flow.wait())
+        try:
+            await asyncio.wait({decided, suspended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            decided.cancel()
+            suspended.cancel()
+        if cycle.failure is not None:
+            end_process("an agent failed", cycle.failure)
+        return cycle.decided.is_set() and not self.suspend_flow.is_set()
+
+    async def _commit_cycle(self, cycle: Cycle) -> None:
+        try:
+            await self.app.committer.commit(cycle)
+        except CycleLost as lost:
+            CYCLES_LOST.inc()
+            log.warning("cycle lost, taking over anew: %s", lost)
+            self.app.tables.take_over_again()
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
+            end_process("a cycle could not be committed", error)
+
+
+class FrameTransport(driver.Transport):
+    """Faust's aiokafka transport with the consumer above."""
+
+    Consumer = FrameConsumer
+
+
+def _message(frame: Frame, generation: int) -> tuple[TP, ConsumerMessage]:
+    """Return the frame as a message of Faust, whose streams pass over those of another generation."""
+    tp, offset = frame.last
+    message = ConsumerMessage(
+        tp.topic, tp.partition, offset, 0.0, 1, (), None, frame, None, 0, 0, tp, generation_id=generation
+    )
+    return tp, message

@@ -1,0 +1,164 @@
+"""Cycle, frame, share: one poll of the consumer, cut up for the agents.
+
+A cycle is everything one poll brought.  A frame is the part of one topic, which
+one agent decides at once; a share is the part of one partition, in order.  What a
+share causes is collected in it: records to be sent, states to be kept.  Nothing of
+it is visible to anybody before the cycle's transaction has been committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka.partitioner import murmur2
+from faust.types import TP
+
+from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.store import PartitionStore
+
+
+class Record(Protocol):
+    """A raw record of Kafka, as aiokafka hands it over; `timestamp` is its append time in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Outgoing(NamedTuple):
+    """A record to be sent to one partition."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+Outbox = dict[TP, list[Outgoing]]
+
+
+@lru_cache(maxsize=200_000)
+def _key_hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition Kafka's default partitioner gives `key` among `partitions`."""
+    return _key_hash(key) % partitions
+
+
+class Share:
+    """One partition's records of a cycle, in order, and what they cause."""
+
+    __slots__ = ("outbox", "records", "source_next", "store", "tp")
+
+    def __init__(self, tp: TP, records: Sequence[Record], store: PartitionStore | None) -> None:
+        self.tp = tp
+        self.records = records
+        self.store = store
+        self.outbox: Outbox = {}
+        self.source_next = records[-1].offset + 1
+        """The source position once this share is committed."""
+
+    def emit(self, tp: TP, outgoing: Outgoing) -> None:
+        """Send a record in the cycle's transaction; records to one partition keep their order."""
+        queue = self.outbox.get(tp)
+        if queue is None:
+            queue = self.outbox[tp] = []
+        queue.append(outgoing)
+
+
+class Cycle:
+    """All frames of one poll; over when its transaction is committed or it is given up."""
+
+    def __init__(self, membership: Membership, shares: Mapping[str, list[Share]]) -> None:
+        self.membership = membership
+        self.frames = [Frame(self, topic, parts) for topic, parts in shares.items()]
+        self.decided = asyncio.Event()
+        """Set when every frame has been decided, or one of them has failed."""
+        self.failure: BaseException | None = None
+        self._undecided = len(self.frames)
+
+    @property
+    def shares(self) -> Iterator[Share]:
+        """All shares, topic by topic."""
+        return (share for frame in self.frames for share in frame.shares)
+
+    def frame_decided(self, failure: BaseException | None) -> None:
+        """Note that a frame has been decided, or why it could not be."""
+        self._undecided -= 1
+        self.failure = self.failure or failure
+        if self._undecided == 0 or failure is not None:
+            self.decided.set()
+
+
+class Frame:
+    """One topic's part of a cycle, as its agent gets it.
+
+    Use it as a context: leaving the block hands in what was decided.  An exception
+    in the block ends the process before anything is acknowledged, where Faust
+    would count the event as done and go on.
+    """
+
+    __slots__ = ("_cycle", "shares", "topic")
+
+    def __init__(self, cycle: Cycle, topic: str, shares: list[Share]) -> None:
+        self._cycle = cycle
+        self.topic = topic
+        self.shares = shares
+
+    @property
+    def last(self) -> tuple[TP, int]:
+        """Partition and offset of the frame's last record, which stand for it in Faust's books."""
+        share = self.shares[-1]
+        return share.tp, share.source_next - 1
+
+    def __enter__(self) -> list[Share]:
+        return self.shares
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._cycle.frame_decided(error)
+
+
+class Committer(Protocol):
+    """What a kind of worker does with its cycles: the ledger's or the projector's way."""
+
+    ready: bool
+
+    async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
+        """Make the partitions one's own and return the position each is to be read from."""
+
+    def share(self, tp: TP, records: Sequence[Record]) -> Share | None:
+        """Return the share of these records, without those already carried out; None when none is left."""
+
+    async def commit(self, cycle: Cycle) -> None:
+        """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""
+
+    async def release(self) -> None:
+        """Let go of what was taken over; called when no cycle is under way."""
+
+    async def close(self) -> None:
+        """Release everything, for good."""
+
+
+def merged(shares: Iterator[Share]) -> Outbox:
+    """Return the records of all shares by partition, in the shares' order."""
+    outbox: Outbox = {}
+    for share in shares:
+        for tp, queue in share.outbox.items():
+            outbox.setdefault(tp, []).extend(queue)
+    return outbox
+
+

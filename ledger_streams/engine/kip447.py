@@ -1,0 +1,302 @@
+"""KIP-447: offsets of a transaction fenced by the consumer group's generation.
+
+TxnOffsetCommit v3 carries the generation and the member's id, so that the broker
+refuses the offsets of a worker whose partitions have moved on, and with them its
+whole transaction.  OffsetFetch v7 can be told to wait for offsets of transactions
+still open.  aiokafka 0.14 speaks neither; it has the types to say both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import aiokafka.errors as kafka_errors
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    TaggedFields,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from ledger_streams.errors import InvariantBroken
+
+NO_OFFSET = -1
+"""What the broker answers for a partition without a committed offset."""
+
+GROUP_MOVED_ON_CODES = {22, 25, 27, 82}
+"""ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS, FENCED_INSTANCE_ID."""
+
+
+class GroupMovedOn(kafka_errors.KafkaError):  # type: ignore[misc]  # aiokafka has no types
+    """The group has moved on without this member: its transaction is void, the worker is not."""
+
+
+class Membership(NamedTuple):
+    """A member's place in the group, as it was when its partitions were taken over."""
+
+    generation: int
+    member_id: str
+    instance_id: str | None = None
+
+
+class TxnOffsetCommitResponseV3(Response):
+    """Error codes by topic and partition."""
+
+    API_KEY = 28
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "errors",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partition_errors",
+                    CompactArray(("partition", Int32), ("error_code", Int16), ("tags", TaggedFields)),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class TxnOffsetCommitRequestV3(RequestStruct):
+    """Offsets of a transaction, with the group's generation."""
+
+    API_KEY = 28
+    API_VERSION = 3
+    RESPONSE_TYPE = TxnOffsetCommitResponseV3
+    FLEXIBLE_VERSION = True
+    SCHEMA = Schema(
+        ("transactional_id", CompactString("utf-8")),
+        ("group_id", CompactString("utf-8")),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        ("generation_id", Int32),
+        ("member_id", CompactString("utf-8")),
+        ("group_instance_id", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class OffsetFetchResponseV7(Response):
+    """Committed offsets by topic and partition."""
+
+    API_KEY = 9
+    API_VERSION = 7
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("error_code", Int16),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("error_code", Int16),
+        ("tags", TaggedFields),
+    )
+
+
+class OffsetFetchRequestV7(RequestStruct):
+    """Committed offsets of a group; `require_stable` refuses while a transaction is open on them."""
+
+    API_KEY = 9
+    API_VERSION = 7
+    RESPONSE_TYPE = OffsetFetchResponseV7
+    FLEXIBLE_VERSION = True
+    SCHEMA = Schema(
+        ("group_id", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                ("partitions", CompactArray(Int32)),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("require_stable", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class TxnOffsetCommit(Request[TxnOffsetCommitRequestV3]):
+    """Builds the one version that is spoken here."""
+
+    API_KEY = 28
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[TxnOffsetCommitRequestV3]) -> TxnOffsetCommitRequestV3:
+        """Return the request of the negotiated version."""
+        return request_struct_class(*self._fields)
+
+
+class OffsetFetch(Request[OffsetFetchRequestV7]):
+    """Builds the one version that is spoken here."""
+
+    API_KEY = 9
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[OffsetFetchRequestV7]) -> OffsetFetchRequestV7:
+        """Return the request of the negotiated version."""
+        return request_struct_class(*self._fields)
+
+
+class _FencedOffsetCommit(TxnOffsetCommitHandler):
+    """aiokafka's handler, with the membership added to what it says."""
+
+    def create_request(self) -> TxnOffsetCommit:
+        manager, membership = self._sender._txn_manager, self._sender.membership
+        topics: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for tp, offset in sorted(self._offsets.items()):
+            topics[tp.topic].append((tp.partition, offset.offset, -1, offset.metadata, {}))
+        return TxnOffsetCommit(
+            manager.transactional_id,
+            self._group_id,
+            manager.producer_id,
+            manager.producer_epoch,
+            membership.generation,
+            membership.member_id,
+            membership.instance_id,
+            [(topic, partitions, {}) for topic, partitions in topics.items()],
+            {},
+        )
+
+    def handle_response(self, resp: TxnOffsetCommitResponseV3) -> Any:
+        codes = {code for _topic, errors, _ in resp.errors for _p, code, _tags in errors}
+        if codes & GROUP_MOVED_ON_CODES:
+            raise GroupMovedOn(f"error codes {sorted(codes)} for {self._sender.membership}")
+        plain = [(topic, [(p, code) for p, code, _ in errors]) for topic, errors, _ in resp.errors]
+        return super().handle_response(_WithErrors(plain))
+
+
+class _WithErrors(NamedTuple):
+    """The shape of the older response, which aiokafka's handler reads."""
+
+    errors: list[tuple[str, list[tuple[int, int]]]]
+
+
+class _FencedSender(Sender):
+    """aiokafka's sender; one membership a transaction."""
+
+    membership: Membership
+
+    async def _do_txn_offset_commit(self, offsets: Mapping[TopicPartition, Any], group_id: str) -> None:
+        if not offsets:
+            return
+        node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
+        await _FencedOffsetCommit(self, offsets, group_id).do(node_id)
+
+
+class FencedProducer(AIOKafkaProducer):
+    """A transactional producer whose offsets are fenced by the group's generation."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self._sender = _FencedSender(
+            self.client,
+            acks=self._sender._acks,
+            txn_manager=self._txn_manager,
+            retry_backoff_ms=config["retry_backoff_ms"],
+            message_accumulator=self._message_accumulator,
+            request_timeout_ms=self._request_timeout_ms,
+        )
+
+    async def send_fenced_offsets(
+        self, offsets: Mapping[TopicPartition, int], group_id: str, membership: Membership
+    ) -> None:
+        """Add the source offsets to the open transaction, in the name of `membership`.
+
+        Generation -1 with an empty member, which a member has after a failed
+        heartbeat, would make the broker skip the check: it is refused here.
+        """
+        if membership.generation < 0 or not membership.member_id:
+            raise InvariantBroken(f"offsets would not be fenced by {membership}")
+        self._sender.membership = membership
+        await self.send_offsets_to_transaction(
+            {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}, group_id
+        )
+
+
+async def stable_offsets(
+    client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition], *, retry_ms: int = 50
+) -> dict[TopicPartition, int]:
+    """Return the committed offset of each partition, NO_OFFSET where there is none.
+
+    Waits until no transaction that may still move one of them is open: an offset
+    read before the last owner is out would be stale.
+    """
+    topics: dict[str, list[int]] = defaultdict(list)
+    for tp in partitions:
+        topics[tp.topic].append(tp.partition)
+    request = OffsetFetch(group_id, [(topic, ps, {}) for topic, ps in topics.items()], True, {})
+    while True:
+        node_id = await client.coordinator_lookup(CoordinationType.GROUP, group_id)
+        if await client.ready(node_id, group=ConnectionGroup.COORDINATION):
+            response = await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+            offsets = _read_offsets(response)
+            if offsets is not None:
+                return offsets
+        await asyncio.sleep(retry_ms / 1000)
+
+
+_RETRIED = {14, 15, 16, 88}
+"""Coordinator loading, not available, moved; UNSTABLE_OFFSET_COMMIT: a transaction is still open."""
+
+
+def _read_offsets(response: OffsetFetchResponseV7) -> dict[TopicPartition, int] | None:
+    codes = {response.error_code}
+    offsets: dict[TopicPartition, int] = {}
+    for topic, partitions, _ in response.topics:
+        for partition, offset, _epoch, _metadata, error_code, _tags in partitions:
+            codes.add(error_code)
+            offsets[TopicPartition(topic, partition)] = offset
+    codes.discard(0)
+    if codes - _RETRIED:
+        raise kafka_errors.for_code(next(iter(codes - _RETRIED)))()
+    return None if codes else offsets

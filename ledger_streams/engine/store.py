@@ -1,0 +1,190 @@
+"""Store: one partition of one table, in RocksDB, as far as the log has it.
+
+A cycle works on an overlay; only after its commit are the changed values, the
+changelog position and the source position written, in one WriteBatch.  So RocksDB
+may be behind the log, never ahead of it: nothing is ever rolled back or wiped
+after a crash, only caught up.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+
+from ledger_streams.errors import InvariantBroken
+
+log = logging.getLogger(__name__)
+
+POSITION_KEY = b"\x00position"
+"""Keys of states never begin with a zero byte; the positions' does."""
+
+BLOCK_CACHE_BYTES = 64 << 20
+"""Shared by all partitions of a process; RocksDB alone would take up to 2 GiB for each."""
+
+WRITE_BUFFER_BYTES = 8 << 20
+RECENT_STATES_MAX = 20_000
+"""Decoded states kept for the next cycles, in each of two generations."""
+
+State = TypeVar("State")
+
+
+class TableSpec(msgspec.Struct, Generic[State], frozen=True):
+    """What the engine has to know of a table."""
+
+    name: str
+    help: str
+    source: str
+    """The topic whose partitions the table follows (contract name)."""
+    changelog: str
+    """The compacted topic that holds the table's states, with as many partitions."""
+    encode: Callable[[State], bytes]
+    decode: Callable[[bytes], State]
+    stored_form: Callable[[bytes], bytes]
+    """From a changelog record's value to what RocksDB keeps."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Up to where a partition has come."""
+
+    changelog_next: int = 0
+    """The changelog offset to be read next."""
+    source_next: int | None = None
+    """The source offset to be carried out next; None while that is not known from the changelog."""
+
+
+class Pending(NamedTuple):
+    """A changed state of the cycle under way."""
+
+    state: Any
+    stored: bytes
+
+
+_position_encoder = msgspec.msgpack.Encoder()
+_position_decoder = msgspec.msgpack.Decoder(Position)
+_block_cache = Cache(BLOCK_CACHE_BYTES)
+
+
+def partition_path(tables_dir: Path, table: str, partition: int) -> Path:
+    """Return the folder of one partition of one table."""
+    return tables_dir / table / str(partition)
+
+
+class PartitionStore:
+    """States of one partition: the overlay of the cycle under way over RocksDB."""
+
+    def __init__(self, tables_dir: Path, spec: TableSpec[Any], partition: int) -> None:
+        self.spec = spec
+        self.partition = partition
+        self._path = partition_path(tables_dir, spec.name, partition)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = Rdict(str(self._path), _options())
+        self.position = self._read_position()
+        self._overlay: dict[bytes, Pending] = {}
+        self._recent: dict[bytes, Any] = {}
+        self._older: dict[bytes, Any] = {}
+
+    def get(self, key: bytes) -> Any | None:
+        """Return the state of `key` as the cycle under way sees it; None when there is none."""
+        pending = self._overlay.get(key)
+        if pending is not None:
+            return pending.state
+        state = self._recent.get(key)
+        if state is None:
+            state = self._older.get(key)
+        if state is None:
+            stored = self._db.get(key)
+            state = None if stored is None else self.spec.decode(stored)
+        return state
+
+    def put(self, key: bytes, state: Any, stored: bytes) -> None:
+        """Change the state of `key` for this cycle; `stored` is its form in RocksDB."""
+        self._overlay[key] = Pending(state, stored)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the cycle under way has changed any state."""
+        return bool(self._overlay)
+
+    def drop_overlay(self) -> None:
+        """Forget the changes of a cycle that was not committed."""
+        self._overlay.clear()
+
+    def keep(self, position: Position) -> None:
+        """Write the overlay and the position it leads to, at once; call it after the commit only."""
+        self._keep_recent()
+        pairs = {key: pending.stored for key, pending in self._overlay.items()}
+        self._overlay.clear()
+        self._write(pairs, position)
+
+    def restore(self, pairs: dict[bytes, bytes], position: Position) -> None:
+        """Write states that were read back from the changelog, and how far that was."""
+        self._recent.clear()
+        self._older.clear()
+        self._write(pairs, position)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Return all keys with their stored form; close the iterator before the store."""
+        return ((key, value) for key, value in self._db.items() if not key.startswith(b"\x00"))
+
+    def is_empty(self) -> bool:
+        """Whether no state is kept at all."""
+        return next(self.items(), None) is None
+
+    def wipe(self) -> None:
+        """Delete everything: what is kept here belongs to another log."""
+        log.warning("table %s, partition %d: wiped, to be rebuilt", self.spec.name, self.partition)
+        self.close()
+        shutil.rmtree(self._path)
+        self._db = Rdict(str(self._path), _options())
+        self.position = Position()
+        self._recent, self._older = {}, {}
+
+    def close(self) -> None:
+        """Flush and release the folder for another process."""
+        self._db.close()
+
+    def _keep_recent(self) -> None:
+        if len(self._recent) > RECENT_STATES_MAX:
+            self._older, self._recent = self._recent, {}
+        self._recent.update((key, pending.state) for key, pending in self._overlay.items())
+
+    def _write(self, pairs: dict[bytes, bytes], position: Position) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in pairs.items():
+            batch.put(key, value)
+        batch.put(POSITION_KEY, _position_encoder.encode(position))
+        self._db.write(batch)
+        self.position = position
+
+    def _read_position(self) -> Position:
+        stored = self._db.get(POSITION_KEY)
+        if stored is not None:
+            return _position_decoder.decode(stored)
+        if not self.is_empty():
+            raise InvariantBroken(f"{self._path} holds states but no position")
+        return Position()
+
+
+def read_only(tables_dir: Path, table: str, partition: int) -> Rdict:
+    """Open a partition for reading beside the worker that owns it; raw keys and values."""
+    path = partition_path(tables_dir, table, partition)
+    return Rdict(str(path), Options(raw_mode=True), access_type=AccessType.read_only())
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_keep_log_file_num(2)
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(_block_cache)
+    blocks.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(blocks)
+    return options

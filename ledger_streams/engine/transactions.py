@@ -1,0 +1,145 @@
+"""Transactions: one transactional producer a worker, one transaction a cycle.
+
+Everything was decided before `commit` is called, so nothing slow happens while a
+transaction is open.  Whenever a transaction does not end well the producer is
+thrown away: starting the next one, under the same transactional id, makes the
+broker settle what the old one has left open, whatever its state was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from aiokafka.errors import KafkaError, ProducerFenced
+from faust.types import TP
+
+from ledger_streams.engine.cycles import Outbox, Outgoing
+from ledger_streams.engine.kip447 import FencedProducer, Membership
+from ledger_streams.errors import InvariantBroken, Unavailable
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES_MAX = 900_000
+"""Payload of one record batch; the broker takes 1 MiB (message.max.bytes), overhead included."""
+
+RECORD_OVERHEAD_BYTES = 64
+"""More than the framing of a record takes."""
+
+RETRY_BACKOFF_MS = 5
+"""Between tries of a request; a transaction right after another meets CONCURRENT_TRANSACTIONS."""
+
+START_BACKOFF_MS_MAX = 5_000
+
+
+class CycleLost(Unavailable):
+    """The cycle's transaction did not happen, or its outcome is unknown: take the partitions over anew."""
+
+
+class Transactions:
+    """The worker's transactional producer."""
+
+    def __init__(
+        self, *, bootstrap: str, transactional_id: str, group_id: str, transaction_timeout_ms: int
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._transactional_id = transactional_id
+        self._group_id = group_id
+        self._transaction_timeout_ms = transaction_timeout_ms
+        self._producer: FencedProducer | None = None
+
+    async def start(self) -> None:
+        """Start a producer if there is none, which settles the last one's transaction; waits for the broker."""
+        backoff_ms = 100
+        while self._producer is None:
+            producer = self._new_producer()
+            try:
+                await producer.start()
+                self._producer = producer
+            except KafkaError as error:
+                await _discard(producer)
+                log.warning("no transactional producer, trying again in %d ms: %r", backoff_ms, error)
+                await asyncio.sleep(backoff_ms / 1000)
+                backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
+
+    async def commit(
+        self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
+    ) -> dict[TP, int]:
+        """Send all records and the source positions at once; return the last offset of each partition sent to.
+
+        Raises CycleLost when the transaction was refused or its outcome is unknown
+        (`start` again, then take over), InvariantBroken when another process uses
+        this worker's transactional id.
+        """
+        producer = self._producer
+        if producer is None:
+            raise CycleLost(dependency="kafka", detail="there is no producer")
+        try:
+            return await self._transact(producer, outbox, sources, membership)
+        except ProducerFenced as error:
+            raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
+        except KafkaError as error:
+            await self.drop()
+            if isinstance(error.__cause__, ProducerFenced):
+                raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
+            raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+
+    async def _transact(
+        self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
+    ) -> dict[TP, int]:
+        await producer.begin_transaction()
+        sent = []
+        for tp, records in outbox.items():
+            for batch, count in _batches(producer, records):
+                sent.append((tp, count, await producer.send_batch(batch, tp.topic, partition=tp.partition)))
+        await producer.send_fenced_offsets(sources, self._group_id, membership)
+        ends: dict[TP, int] = {}
+        for tp, count, delivered in sent:
+            ends[tp] = (await delivered).offset + count - 1
+        await producer.commit_transaction()
+        return ends
+
+    async def drop(self) -> None:
+        """Throw the producer away; what it has left open is settled by the next `start`."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _discard(producer)
+
+    def _new_producer(self) -> FencedProducer:
+        return FencedProducer(
+            bootstrap_servers=self._bootstrap,
+            transactional_id=self._transactional_id,
+            transaction_timeout_ms=self._transaction_timeout_ms,
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            max_batch_size=2 * BATCH_BYTES_MAX,
+            linger_ms=0,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+        )
+
+
+def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[object, int]]:
+    """Return record batches of at most BATCH_BYTES_MAX of payload, with the number of records in each."""
+    batches = []
+    batch, count, size = producer.create_batch(), 0, 0
+    for key, value, headers in records:
+        record_bytes = len(key or b"") + len(value or b"") + RECORD_OVERHEAD_BYTES
+        if count and size + record_bytes > BATCH_BYTES_MAX:
+            batches.append((batch, count))
+            batch, count, size = producer.create_batch(), 0, 0
+        if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
+            raise InvariantBroken(f"a record of {record_bytes} bytes does not fit a batch")
+        count, size = count + 1, size + record_bytes
+    batches.append((batch, count))
+    return batches
+
+
+async def _discard(producer: FencedProducer) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), timeout=5)
+    except (KafkaError, TimeoutError, AssertionError) as error:
+        # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
+        log.info("a producer did not stop cleanly: %r", error)
+        await producer.client.close()

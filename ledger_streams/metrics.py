@@ -1,0 +1,80 @@
+"""Metrics: the closed, documented list of what the processes measure.
+
+Every metric of the system is defined here and nowhere else, so that dashboards and
+alerts have one page to rely on.  Names start with `ledger_` and end in their unit;
+a label has few values, all known ahead: never an id, never a path as it was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+HTTP_REQUEST_SECONDS: Final = Histogram(
+    "ledger_http_request_seconds",
+    "Time from a request's headers to its answer, by route pattern, method and status",
+    labelnames=("route", "method", "status"),
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+)
+"""`route` is the pattern (`/v1/wallets/{wallet_id}`) or `unmatched`; `?wait=` counts in full."""
+
+BALANCE_READS: Final = Counter(
+    "ledger_balance_reads",
+    "Balance reads by where the answer came from: hit, miss, or away when the cache could not be asked",
+    labelnames=("cache",),
+)
+
+CACHE_WRITES_SKIPPED: Final = Counter(
+    "ledger_cache_writes_skipped",
+    "Wallets the API could not write to the cache because it was away; reads then use the read model",
+)
+
+CLAIMS_SKIPPED: Final = Counter(
+    "ledger_payment_claims_skipped",
+    "Payments taken without a claim on their id because the store of claims was away",
+)
+
+CYCLE_SECONDS: Final = Histogram(
+    "ledger_cycle_seconds",
+    "Time of a cycle, by part: decide, commit (the transaction), keep (RocksDB)",
+    labelnames=("part",),
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0),
+)
+
+CYCLE_RECORDS: Final = Counter(
+    "ledger_cycle_records",
+    "Records carried out, by topic",
+    labelnames=("topic",),
+)
+
+CYCLES_LOST: Final = Counter(
+    "ledger_cycles_lost",
+    "Cycles whose transaction was refused or not answered; their records were carried out anew",
+)
+
+RESTORED_RECORDS: Final = Counter(
+    "ledger_restored_records",
+    "Changelog records read back into tables at takeovers, by table",
+    labelnames=("table",),
+)
+
+TAKEOVER_SECONDS: Final = Histogram(
+    "ledger_takeover_seconds",
+    "Time from an assignment of partitions to the first poll from them",
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+
+READY: Final = Gauge("ledger_ready", "1 while all assigned partitions are taken over, else 0")
+
+DEAD_LETTERS: Final = Counter(
+    "ledger_dead_letters",
+    "Records parked with the dead letters, by topic and reason",
+    labelnames=("topic", "reason"),
+)
+
+CONSUMER_LAG: Final = Gauge(
+    "ledger_consumer_lag",
+    "Records between a partition's end and what has been carried out, by topic and partition",
+    labelnames=("topic", "partition"),
+)
