@@ -42,6 +42,15 @@ class Settings(BaseSettings):
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
     log_level: str = Field("INFO", description="level of the application's own loggers")
 
+    def topic(self, name: str) -> str:
+        """Return the full name of a topic, given its name in the contract."""
+        return f"{self.topic_prefix}{name}"
+
+    @property
+    def tables_dir(self) -> Path:
+        """Folder of this worker's RocksDB tables: <home>/workers/<worker_id>/tables."""
+        return self.home / "workers" / self.worker_id / "tables"
+
 
 @lru_cache
 def settings() -> Settings:

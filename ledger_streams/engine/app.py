@@ -6,7 +6,7 @@ own is off; what is left is its life cycle, its agents, its web server and its C
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import faust
@@ -27,12 +27,20 @@ class EngineApp(faust.App):
     consumer: FrameConsumer
     tables: LedgerTables
 
-    def __init__(self, app_id: str, *, settings: Settings, new_committer: Callable[[], Committer]) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        *,
+        settings: Settings,
+        new_committer: Callable[[], Committer],
+        modules: Sequence[str] = (),
+    ) -> None:
+        """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
         self.engine_settings = settings
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
         self._committer: Committer | None = None
-        super().__init__(app_id, **_faust_settings(settings, app_id))
+        super().__init__(app_id, autodiscover=list(modules), **_faust_settings(settings))
 
     @property
     def committer(self) -> Committer:
@@ -61,10 +69,10 @@ class EngineApp(faust.App):
         await self.consumer.wait_cycle_over()
 
 
-def _faust_settings(settings: Settings, app_id: str) -> dict[str, Any]:
+def _faust_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
-        "datadir": settings.home / "workers" / f"{app_id}-{settings.worker_id}",
+        "datadir": settings.home / "workers" / settings.worker_id,
         "store": "memory://",
         "TableManager": LedgerTables,
         "topic_allow_declare": False,

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Assignor(StickyPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
-    """Keeps partitions where their tables are; a class of its own since aiokafka keeps its memory on the class."""
+class Assignor(StickyPartitionAssignor):
+    """Keeps partitions where their tables are; of its own, since aiokafka keeps its memory on the class."""
 
 
 class _Listener(driver.ConsumerRebalanceListener):
@@ -95,7 +95,10 @@ class FrameConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+    async def getmany(
+        self,
+        timeout: float,  # noqa: ASYNC109 (as in Faust)
+    ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
             records, _active = await self._wait_next_records(timeout)

@@ -33,6 +33,9 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
+SOURCE_HEADER = "source"
+"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -60,7 +63,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 class Share:
     """One partition's records of a cycle, in order, and what they cause."""
 
-    __slots__ = ("outbox", "records", "source_next", "store", "tp")
+    __slots__ = ("_source_headers", "outbox", "records", "source_next", "store", "tp")
 
     def __init__(self, tp: TP, records: Sequence[Record], store: PartitionStore | None) -> None:
         self.tp = tp
@@ -69,6 +72,7 @@ class Share:
         self.outbox: Outbox = {}
         self.source_next = records[-1].offset + 1
         """The source position once this share is committed."""
+        self._source_headers: Headers = ((SOURCE_HEADER, b"%d" % self.source_next),)
 
     def emit(self, tp: TP, outgoing: Outgoing) -> None:
         """Send a record in the cycle's transaction; records to one partition keep their order."""
@@ -76,6 +80,17 @@ class Share:
         if queue is None:
             queue = self.outbox[tp] = []
         queue.append(outgoing)
+
+    def state(self, key: bytes) -> Any | None:
+        """Return the state of `key` in this partition's table, as the cycle has it so far."""
+        assert self.store is not None, "this topic has no table"
+        return self.store.get(key)
+
+    def change(self, key: bytes, state: Any, *, stored: bytes, logged: bytes, changelog: str) -> None:
+        """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed."""
+        assert self.store is not None, "this topic has no table"
+        self.store.put(key, state, stored)
+        self.emit(TP(changelog, self.tp.partition), Outgoing(key, logged, self._source_headers))
 
 
 class Cycle:
@@ -135,8 +150,6 @@ class Frame:
 class Committer(Protocol):
     """What a kind of worker does with its cycles: the ledger's or the projector's way."""
 
-    ready: bool
-
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Make the partitions one's own and return the position each is to be read from."""
 
@@ -145,9 +158,6 @@ class Committer(Protocol):
 
     async def commit(self, cycle: Cycle) -> None:
         """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""
-
-    async def release(self) -> None:
-        """Let go of what was taken over; called when no cycle is under way."""
 
     async def close(self) -> None:
         """Release everything, for good."""
@@ -160,5 +170,3 @@ def merged(shares: Iterator[Share]) -> Outbox:
         for tp, queue in share.outbox.items():
             outbox.setdefault(tp, []).extend(queue)
     return outbox
-
-

@@ -39,7 +39,7 @@ GROUP_MOVED_ON_CODES = {22, 25, 27, 82}
 """ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS, FENCED_INSTANCE_ID."""
 
 
-class GroupMovedOn(kafka_errors.KafkaError):  # type: ignore[misc]  # aiokafka has no types
+class GroupMovedOn(kafka_errors.KafkaError):
     """The group has moved on without this member: its transaction is void, the worker is not."""
 
 
@@ -238,7 +238,7 @@ class FencedProducer(AIOKafkaProducer):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        self._sender = _FencedSender(
+        self._sender: _FencedSender = _FencedSender(
             self.client,
             acks=self._sender._acks,
             txn_manager=self._txn_manager,

@@ -47,7 +47,7 @@ class LedgerCommitter:
         self._next: dict[TP, int] = {}
 
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
-        """Open and restore the stores of `assigned`, close the others, and return the positions to read from."""
+        """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
         await self._transactions.start()
         for tp in set(self._stores) - assigned:
             self._stores.pop(tp).close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import IllegalStateError
@@ -80,7 +81,7 @@ class LedgerTables(TableManager):
 
     async def wait_until_recovery_completed(self) -> bool:
         """Return True when the app stopped before it was ready for the first time."""
-        return await self.wait_for_stopped(self._completed)
+        return bool(await self.wait_for_stopped(self._completed))
 
     def _not_ready(self) -> None:
         self.taken_over = None
@@ -118,7 +119,7 @@ class LedgerTables(TableManager):
             await self._resume(positions, membership)
             TAKEOVER_SECONDS.observe(time.monotonic() - began)
 
-    async def _resume(self, positions: dict[TP, int], membership: Membership) -> None:
+    async def _resume(self, positions: Mapping[TP, int], membership: Membership) -> None:
         app = self.app
         await app.on_rebalance_complete.send()
         try:

@@ -19,15 +19,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ledger_streams.engine.cycles import SOURCE_HEADER
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_offsets
 from ledger_streams.engine.store import PartitionStore, Position
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.metrics import RESTORED_RECORDS
 
 log = logging.getLogger(__name__)
-
-SOURCE_HEADER = "source"
-"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
 
 RESTORE_RECORDS_MAX = 5_000
 """Records of one poll while restoring."""
@@ -106,7 +104,7 @@ class Takeover:
         stores: Mapping[TopicPartition, PartitionStore],
         ends: Mapping[TopicPartition, int],
     ) -> int:
-        """Apply records until the *position* of each partition is at its end: the last offset may be a marker."""
+        """Apply records until each *position* is at its end: the last offset may be a transaction marker."""
         restored = 0
         behind = set(stores)
         while behind:
@@ -146,5 +144,5 @@ def _source_position(tp: TP, committed: int, store: PartitionStore | None, begin
             raise InvariantBroken(f"{tp} has states and no position: refusing to start from zero")
     position = max(known, default=beginning)
     if position < beginning:
-        raise InvariantBroken(f"{tp}: records {position} to {beginning} were deleted before they were carried out")
+        raise InvariantBroken(f"{tp}: records {position} to {beginning} were deleted unread")
     return position

@@ -50,7 +50,7 @@ class Transactions:
         self._producer: FencedProducer | None = None
 
     async def start(self) -> None:
-        """Start a producer if there is none, which settles the last one's transaction; waits for the broker."""
+        """Start a producer if there is none, which settles the last one's transaction; waits for Kafka."""
         backoff_ms = 100
         while self._producer is None:
             producer = self._new_producer()
@@ -66,7 +66,7 @@ class Transactions:
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> dict[TP, int]:
-        """Send all records and the source positions at once; return the last offset of each partition sent to.
+        """Send all records and the source positions at once; return each partition's last offset.
 
         Raises CycleLost when the transaction was refused or its outcome is unknown
         (`start` again, then take over), InvariantBroken when another process uses

@@ -1,0 +1,96 @@
+"""Wiring: the connections of a ledger worker's web views, made when the worker starts.
+
+The views ask for them at each request; before they exist, and while a worker is
+stopping, the answer is `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from mode import Service
+
+from ledger_streams.adapters.kafka_publisher import KafkaPublisher
+from ledger_streams.adapters.outcomes import OutcomeWatch
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_read_model import PostgresReadModel
+from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.app import ledger
+from ledger_streams.errors import Unavailable
+from ledger_streams.resilience import retried
+from ledger_streams.settings import settings
+
+POOL_CONNECTIONS_MAX = 10
+"""Of one worker's web views; PgBouncer and several workers share the server's 200."""
+
+
+class Connections:
+    """What the web views of one process are connected to."""
+
+    def __init__(self, pool: Pool) -> None:
+        config = settings()
+        self.pool = pool
+        self.redis = connect(config.redis)
+        self.read_model = PostgresReadModel(pool)
+        self.cache = RedisBalances(self.redis, ttl_s=config.balance_ttl_s)
+        self.publisher = KafkaPublisher(config.kafka, client_id=f"{config.app_id}-api-{config.worker_id}")
+        self.outcomes = OutcomeWatch(self.read_model)
+
+    async def start(self) -> None:
+        """Start what runs by itself; waits for Kafka."""
+        await retried(self.publisher.start, purpose="the API waits for Kafka")
+        await self.outcomes.start()
+
+    async def close(self) -> None:
+        """Close everything, the acknowledged and the open."""
+        await self.outcomes.stop()
+        await self.publisher.stop()
+        await self.redis.aclose()
+        await self.pool.close()
+
+
+@ledger.service
+class ConnectionService(Service):
+    """Opens the connections beside the worker's other services; a dependency away holds up nothing else."""
+
+    connections: Connections | None = None
+
+    @Service.task
+    async def _open(self) -> None:
+        config = settings()
+        pool = await retried(
+            lambda: create_pool(config.postgres, connections_max=POOL_CONNECTIONS_MAX),
+            purpose="the API waits for PostgreSQL",
+        )
+        opened = Connections(pool)
+        await opened.start()
+        type(self).connections = opened
+
+    async def on_stop(self) -> None:
+        """Close what was opened."""
+        opened, type(self).connections = type(self).connections, None
+        if opened is not None:
+            await opened.close()
+
+
+def connections() -> Connections:
+    """Return the open connections; raises Unavailable while there are none."""
+    if ConnectionService.connections is None:
+        raise Unavailable(dependency="worker", detail="it is starting or stopping")
+    return ConnectionService.connections
+
+
+async def readiness() -> Mapping[str, str]:
+    """Say of the worker and of each dependency `ok` or what is wrong with it."""
+    states: dict[str, str] = {"tables": "ok" if ledger.ready else "partitions are being taken over"}
+    try:
+        opened = connections()
+    except Unavailable as error:
+        return states | {"connections": error.detail}
+    probes: Mapping[str, Any] = {"postgres": opened.pool.fetchval("SELECT 1"), "redis": opened.redis.ping()}
+    answers = await asyncio.gather(*probes.values(), return_exceptions=True)
+    for name, answer in zip(probes, answers, strict=True):
+        states[name] = repr(answer) if isinstance(answer, BaseException) else "ok"
+    return states

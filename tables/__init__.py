@@ -1,0 +1,1 @@
+"""Tables: the repository of one table each; one agent writes it."""
