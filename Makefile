@@ -1,0 +1,69 @@
+# `make` alone lists what there is.
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PACKAGES := ledger_streams agents tables web
+
+# Folders of quick tests; tests/fault and tests/bench have goals of their own.
+TESTS := $(wildcard tests/unit tests/property tests/model tests/contract tests/integration tests/e2e)
+
+# The stack of the tests, beside the one of the demo; tests/conftest.py uses the same addresses.
+TEST_STACK := LEDGER_HOME=.ledger/test \
+	LEDGER_KAFKA=127.0.0.1:29192 \
+	LEDGER_POSTGRES=postgresql://ledger@127.0.0.1:25532/ledger \
+	LEDGER_REDIS=redis://127.0.0.1:26479/0
+
+.PHONY: help setup lint format test test-stack test-fault demo stack-up stack-down lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything in requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+lint: setup ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES) tests
+	$(BIN)/lint-imports
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+test: setup test-stack ## Run all quick tests, on real Kafka, PostgreSQL and Redis
+	@$(BIN)/python -m pytest $(TESTS)
+
+test-stack: setup
+	$(TEST_STACK) $(BIN)/ledger-streams stack up
+
+test-fault: setup test-stack ## Run the tests that kill things
+	@$(BIN)/python -m pytest tests/fault
+
+demo: setup ## Run the main job end to end on the local stack
+	@$(BIN)/ledger-streams demo
+
+stack-up: setup ## Start the local Kafka, PostgreSQL and Redis
+	@$(BIN)/ledger-streams stack up
+
+stack-down: setup ## Stop the local stack and that of the tests; their data stays
+	@$(BIN)/ledger-streams stack down
+	@$(TEST_STACK) $(BIN)/ledger-streams stack down
+
+lock: setup ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean: ## Stop the stacks and remove .venv, .ledger and caches
+	@if test -x $(BIN)/ledger-streams; then $(MAKE) --no-print-directory stack-down; fi
+	rm -rf .venv .ledger .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

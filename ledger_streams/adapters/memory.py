@@ -1,0 +1,156 @@
+"""In-memory twins of the cache and of the read model, with the same contracts.
+
+`MemoryReadModel` is fed with the batches that the PostgreSQL sink takes, so a
+test hands one batch to either and asks both the same questions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ledger_streams.adapters.postgres_rows import (
+    EventRow,
+    PaymentOutcomeRow,
+    PaymentRow,
+    SinkBatch,
+    WalletEventRow,
+)
+from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
+from ledger_streams.ports import Outcome, PaymentView, StepView, WalletView
+
+
+class MemoryBalances:
+    """`ports.BalanceCache` in a dict; nothing ever expires."""
+
+    def __init__(self) -> None:
+        self._wallets: dict[str, WalletView] = {}
+
+    async def get(self, wallet_id: str) -> WalletView | None:
+        """Return the cached wallet, or None."""
+        return self._wallets.get(wallet_id)
+
+    async def put(self, wallets: Sequence[WalletView]) -> None:
+        """Store each unless a newer version is there."""
+        for wallet in wallets:
+            cached = self._wallets.get(wallet.wallet_id)
+            if cached is None or cached.version <= wallet.version:
+                self._wallets[wallet.wallet_id] = wallet
+
+
+class MemoryReadModel:
+    """`ports.ReadModel` in dicts."""
+
+    def __init__(self) -> None:
+        self._wallet_events: dict[str, list[WalletEventRow]] = {}
+        self._events: dict[str, list[EventRow]] = {}
+        self._payments: dict[str, PaymentRow] = {}
+        self._outcomes: dict[str, PaymentOutcomeRow] = {}
+
+    async def write(self, batch: SinkBatch) -> None:
+        """Project the batch; its positions are taken on trust."""
+        for wallet_event in batch.wallet_events:
+            self._wallet_events.setdefault(wallet_event.wallet_id, []).append(wallet_event)
+        for event in batch.events:
+            self._events.setdefault(event.aggregate_id, []).append(event)
+        for payment in batch.payments:
+            self._payments.setdefault(payment.payment_id, payment)
+        for outcome in batch.payment_outcomes:
+            self._outcomes[outcome.payment_id] = outcome
+
+    async def wallet(self, wallet_id: str) -> WalletView | None:
+        """Return the state of the last event."""
+        events = self._wallet_events.get(wallet_id)
+        return _view(events[-1]) if events else None
+
+    async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
+        """Return the state that the last event up to `at` carries."""
+        until = [event for event in self._wallet_events.get(wallet_id, ()) if event.occurred_at <= at]
+        return _view(until[-1]) if until else None
+
+    async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
+        """Return the user's wallets, ordered by wallet_id."""
+        wallets = [_view(events[-1]) for _, events in sorted(self._wallet_events.items())]
+        return [wallet for wallet in wallets if wallet.user_id == user_id]
+
+    async def wallet_events(
+        self, wallet_id: str, *, after_version: int, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return envelopes as they were on the topic, in order."""
+        events = self._wallet_events.get(wallet_id, ())
+        return [_envelope(event) for event in events if event.event_version > after_version][:limit]
+
+    async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
+        """Return the event of an administrative command."""
+        for event in self._wallet_events.get(wallet_id, ()):
+            if event.causation_id == command_id and event.payment_id is None:
+                return _envelope(event)
+        return None
+
+    async def payment(self, payment_id: str) -> PaymentView | None:
+        """Return the payment with its steps, in the saga's order."""
+        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
+        return self._payment(
+            payment_id, tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
+        )
+
+    async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those that are projected, without steps."""
+        views = {payment_id: self._payment(payment_id) for payment_id in payment_ids}
+        return {payment_id: view for payment_id, view in views.items() if view is not None}
+
+    async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return those that have ended and whose wallets are projected."""
+        found = {}
+        for payment_id, payment in (await self.known_payments(payment_ids)).items():
+            if payment_id in self._outcomes:
+                versions = json.loads(self._outcomes[payment_id].wallets)
+                wallets = [await self.wallet(wallet_id) for wallet_id in sorted(versions)]
+                reached = tuple(w for w in wallets if w is not None and w.version >= versions[w.wallet_id])
+                if len(reached) == len(versions):
+                    found[payment_id] = Outcome(payment, reached)
+        return found
+
+    def _payment(self, payment_id: str, steps: tuple[StepView, ...] = ()) -> PaymentView | None:
+        request, outcome = self._payments.get(payment_id), self._outcomes.get(payment_id)
+        if request is None and outcome is None:
+            return None
+        return PaymentView(
+            payment_id,
+            kind=request.kind or "" if request else "",
+            status=outcome.status if outcome else "pending",
+            reason=outcome.reason if outcome else None,
+            amount=request.amount or "" if request else "",
+            currency=request.currency or "" if request else "",
+            source_wallet_id=request.source_wallet_id if request else None,
+            target_wallet_id=request.target_wallet_id if request else None,
+            fingerprint=request.fingerprint if request else "",
+            steps=steps,
+        )
+
+
+def _view(event: WalletEventRow) -> WalletView:
+    return wallet_view_of_state(event.wallet_id, event.wallet_state, event.occurred_at)
+
+
+def _saga_order(event: EventRow) -> tuple[int, int, int]:
+    if event.event_type == "PaymentRequested":
+        return 0, event.event_version, event.source_offset
+    return 2 if event.event_type.startswith("Payment") else 1, event.event_version, event.source_offset
+
+
+def _envelope(event: WalletEventRow) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "schema_version": event.schema_version,
+        "aggregate_id": event.wallet_id,
+        "event_version": event.event_version,
+        "occurred_at": wire_time(event.occurred_at),
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+        "data": json.loads(event.event_data),
+        "wallet": json.loads(event.wallet_state),
+    }

@@ -1,0 +1,122 @@
+"""Waiting for payments to end and for commands to show, by looking at the read model.
+
+However many wait for a payment, one query a tick asks for all of them, and none is
+sent while nobody waits.  A waiter is told within one interval, or gets None when
+its time is up.  While the read model is away the ticks slow down and everybody keeps waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Self, TypeVar
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.ports import Outcome, ReadModel, WalletView
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+AWAY_MS: Final = 500
+"""Between two ticks while the read model is away."""
+LONE_INTERVAL_MS_MAX: Final = 120
+"""Whoever waits alone, for a command, asks less and less often, down to this."""
+
+
+class OutcomeWatch:
+    """Many waiters, one query; use as `async with`, or `start` and `stop`."""
+
+    def __init__(self, read_model: ReadModel, *, interval_ms: float = 15) -> None:
+        self._read_model = read_model
+        self._interval_s = interval_ms / 1000
+        self._waiting: dict[str, set[asyncio.Future[Outcome]]] = {}
+        self._somebody_waits = asyncio.Event()
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Begin to tick."""
+        self._ticking = asyncio.create_task(self._tick_for_ever(), name="outcome-watch")
+
+    async def stop(self) -> None:
+        """End; whoever still waits waits out their time."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.wait([self._ticking])
+            self._ticking = None
+
+    async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
+        """Return how the payment ended once its wallets are projected, or None after `timeout_s`."""
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(payment_id, set()).add(waiter)
+        self._somebody_waits.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await waiter
+        except TimeoutError:
+            return None
+        finally:
+            self._forget(payment_id, waiter)
+
+    async def wait_for_wallet(
+        self, wallet_id: str, reached: Callable[[WalletView], bool], timeout_s: float
+    ) -> WalletView | None:
+        """Return the projected wallet as soon as it is `reached`, or None after `timeout_s`."""
+
+        async def look() -> WalletView | None:
+            wallet = await self._read_model.wallet(wallet_id)
+            return wallet if wallet is not None and reached(wallet) else None
+
+        return await self._look_until(look, timeout_s)
+
+    async def wait_for_command(
+        self, wallet_id: str, command_id: str, timeout_s: float
+    ) -> Mapping[str, Any] | None:
+        """Return the envelope of the event that the command caused, or None after `timeout_s`."""
+        return await self._look_until(
+            lambda: self._read_model.wallet_event_of(wallet_id, command_id), timeout_s
+        )
+
+    async def _look_until(self, look: Callable[[], Awaitable[T | None]], timeout_s: float) -> T | None:
+        wait_s = self._interval_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (found := await self._quietly(look())) is None:
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(wait_s * 1.5, LONE_INTERVAL_MS_MAX / 1000)
+                return found
+        except TimeoutError:
+            return None
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await self._somebody_waits.wait()
+            outcomes = await self._quietly(self._read_model.outcomes(list(self._waiting)))
+            for payment_id, outcome in (outcomes or {}).items():
+                for waiter in self._waiting.get(payment_id, ()):
+                    if not waiter.done():
+                        waiter.set_result(outcome)
+            await asyncio.sleep(self._interval_s)
+
+    async def _quietly(self, looked: Awaitable[T]) -> T | None:
+        """Take `Unavailable` for "nothing yet", after a longer wait."""
+        try:
+            return await looked
+        except Unavailable as error:
+            log.warning("waiting for outcomes: %s", error)
+            await asyncio.sleep(AWAY_MS / 1000)
+            return None
+
+    def _forget(self, payment_id: str, waiter: asyncio.Future[Outcome]) -> None:
+        waiters = self._waiting[payment_id]
+        waiters.discard(waiter)
+        if not waiters:
+            del self._waiting[payment_id]
+        if not self._waiting:
+            self._somebody_waits.clear()

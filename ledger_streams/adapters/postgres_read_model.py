@@ -1,0 +1,90 @@
+"""The read model: the projections, as the web views ask for them.
+
+Nothing here writes.  A payment counts as ended for `outcomes` when every wallet it
+touched has been projected up to the version its outcome names, so whoever reads
+after that sees the payment (read your writes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from ledger_streams.adapters.postgres_pool import Pool, acquired
+from ledger_streams.adapters.postgres_queries import queries
+from ledger_streams.adapters.postgres_views import (
+    envelope,
+    payment_view,
+    wallet_view,
+    wallet_view_of_state,
+    wire_time,
+)
+from ledger_streams.ports import Outcome, PaymentView, StepView, WalletView
+
+SQL: Final = queries("read_model")
+
+
+class PostgresReadModel:
+    """`ports.ReadModel` on PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def wallet(self, wallet_id: str) -> WalletView | None:
+        """Return the wallet's snapshot."""
+        rows = await self._fetch("wallet", wallet_id)
+        return wallet_view(rows[0]) if rows else None
+
+    async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
+        """Return the state that the last event up to `at` carries."""
+        rows = await self._fetch("wallet_at", wallet_id, at)
+        return wallet_view_of_state(wallet_id, *rows[0]) if rows else None
+
+    async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
+        """Return the user's snapshots, ordered by wallet_id."""
+        return [wallet_view(row) for row in await self._fetch("wallets_of_user", user_id)]
+
+    async def wallet_events(
+        self, wallet_id: str, *, after_version: int, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return envelopes as they were on the topic, in order."""
+        return [envelope(row) for row in await self._fetch("wallet_events", wallet_id, after_version, limit)]
+
+    async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
+        """Return the event of an administrative command, once it is projected."""
+        rows = await self._fetch("wallet_event_of", wallet_id, command_id)
+        return envelope(rows[0]) if rows else None
+
+    async def payment(self, payment_id: str) -> PaymentView | None:
+        """Return the payment with its steps, in the saga's order."""
+        async with acquired(self._pool) as connection:
+            row = await connection.fetchrow(SQL["payments"], [payment_id])
+            if row is None:
+                return None
+            steps = await connection.fetch(SQL["steps"], payment_id)
+        return payment_view(row, tuple(StepView(kind, wire_time(at)) for kind, at in steps))
+
+    async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those that are projected, ended or not, without steps."""
+        rows = await self._fetch("payments", payment_ids)
+        return {row["payment_id"]: payment_view(row) for row in rows}
+
+    async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return those that have ended and whose wallets are projected; one query for all."""
+        by_payment: dict[str, list[asyncpg.Record]] = {}
+        for row in await self._fetch("outcomes", payment_ids):
+            by_payment.setdefault(row["payment_id"], []).append(row)
+        reached = {key: rows for key, rows in by_payment.items() if all(row["reached"] for row in rows)}
+        return {key: _outcome(rows) for key, rows in reached.items()}
+
+    async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with acquired(self._pool) as connection:
+            return await connection.fetch(SQL[query], *arguments)
+
+
+def _outcome(rows: Sequence[asyncpg.Record]) -> Outcome:
+    wallets = [wallet_view(row, status="wallet_status") for row in rows if row["wallet_id"] is not None]
+    return Outcome(payment_view(rows[0]), tuple(sorted(wallets, key=lambda wallet: wallet.wallet_id)))

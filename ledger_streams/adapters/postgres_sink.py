@@ -1,0 +1,212 @@
+"""The projector's sink: one transaction writes the rows of a cycle and moves its source positions.
+
+The positions are checked and set first, so PostgreSQL sees each record once: a
+writer that has lost its partition stands at another offset and is refused before
+it writes a row.  Rows go in by COPY, upserts as arrays in sorted order, which
+keeps two writers from deadlocking; there is no statement per row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date
+from typing import Any, Final
+
+import asyncpg
+
+from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
+from ledger_streams.adapters.postgres_pool import Connection, Pool, acquired
+from ledger_streams.adapters.postgres_queries import queries
+from ledger_streams.adapters.postgres_rows import (
+    Advance,
+    EventRow,
+    PaymentOutcomeRow,
+    PaymentRow,
+    PostingRow,
+    SinkBatch,
+    SnapshotRow,
+    TopicPartition,
+    WalletEventRow,
+)
+from ledger_streams.adapters.postgres_views import wallet_view
+from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.ports import WalletView
+
+log = logging.getLogger(__name__)
+SQL: Final = queries("projections")
+
+
+class PostgresSink:
+    """Writes projections; several sinks, of several workers, write to one database at once."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._months: set[date] = set()
+
+    async def ensure_partitions(self) -> None:
+        """Make the partitions of the months around today; for a projector's start."""
+        async with acquired(self._pool) as connection:
+            await ensure_partitions(connection)
+
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """Return the next offset of each; None for what was never projected."""
+        async with acquired(self._pool) as connection:
+            return await _positions(connection, list(partitions))
+
+    async def write(self, batch: SinkBatch) -> None:
+        """Write all of the batch, or nothing.
+
+        A batch whose positions all stand at their new offsets already is one whose
+        commit went unanswered: it is there, and is not written again.  Any other
+        difference, and a gap in a wallet's versions, is `InvariantBroken`.
+        """
+        async with acquired(self._pool) as connection:
+            await self._make_months(connection, batch.events)
+            async with connection.transaction():
+                if not await _claim(connection, batch.positions):
+                    log.warning("a batch was written already, its commit had gone unanswered")
+                    return
+                await self._put_events(connection, batch.events)
+                await _put_wallets(connection, batch.wallet_events, batch.snapshots)
+                await _copy(connection, "postings", PostingRow._fields, batch.postings)
+                await _put_payments(connection, batch.payments, batch.payment_outcomes)
+
+    async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
+        """Return the wallets of a wallet-events partition that the cache may not have as they are."""
+        async with acquired(self._pool) as connection:
+            return [
+                wallet_view(row) for row in await connection.fetch(SQL["dirty_wallets"], topic, partition)
+            ]
+
+    async def mark_cached(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note that the cache has all wallets up to these next offsets; never moves backwards."""
+        ordered = sorted(offsets.items())
+        columns = _columns([(topic, partition, offset) for (topic, partition), offset in ordered], 3)
+        async with acquired(self._pool) as connection:
+            await connection.execute(SQL["mark_cached"], *columns)
+
+    async def _make_months(self, connection: Connection, events: Sequence[EventRow]) -> None:
+        days = {row.occurred_at.astimezone(UTC).date() for row in events}
+        missing = {day.replace(day=1) for day in days} - self._months
+        if missing:
+            await make_partitions(connection, sorted(missing))
+            self._months |= missing
+
+    async def _put_events(self, connection: Connection, events: Sequence[EventRow]) -> None:
+        fresh, repeats = await _sorted_out(connection, events)
+        if repeats:
+            log.warning("%d events of known event ids are kept in event_repeats", len(repeats))
+            await _copy(connection, "event_repeats", EventRow._fields, repeats)
+        try:
+            await _copy(connection, "events", EventRow._fields, fresh)
+        except asyncpg.UniqueViolationError as error:
+            # Another partition's writer was quicker with the same foreign id: tried again, it is a repeat.
+            raise Unavailable(dependency="postgres", detail=f"events: {error}") from error
+        except asyncpg.CheckViolationError as error:
+            self._months.clear()  # a month's partition was retired meanwhile: made again by the next attempt
+            raise Unavailable(dependency="postgres", detail=f"events: {error}") from error
+
+
+async def _positions(
+    connection: Connection, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int | None]:
+    found: dict[TopicPartition, int | None] = dict.fromkeys(partitions)
+    rows = await connection.fetch(SQL["positions"], *_columns(partitions, 2))
+    found.update({(row["topic"], row["partition"]): row["next_offset"] for row in rows})
+    return found
+
+
+async def _claim(connection: Connection, positions: Mapping[TopicPartition, Advance]) -> bool:
+    """Set the positions; False when they are all set already, by a commit that went unanswered."""
+    claims = [(*key, *advance) for key, advance in sorted(positions.items())]
+    moved = await connection.fetch(SQL["set_positions"], *_columns(claims, 4))
+    if len(moved) == len(claims):
+        return True
+    now = await _positions(connection, list(positions))
+    if all(now[key] == advance.new for key, advance in positions.items()):
+        return False
+    stale = {key: now[key] for key, advance in positions.items() if now[key] not in advance}
+    raise InvariantBroken(
+        f"this projector has lost its partitions: positions are {stale or now}, it believed {dict(positions)}"
+    )
+
+
+async def _sorted_out(
+    connection: Connection, events: Sequence[EventRow]
+) -> tuple[Sequence[EventRow], list[EventRow]]:
+    """Tell events from repetitions of one in the store or earlier in the batch."""
+    if not events:
+        return events, []
+    ids, times = [row.event_id for row in events], [row.occurred_at for row in events]
+    known = {row["number"] - 1 for row in await connection.fetch(SQL["repeated_events"], ids, times)}
+    firsts = {(row.event_id, row.occurred_at): number for number, row in reversed([*enumerate(events)])}
+    if not known and len(firsts) == len(events):
+        return events, []
+    fresh_numbers = set(firsts.values()) - known
+    fresh = [row for number, row in enumerate(events) if number in fresh_numbers]
+    return fresh, [row for number, row in enumerate(events) if number not in fresh_numbers]
+
+
+async def _put_wallets(
+    connection: Connection, events: Sequence[WalletEventRow], snapshots: Sequence[SnapshotRow]
+) -> None:
+    if not events and not snapshots:
+        return
+    wallets = sorted({row.wallet_id for row in events} | {row.wallet_id for row in snapshots})
+    known = await connection.fetch(SQL["wallet_versions"], wallets)
+    versions: dict[str, int] = {row["wallet_id"]: row["last_event_version"] for row in known}
+    newest = {row.wallet_id: row for row in snapshots}
+    check_versions(events, newest, versions)
+    try:
+        await _copy(connection, "wallet_events", WalletEventRow._fields, events)
+    except asyncpg.UniqueViolationError as error:
+        raise InvariantBroken(f"a wallet event is there already: {error.detail}") from error
+    ordered = [newest[wallet] for wallet in wallets if wallet in newest]
+    await connection.execute(SQL["put_snapshots"], *_columns(ordered, len(SnapshotRow._fields)))
+
+
+def check_versions(
+    events: Sequence[WalletEventRow], newest: Mapping[str, SnapshotRow], versions: dict[str, int]
+) -> None:
+    """Raise `InvariantBroken` unless each wallet's events go on from `versions` without a gap.
+
+    `versions` are those of the snapshots; they are brought up to date on the way.
+    """
+    for row in events:
+        last = versions.get(row.wallet_id, 0)
+        if row.event_version != last + 1:
+            raise InvariantBroken(
+                f"wallet {row.wallet_id}: a gap, event version {row.event_version} came after {last}"
+            )
+        versions[row.wallet_id] = row.event_version
+    for wallet, snapshot in newest.items():
+        if snapshot.last_event_version != versions.get(wallet):
+            raise InvariantBroken(
+                f"wallet {wallet}: snapshot of version {snapshot.last_event_version}, "
+                f"but its last event is {versions.get(wallet)}"
+            )
+
+
+async def _put_payments(
+    connection: Connection, payments: Sequence[PaymentRow], outcomes: Sequence[PaymentOutcomeRow]
+) -> None:
+    if payments:  # sorted() keeps the order of one payment's requests: the first of them counts
+        ordered = sorted(payments, key=lambda row: row.payment_id)
+        await connection.execute(SQL["put_payments"], *_columns(ordered, len(PaymentRow._fields)))
+    if outcomes:
+        last = {row.payment_id: row for row in outcomes}
+        ended = [last[payment_id] for payment_id in sorted(last)]
+        await connection.execute(SQL["end_payments"], *_columns(ended, len(PaymentOutcomeRow._fields)))
+
+
+async def _copy(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    if rows:
+        await connection.copy_records_to_table(table, records=rows, columns=columns)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    """Turn rows into one array for each column."""
+    return list(zip(*rows, strict=True)) or [()] * width

@@ -1,0 +1,83 @@
+"""From database records to the shapes of the ports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from ledger_streams.ports import BalanceView, PaymentView, StepView, WalletView
+
+_balances: Final = msgspec.json.Decoder(dict[str, BalanceView])
+_object: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class WalletState(msgspec.Struct):
+    """`wallet` of a wallet-events record."""
+
+    user_id: str
+    status: str
+    version: int
+    balances: dict[str, BalanceView]
+
+
+_state: Final = msgspec.json.Decoder(WalletState)
+
+
+def wire_time(at: datetime) -> str:
+    """Write a time as the wire does: UTC, six digits, Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def wallet_view(row: asyncpg.Record, *, status: str = "status") -> WalletView:
+    """Read a row of wallet_snapshots; `status` names the column, where a join renames it."""
+    return WalletView(
+        wallet_id=row["wallet_id"],
+        user_id=row["user_id"],
+        status=row[status],
+        version=row["last_event_version"],
+        balances=_balances.decode(row["balances"]),
+        as_of=wire_time(row["as_of"]),
+    )
+
+
+def wallet_view_of_state(wallet_id: str, state: str, occurred_at: datetime) -> WalletView:
+    """Read the state that a wallet event carries."""
+    wallet = _state.decode(state)
+    return WalletView(
+        wallet_id, wallet.user_id, wallet.status, wallet.version, wallet.balances, wire_time(occurred_at)
+    )
+
+
+def envelope(row: asyncpg.Record) -> dict[str, Any]:
+    """Read a row of wallet_events as the record it was."""
+    return {
+        "event_id": row["event_id"],
+        "event_type": row["event_type"],
+        "schema_version": row["schema_version"],
+        "aggregate_id": row["wallet_id"],
+        "event_version": row["event_version"],
+        "occurred_at": wire_time(row["occurred_at"]),
+        "correlation_id": row["correlation_id"],
+        "causation_id": row["causation_id"],
+        "data": _object.decode(row["event_data"]),
+        "wallet": _object.decode(row["wallet_state"]),
+    }
+
+
+def payment_view(row: asyncpg.Record, steps: tuple[StepView, ...] = ()) -> PaymentView:
+    """Read a row of payments; what an unreadable request did not say is empty."""
+    return PaymentView(
+        payment_id=row["payment_id"],
+        kind=row["kind"] or "",
+        status=row["status"],
+        reason=row["reason"],
+        amount=row["amount"] or "",
+        currency=row["currency"] or "",
+        source_wallet_id=row["source_wallet_id"],
+        target_wallet_id=row["target_wallet_id"],
+        fingerprint=row["fingerprint"],
+        steps=steps,
+    )

@@ -1,0 +1,2 @@
+-- Extensions stay: others of the database may use them.
+SELECT 1;

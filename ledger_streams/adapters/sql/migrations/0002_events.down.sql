@@ -1,0 +1,3 @@
+DROP FUNCTION ensure_events_partition(DATE);
+DROP TABLE event_repeats;
+DROP TABLE events;

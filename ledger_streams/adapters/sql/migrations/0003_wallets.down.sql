@@ -1,0 +1,3 @@
+DROP TABLE postings;
+DROP TABLE wallet_snapshots;
+DROP TABLE wallet_events;

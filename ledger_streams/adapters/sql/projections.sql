@@ -1,0 +1,74 @@
+-- name: set_positions
+-- Moves those positions that stand where the writer believes; whatever is missing from the
+-- answer is not the writer's any more.  Waits for a writer of the same partition to end.
+WITH claims AS (
+    SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS c (topic, partition, expected, new)
+), updated AS (
+    UPDATE projection_positions p SET next_offset = c.new
+      FROM claims c
+     WHERE p.topic = c.topic AND p.partition = c.partition AND p.next_offset = c.expected
+    RETURNING p.topic, p.partition
+), inserted AS (
+    INSERT INTO projection_positions (topic, partition, next_offset)
+    SELECT topic, partition, new FROM claims WHERE expected IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING topic, partition
+)
+SELECT topic, partition FROM updated UNION ALL SELECT topic, partition FROM inserted;
+
+-- name: positions
+SELECT p.topic, p.partition, p.next_offset
+  FROM projection_positions p
+  JOIN unnest($1::text[], $2::int[]) AS c (topic, partition) USING (topic, partition);
+
+-- name: repeated_events
+-- Numbers, from 1, of those of the given events which are in the store.  LIMIT keeps the planner
+-- to one index look-up for each, in the one partition of its time.
+SELECT r.number
+  FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS r (event_id, occurred_at, number)
+ CROSS JOIN LATERAL (
+    SELECT 1 FROM events e WHERE e.event_id = r.event_id AND e.occurred_at = r.occurred_at LIMIT 1
+ ) AS known;
+
+-- name: wallet_versions
+SELECT wallet_id::text, last_event_version FROM wallet_snapshots WHERE wallet_id = ANY($1::uuid[]);
+
+-- name: put_snapshots
+INSERT INTO wallet_snapshots
+       (wallet_id, user_id, status, last_event_version, balances, as_of, source_partition, source_offset)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::jsonb[], $6::timestamptz[], $7::int[],
+                     $8::bigint[])
+    ON CONFLICT (wallet_id) DO UPDATE
+   SET status = EXCLUDED.status, last_event_version = EXCLUDED.last_event_version, balances = EXCLUDED.balances,
+       as_of = EXCLUDED.as_of, source_partition = EXCLUDED.source_partition, source_offset = EXCLUDED.source_offset;
+
+-- name: put_payments
+-- The first request of a payment is the payment; later ones are repetitions or mismatches.
+INSERT INTO payments
+       (payment_id, kind, status, amount, currency, source_wallet_id, target_wallet_id, provider, user_id,
+        fingerprint, requested_at)
+SELECT payment_id, kind, 'pending', amount::numeric, currency, source, target, provider, user_id, fingerprint, requested_at
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::uuid[], $9::text[],
+              $10::timestamptz[])
+    AS r (payment_id, kind, amount, currency, source, target, provider, user_id, fingerprint, requested_at)
+    ON CONFLICT (payment_id) DO NOTHING;
+
+-- name: end_payments
+-- Inserts only what never had a readable request.
+INSERT INTO payments (payment_id, status, reason, detail, wallets, ended_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+    ON CONFLICT (payment_id) DO UPDATE
+   SET status = EXCLUDED.status, reason = EXCLUDED.reason, detail = EXCLUDED.detail,
+       wallets = payments.wallets || EXCLUDED.wallets, ended_at = COALESCE(payments.ended_at, EXCLUDED.ended_at);
+
+-- name: dirty_wallets
+-- Wallets written since the cache was last known to have them.
+SELECT s.wallet_id::text, s.user_id::text, s.status, s.last_event_version, s.balances, s.as_of
+  FROM wallet_snapshots s
+  JOIN projection_positions p ON p.partition = s.source_partition AND s.source_offset >= p.cached_offset
+ WHERE p.topic = $1 AND p.partition = $2;
+
+-- name: mark_cached
+UPDATE projection_positions p SET cached_offset = c.cached
+  FROM unnest($1::text[], $2::int[], $3::bigint[]) AS c (topic, partition, cached)
+ WHERE p.topic = c.topic AND p.partition = c.partition AND p.cached_offset < c.cached;

@@ -1,0 +1,59 @@
+-- name: wallet
+SELECT wallet_id::text, user_id::text, status, last_event_version, balances, as_of
+  FROM wallet_snapshots
+ WHERE wallet_id = $1;
+
+-- name: wallet_at
+SELECT wallet_state, occurred_at
+  FROM wallet_events
+ WHERE wallet_id = $1 AND occurred_at <= $2
+ ORDER BY occurred_at DESC, event_version DESC
+ LIMIT 1;
+
+-- name: wallets_of_user
+SELECT wallet_id::text, user_id::text, status, last_event_version, balances, as_of
+  FROM wallet_snapshots
+ WHERE user_id = $1
+ ORDER BY wallet_id;
+
+-- name: wallet_events
+SELECT event_id::text, event_type, schema_version, wallet_id::text, event_version, occurred_at, correlation_id::text,
+       causation_id::text, event_data, wallet_state
+  FROM wallet_events
+ WHERE wallet_id = $1 AND event_version > $2
+ ORDER BY event_version
+ LIMIT $3;
+
+-- name: wallet_event_of
+-- Administrative commands only; the partial index of this WHERE makes it cheap.
+SELECT event_id::text, event_type, schema_version, wallet_id::text, event_version, occurred_at, correlation_id::text,
+       causation_id::text, event_data, wallet_state
+  FROM wallet_events
+ WHERE wallet_id = $1 AND causation_id = $2 AND payment_id IS NULL
+ ORDER BY event_version
+ LIMIT 1;
+
+-- name: payments
+SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wallet_id::text, target_wallet_id::text,
+       fingerprint
+  FROM payments
+ WHERE payment_id = ANY($1::uuid[]);
+
+-- name: steps
+-- In the order of the saga, not of the clocks: a request's occurred_at is its sender's.
+SELECT event_type, occurred_at
+  FROM events
+ WHERE aggregate_id = $1
+ ORDER BY CASE WHEN event_type = 'PaymentRequested' THEN 0 WHEN event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
+          event_version, source_offset;
+
+-- name: outcomes
+-- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.
+SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currency, p.source_wallet_id::text,
+       p.target_wallet_id::text, p.fingerprint,
+       w.wallet_id IS NULL OR COALESCE(s.last_event_version >= w.version::bigint, false) AS reached,
+       s.wallet_id::text, s.user_id::text, s.status AS wallet_status, s.last_event_version, s.balances, s.as_of
+  FROM payments p
+  LEFT JOIN LATERAL jsonb_each_text(p.wallets) AS w (wallet_id, version) ON true
+  LEFT JOIN wallet_snapshots s ON s.wallet_id = w.wallet_id::uuid
+ WHERE p.payment_id = ANY($1::uuid[]) AND p.ended_at IS NOT NULL;

@@ -1,0 +1,98 @@
+"""The commands: one module a noun, imported only when its command is called.
+
+The console script has two roots over one table of commands.  A light one answers
+for our own nouns without importing Faust, so that `--help` is quick.  Whatever is
+Faust's (its commands, or its options before a command) goes to Faust's own root,
+where our commands stand beside them: every option of a Faust worker works.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
+    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check."),
+    "db": ("ledger_streams.cli.db", "db", "The database's schema: upgrade."),
+    "run": ("ledger_streams.cli.run", "run", "Workers and projector on this machine, supervised."),
+    "import": ("ledger_streams.cli.imports", "import_", "Import bank transactions or payments from a file."),
+    "wallets": ("ledger_streams.cli.wallets", "wallets", "Look at wallets: show, list."),
+    "payments": ("ledger_streams.cli.payments", "payments", "Look at payments: show."),
+    "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
+    "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
+    "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list."),
+    "demo": ("ledger_streams.cli.demo", "demo", "The main job end to end on the local stack."),
+}
+"""Name: module, attribute, and the line of the overview (so that the overview imports nothing)."""
+
+FAUST_COMMANDS: dict[str, str] = {
+    "worker": "A ledger worker: agents, tables, web views (Faust worker).",
+    "projector": "A projector: wallet and payment events to PostgreSQL and Redis (Faust worker).",
+    "agents": "List agents (Faust).",
+    "model": "Show model detail (Faust).",
+    "models": "List all available models (Faust).",
+    "send": "Send message to agent/topic (Faust).",
+    "clean-versions": "Delete old version directories (Faust).",
+    "completion": "Output shell completion to be evaluated by the shell (Faust).",
+    "livecheck": "Manage LiveCheck instances (Faust).",
+    "reset": "Delete local table state (Faust).",
+}
+"""Commands on a Faust app.  Faust's own `tables` is left out: ours shows the same tables and what is in them."""
+
+
+class LedgerGroup(click.Group):
+    """The light root: knows every command's name and line, imports a module only to call it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, ours first."""
+        return [*OWN_COMMANDS, *FAUST_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one of our own commands."""
+        return own_command(cmd_name) if cmd_name in OWN_COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview from the two tables alone."""
+        own = [(name, line) for name, (_, _, line) in OWN_COMMANDS.items()]
+        for title, rows in (("Commands", own), ("Faust apps and Faust's own commands", [*FAUST_COMMANDS.items()])):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def own_command(name: str) -> click.Command:
+    """Import and return the command `name` of `OWN_COMMANDS`."""
+    module, attribute, _ = OWN_COMMANDS[name]
+    command: click.Command = getattr(import_module(module), attribute)
+    return command
+
+
+@click.group(cls=LedgerGroup, invoke_without_command=False)
+@click.version_option(package_name="ledger-streams")
+def ledger_streams() -> None:
+    """A payment and wallet system as streams on Faust.
+
+    Settings come from LEDGER_* environment variables; the defaults are the local stack's.
+    Options of Faust (--json, --debug, --datadir, --loop, --quiet, ...) may stand before Faust's commands.
+    """
+
+
+def is_for_faust(arguments: Sequence[str]) -> bool:
+    """Say whether Faust's root has to read the arguments: its command, or its options before any command."""
+    if not arguments or arguments[0] in ("--help", "--version"):
+        return False
+    return arguments[0] in FAUST_COMMANDS or arguments[0].startswith("-")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command of `arguments` (of the process, when None); raises SystemExit as click does."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if is_for_faust(given):
+        from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (Faust takes most of a second to import)
+
+        faust_root(given)(args=given, prog_name="ledger-streams")
+    else:
+        ledger_streams(args=given, prog_name="ledger-streams")

@@ -1,0 +1,102 @@
+"""`run`: ledger workers and projectors as supervised child processes of this machine.
+
+Worker n has the worker id n, its own data folder and the n-th port; all share the
+consumer group, so that partitions move when one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ledger_streams.cli.supervisor import ChildSpec, Supervisor, Timing
+
+LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
+
+
+@click.command()
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=0), help="Ledger workers.")
+@click.option("--projectors", default=1, show_default=True, type=click.IntRange(min=0), help="Projectors.")
+@click.option("--loglevel", "-l", default="INFO", show_default=True, type=click.Choice(LOG_LEVELS, case_sensitive=False))
+@click.option("--stop-wait", "stop_wait_s", default=30.0, show_default=True, help="Seconds to stop in, then killed.")
+def run(workers: int, projectors: int, loglevel: str, stop_wait_s: float) -> None:
+    """Run workers and projectors on this machine, supervised.
+
+    One that ends is started again, with back-off.  SIGTERM and Ctrl-C stop all.
+    Exit code 0 when all stopped by themselves, 1 when one had to be killed.
+    """
+    from ledger_streams.settings import settings  # noqa: PLC0415 (pydantic is slow to import)
+
+    home = settings().home.absolute()
+    children = [
+        *worker_specs(workers, home=home, http_port=settings().http_port, loglevel=loglevel),
+        *projector_specs(projectors, home=home, loglevel=loglevel),
+    ]
+    with alone(home / "run"):
+        killed = asyncio.run(supervise(children, pid_folder=home / "run", timing=Timing(stop_wait_s=stop_wait_s)))
+    sys.exit(1 if killed else 0)
+
+
+def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> list[ChildSpec]:
+    """Return the ledger workers 1 to `count` on ports `http_port` and up."""
+    return [
+        _spec("worker", f"worker-{n}", home=home, loglevel=loglevel, worker_id=str(n), http_port=http_port + n - 1)
+        for n in range(1, count + 1)
+    ]
+
+
+def projector_specs(count: int, *, home: Path, loglevel: str) -> list[ChildSpec]:
+    """Return the projectors 1 to `count`, without web views."""
+    return [
+        _spec("projector", f"projector-{n}", home=home, loglevel=loglevel, worker_id=f"projector-{n}")
+        for n in range(1, count + 1)
+    ]
+
+
+def _spec(
+    command: str, name: str, *, home: Path, loglevel: str, worker_id: str, http_port: int | None = None
+) -> ChildSpec:
+    environment = {"LEDGER_WORKER_ID": worker_id, "LEDGER_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    if http_port is not None:
+        environment["LEDGER_HTTP_PORT"] = str(http_port)
+    arguments = (sys.executable, "-m", "ledger_streams", command, "-l", loglevel.lower())
+    return ChildSpec(name=name, command=arguments, environment=environment)
+
+
+async def supervise(children: list[ChildSpec], *, pid_folder: Path, timing: Timing) -> list[str]:
+    """Run the children until SIGTERM or SIGINT; return the names of those that had to be killed."""
+    supervisor = Supervisor(children, pid_folder=pid_folder, say=_say, timing=timing)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    return await supervisor.run()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock and its `run.pid`: two supervisors would share data folders and pid files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pid_file = folder / "run.pid"
+    with pid_file.open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise click.ClickException(f"another `run` is at work here: pid {pid_file.read_text().strip()}") from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+        lock.truncate(0)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

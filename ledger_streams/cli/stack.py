@@ -1,0 +1,59 @@
+"""`ledger-streams stack`: the local stack of real components, for a machine without containers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+from ledger_streams import stack as local
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import settings
+
+
+@click.group()
+def stack() -> None:
+    """Real Kafka, PostgreSQL and Redis on this machine's loopback, below LEDGER_HOME/stack."""
+
+
+@stack.command()
+@click.option("--brokers", type=click.IntRange(1, 9), help="Kafka brokers of a new stack.  [default: 1]")
+def up(*, brokers: int | None) -> None:
+    """Start what does not run; install what the machine lacks.
+
+    The ports are those of LEDGER_KAFKA, LEDGER_POSTGRES and LEDGER_REDIS. With several
+    brokers, broker n takes the n-th address of LEDGER_KAFKA, or else the first one's
+    port + 2(n-1); the port above each is its controller's.
+    """
+    try:
+        local.up(settings(), brokers=brokers, say=click.echo)
+    except Unavailable as error:
+        raise click.ClickException(str(error)) from error
+
+
+@stack.command()
+def down() -> None:
+    """Stop what runs; the data stays."""
+    try:
+        local.down(settings(), say=click.echo)
+    except Unavailable as error:
+        raise click.ClickException(str(error)) from error
+
+
+@stack.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def status(*, as_json: bool) -> None:
+    """Show each server and whether it answers; exit 1 unless all do."""
+    try:
+        servers = local.status(settings())
+    except Unavailable as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps([asdict(server) for server in servers], indent=2))
+    else:
+        for server in servers:
+            pid = "-" if server.pid is None else str(server.pid)
+            click.echo(f"{server.name:<10} {server.address:<18} {pid:>8}  {server.detail}")
+    sys.exit(0 if all(server.healthy for server in servers) else 1)

@@ -1,0 +1,88 @@
+"""Commands to a wallet: what it is asked to do, in the imperative.
+
+DeductFunds and AddFunds are one leg of a payment, sent by its saga; the others are
+administrative.  A command carries no state and no outcome; `saga_version` is the
+version that the reply on saga-events will bear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from ledger_streams.domain.ids import PaymentId, UserId, WalletId
+
+
+class Counterparty(StrEnum):
+    """The account opposite to the wallet in a movement."""
+
+    TRANSIT = "transit"
+    EXTERNAL = "external"
+
+
+class DeductFunds(msgspec.Struct, frozen=True, gc=False):
+    """Take money out of a wallet, down to its overdraft limit."""
+
+    wallet_id: WalletId
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+    counterparty: Counterparty
+    saga_version: int
+
+
+class AddFunds(msgspec.Struct, frozen=True, gc=False):
+    """Give money to a wallet; `compensates` when it gives back what the same payment took."""
+
+    wallet_id: WalletId
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+    counterparty: Counterparty
+    saga_version: int
+    compensates: bool = False
+
+
+class OpenWallet(msgspec.Struct, frozen=True, gc=False):
+    """Open a wallet; `overdraft_limits` are minor units by currency, one left out is zero."""
+
+    wallet_id: WalletId
+    user_id: UserId
+    currencies: tuple[str, ...]
+    overdraft_limits: Mapping[str, int]
+
+
+class FreezeWallet(msgspec.Struct, frozen=True, gc=False):
+    """Refuse deductions from now on; credits are taken."""
+
+    wallet_id: WalletId
+    reason: str
+
+
+class UnfreezeWallet(msgspec.Struct, frozen=True, gc=False):
+    """Take deductions again."""
+
+    wallet_id: WalletId
+    reason: str
+
+
+class CloseWallet(msgspec.Struct, frozen=True, gc=False):
+    """Close an empty wallet for ever."""
+
+    wallet_id: WalletId
+    reason: str
+
+
+class ChangeLimits(msgspec.Struct, frozen=True, gc=False):
+    """Set the overdraft limits of the currencies named, in minor units; the others stay."""
+
+    wallet_id: WalletId
+    overdraft_limits: Mapping[str, int]
+
+
+LegCommand = DeductFunds | AddFunds
+"""A leg of a payment; answered on saga-events."""
+AdministrativeCommand = OpenWallet | FreezeWallet | UnfreezeWallet | CloseWallet | ChangeLimits
+WalletCommand = LegCommand | AdministrativeCommand

@@ -1,0 +1,125 @@
+"""Money: an integer count of minor units in one currency.
+
+Floats never enter this module and no `Decimal` is made: a decimal string is split
+once, at the edge, and printed with all the digits of its currency at the other.
+An amount is positive; a limit may be zero; a balance may be negative.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NoReturn
+
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.errors import Unreadable
+
+AMOUNT_MINOR_MAX: Final = 10**15
+"""Upper bound of any single amount; fits a BIGINT after 9,000 such additions."""
+
+BALANCE_MINOR_MAX: Final = 9 * 10**18
+"""A credit beyond it is refused; the rest of a BIGINT is left for compensations, which never are."""
+
+_NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_TWO_DIGITS = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
+CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF
+IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
+MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP
+SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG
+YER ZAR ZMW ZWG
+"""
+_THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR_DIGITS = "CLF UYW"
+
+CURRENCIES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        code: digits
+        for digits, codes in ((0, _NO_DIGITS), (2, _TWO_DIGITS), (3, _THREE_DIGITS), (4, _FOUR_DIGITS))
+        for code in codes.split()
+    }
+)
+"""Active ISO 4217 codes and the digits of their minor unit; codes without one (metals, tests) are left out."""
+
+_decimal = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?").fullmatch
+_UNIT: Final = (1, 10, 100, 1_000, 10_000)
+
+
+def check_currency(currency: object, *, field: str = "data.currency") -> str:
+    """Return the currency when it is a known code, else raise Unreadable naming `field`."""
+    if isinstance(currency, str) and currency in CURRENCIES:
+        return currency
+    _invalid(field, f"must be an ISO 4217 currency code, got {_shape(currency)}")
+
+
+def parse_amount(text: object, currency: str, *, field: str = "data.amount") -> int:
+    """Read a positive decimal string as minor units; `currency` must be known.
+
+    No sign, exponent, space or leading zero; at most the currency's digits.
+    """
+    amount_minor = parse_limit(text, currency, field=field)
+    if amount_minor == 0:
+        _invalid(field, "must be positive")
+    return amount_minor
+
+
+def parse_limit(text: object, currency: str, *, field: str) -> int:
+    """Read a decimal string that may be zero as minor units; `currency` must be known."""
+    match = _decimal(text) if isinstance(text, str) else None
+    if match is None:
+        _invalid(field, f"must be a decimal string without sign or exponent, got {_shape(text)}")
+    whole, fraction = match.groups()
+    digits = CURRENCIES[currency]
+    if fraction is None:
+        minor = int(whole) * _UNIT[digits]
+    elif len(fraction) > digits:
+        _invalid(field, f"has more than the {digits} decimal digits of {currency}")
+    else:
+        minor = int(whole) * _UNIT[digits] + int(fraction) * _UNIT[digits - len(fraction)]
+    if minor > AMOUNT_MINOR_MAX:
+        _invalid(field, f"is above the maximum of {format_amount(AMOUNT_MINOR_MAX, currency)} {currency}")
+    return minor
+
+
+def parse_balance(text: str, currency: str) -> int:
+    """Read what `format_amount` wrote, of any sign and size, as minor units; for the system's own records."""
+    digits = CURRENCIES[currency]
+    negative = text.startswith("-")
+    whole, point, fraction = (text[1:] if negative else text).partition(".")
+    if len(fraction) != digits or bool(point) != bool(digits) or not (whole + fraction).isdecimal():
+        raise ValueError(f"not a balance in {currency}")
+    minor = int(whole + fraction)
+    return -minor if negative else minor
+
+
+def format_amount(minor: int, currency: str) -> str:
+    """Print minor units as a decimal string with all of the currency's digits: 1025 EUR is "10.25"."""
+    if minor < 0:
+        return "-" + format_amount(-minor, currency)
+    digits = CURRENCIES[currency]
+    if digits == 2:
+        return f"{minor // 100}.{minor % 100:02d}"
+    if digits == 0:
+        return str(minor)
+    whole, fraction = divmod(minor, _UNIT[digits])
+    return f"{whole}.{fraction:0{digits}d}"
+
+
+def _invalid(field: str, problem: str) -> NoReturn:
+    raise Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")
+
+
+def _shape(value: object) -> str:
+    """Say what kind of value it is without repeating it: it comes from outside and may be anything."""
+    match value:
+        case None:
+            return "null or nothing"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "another string"
+        case _:
+            return "another type"

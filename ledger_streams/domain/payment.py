@@ -1,0 +1,169 @@
+"""Payment: a request read and checked, and whether it is new.
+
+The content of a payment is its `data`.  Content that breaks the contract is Unreadable,
+with the field named; content that keeps it but cannot be carried out has a reason and
+fails as a saga.  One payment_id is one content: the fingerprint, kept for ever, tells
+the same payment again (ignored) from another one under the same id (parked).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from ledger_streams.domain.events import PaymentKind, PaymentRequest, SagaFailed, SagaStarted
+from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, is_canonical_id
+from ledger_streams.domain.money import check_currency, format_amount, parse_amount
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.errors import Unreadable
+
+PROVIDER_CHARACTERS_MAX: Final = 100
+"""A provider's name is a label of metrics and part of a key."""
+
+FINGERPRINT_INVALID: Final = "invalid"
+"""Stands for the content of a payment that was invalid at first sight; equals no fingerprint."""
+
+_KINDS: Final[Mapping[str, PaymentKind]] = {kind.value: kind for kind in PaymentKind}
+_canonical_json = msgspec.json.Encoder(order="sorted").encode
+
+
+class PaymentRequested(msgspec.Struct, frozen=True, gc=False):
+    """A request as it came: `data` is its content as JSON, untouched, and `fingerprint` the digest of it."""
+
+    event_id: EventId
+    request: PaymentRequest
+    data: msgspec.Raw
+    fingerprint: str
+    occurred_at: str
+    """RFC 3339, as it came."""
+    correlation_id: str
+    causation_id: str | None
+
+
+class PaymentKnown(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a payment for ever: the fingerprint of the first content under its id."""
+
+    fingerprint: str
+
+
+def decide(known: PaymentKnown | None, requested: PaymentRequested) -> SagaStarted | SagaFailed | None:
+    """Say what a request sets off: a saga, its failure before the start, or nothing since it is known.
+
+    Raises Unreadable `duplicate_mismatch` when the id is known with other content.
+    """
+    request = requested.request
+    if known is not None:
+        if known.fingerprint == requested.fingerprint:
+            return None
+        raise Unreadable(
+            reason=Reason.DUPLICATE_MISMATCH,
+            detail="data: this payment_id is known with other content",
+            payment_id=request.payment_id,
+        )
+    reason = impossible_reason(request)
+    if reason is not None:
+        return SagaFailed(payment_id=request.payment_id, version=1, reason=reason)
+    return SagaStarted(request=request, data=requested.data)
+
+
+def evolve(known: PaymentKnown | None, requested: PaymentRequested) -> PaymentKnown:
+    """Return what is known after `requested`: the first content stays."""
+    return known or PaymentKnown(fingerprint=requested.fingerprint)
+
+
+def decide_unreadable(known: PaymentKnown | None, error: Unreadable) -> SagaFailed | None:
+    """Say what an unreadable request sets off beside its dead letter: a payment that fails, if it is new.
+
+    The payment is then known as `PaymentKnown(FINGERPRINT_INVALID)`.
+    """
+    if known is not None or error.payment_id is None:
+        return None
+    payment_id = PaymentId(error.payment_id)
+    return SagaFailed(payment_id=payment_id, version=1, reason=error.reason, detail=error.detail)
+
+
+def impossible_reason(request: PaymentRequest) -> Reason | None:
+    """Return why a valid request cannot be carried out whatever the wallets say, or None."""
+    if request.source_wallet_id is not None and request.source_wallet_id == request.target_wallet_id:
+        return Reason.SAME_WALLET
+    if request.provider is not None:
+        return Reason.PROVIDER_UNAVAILABLE
+    return None
+
+
+def fingerprint(data: Mapping[str, Any]) -> str:
+    """Return the digest of a valid request's content, whichever way it is written.
+
+    Order of fields, nulls, empty metadata and the amount's trailing zeros make no difference.
+    """
+    content = {field: value for field, value in data.items() if value is not None}
+    if not content.get("metadata", True):
+        del content["metadata"]
+    currency = content["currency"]
+    content["amount"] = format_amount(parse_amount(content["amount"], currency), currency)
+    try:
+        return sha256(_canonical_json(content)).hexdigest()[:32]
+    except OverflowError:
+        _invalid("data", "holds an integer beyond 64 bits")
+
+
+def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentRequest:
+    """Check a payment's content and return it typed; `at` goes before a field's name in errors.
+
+    Raises Unreadable `invalid`.  Fields it does not know are let pass.
+    """
+    payment_id = PaymentId(_id(data, "payment_id", at))
+    kind = _kind(data.get("kind"), at)
+    currency = check_currency(data.get("currency"), field=f"{at}currency")
+    amount_minor = parse_amount(data.get("amount"), currency, field=f"{at}amount")
+    provider = data.get("provider")
+    if provider is not None and not _is_provider(provider):
+        _invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
+    if not isinstance(data.get("metadata") or {}, dict):
+        _invalid(f"{at}metadata", "must be an object")
+    user_id = data.get("user_id")
+    return PaymentRequest(
+        payment_id,
+        kind,
+        amount_minor,
+        currency,
+        _wallet(data, "source_wallet_id", at, wanted=kind is not PaymentKind.DEPOSIT, kind=kind),
+        _wallet(data, "target_wallet_id", at, wanted=kind is not PaymentKind.WITHDRAWAL, kind=kind),
+        provider,
+        None if user_id is None else UserId(_id(data, "user_id", at)),
+    )
+
+
+def _kind(kind: object, at: str) -> PaymentKind:
+    known = _KINDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        if kind == "refund":
+            _invalid(f"{at}kind", "refund is not available yet")
+        _invalid(f"{at}kind", f"must be one of {', '.join(_KINDS)}")
+    return known
+
+
+def _wallet(data: Mapping[str, Any], field: str, at: str, *, wanted: bool, kind: PaymentKind) -> WalletId | None:
+    if wanted:
+        return WalletId(_id(data, field, at))
+    if data.get(field) is not None:
+        _invalid(f"{at}{field}", f"must be left out or null in a {kind}")
+    return None
+
+
+def _id(data: Mapping[str, Any], field: str, at: str) -> str:
+    value = data.get(field)
+    if not is_canonical_id(value):
+        _invalid(f"{at}{field}", "must be a UUID, lower-case and hyphenated")
+    return value
+
+
+def _is_provider(provider: object) -> bool:
+    return isinstance(provider, str) and 1 <= len(provider) <= PROVIDER_CHARACTERS_MAX
+
+
+def _invalid(field: str, problem: str) -> NoReturn:
+    raise Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")

@@ -1,0 +1,28 @@
+"""Reasons: the closed list of why something was not carried out.
+
+They are part of the contract: they travel in events, dead letters and answers, and
+metrics are labelled with them.  A new reason is a change of the contract.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a payment failed, a command was refused or a record was parked."""
+
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    WALLET_NOT_FOUND = "wallet_not_found"
+    WALLET_FROZEN = "wallet_frozen"
+    WALLET_CLOSED = "wallet_closed"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    SAME_WALLET = "same_wallet"
+    PROVIDER_DECLINED = "provider_declined"
+    PROVIDER_TIMEOUT = "provider_timeout"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    DUPLICATE_MISMATCH = "duplicate_mismatch"
+    INVALID = "invalid"
+    NOT_EMPTY = "not_empty"
+    """Only of CloseWallet: a wallet that still holds or owes money stays."""

@@ -1,0 +1,130 @@
+"""Wallet: the balances of one user's wallet, folded from its events.
+
+Balances are minor units by currency.  Two invariants hold in every state: available is
+never below minus the overdraft limit, and the version counts the wallet's events from 1
+without a gap.  A wallet is a value: `evolve` returns the next one and changes none.
+What a wallet says to a command is in wallet_decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from ledger_streams.domain.events import (
+    BalanceAdded,
+    BalanceDeducted,
+    LimitsChanged,
+    WalletClosed,
+    WalletEvent,
+    WalletFrozen,
+    WalletOpened,
+    WalletUnfrozen,
+)
+from ledger_streams.domain.ids import UserId, WalletId
+from ledger_streams.errors import InvariantBroken
+
+
+class WalletStatus(StrEnum):
+    """Where a wallet stands; the members say where they go next."""
+
+    OPEN = "open"
+    """-> FROZEN, CLOSED"""
+    FROZEN = "frozen"
+    """-> OPEN, CLOSED"""
+    CLOSED = "closed"
+    """the end"""
+
+
+class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The money of one currency in a wallet."""
+
+    available_minor: int = 0
+    held_minor: int = 0
+    overdraft_limit_minor: int = 0
+
+    @property
+    def balance_minor(self) -> int:
+        """Available and held together; the overdraft is in none of them."""
+        return self.available_minor + self.held_minor
+
+
+class Wallet(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A wallet after its event `version`."""
+
+    wallet_id: WalletId
+    user_id: UserId
+    status: WalletStatus
+    version: int
+    balances: Mapping[str, Balance]
+
+
+def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:
+    """Return the wallet after `event`, which must be the next one of this wallet."""
+    if wallet is None:
+        return _opened(event)
+    if event.version != wallet.version + 1 or event.wallet_id != wallet.wallet_id:
+        raise InvariantBroken(
+            f"event {event.version} of wallet {event.wallet_id} does not follow "
+            f"version {wallet.version} of {wallet.wallet_id}"
+        )
+    return Wallet(
+        wallet.wallet_id,
+        wallet.user_id,
+        _status_after(wallet, event),
+        event.version,
+        _balances_after(wallet, event),
+    )
+
+
+def _opened(event: WalletEvent) -> Wallet:
+    if not isinstance(event, WalletOpened) or event.version != 1:
+        raise InvariantBroken(f"wallet {event.wallet_id} begins with version {event.version}, not opened")
+    limits = event.overdraft_limits
+    balances = {currency: Balance(0, 0, limits.get(currency, 0)) for currency in event.currencies}
+    return Wallet(event.wallet_id, event.user_id, WalletStatus.OPEN, 1, balances)
+
+
+def _status_after(wallet: Wallet, event: WalletEvent) -> WalletStatus:
+    match event:
+        case WalletFrozen():
+            return WalletStatus.FROZEN
+        case WalletUnfrozen():
+            return WalletStatus.OPEN
+        case WalletClosed():
+            return WalletStatus.CLOSED
+        case WalletOpened():
+            raise InvariantBroken(f"wallet {wallet.wallet_id} is opened twice")
+        case _:
+            return wallet.status
+
+
+def _balances_after(wallet: Wallet, event: WalletEvent) -> Mapping[str, Balance]:
+    match event:
+        case BalanceAdded():
+            return _moved(wallet.balances, event.currency, event.amount_minor)
+        case BalanceDeducted():
+            return _moved(wallet.balances, event.currency, -event.amount_minor)
+        case LimitsChanged():
+            return {
+                currency: Balance(
+                    before.available_minor,
+                    before.held_minor,
+                    event.overdraft_limits.get(currency, before.overdraft_limit_minor),
+                )
+                for currency, before in wallet.balances.items()
+            }
+        case _:
+            return wallet.balances
+
+
+def _moved(balances: Mapping[str, Balance], currency: str, change_minor: int) -> Mapping[str, Balance]:
+    before = balances[currency]
+    after = Balance(
+        before.available_minor + change_minor, before.held_minor, before.overdraft_limit_minor
+    )
+    if len(balances) == 1:
+        return {currency: after}
+    return {**balances, currency: after}

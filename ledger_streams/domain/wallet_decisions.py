@@ -1,0 +1,188 @@
+"""Wallet decisions: what a wallet says to a command.
+
+A leg of a payment is always answered: carried out, it is a wallet event and a reply to
+the saga; refused, a reply alone, for a wallet that did nothing has no event.  A refused
+administrative command is a wallet event, since no saga would hear of it.  A refusal
+never raises.  Compensations are taken whatever the wallet's status and balance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from ledger_streams.domain.commands import (
+    AddFunds,
+    AdministrativeCommand,
+    ChangeLimits,
+    CloseWallet,
+    DeductFunds,
+    FreezeWallet,
+    OpenWallet,
+    UnfreezeWallet,
+    WalletCommand,
+)
+from ledger_streams.domain.events import (
+    BalanceAdded,
+    BalanceDeducted,
+    LimitsChanged,
+    WalletClosed,
+    WalletCommandRefused,
+    WalletCredited,
+    WalletCreditRefused,
+    WalletDeducted,
+    WalletDeductionRefused,
+    WalletEvent,
+    WalletFrozen,
+    WalletOpened,
+    WalletReply,
+    WalletUnfrozen,
+)
+from ledger_streams.domain.money import BALANCE_MINOR_MAX
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.wallet import Wallet, WalletStatus
+
+
+class WalletDecision(msgspec.Struct, frozen=True, gc=False):
+    """At most one event of the wallet, and the reply to the saga when it was a leg of a payment."""
+
+    event: WalletEvent | None = None
+    reply: WalletReply | None = None
+
+
+NOTHING: Final = WalletDecision()
+"""The wallet is already as asked, or there is none to bear an event."""
+
+
+def decide(wallet: Wallet | None, command: WalletCommand) -> WalletDecision:
+    """Say what happens to `wallet` (None: not open yet) when `command` arrives; change nothing."""
+    if isinstance(command, DeductFunds):
+        return _deduct(wallet, command)
+    if isinstance(command, AddFunds):
+        return _add(wallet, command)
+    if wallet is not None:
+        return WalletDecision(event=_administer(wallet, command))
+    if isinstance(command, OpenWallet):
+        limits = dict(command.overdraft_limits)
+        opened = WalletOpened(command.wallet_id, 1, command.user_id, command.currencies, limits)
+        return WalletDecision(event=opened)
+    return NOTHING
+
+
+def _deduct(wallet: Wallet | None, command: DeductFunds) -> WalletDecision:
+    payment_id, wallet_id = command.payment_id, command.wallet_id
+    amount_minor, currency, saga_version = command.amount_minor, command.currency, command.saga_version
+    reason = _deduction_refusal(wallet, command)
+    if wallet is None or reason is not None:
+        version = wallet.version if wallet else 0
+        refused = WalletDeductionRefused(
+            payment_id, saga_version, wallet_id, amount_minor, currency, version, reason or ""
+        )
+        return WalletDecision(reply=refused)
+    version = wallet.version + 1
+    return WalletDecision(
+        BalanceDeducted(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),
+        WalletDeducted(payment_id, saga_version, wallet_id, amount_minor, currency, version),
+    )
+
+
+def _deduction_refusal(wallet: Wallet | None, command: DeductFunds) -> Reason | None:
+    if wallet is None:
+        return Reason.WALLET_NOT_FOUND
+    balance = wallet.balances.get(command.currency)
+    if balance is None:
+        return Reason.CURRENCY_MISMATCH
+    if wallet.status is WalletStatus.CLOSED:
+        return Reason.WALLET_CLOSED
+    if wallet.status is WalletStatus.FROZEN:
+        return Reason.WALLET_FROZEN
+    if balance.available_minor - command.amount_minor < -balance.overdraft_limit_minor:
+        return Reason.INSUFFICIENT_FUNDS
+    return None
+
+
+def _add(wallet: Wallet | None, command: AddFunds) -> WalletDecision:
+    payment_id, wallet_id = command.payment_id, command.wallet_id
+    amount_minor, currency, saga_version = command.amount_minor, command.currency, command.saga_version
+    compensates = command.compensates
+    reason = _credit_refusal(wallet, command)
+    if wallet is None or reason is not None:
+        version = wallet.version if wallet else 0
+        refused = WalletCreditRefused(
+            payment_id, saga_version, wallet_id, amount_minor, currency, version, reason or "", compensates
+        )
+        return WalletDecision(reply=refused)
+    version = wallet.version + 1
+    return WalletDecision(
+        BalanceAdded(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),
+        WalletCredited(payment_id, saga_version, wallet_id, amount_minor, currency, version, compensates),
+    )
+
+
+def _credit_refusal(wallet: Wallet | None, command: AddFunds) -> Reason | None:
+    if wallet is None:
+        return Reason.WALLET_NOT_FOUND
+    balance = wallet.balances.get(command.currency)
+    if balance is None:
+        return Reason.CURRENCY_MISMATCH
+    if command.compensates:
+        return None
+    if wallet.status is WalletStatus.CLOSED:
+        return Reason.WALLET_CLOSED
+    if balance.balance_minor + command.amount_minor > BALANCE_MINOR_MAX:
+        return Reason.LIMIT_EXCEEDED
+    return None
+
+
+def _administer(wallet: Wallet, command: AdministrativeCommand) -> WalletEvent | None:
+    wallet_id, version = wallet.wallet_id, wallet.version + 1
+    if isinstance(command, OpenWallet):
+        if _is_as_asked(wallet, command):
+            return None
+        return _refused(wallet, command, Reason.DUPLICATE_MISMATCH, "the wallet is open with other content")
+    if wallet.status is WalletStatus.CLOSED:
+        return _refused(wallet, command, Reason.WALLET_CLOSED, "the wallet is closed for ever")
+    match command:
+        case FreezeWallet():
+            frozen = wallet.status is WalletStatus.FROZEN
+            return None if frozen else WalletFrozen(wallet_id, version, command.reason)
+        case UnfreezeWallet():
+            open_ = wallet.status is WalletStatus.OPEN
+            return None if open_ else WalletUnfrozen(wallet_id, version, command.reason)
+        case CloseWallet():
+            return _close(wallet, command)
+        case ChangeLimits():
+            return _change_limits(wallet, command)
+
+
+def _close(wallet: Wallet, command: CloseWallet) -> WalletEvent:
+    if any(balance.available_minor or balance.held_minor for balance in wallet.balances.values()):
+        return _refused(wallet, command, Reason.NOT_EMPTY, "a balance of the wallet is not zero")
+    return WalletClosed(wallet.wallet_id, wallet.version + 1, command.reason)
+
+
+def _change_limits(wallet: Wallet, command: ChangeLimits) -> WalletEvent | None:
+    limits: Mapping[str, int] = command.overdraft_limits
+    for currency, limit_minor in limits.items():
+        balance = wallet.balances.get(currency)
+        if balance is None:
+            return _refused(wallet, command, Reason.CURRENCY_MISMATCH, f"the wallet has no {currency}")
+        if balance.available_minor < -limit_minor:
+            return _refused(wallet, command, Reason.LIMIT_EXCEEDED, f"more {currency} than that is overdrawn")
+    if all(wallet.balances[currency].overdraft_limit_minor == limit for currency, limit in limits.items()):
+        return None
+    return LimitsChanged(wallet.wallet_id, wallet.version + 1, dict(limits))
+
+
+def _is_as_asked(wallet: Wallet, command: OpenWallet) -> bool:
+    asked = {currency: command.overdraft_limits.get(currency, 0) for currency in command.currencies}
+    limits = {currency: balance.overdraft_limit_minor for currency, balance in wallet.balances.items()}
+    return wallet.user_id == command.user_id and limits == asked
+
+
+def _refused(
+    wallet: Wallet, command: AdministrativeCommand, reason: Reason, detail: str
+) -> WalletCommandRefused:
+    return WalletCommandRefused(wallet.wallet_id, wallet.version + 1, type(command).__name__, reason, detail)

@@ -1,0 +1,160 @@
+"""Kafka: brokers from Maven's jars, each its own controller too (KRaft, static voters).
+
+Broker 1 takes the first address of `Settings.kafka`; broker n takes the n-th address
+if one is given, else the first port + 2(n-1).  Its controller is one port above, so
+three brokers on 29092 fill 29092 to 29097.  How many brokers a stack has is settled
+when it is created, and the voters in the first one's configuration say it.
+"""
+
+from __future__ import annotations
+
+import base64
+import signal
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+from ledger_streams.stack.install import TEMPLATES, Say, cache, fetched, maven, program, run
+from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
+
+VERSION: Final = "4.3.1"
+PORTS_PER_BROKER: Final = 2
+REPLICAS_MAX: Final = 3
+PROBE_TIMEOUT_MS: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Broker `ports.index(port) + 1` of a cluster on `ports`."""
+
+    folder: Path
+    port: int
+    ports: tuple[int, ...]
+
+    @property
+    def node_id(self) -> int:
+        """Return the broker's number, from 1."""
+        return self.ports.index(self.port) + 1
+
+    @property
+    def name(self) -> str:
+        """Return kafka-1, kafka-2, ..."""
+        return f"kafka-{self.node_id}"
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Return the signal of a controlled shutdown."""
+        return signal.SIGTERM
+
+    def prepare(self, say: Say) -> bool:
+        """Fetch the jars, write the configuration, format the data folder unless it is."""
+        fetch_jars(say)
+        java = program("java", package="default-jre-headless", dependency="kafka", say=say)
+        changed = write_if_other(self._configuration, self._properties())
+        if not (self.folder / "data" / "meta.properties").exists():
+            say(f"{self.name}: formatting {self.folder / 'data'}")
+            arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(self._configuration)]
+            storage_tool = [*self._java(java), "kafka.tools.StorageTool", *arguments, "--ignore-formatted"]
+            run(storage_tool, dependency="kafka", cwd=self.folder)
+        return changed
+
+    def command(self) -> list[str]:
+        """Return the broker's command."""
+        java = program("java", package="default-jre-headless", dependency="kafka", say=print)
+        heap = [
+            "-Xms256m",
+            "-Xmx1g",
+            "-XX:+ExitOnOutOfMemoryError",
+            f"-XX:ErrorFile={self.folder}/hs_err.log",
+        ]
+        return [*self._java(java, *heap), "kafka.Kafka", str(self._configuration)]
+
+    async def complaint(self) -> str | None:
+        """Ask for the metadata: healthy when every broker of the cluster is in it."""
+        if not await port_is_open(self.port):
+            return "nobody listens"
+        address = f"127.0.0.1:{self.port}"
+        client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=PROBE_TIMEOUT_MS)
+        try:
+            await client.bootstrap()
+            present = len(client.cluster.brokers())
+        except (KafkaError, OSError) as error:
+            return str(error) or type(error).__name__
+        finally:
+            await client.close()
+        return None if present == len(self.ports) else f"{present} of {len(self.ports)} brokers are there"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _properties(self) -> str:
+        voters = ",".join(f"{number}@127.0.0.1:{port + 1}" for number, port in enumerate(self.ports, start=1))
+        replicas = min(len(self.ports), REPLICAS_MAX)
+        return rendered(
+            TEMPLATES / "kafka" / "server.properties",
+            node_id=self.node_id,
+            voters=voters,
+            port=self.port,
+            controller_port=self.port + 1,
+            data=self.folder / "data",
+            replicas=replicas,
+            min_isr=max(1, replicas - 1),
+        )
+
+    def _cluster_id(self) -> str:
+        """Derive one id for all brokers of a stack; the zero byte keeps it from starting with a dash."""
+        name = uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder.parent))
+        return base64.urlsafe_b64encode(b"\0" + name.bytes[1:]).decode().rstrip("=")
+
+    @staticmethod
+    def _java(java: str, *options: str) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka' / 'log4j2.properties'}"
+        return [java, *options, logging, "-cp", f"{jars()}/*"]
+
+
+def brokers(settings: Settings, stack: Path, count: int | None) -> list[Broker]:
+    """Return the stack's brokers: as many as it was created with, else `count`, else one."""
+    created = _created(stack)
+    if created and count is not None and count != created:
+        detail = (
+            f"this stack has {created} broker(s), not {count}: take another LEDGER_HOME or remove {stack}"
+        )
+        raise Unavailable(dependency="kafka", detail=detail)
+    addresses = [address.strip() for address in settings.kafka.split(",")]
+    given = [local_port(address, dependency="kafka") for address in addresses]
+    total = created or count or 1
+    following = [given[0] + PORTS_PER_BROKER * number for number in range(total)]
+    ports = tuple(given[number] if number < len(given) else following[number] for number in range(total))
+    return [Broker(stack / f"kafka-{number}", port, ports) for number, port in enumerate(ports, start=1)]
+
+
+def _created(stack: Path) -> int:
+    """Return how many brokers the stack was created with; 0 before that."""
+    configuration = stack / "kafka-1" / "server.properties"
+    return configuration.read_text().count("@127.0.0.1:") if configuration.is_file() else 0
+
+
+def jars() -> Path:
+    """Return the folder of Kafka's jars."""
+    return cache() / f"kafka-{VERSION}"
+
+
+def fetch_jars(say: Say) -> None:
+    """Have Maven fetch the jars unless they are there."""
+    if jars().is_dir():
+        return
+    say(f"kafka: fetching Apache Kafka {VERSION} from Maven to {jars()}")
+    pom = str(TEMPLATES / "kafka" / "pom.xml")
+
+    def copy(folder: Path) -> None:
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+        maven(["-f", pom, *goal], dependency="kafka", say=say)
+
+    fetched(jars(), copy)

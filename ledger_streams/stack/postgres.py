@@ -1,0 +1,176 @@
+"""PostgreSQL: the system's binaries of version 15 or later, else Maven's, in a data folder of its own.
+
+PostgreSQL refuses root, so root runs it as the user `postgres`.  That user has to
+reach the data: where it cannot (a home below /root, say), the data goes below
+/var/lib/ledger-streams and `data` in the stack's folder is a link to it.  Everybody
+on the loopback is trusted: this is a server for development only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+from ledger_streams.stack.install import TEMPLATES, Say, is_root, run
+from ledger_streams.stack.postgres_binaries import binaries
+from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
+
+SUPERUSER: Final = "postgres"
+ELSEWHERE: Final = Path("/var/lib/ledger-streams")
+PROBE_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """One PostgreSQL server with the role and the database of the DSN."""
+
+    folder: Path
+    port: int
+    role: str
+    database: str
+
+    @property
+    def name(self) -> str:
+        """Return postgres."""
+        return "postgres"
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Return the signal of a fast shutdown; SIGTERM would wait until every client has gone."""
+        return signal.SIGINT
+
+    def prepare(self, say: Say) -> bool:
+        """Install it, create its data folder, write its configuration there."""
+        binaries(say)
+        if not self._data.is_dir():
+            say(f"postgres: creating the database cluster in {self._create(say)}")
+        configuration = self._data / "postgresql.conf"
+        changed = write_if_other(
+            configuration, rendered(TEMPLATES / "postgres" / configuration.name, port=self.port)
+        )
+        _give(configuration)
+        return changed
+
+    def command(self) -> list[str]:
+        """Return the server's command, without root's rights."""
+        return [*_as_owner(), str(binaries(print) / "postgres"), "-D", str(self._data.resolve())]
+
+    async def complaint(self) -> str | None:
+        """Ask a query."""
+        if not await port_is_open(self.port):
+            return "nobody listens"
+        try:
+            connection = await self._connect()
+        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            return str(error) or type(error).__name__
+        try:
+            await connection.fetchval("SELECT 1")
+        finally:
+            await connection.close()
+        return None
+
+    async def create_database(self) -> bool:
+        """Create the DSN's database and role (a superuser, to add extensions); False if it is there."""
+        connection = await self._connect()
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", self.role):
+                await connection.execute(f"CREATE ROLE {_quoted(self.role)} LOGIN SUPERUSER")
+            if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", self.database):
+                return False
+            await connection.execute(f"CREATE DATABASE {_quoted(self.database)} OWNER {_quoted(self.role)}")
+        finally:
+            await connection.close()
+        return True
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        return await asyncpg.connect(
+            host="127.0.0.1", port=self.port, user=SUPERUSER, database="postgres", timeout=PROBE_TIMEOUT_S
+        )
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _create(self, say: Say) -> Path:
+        """Create the cluster under another name and rename it: half a one is never taken for it."""
+        place = self._place(say)
+        draft = place / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        _give(draft)
+        initdb = str(binaries(say) / "initdb")
+        options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+        run([*_as_owner(), initdb, "-D", str(draft), *options], dependency="postgres", cwd=place)
+        whole = draft.rename(place / "data")
+        if place != self.folder:
+            self._data.unlink(missing_ok=True)
+            self._data.symlink_to(whole)
+        return whole
+
+    def _place(self, say: Say) -> Path:
+        """Return a folder for the data which the server's user can reach."""
+        if _reachable(self.folder):
+            return self.folder
+        place = ELSEWHERE / hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        place.mkdir(parents=True, exist_ok=True)
+        if not _reachable(place):
+            detail = f"user {_owner()} cannot reach {self.folder} nor {place}: set another LEDGER_HOME"
+            raise Unavailable(dependency="postgres", detail=detail)
+        say(f"postgres: user {_owner()} cannot reach {self.folder}, so its data goes to {place}")
+        return place
+
+
+def postgres(settings: Settings, stack: Path) -> Postgres:
+    """Return the stack's PostgreSQL."""
+    parts = urlsplit(settings.postgres)
+    role = unquote(parts.username or SUPERUSER)
+    database = unquote(parts.path.lstrip("/")) or role
+    port = local_port(settings.postgres, dependency="postgres")
+    return Postgres(stack / "postgres", port, role=role, database=database)
+
+
+def _owner() -> str | None:
+    """Return the user who runs the server: postgres instead of root, else who runs this."""
+    return SUPERUSER if is_root() else None
+
+
+def _as_owner() -> list[str]:
+    owner = _owner()
+    if owner is None:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise Unavailable(
+            dependency="postgres", detail="there is no setpriv: as root, apt-get install util-linux"
+        )
+    return [setpriv, f"--reuid={owner}", f"--regid={owner}", "--init-groups"]
+
+
+def _give(path: Path) -> None:
+    """Make the server's user the owner."""
+    owner = _owner()
+    if owner is not None:
+        entry = pwd.getpwnam(owner)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def _reachable(folder: Path) -> bool:
+    """Tell whether the server's user can enter a folder."""
+    test = [*_as_owner(), "/usr/bin/test", "-x", str(folder)]
+    return subprocess.run(test, check=False).returncode == 0  # noqa: S603  literals and our own path
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,232 @@
+"""Topics: every topic of the system, declared once.
+
+`apply` makes the broker's topics as declared and `check` says in words what
+differs.  Partition counts are part of the data (a key's partition follows from
+them), so an existing topic's count is never changed, only reported.  Everything
+uses LogAppendTime: the ledger's clock is the broker's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import (
+    ConfigResource,
+    ConfigResourceType,
+)
+from aiokafka.errors import KafkaError, for_code
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+
+PAYMENT_EVENTS: Final = "payment-events"
+SAGA_EVENTS: Final = "saga-events"
+WALLET_EVENTS: Final = "wallet-events"
+WALLET_COMMANDS: Final = "wallet-commands"
+PAYMENTS_CHANGELOG: Final = "payments-changelog"
+SAGAS_CHANGELOG: Final = "sagas-changelog"
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+VISIBLE_WITHIN_S: Final = 30.0
+"""The controller acknowledges a topic before every broker knows it."""
+POLL_S: Final = 0.05
+TOPIC_EXISTS: Final = 36
+"""Kafka's error code; another `apply` was first."""
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it should be; `retention_ms` None leaves the broker's default, which compaction ignores."""
+
+    name: str
+    partitions: int
+    cleanup: Literal["delete", "compact"]
+    retention_ms: int | None = None
+    min_compaction_lag_ms: int | None = None
+
+    def configs(self, settings: Settings) -> dict[str, str]:
+        """Return the configuration that is declared; what is not in it is the broker's default."""
+        configs = {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": "LogAppendTime",
+            "min.insync.replicas": str(settings.min_insync_replicas),
+        }
+        if self.retention_ms is not None:
+            configs["retention.ms"] = str(self.retention_ms)
+        if self.min_compaction_lag_ms is not None:
+            configs["min.compaction.lag.ms"] = str(self.min_compaction_lag_ms)
+        return configs
+
+
+def dead_letters(name: str) -> str:
+    """Return the name of a topic's dead-letter topic."""
+    return f"{name}.dlq"
+
+
+def full_name(prefix: str, name: str) -> str:
+    """Return the name on the broker; `prefix` is Settings.topic_prefix."""
+    return prefix + name
+
+
+def _with_dead_letters(topic: TopicSpec) -> tuple[TopicSpec, TopicSpec]:
+    return topic, TopicSpec(dead_letters(topic.name), topic.partitions, "delete", 30 * DAY_MS)
+
+
+TOPICS: Final = (
+    *_with_dead_letters(TopicSpec(PAYMENT_EVENTS, 12, "delete", 7 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(SAGA_EVENTS, 6, "delete", 14 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(WALLET_COMMANDS, 8, "delete", 7 * DAY_MS)),
+    TopicSpec(WALLET_EVENTS, 8, "compact", 30 * DAY_MS, min_compaction_lag_ms=30 * DAY_MS),
+    TopicSpec(PAYMENTS_CHANGELOG, 12, "compact"),
+    TopicSpec(SAGAS_CHANGELOG, 6, "compact"),
+)
+"""A changelog has as many partitions as the topic whose agent writes its table."""
+
+_BY_NAME: Final = {topic.name: topic for topic in TOPICS}
+
+
+def spec(name: str) -> TopicSpec:
+    """Return the declaration of a topic by its plain name; KeyError for a name nobody declared."""
+    return _BY_NAME[name]
+
+
+async def apply(settings: Settings) -> list[str]:
+    """Create the topics that are missing and set configuration that differs; say what was done, in words.
+
+    What it may not change (partitions, replicas) is left, and `check` still names it.
+    """
+    async with _admin(settings) as admin:
+        existing = await _described(admin, settings)
+        created = [topic for topic in TOPICS if _name(settings, topic) not in existing]
+        if created:
+            await _create(admin, settings, created)
+            await _until_visible(admin, settings)
+        altered = await _with_other_configs(
+            admin, settings, [topic for topic in TOPICS if topic not in created]
+        )
+        if altered:
+            await _alter(admin, settings, list(altered))
+    done = [f"created {_name(settings, topic)} with {topic.partitions} partitions" for topic in created]
+    return done + [f"changed {line}" for lines in altered.values() for line in lines]
+
+
+async def check(settings: Settings) -> list[str]:
+    """Return what differs between the declaration and the broker, a line each; empty when nothing does."""
+    async with _admin(settings) as admin:
+        existing = await _described(admin, settings)
+        present = [topic for topic in TOPICS if _name(settings, topic) in existing]
+        configs = await _with_other_configs(admin, settings, present)
+    differences: list[str] = []
+    for topic in TOPICS:
+        name = _name(settings, topic)
+        if name not in existing:
+            differences.append(f"{name}: is missing")
+            continue
+        differences += _shape_differences(settings, topic, existing[name])
+        differences += configs.get(topic, [])
+    return differences
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        yield admin
+    except KafkaError as error:
+        raise Unavailable(dependency="kafka", detail=str(error) or type(error).__name__) from error
+    finally:
+        await admin.close()
+
+
+def _name(settings: Settings, topic: TopicSpec) -> str:
+    return full_name(settings.topic_prefix, topic.name)
+
+
+async def _described(
+    admin: AIOKafkaAdminClient, settings: Settings
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return the partitions of those of our topics that exist, by full name."""
+    answers = await admin.describe_topics([_name(settings, topic) for topic in TOPICS])
+    return {answer["topic"]: answer["partitions"] for answer in answers if not answer["error_code"]}
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> None:
+    replicas = settings.replication_factor
+    new = [
+        NewTopic(_name(settings, topic), topic.partitions, replicas, topic_configs=topic.configs(settings))
+        for topic in topics
+    ]
+    answer = await admin.create_topics(new)
+    for name, code, message in answer.topic_errors:
+        if code not in (0, TOPIC_EXISTS):
+            raise for_code(code)(f"{name} cannot be created: {message}")
+
+
+async def _until_visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Wait until the brokers know every partition of every topic and its leader."""
+    deadline = time.monotonic() + VISIBLE_WITHIN_S
+    while time.monotonic() < deadline:
+        existing = await _described(admin, settings)
+        led = [all(part["leader"] >= 0 for part in partitions) for partitions in existing.values()]
+        if len(existing) == len(TOPICS) and all(led):
+            return
+        await asyncio.sleep(POLL_S)
+    raise Unavailable(dependency="kafka", detail="the topics just created are not visible yet")
+
+
+def _shape_differences(
+    settings: Settings, topic: TopicSpec, partitions: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    name = _name(settings, topic)
+    differences = []
+    if len(partitions) != topic.partitions:
+        text = f"{name}: has {len(partitions)} partitions, not {topic.partitions}; keys would move"
+        differences.append(text)
+    replicas = {len(part["replicas"]) for part in partitions}
+    if replicas != {settings.replication_factor}:
+        has = ", ".join(map(str, sorted(replicas)))
+        differences.append(
+            f"{name}: has {has} replicas, not {settings.replication_factor}; reassign to change it"
+        )
+    return differences
+
+
+async def _with_other_configs(
+    admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]
+) -> dict[TopicSpec, list[str]]:
+    """Return the topics whose configuration differs from the declared, with a line for each difference."""
+    if not topics:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, _name(settings, topic)) for topic in topics]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources):
+        for code, message, _, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(f"{name} cannot be described: {message}")
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    differences: dict[TopicSpec, list[str]] = {}
+    for topic in topics:
+        name = _name(settings, topic)
+        for key, wanted in topic.configs(settings).items():
+            if (has := found[name].get(key)) != wanted:
+                differences.setdefault(topic, []).append(f"{name}: {key} is {has}, not {wanted}")
+    return differences
+
+
+async def _alter(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> None:
+    """Set the whole configuration of the topics; whatever else was set there is reset."""
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, _name(settings, topic), configs=topic.configs(settings))
+        for topic in topics
+    ]
+    for answer in await admin.alter_configs(resources):
+        for code, message, _, name in answer.resources:
+            if code:
+                raise for_code(code)(f"{name} cannot be changed: {message}")

@@ -1,0 +1,41 @@
+"""payment-events -> payments (RocksDB) -> payments-changelog.
+
+The fingerprint of every payment ever requested: what tells a repetition from a
+mismatch.  Written by agents/payments only.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger_streams import topics, wire
+from ledger_streams.app import ledger
+from ledger_streams.domain.payment import PaymentKnown
+from ledger_streams.engine.cycles import Share
+from ledger_streams.engine.store import TableSpec
+from ledger_streams.settings import settings
+
+PAYMENTS: Final = TableSpec(
+    name="payments",
+    help="fingerprint of each payment's content, kept for ever",
+    source=topics.PAYMENT_EVENTS,
+    changelog=topics.PAYMENTS_CHANGELOG,
+    encode=wire.encode_payment_known,
+    decode=wire.decode_payment_known,
+    stored_form=bytes,
+)
+ledger.tables.declare(PAYMENTS)
+
+_changelog = settings().topic(topics.PAYMENTS_CHANGELOG)
+
+
+def find(share: Share, payment_id: str) -> PaymentKnown | None:
+    """Return what is known of the payment, as the cycle has it so far; None when it is new."""
+    known: PaymentKnown | None = share.state(payment_id.encode())
+    return known
+
+
+def keep(share: Share, payment_id: str, known: PaymentKnown) -> None:
+    """Keep what is known of the payment from now on."""
+    encoded = wire.encode_payment_known(known)
+    share.change(payment_id.encode(), known, stored=encoded, logged=encoded, changelog=_changelog)

@@ -1,0 +1,46 @@
+"""wallet-commands -> wallets (RocksDB) -> wallet-events.
+
+A wallet's changelog record is its event with the state after it, so the table and
+the event stream are one.  Written by agents/wallets only.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger_streams import topics, wire
+from ledger_streams.app import ledger
+from ledger_streams.domain.wallet import Wallet
+from ledger_streams.engine.cycles import Share
+from ledger_streams.engine.store import TableSpec
+from ledger_streams.settings import settings
+
+WALLETS: Final = TableSpec(
+    name="wallets",
+    help="balances, limits and status of each wallet",
+    source=topics.WALLET_COMMANDS,
+    changelog=topics.WALLET_EVENTS,
+    encode=wire.encode_wallet_state,
+    decode=wire.decode_wallet_state,
+    stored_form=wire.wallet_state_of_event,
+)
+ledger.tables.declare(WALLETS)
+
+_changelog = settings().topic(topics.WALLET_EVENTS)
+
+
+def find(share: Share, wallet_id: str) -> Wallet | None:
+    """Return the wallet as the cycle has it so far; None when it was never opened."""
+    wallet: Wallet | None = share.state(wallet_id.encode())
+    return wallet
+
+
+def keep(share: Share, wallet: Wallet, event: bytes) -> None:
+    """Keep the wallet's new state; `event` is the wallet-events record that brought it about."""
+    share.change(
+        wallet.wallet_id.encode(),
+        wallet,
+        stored=wire.encode_wallet_state(wallet),
+        logged=event,
+        changelog=_changelog,
+    )

@@ -1,0 +1,114 @@
+"""The local stack: repeated, killed, stopped, and told wrong things."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+from ledger_streams.stack import ServerStatus, down, status, up
+from tests.conftest import ROOT, stack_settings
+
+STATUS = "from ledger_streams.cli.stack import stack; stack(['status', '--json'])"
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Settings]:
+    """A stack beside the tests' own, stopped at first; below .ledger, which PostgreSQL's user can reach."""
+    home = ROOT / ".ledger" / f"second-{uuid.uuid4().hex[:8]}"
+    yield stack_settings(
+        home=home,
+        kafka="127.0.0.1:29392",
+        postgres="postgresql://ledger@127.0.0.1:25732/ledger",
+        redis="redis://127.0.0.1:26679/0",
+    )
+    shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
+    shutil.rmtree(home)
+
+
+def pids(servers: list[ServerStatus]) -> dict[str, int | None]:
+    return {server.name: server.pid for server in servers}
+
+
+def test_up_on_a_running_stack_starts_nothing(stack: Settings) -> None:
+    before = pids(status(stack))
+    said: list[str] = []
+    up(stack, say=said.append)
+    assert pids(status(stack)) == before
+    assert None not in before.values()
+    assert sum("runs already" in line for line in said) == len(before)
+
+
+def test_status_as_json_names_every_server_and_its_address(stack: Settings) -> None:
+    environment = os.environ | {
+        "LEDGER_HOME": str(stack.home),
+        "LEDGER_KAFKA": stack.kafka,
+        "LEDGER_POSTGRES": stack.postgres,
+        "LEDGER_REDIS": stack.redis,
+    }
+    command = [sys.executable, "-c", STATUS]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    servers = {server["name"]: server for server in json.loads(done.stdout)}
+    assert set(servers) == {"kafka-1", "postgres", "redis"}
+    assert all(server["healthy"] for server in servers.values())
+    assert servers["kafka-1"]["address"] == stack.kafka
+
+
+def test_a_stack_lives_beside_another_survives_kills_and_stops(second: Settings) -> None:
+    say: list[str] = []
+    try:
+        with ThreadPoolExecutor(2) as pool:  # two at once: the second waits and finds everything running
+            list(pool.map(lambda _: up(second, say=say.append), range(2)))
+        first = pids(status(second))
+        assert sum("started" in line for line in say) == len(first)
+
+        for pid in first.values():
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        up(second, say=say.append)
+        healed = status(second)
+        assert all(server.healthy for server in healed)
+        assert not set(pids(healed).values()) & set(first.values())
+    finally:
+        down(second, say=say.append)
+    assert set(pids(status(second)).values()) == {None}
+    assert sum("stopped" in line for line in say) == len(first), say
+
+
+def test_down_on_a_stopped_stack_says_so(second: Settings) -> None:
+    said: list[str] = []
+    down(second, say=said.append)
+    assert all("does not run" in line for line in said), said
+
+
+def test_a_pid_that_another_process_has_now_is_not_taken_for_a_server(
+    stack: Settings, tmp_path: Path
+) -> None:
+    other = stack.model_copy(update={"home": tmp_path})
+    folder = tmp_path / "stack" / "redis"
+    folder.mkdir(parents=True)
+    (folder / "pid").write_text(f"{os.getpid()} 1 another-boot\n")
+    assert next(server for server in status(other) if server.name == "redis").pid is None
+
+
+def test_a_port_that_another_process_has_is_an_error(stack: Settings, tmp_path: Path) -> None:
+    other = stack.model_copy(update={"home": tmp_path})
+    with pytest.raises(Unavailable, match=r"port 29192 of 127\.0\.0\.1 is taken"):
+        up(other, say=lambda _: None)
+
+
+def test_an_address_elsewhere_is_refused(stack: Settings, tmp_path: Path) -> None:
+    other = stack.model_copy(update={"home": tmp_path, "redis": "redis://cache.example:6379/0"})
+    with pytest.raises(Unavailable, match=r"redis .* says? redis://cache\.example"):
+        up(other, say=lambda _: None)

@@ -1,0 +1,72 @@
+"""Topics on a real broker: applied, repeated, disturbed, corrected."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from click.testing import CliRunner
+
+from ledger_streams import topics
+from ledger_streams.cli.topics import topics as command
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+
+
+@asynccontextmanager
+async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def test_applied_topics_do_not_differ_and_a_second_apply_changes_nothing(topics_only: Settings) -> None:
+    assert await topics.check(topics_only) == []
+    assert await topics.apply(topics_only) == []
+
+
+async def test_topics_that_nobody_created_are_named_one_by_one(alone: Settings) -> None:
+    missing = [f"{alone.topic_prefix}{spec.name}: is missing" for spec in topics.TOPICS]
+    assert await topics.check(alone) == missing
+
+
+async def test_a_configuration_somebody_changed_is_found_and_corrected(topics_only: Settings) -> None:
+    name = topics.full_name(topics_only.topic_prefix, topics.WALLET_EVENTS)
+    changed = topics.spec(topics.WALLET_EVENTS).configs(topics_only) | {"cleanup.policy": "delete"}
+    async with admin_of(topics_only) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changed)])
+
+    difference = f"{name}: cleanup.policy is delete, not compact"
+    assert await topics.check(topics_only) == [difference]
+    assert await topics.apply(topics_only) == [f"changed {difference}"]
+    assert await topics.check(topics_only) == []
+
+
+async def test_another_number_of_partitions_is_said_and_never_changed(alone: Settings) -> None:
+    name = topics.full_name(alone.topic_prefix, topics.SAGA_EVENTS)
+    configs = topics.spec(topics.SAGA_EVENTS).configs(alone)
+    async with admin_of(alone) as admin:
+        await admin.create_topics([NewTopic(name, 2, 1, topic_configs=configs)])
+        try:
+            assert not [line for line in await topics.apply(alone) if name in line.split()]
+            assert await topics.check(alone) == [f"{name}: has 2 partitions, not 6; keys would move"]
+        finally:
+            await admin.delete_topics([alone.topic_prefix + spec.name for spec in topics.TOPICS])
+
+
+async def test_a_broker_that_is_away_is_said_to_be_unavailable(alone: Settings) -> None:
+    with pytest.raises(Unavailable, match="kafka is not available"):
+        await topics.check(alone.model_copy(update={"kafka": "127.0.0.1:1"}))
+
+
+def test_the_command_prints_what_differs_and_exits_with_1(alone: Settings) -> None:
+    environment = {"LEDGER_KAFKA": alone.kafka, "LEDGER_TOPIC_PREFIX": alone.topic_prefix}
+    result = CliRunner(env=environment).invoke(command, ["check"])
+    assert result.exit_code == 1
+    assert f"{alone.topic_prefix}payment-events: is missing" in result.output

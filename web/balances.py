@@ -1,0 +1,81 @@
+"""Balances: GET /v1/wallets/{id}/balance, from Redis, else PostgreSQL; `at` asks for the past."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from ledger_streams.domain.money import CURRENCIES
+from ledger_streams.ports import WalletView
+from web.problems import not_found, unprocessable
+from web.reading import cached_wallet, id_in_path, wallet_or_404
+from web.services import Services
+from web.views import LedgerView, answer, query
+
+_rfc3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
+).fullmatch
+
+
+class Balance(LedgerView):
+    """The balances of a wallet, all or one currency's, now or as of a moment."""
+
+    async def get(self, request: web.Request, wallet_id: str) -> web.Response:
+        """Answer 200 with X-Cache; 404 for no wallet then, or a currency it does not hold."""
+        services = self.services(request)
+        parameters = query(request, "currency", "at")
+        currency, at = _currency(parameters.get("currency")), _moment(parameters.get("at"))
+        wallet_id = id_in_path(wallet_id, "wallet")
+        if at is None:
+            wallet, hit = await cached_wallet(services, wallet_id)
+        else:
+            wallet, hit = await _wallet_at(services, wallet_id, at), False
+        headers = {"X-Cache": "hit" if hit else "miss"}
+        return answer(_balances(wallet, currency), headers=headers)
+
+
+async def _wallet_at(services: Services, wallet_id: str, at: datetime) -> WalletView:
+    wallet = await services.read_model.wallet_at(wallet_id, at)
+    if wallet is None:
+        await wallet_or_404(services, wallet_id)
+        raise not_found("The wallet was not open yet at that time.")
+    return wallet
+
+
+def _balances(wallet: WalletView, currency: str | None) -> dict[str, Any]:
+    held = wallet.balances if currency is None else {currency: wallet.balances.get(currency)}
+    balances = [
+        {"currency": code, "available": sum_.available, "held": sum_.held, "balance": sum_.balance}
+        for code, sum_ in sorted(held.items())
+        if sum_ is not None
+    ]
+    if not balances and currency is not None:
+        raise not_found(f"The wallet does not hold {currency}.")
+    return {
+        "wallet_id": wallet.wallet_id,
+        "balances": balances,
+        "version": wallet.version,
+        "as_of": wallet.as_of,
+    }
+
+
+def _currency(text: str | None) -> str | None:
+    if text is not None and text not in CURRENCIES:
+        raise unprocessable("currency", "must be an ISO 4217 currency code")
+    return text
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Read RFC 3339; a `+` that came as a space, as form encoding has it, is taken for what it was."""
+    if text is None:
+        return None
+    text = text.replace(" ", "+")
+    try:
+        if not _rfc3339(text):
+            raise ValueError("not RFC 3339")
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise unprocessable("at", "must be a time as RFC 3339 has it, with Z or an offset") from error

@@ -1,0 +1,56 @@
+"""Health: is the process alive, is it ready, and what does it measure.
+
+Live means that the process answers; a supervisor that kills on anything more would
+kill a worker for its database's fault.  Ready means that requests can be answered: the
+cache, without which they can, is shown and does not count.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ledger_streams.errors import Unavailable
+from web.services import READINESS
+from web.views import LedgerView, answer
+
+log = logging.getLogger(__name__)
+
+OK: Final = "ok"
+DISPENSABLE: Final = frozenset({"redis"})
+"""What the API answers without."""
+
+
+class Live(LedgerView):
+    """GET /health/live."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer 200 as long as anything is answered at all."""
+        return answer({"status": "live"})
+
+
+class Ready(LedgerView):
+    """GET /health/ready."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer 200 with the state of each dependency, or 503; what is wrong exactly is for the log."""
+        states = await request.app[READINESS]()
+        wrong = {name: state for name, state in sorted(states.items()) if state != OK}
+        if wrong:
+            log.warning("not all is well: %s", wrong)
+        missing = sorted(wrong.keys() - DISPENSABLE)
+        if missing:
+            raise Unavailable(dependency=", ".join(missing), detail="not ready")
+        checks = {name: "away" if name in wrong else OK for name in sorted(states)}
+        return answer({"status": "ready", "checks": checks})
+
+
+class Metrics(LedgerView):
+    """GET /metrics."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer with the process's metrics, in Prometheus' text format."""
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,120 @@
+"""Payloads: request bodies, from bytes to typed values, with the field named that is wrong.
+
+Three gates in this order: it is JSON (else 400), it can be stored as JSON in a database
+(no NUL, no abyss of brackets), it has the shape asked for (else 422).  Ids come out
+canonical.  Bodies about wallets may not have unknown fields, since a misspelt limit
+would be no limit; the data of a payment may, as the contract keeps them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from ledger_streams.errors import Rejected
+from web.problems import unprocessable
+
+T = TypeVar("T")
+
+DEPTH_MAX: Final = 32
+"""Levels of brackets: no honest payload has ten, and each reader after us recurses."""
+
+REASON_CHARACTERS_MAX: Final = 500
+"""The reason of an administrative command is a sentence, kept for ever."""
+
+_id = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE | re.ASCII
+).fullmatch
+_path = re.compile(r" - at `\$\.?(?P<path>.*)`\Z")
+_named = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
+
+
+class WalletOpening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /v1/wallets; limits are decimal strings by currency."""
+
+    user_id: str
+    currencies: list[str]
+    overdraft_limits: dict[str, str] | None = None
+    wallet_id: str | None = None
+
+
+class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of freeze, unfreeze and close."""
+
+    reason: str
+
+
+class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of PUT limits: the currencies named get these limits, the others keep theirs."""
+
+    overdraft_limits: dict[str, str]
+
+
+def json_of(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that `body` is; raises Rejected 400, or 422 when it is no object or not storable."""
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.ValidationError as error:  # a number beyond every range: JSON, but no use
+        raise unprocessable("", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        detail = "The body is empty." if not body else "The body is not JSON in UTF-8, or nested without end."
+        raise Rejected(status=400, title="Not JSON", detail=detail) from error
+    if not isinstance(value, dict):
+        raise unprocessable("", "the body must be an object")
+    _check_storable(value)
+    return value
+
+
+def shaped(value: dict[str, Any], kind: type[T]) -> T:
+    """Return the object as a `kind`; raises Rejected 422."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise unprocessable(*_field_and_problem(str(error))) from error
+
+
+def canonical_id(text: str, *, field: str) -> str:
+    """Return the UUID lower-case and hyphenated; raises Rejected 422."""
+    if not _id(text):
+        raise unprocessable(field, "must be a UUID")
+    return _hyphenated(text)
+
+
+def canonical_if_id(value: object) -> object:
+    """Return an id canonical, and anything else as it is."""
+    return _hyphenated(value) if isinstance(value, str) and _id(value) else value
+
+
+def _hyphenated(text: str) -> str:
+    digits = text.replace("-", "").lower()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _check_storable(body: dict[str, Any]) -> None:
+    """Refuse what jsonb, or a reader that recurses, could not take; without recursion itself."""
+    beyond: list[tuple[str, Any, int]] = [("", body, 1)]
+    while beyond:
+        path, value, depth = beyond.pop()
+        if isinstance(value, str) and "\0" in value:
+            raise unprocessable(path, "holds a NUL character")
+        if isinstance(value, dict | list) and depth > DEPTH_MAX:
+            raise unprocessable(path.split(".")[0], f"is nested deeper than {DEPTH_MAX} levels")
+        if isinstance(value, dict):
+            for name, part in value.items():
+                if "\0" in name:
+                    raise unprocessable(path, "has a field with a NUL character in its name")
+                beyond.append((f"{path}.{name}" if path else name, part, depth + 1))
+        elif isinstance(value, list):
+            beyond.extend((path, part, depth + 1) for part in value)
+
+
+def _field_and_problem(message: str) -> tuple[str, str]:
+    """Split a message of msgspec: "Expected `str`, got `int` - at `$.user_id`"."""
+    at = _path.search(message)
+    path, problem = (at["path"], message[: at.start()]) if at else ("", message)
+    named = _named.match(problem)
+    if named:
+        return f"{path}.{named['name']}".lstrip("."), "is missing" if "missing" in problem else "is unknown"
+    return path.replace("[...]", ""), problem.replace("`", "").replace("Expected", "must be")

@@ -1,0 +1,122 @@
+"""Problems: what the API answers when it does not do as it was asked (RFC 9457).
+
+Each kind of error has one place here that gives its status, and each reason of the
+contract too; a test keeps both maps complete.  A problem tells the caller what to
+change (`field`, `reason`) and never what is inside: an error nobody foresaw has the
+same empty words for everyone, and its traceback in the log.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.errors import Rejected, Unavailable, Unreadable
+
+CONTENT_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:ledger-streams:problem:"
+RETRY_AFTER_S: Final = 2
+"""What a caller is told to wait while a dependency is away: about the time of one reconnect."""
+
+STATUS_OF_REASON: Final[dict[Reason, int]] = {
+    Reason.INSUFFICIENT_FUNDS: 409,
+    Reason.WALLET_NOT_FOUND: 404,
+    Reason.WALLET_FROZEN: 409,
+    Reason.WALLET_CLOSED: 409,
+    Reason.CURRENCY_MISMATCH: 409,
+    Reason.LIMIT_EXCEEDED: 409,
+    Reason.SAME_WALLET: 422,
+    Reason.PROVIDER_DECLINED: 409,
+    Reason.PROVIDER_TIMEOUT: 503,
+    Reason.PROVIDER_UNAVAILABLE: 503,
+    Reason.DUPLICATE_MISMATCH: 409,
+    Reason.NOT_EMPTY: 409,
+    Reason.INVALID: 422,
+}
+"""The status of each reason, where a reason is the answer to the request itself."""
+
+DETAIL_OF_STATUS: Final[dict[int, str]] = {
+    400: "The request is not one of HTTP.",
+    404: "Nothing is served at this path.",
+    405: "The path does not take this method; the Allow header lists those it takes.",
+    413: "The body is longer than this path takes.",
+}
+
+
+class Refused(Rejected):
+    """A `Rejected` with one of the contract's reasons, which also decides the status."""
+
+    def __init__(self, *, reason: Reason, detail: str, field: str | None = None) -> None:
+        title = reason.replace("_", " ").capitalize()
+        super().__init__(status=STATUS_OF_REASON[reason], title=title, detail=detail, field=field)
+        self.reason = reason
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The body of a problem; `field` is the path of the input at fault, such as `overdraft_limits.EUR`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    reason: str | None = None
+
+
+def unprocessable(field: str, detail: str) -> Rejected:
+    """Return the 422 for an input that is there but wrong."""
+    return Rejected(status=422, title="Invalid input", detail=detail, field=field)
+
+
+def invalid_content(error: Unreadable) -> Rejected:
+    """Return the 422 for what the domain could not read; its detail is `field: what is wrong`."""
+    field, _, problem = error.detail.partition(": ")
+    return Refused(reason=Reason(error.reason), detail=problem, field=field)
+
+
+def not_found(detail: str) -> Rejected:
+    """Return the 404 for a thing that is not there."""
+    return Rejected(status=404, title="Not found", detail=detail)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Say what the caller is told about `error`."""
+    match error:
+        case Refused():
+            return _problem(error.status, error.title, error.detail, field=error.field, reason=error.reason)
+        case Rejected():
+            return _problem(error.status, error.title, error.detail, field=error.field)
+        case Unavailable():
+            detail = f"{error.dependency} is away for the moment; the same request may be sent again."
+            return _problem(503, "Unavailable", detail)
+        case web.HTTPException():
+            phrase = HTTPStatus(error.status).phrase.capitalize()
+            return _problem(error.status, phrase, DETAIL_OF_STATUS.get(error.status, phrase))
+        case _:
+            return _problem(500, "Internal error", "The request could not be answered; the log says why.")
+
+
+def problem_response(error: Exception) -> web.Response:
+    """Return the answer to a request that ended in `error`."""
+    problem = problem_of(error)
+    response = web.Response(
+        body=msgspec.json.encode(problem), status=problem.status, content_type=CONTENT_TYPE
+    )
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response
+
+
+def _problem(
+    status: int, title: str, detail: str, *, field: str | None = None, reason: str | None = None
+) -> Problem:
+    slug = title.lower().replace(" ", "-")
+    return Problem(
+        type=TYPE_PREFIX + slug, title=title, status=status, detail=detail, field=field, reason=reason
+    )

@@ -1,0 +1,116 @@
+"""The base of all views, and how requests are read and answers written.
+
+Bodies are read here with a bound, since Faust's own reading has none and aiohttp's
+covers only some ways of reading.  A query parameter that a view does not know is an
+error: a misspelt `at` would otherwise answer for now.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from faust.web import Request, View
+from faust.web.exceptions import WebError
+
+from ledger_streams.errors import Rejected
+from web.payloads import json_of
+from web.problems import problem_response, unprocessable
+from web.services import SERVICES, Services
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+"""No request needs more: a batch of 1,000 payments is a third of it."""
+
+INTEGER_MAX: Final = 2**63 - 1
+"""What the read model's BIGINT holds."""
+
+_digits = re.compile(r"[0-9]{1,19}").fullmatch
+
+
+class LedgerView(View):  # type: ignore[misc]  # Faust's View is untyped in parts
+    """A Faust view that gets `Services` and leaves its errors to the middleware."""
+
+    body_bytes_max: ClassVar[int] = BODY_BYTES_MAX
+
+    def get_methods(self) -> set[str]:
+        """Return the methods this view has; HEAD comes with GET alone, so that others get their 405."""
+        methods: set[str] = super().get_methods()
+        return methods if "GET" in methods else methods - {"HEAD"}
+
+    async def on_request_error(self, request: Request, exc: WebError) -> web.Response:
+        """Turn an error of Faust's own into a problem, where Faust would answer `{"error": ...}`."""
+        detail = str(exc.detail)
+        return problem_response(Rejected(status=int(exc.code), title=type(exc).__name__, detail=detail))
+
+    def services(self, request: web.Request) -> Services:
+        """Return the services; raises Unavailable while the worker starts or stops."""
+        return request.app[SERVICES]()
+
+    async def body(self, request: web.Request) -> dict[str, Any]:
+        """Return the body, a JSON object; raises Rejected 400, 413, 415 or 422."""
+        body = await _read(request, bytes_max=self.body_bytes_max)
+        if body and not _says_json(request):
+            detail = "The body has to be sent as application/json, in UTF-8."
+            raise Rejected(status=415, title="Unsupported media type", detail=detail)
+        return json_of(body)
+
+
+def answer(
+    value: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return `value` as a JSON response."""
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
+    )
+
+
+def query(request: web.Request, *names: str) -> dict[str, str]:
+    """Return the query parameters; raises Rejected 422 for one that is unknown or there twice."""
+    parameters: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in names:
+            known = ", ".join(names) or "none"
+            raise unprocessable(name, f"is not a parameter of this path, which has: {known}")
+        if name in parameters:
+            raise unprocessable(name, "is there twice")
+        parameters[name] = value
+    return parameters
+
+
+def integer(parameters: Mapping[str, str], name: str, *, default: int, largest: int = INTEGER_MAX) -> int:
+    """Return the parameter as an integer of 0 to `largest`."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    if not _digits(text) or int(text) > largest:
+        raise unprocessable(name, f"must be an integer of 0 to {largest}")
+    return int(text)
+
+
+async def _read(request: web.Request, *, bytes_max: int) -> bytes:
+    if (request.content_length or 0) > bytes_max:
+        raise _too_large(bytes_max)
+    body = bytearray()
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > bytes_max:
+                raise _too_large(bytes_max)
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        detail = "The body does not follow its own Content-Encoding or Transfer-Encoding."
+        raise Rejected(status=400, title="Unreadable body", detail=detail) from error
+    return bytes(body)
+
+
+def _too_large(bytes_max: int) -> Rejected:
+    return Rejected(status=413, title="Too large", detail=f"The body is longer than {bytes_max} bytes.")
+
+
+def _says_json(request: web.Request) -> bool:
+    kind = request.content_type
+    charset = (request.charset or "utf-8").lower()
+    return (kind == "application/json" or kind.endswith("+json")) and charset in {"utf-8", "utf8", "us-ascii"}
