@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -34,7 +34,7 @@ SAGAS_CHANGELOG: Final = "sagas-changelog"
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 VISIBLE_WITHIN_S: Final = 30.0
-"""The controller acknowledges a topic before every broker knows it."""
+"""The controller acknowledges a change before every broker shows it."""
 POLL_S: Final = 0.05
 TOPIC_EXISTS: Final = 36
 """Kafka's error code; another `apply` was first."""
@@ -103,15 +103,16 @@ async def apply(settings: Settings) -> list[str]:
     """
     async with _admin(settings) as admin:
         existing = await _described(admin, settings)
-        created = [topic for topic in TOPICS if _name(settings, topic) not in existing]
-        if created:
-            await _create(admin, settings, created)
-            await _until_visible(admin, settings)
+        created = await _create(
+            admin, settings, [topic for topic in TOPICS if _name(settings, topic) not in existing]
+        )
+        await _until(lambda: _all_led(admin, settings))
         altered = await _with_other_configs(
             admin, settings, [topic for topic in TOPICS if topic not in created]
         )
         if altered:
             await _alter(admin, settings, list(altered))
+            await _until(lambda: _as_declared(admin, settings, list(altered)))
     done = [f"created {_name(settings, topic)} with {topic.partitions} partitions" for topic in created]
     return done + [f"changed {line}" for lines in altered.values() for line in lines]
 
@@ -157,28 +158,43 @@ async def _described(
     return {answer["topic"]: answer["partitions"] for answer in answers if not answer["error_code"]}
 
 
-async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> None:
+async def _create(
+    admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]
+) -> list[TopicSpec]:
+    """Create the topics and return them, without those that another `apply` has just created."""
+    if not topics:
+        return []
     replicas = settings.replication_factor
+    wanted = {_name(settings, topic): topic for topic in topics}
     new = [
-        NewTopic(_name(settings, topic), topic.partitions, replicas, topic_configs=topic.configs(settings))
-        for topic in topics
+        NewTopic(name, topic.partitions, replicas, topic_configs=topic.configs(settings))
+        for name, topic in wanted.items()
     ]
     answer = await admin.create_topics(new)
     for name, code, message in answer.topic_errors:
         if code not in (0, TOPIC_EXISTS):
             raise for_code(code)(f"{name} cannot be created: {message}")
+    return [wanted[name] for name, code, _ in answer.topic_errors if not code]
 
 
-async def _until_visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    """Wait until the brokers know every partition of every topic and its leader."""
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the broker shows what the controller has acknowledged."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
-    while time.monotonic() < deadline:
-        existing = await _described(admin, settings)
-        led = [all(part["leader"] >= 0 for part in partitions) for partitions in existing.values()]
-        if len(existing) == len(TOPICS) and all(led):
-            return
+    while not await condition():
+        if time.monotonic() > deadline:
+            raise Unavailable(dependency="kafka", detail="the changed topics are not visible yet")
         await asyncio.sleep(POLL_S)
-    raise Unavailable(dependency="kafka", detail="the topics just created are not visible yet")
+
+
+async def _all_led(admin: AIOKafkaAdminClient, settings: Settings) -> bool:
+    """Tell whether the broker knows every topic and a leader of every partition."""
+    existing = await _described(admin, settings)
+    leaders = (part["leader"] for partitions in existing.values() for part in partitions)
+    return len(existing) == len(TOPICS) and all(leader >= 0 for leader in leaders)
+
+
+async def _as_declared(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> bool:
+    return not await _with_other_configs(admin, settings, topics)
 
 
 def _shape_differences(

@@ -21,31 +21,32 @@ FIRST_VERSION: Final = 1
 """A payment's first event; a command is no event of its wallet and always says so much."""
 
 
-def payment_requested(topic: str, payment_id: str, data: Mapping[str, Any], *, now: datetime) -> Message:
+class Content(msgspec.Struct, frozen=True):
+    """What a record says, before it has a time and an envelope."""
+
+    aggregate_id: str
+    event_type: str
+    event_id: str
+    data: Mapping[str, Any]
+
+
+def payment_requested(payment_id: str, data: Mapping[str, Any]) -> Content:
     """Return the request for a payment; its event_id is derived, so a repetition is the same event."""
     event_id = derived_id(f"{payment_id}:PaymentRequested:{FIRST_VERSION}")
-    return _message(topic, payment_id, "PaymentRequested", event_id=event_id, data=data, now=now)
+    return Content(payment_id, "PaymentRequested", event_id, data)
 
 
-def wallet_command(
-    topic: str, wallet_id: str, command: str, *, command_id: str, data: Mapping[str, Any], now: datetime
-) -> Message:
-    """Return an administrative command, such as FreezeWallet, with its name and its own id."""
-    return _message(topic, wallet_id, command, event_id=command_id, data=data, now=now)
-
-
-def _message(
-    topic: str, aggregate_id: str, event_type: str, *, event_id: str, data: Mapping[str, Any], now: datetime
-) -> Message:
+def enveloped(topic: str, content: Content, *, now: datetime) -> Message:
+    """Return the record for `topic`, keyed by its aggregate; `now` is UTC."""
     envelope = {
-        "event_id": event_id,
-        "event_type": event_type,
+        "event_id": content.event_id,
+        "event_type": content.event_type,
         "schema_version": SCHEMA_VERSION,
-        "aggregate_id": aggregate_id,
+        "aggregate_id": content.aggregate_id,
         "event_version": FIRST_VERSION,
         "occurred_at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "correlation_id": aggregate_id,
+        "correlation_id": content.aggregate_id,
         "causation_id": None,
-        "data": data,
+        "data": content.data,
     }
-    return Message(topic=topic, key=aggregate_id, value=msgspec.json.encode(envelope))
+    return Message(topic=topic, key=content.aggregate_id, value=msgspec.json.encode(envelope))

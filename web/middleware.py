@@ -25,11 +25,11 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
-async def answer_in_problems(request: web.Request, view: Next) -> web.StreamResponse:
+async def answer_in_problems(request: web.Request, handler: Next) -> web.StreamResponse:
     """Answer with the view's response, or with the problem it ended in."""
     started_s = time.perf_counter()
     try:
-        response = await view(request)
+        response = await handler(request)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the caller gets a problem
         response = _answer_to(request, error)
     response.headers.setdefault("Cache-Control", "no-store")

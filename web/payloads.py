@@ -53,7 +53,7 @@ class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def json_of(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that `body` is; raises Rejected 400, or 422 when it is no object or not storable."""
+    """Return the JSON object that `body` is; raises Rejected 400, else 422."""
     try:
         value = msgspec.json.decode(body)
     except msgspec.ValidationError as error:  # a number beyond every range: JSON, but no use

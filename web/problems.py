@@ -22,6 +22,9 @@ TYPE_PREFIX: Final = "urn:ledger-streams:problem:"
 RETRY_AFTER_S: Final = 2
 """What a caller is told to wait while a dependency is away: about the time of one reconnect."""
 
+SAFE_TO_REPEAT: Final = "A read, and a request with an id or an Idempotency-Key, is safe to send again."
+"""Not so a payment without either: it may have been written before the answer was lost."""
+
 STATUS_OF_REASON: Final[dict[Reason, int]] = {
     Reason.INSUFFICIENT_FUNDS: 409,
     Reason.WALLET_NOT_FOUND: 404,
@@ -69,7 +72,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 def unprocessable(field: str, detail: str) -> Rejected:
     """Return the 422 for an input that is there but wrong."""
-    return Rejected(status=422, title="Invalid input", detail=detail, field=field)
+    return Refused(reason=Reason.INVALID, detail=detail, field=field)
 
 
 def invalid_content(error: Unreadable) -> Rejected:
@@ -91,7 +94,7 @@ def problem_of(error: Exception) -> Problem:
         case Rejected():
             return _problem(error.status, error.title, error.detail, field=error.field)
         case Unavailable():
-            detail = f"{error.dependency} is away for the moment; the same request may be sent again."
+            detail = f"Not available for the moment: {error.dependency}. {SAFE_TO_REPEAT}"
             return _problem(503, "Unavailable", detail)
         case web.HTTPException():
             phrase = HTTPStatus(error.status).phrase.capitalize()
@@ -118,5 +121,5 @@ def _problem(
 ) -> Problem:
     slug = title.lower().replace(" ", "-")
     return Problem(
-        type=TYPE_PREFIX + slug, title=title, status=status, detail=detail, field=field, reason=reason
+        type=TYPE_PREFIX + slug, title=title, status=status, detail=detail, field=field or None, reason=reason
     )

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from ledger_streams.errors import Unavailable
+from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.metrics import BALANCE_READS, CACHE_WRITES_SKIPPED
 from ledger_streams.ports import WalletView
-from web.payloads import canonical_if_id
+from web.payloads import canonical_id
 from web.problems import not_found
 from web.services import Services
 
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 def id_in_path(text: str, kind: str) -> str:
     """Return the id canonical; raises Rejected 404, for nothing has an id that is none."""
-    canonical = canonical_if_id(text)
-    if not isinstance(canonical, str) or len(canonical) != len("00000000-0000-0000-0000-000000000000"):
-        raise not_found(f"There is no such {kind}.")
-    return canonical
+    try:
+        return canonical_id(text, field="")
+    except Rejected as error:
+        raise not_found(f"There is no such {kind}.") from error
 
 
 async def wallet_or_404(services: Services, wallet_id: str) -> WalletView:

@@ -68,8 +68,8 @@ class Services:
     """How long a wallet's command may take to be seen in the read model, before 503."""
 
 
-SERVICES: Final = web.AppKey("services", Callable[[], Services])
+SERVICES: Final[web.AppKey[Callable[[], Services]]] = web.AppKey("services")
 """Where the aiohttp application keeps the way to its services."""
 
-READINESS: Final = web.AppKey("readiness", Readiness)
+READINESS: Final[web.AppKey[Readiness]] = web.AppKey("readiness")
 """Where it keeps the question whether the process is ready; an app without the API has this alone."""

@@ -31,7 +31,7 @@ INTEGER_MAX: Final = 2**63 - 1
 _digits = re.compile(r"[0-9]{1,19}").fullmatch
 
 
-class LedgerView(View):  # type: ignore[misc]  # Faust's View is untyped in parts
+class LedgerView(View):
     """A Faust view that gets `Services` and leaves its errors to the middleware."""
 
     body_bytes_max: ClassVar[int] = BODY_BYTES_MAX
@@ -59,9 +59,7 @@ class LedgerView(View):  # type: ignore[misc]  # Faust's View is untyped in part
         return json_of(body)
 
 
-def answer(
-    value: object, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
+def answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return `value` as a JSON response."""
     return web.Response(
         body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"

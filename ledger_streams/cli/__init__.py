@@ -41,7 +41,7 @@ FAUST_COMMANDS: dict[str, str] = {
     "livecheck": "Manage LiveCheck instances (Faust).",
     "reset": "Delete local table state (Faust).",
 }
-"""Commands on a Faust app.  Faust's own `tables` is left out: ours shows the same tables and what is in them."""
+"""Commands on a Faust app.  Faust's `tables` is left out: ours shows the same and what is in them."""
 
 
 class LedgerGroup(click.Group):
@@ -58,7 +58,10 @@ class LedgerGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview from the two tables alone."""
         own = [(name, line) for name, (_, _, line) in OWN_COMMANDS.items()]
-        for title, rows in (("Commands", own), ("Faust apps and Faust's own commands", [*FAUST_COMMANDS.items()])):
+        for title, rows in (
+            ("Commands", own),
+            ("Faust apps and Faust's own commands", [*FAUST_COMMANDS.items()]),
+        ):
             with formatter.section(title):
                 formatter.write_dl(rows)
 

@@ -12,28 +12,31 @@ from typing import Any, cast
 
 import click
 import faust.cli.faust as faust_commands
+from click.core import ParameterSource
 from faust.cli.base import find_app, option
+from faust.cli.worker import worker as FaustWorker  # noqa: N812 (here it is the base class)
 from faust.types import AppT
 
 from ledger_streams.cli import OWN_COMMANDS, own_command
 from ledger_streams.settings import settings
 
-LEDGER_APP = "ledger_streams.app:ledger"
-PROJECTOR_APP = "ledger_streams.app:projector"
-
-_FaustWorker = faust_commands.worker
+APPS = "ledger_streams.cli.found"
+"""The default of Faust's `-A`."""
 
 
-class worker(_FaustWorker):  # noqa: N801 (Faust names its commands after their classes)
+class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their classes)
     """Start a ledger worker: its agents, tables and web views."""
 
-    default_app = LEDGER_APP
+    app_name = "app"
 
     def _app_from_str(self, appstr: str | None = None) -> AppT[Any]:
-        app = find_app(self.default_app if appstr in (None, LEDGER_APP) else str(appstr))
-        if self.datadir:
+        app = find_app(appstr or APPS, attr_name=self.app_name)
+        if self.datadir and self._is_given("datadir"):
             app.conf.datadir = self.datadir
         return app
+
+    def _is_given(self, option_name: str) -> bool:
+        return self.ctx.find_root().get_parameter_source(option_name) is not ParameterSource.DEFAULT
 
     def _init_worker_options(self, *args: Any, **kwargs: Any) -> None:
         if kwargs["web_port"] is None:
@@ -45,21 +48,21 @@ class worker(_FaustWorker):  # noqa: N801 (Faust names its commands after their 
 class projector(worker):  # noqa: N801
     """Start a projector: what the log says, into PostgreSQL and Redis."""
 
-    default_app = PROJECTOR_APP
+    app_name = "projector"
     options = [  # noqa: RUF012 (as in Faust)
         option(
             "--with-web/--without-web",
             default=False,
             help="Enable/disable web server and related components.",
         ),
-        *[given for given in _FaustWorker.options if given not in _FaustWorker.worker_options[:1]],
+        *[given for given in FaustWorker.options if given not in FaustWorker.worker_options[:1]],
     ]
 
 
 def faust_root(arguments: Sequence[str]) -> click.Group:
-    """Return Faust's own root, `-A` defaulting to the ledger app, with those of our commands that are named."""
+    """Return Faust's own root, with a default for `-A` and those of our commands that are named."""
     root = cast("click.Group", faust_commands.cli)
     for name in (name for name in OWN_COMMANDS if name in arguments):
         root.add_command(own_command(name), name)
-    root.context_settings["default_map"] = {"app": LEDGER_APP}
+    root.context_settings["default_map"] = {"app": APPS}
     return root

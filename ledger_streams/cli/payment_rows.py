@@ -11,12 +11,17 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_streams.cli.rows import REASON_INVALID, RefusedRow, Row, csv_records, is_text, payment_row
+from ledger_streams.cli.rows import (
+    REASON_INVALID,
+    RefusedRow,
+    Row,
+    csv_records,
+    is_text,
+    payment_row,
+    too_long,
+)
 
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
-LINE_CHARACTERS_MAX: Final = 900_000
-"""A record of Kafka is at most 1 MiB, the envelope included."""
-
 _decoder = msgspec.json.Decoder()
 
 
@@ -34,8 +39,8 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _json_row(line: int, written: str) -> Row:
-    if len(written) > LINE_CHARACTERS_MAX:
-        return RefusedRow(line, None, REASON_INVALID, f"longer than {LINE_CHARACTERS_MAX:,} characters")
+    if (refused := too_long(line, written)) is not None:
+        return refused
     if not is_text(written):
         return RefusedRow(line, None, REASON_INVALID, "not UTF-8 text")
     try:

@@ -13,7 +13,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -24,6 +24,8 @@ from ledger_streams.domain.payment import fingerprint, read_request
 from ledger_streams.errors import Unreadable
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
+LINE_BYTES_MAX: Final = 900_000
+"""A record of Kafka is at most 1 MiB, the envelope included."""
 REASON_INVALID: Final = "invalid"
 
 
@@ -76,8 +78,10 @@ def opened(path: Path) -> Iterator[TextIO]:
         with path.open("rb") as raw:
             packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             raw.seek(0)
-            plain = gzip.open(raw) if packed else raw
-            with io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            with (
+                gzip.open(raw) if packed else nullcontext(raw) as plain,
+                io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+            ):
                 yield text
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UnusableFile(f"{path}: damaged gzip: {error}") from error
@@ -85,9 +89,20 @@ def opened(path: Path) -> Iterator[TextIO]:
         raise UnusableFile(f"{path}: {error.strerror or error}") from error
 
 
+def too_long(line: int, written: str) -> RefusedRow | None:
+    """Return the refusal of a line that would not fit into a record, or None."""
+    if len(written.encode(errors="surrogateescape")) <= LINE_BYTES_MAX:
+        return None
+    return RefusedRow(line, None, REASON_INVALID, f"longer than {LINE_BYTES_MAX:,} bytes")
+
+
 def is_text(value: str) -> bool:
     """Say whether what was read was UTF-8 and can be stored: no surrogate, no NUL."""
-    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    return "\x00" not in value and (value.isascii() or not _has_surrogate(value))
+
+
+def _has_surrogate(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def csv_records(
@@ -105,6 +120,9 @@ def csv_records(
             f"column missing: {', '.join(missing)} (the header is: {', '.join(header) or 'empty'})"
         )
     for line, written in numbered:
+        if (refused := too_long(line, written)) is not None:
+            yield line, refused
+            continue
         try:
             values = _cells(written)
         except csv.Error as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from ledger_streams.cli.supervisor import ChildSpec, Supervisor, Timing
+from ledger_streams.settings import settings
 
 LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 
@@ -25,50 +26,54 @@ LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 @click.command()
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(min=0), help="Ledger workers.")
 @click.option("--projectors", default=1, show_default=True, type=click.IntRange(min=0), help="Projectors.")
-@click.option("--loglevel", "-l", default="INFO", show_default=True, type=click.Choice(LOG_LEVELS, case_sensitive=False))
-@click.option("--stop-wait", "stop_wait_s", default=30.0, show_default=True, help="Seconds to stop in, then killed.")
+@click.option(
+    "--loglevel", "-l", default="INFO", show_default=True, type=click.Choice(LOG_LEVELS, case_sensitive=False)
+)
+@click.option(
+    "--stop-wait", "stop_wait_s", default=30.0, show_default=True, help="Seconds to stop in, then killed."
+)
 def run(workers: int, projectors: int, loglevel: str, stop_wait_s: float) -> None:
     """Run workers and projectors on this machine, supervised.
 
     One that ends is started again, with back-off.  SIGTERM and Ctrl-C stop all.
     Exit code 0 when all stopped by themselves, 1 when one had to be killed.
     """
-    from ledger_streams.settings import settings  # noqa: PLC0415 (pydantic is slow to import)
-
     home = settings().home.absolute()
     children = [
         *worker_specs(workers, home=home, http_port=settings().http_port, loglevel=loglevel),
         *projector_specs(projectors, home=home, loglevel=loglevel),
     ]
     with alone(home / "run"):
-        killed = asyncio.run(supervise(children, pid_folder=home / "run", timing=Timing(stop_wait_s=stop_wait_s)))
+        killed = asyncio.run(
+            supervise(children, pid_folder=home / "run", timing=Timing(stop_wait_s=stop_wait_s))
+        )
     sys.exit(1 if killed else 0)
 
 
 def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> list[ChildSpec]:
     """Return the ledger workers 1 to `count` on ports `http_port` and up."""
     return [
-        _spec("worker", f"worker-{n}", home=home, loglevel=loglevel, worker_id=str(n), http_port=http_port + n - 1)
+        ChildSpec(
+            name=f"worker-{n}",
+            command=_command("worker", loglevel),
+            environment=_environment(str(n), home) | {"LEDGER_HTTP_PORT": str(http_port + n - 1)},
+        )
         for n in range(1, count + 1)
     ]
 
 
 def projector_specs(count: int, *, home: Path, loglevel: str) -> list[ChildSpec]:
     """Return the projectors 1 to `count`, without web views."""
-    return [
-        _spec("projector", f"projector-{n}", home=home, loglevel=loglevel, worker_id=f"projector-{n}")
-        for n in range(1, count + 1)
-    ]
+    names = [f"projector-{n}" for n in range(1, count + 1)]
+    return [ChildSpec(name, _command("projector", loglevel), _environment(name, home)) for name in names]
 
 
-def _spec(
-    command: str, name: str, *, home: Path, loglevel: str, worker_id: str, http_port: int | None = None
-) -> ChildSpec:
-    environment = {"LEDGER_WORKER_ID": worker_id, "LEDGER_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    if http_port is not None:
-        environment["LEDGER_HTTP_PORT"] = str(http_port)
-    arguments = (sys.executable, "-m", "ledger_streams", command, "-l", loglevel.lower())
-    return ChildSpec(name=name, command=arguments, environment=environment)
+def _command(command: str, loglevel: str) -> tuple[str, ...]:
+    return sys.executable, "-m", "ledger_streams", command, "-l", loglevel.lower()
+
+
+def _environment(worker_id: str, home: Path) -> dict[str, str]:
+    return {"LEDGER_WORKER_ID": worker_id, "LEDGER_HOME": str(home), "PYTHONUNBUFFERED": "1"}
 
 
 async def supervise(children: list[ChildSpec], *, pid_folder: Path, timing: Timing) -> list[str]:
@@ -89,7 +94,9 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise click.ClickException(f"another `run` is at work here: pid {pid_file.read_text().strip()}") from error
+            raise click.ClickException(
+                f"another `run` is at work here: pid {pid_file.read_text().strip()}"
+            ) from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

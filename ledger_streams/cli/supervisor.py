@@ -52,7 +52,12 @@ class Supervisor:
     """Runs children until `stop` is called; `say` gets each line of output, complete and prefixed."""
 
     def __init__(
-        self, children: Sequence[ChildSpec], *, pid_folder: Path, say: Callable[[str], None], timing: Timing | None = None
+        self,
+        children: Sequence[ChildSpec],
+        *,
+        pid_folder: Path,
+        say: Callable[[str], None],
+        timing: Timing | None = None,
     ) -> None:
         self._children = children
         self._pid_folder = pid_folder
@@ -92,7 +97,7 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=dies_with(os.getpid()),
         )
         pid_file = self._pid_folder / f"{child.name}.pid"
         pid_file.write_text(f"{running.pid}\n", encoding="ascii")
@@ -148,13 +153,13 @@ def _how_it_ended(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _die_with(parent_pid: int) -> Callable[[], None]:
-    """Return what the child does before exec: have the kernel kill it when its parent is gone."""
+def dies_with(parent_pid: int, *, by: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """Return what a child does between fork and exec: have the kernel end it when its parent is gone."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
     def before_exec() -> None:
         if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(_PR_SET_PDEATHSIG, by)
             if os.getppid() != parent_pid:  # it ended between fork and prctl
                 os._exit(1)
 

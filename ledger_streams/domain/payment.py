@@ -146,7 +146,9 @@ def _kind(kind: object, at: str) -> PaymentKind:
     return known
 
 
-def _wallet(data: Mapping[str, Any], field: str, at: str, *, wanted: bool, kind: PaymentKind) -> WalletId | None:
+def _wallet(
+    data: Mapping[str, Any], field: str, at: str, *, wanted: bool, kind: PaymentKind
+) -> WalletId | None:
     if wanted:
         return WalletId(_id(data, field, at))
     if data.get(field) is not None:

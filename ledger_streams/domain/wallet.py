@@ -122,9 +122,7 @@ def _balances_after(wallet: Wallet, event: WalletEvent) -> Mapping[str, Balance]
 
 def _moved(balances: Mapping[str, Balance], currency: str, change_minor: int) -> Mapping[str, Balance]:
     before = balances[currency]
-    after = Balance(
-        before.available_minor + change_minor, before.held_minor, before.overdraft_limit_minor
-    )
+    after = Balance(before.available_minor + change_minor, before.held_minor, before.overdraft_limit_minor)
     if len(balances) == 1:
         return {currency: after}
     return {**balances, currency: after}

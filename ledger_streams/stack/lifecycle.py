@@ -29,6 +29,7 @@ READY_WITHIN_S: Final = 90.0
 """A broker replays its log after a kill; three at once on two cores take half of this."""
 STOP_PATIENCE_S: Final = 30.0
 """After so long a stop becomes a kill; a broker that has lost its quorum would wait for minutes."""
+PORT_FREE_WITHIN_S: Final = 3.0
 POLL_S: Final = 0.1
 
 
@@ -55,6 +56,8 @@ def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> N
     with _locked(stack, say):
         servers = _servers(settings, stack, brokers)
         started_at = time.monotonic()
+        for server in servers:
+            _prepare(server, say)
         for server in servers:
             _start_if_needed(server, say)
         asyncio.run(_ready(servers, say))
@@ -95,21 +98,34 @@ def _locked(stack: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def _start_if_needed(server: Server, say: Say) -> None:
+def _prepare(server: Server, say: Say) -> None:
+    """Prepare its folder, and stop it if its configuration has changed: it runs with the old one."""
     server.folder.mkdir(exist_ok=True)
-    changed = server.prepare(say)
-    pid = daemon.running_pid(server.folder)
-    if pid is not None and not changed:
-        say(f"{server.name}: runs already, pid {pid}, port {server.port}")
-        return
-    if pid is not None:
+    if server.prepare(say) and daemon.running_pid(server.folder) is not None:
         say(f"{server.name}: its configuration has changed")
         _stop([server], say)
-    if asyncio.run(port_is_open(server.port)):
+
+
+def _start_if_needed(server: Server, say: Say) -> None:
+    pid = daemon.running_pid(server.folder)
+    if pid is not None:
+        say(f"{server.name}: runs already, pid {pid}, port {server.port}")
+        return
+    if not asyncio.run(_port_gets_free(server.port)):
         detail = f"port {server.port} of 127.0.0.1 is taken by a process that is not of this stack"
         raise Unavailable(dependency=server.name, detail=detail)
     pid = daemon.start(server.folder, server.command())
     say(f"{server.name}: started, pid {pid}, port {server.port}, log {server.folder / 'log'}")
+
+
+async def _port_gets_free(port: int) -> bool:
+    """Wait a moment for the port: a killed process keeps it until its last thread is gone."""
+    deadline = time.monotonic() + PORT_FREE_WITHIN_S
+    while await port_is_open(port):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_S)
+    return True
 
 
 async def _ready(servers: Sequence[Server], say: Say) -> None:

@@ -55,7 +55,7 @@ class Postgres:
         """Install it, create its data folder, write its configuration there."""
         binaries(say)
         if not self._data.is_dir():
-            say(f"postgres: creating the database cluster in {self._create(say)}")
+            say(f"postgres: created the database cluster in {self._create(say)}")
         configuration = self._data / "postgresql.conf"
         changed = write_if_other(
             configuration, rendered(TEMPLATES / "postgres" / configuration.name, port=self.port)

@@ -52,5 +52,7 @@ def _unpack(folder: Path, say: Say) -> None:
     with zipfile.ZipFile(jar) as entries:
         name = next(name for name in entries.namelist() if name.endswith(".txz"))
         with entries.open(name) as packed, tarfile.open(fileobj=packed, mode="r:xz") as archive:
-            archive.extractall(folder, filter="data")
+            # Python before 3.11.4, Debian 12's for one, has no filters.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(folder)  # noqa: S202  filtered where Python can
     jar.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,6 +27,13 @@ async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
+async def eventually_differs(settings: Settings, expected: list[str]) -> None:
+    """Check until the broker shows what the controller has acknowledged."""
+    async with asyncio.timeout(10):
+        while await topics.check(settings) != expected:  # noqa: ASYNC110  a broker's state, not ours
+            await asyncio.sleep(0.05)
+
+
 async def test_applied_topics_do_not_differ_and_a_second_apply_changes_nothing(topics_only: Settings) -> None:
     assert await topics.check(topics_only) == []
     assert await topics.apply(topics_only) == []
@@ -43,7 +51,7 @@ async def test_a_configuration_somebody_changed_is_found_and_corrected(topics_on
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changed)])
 
     difference = f"{name}: cleanup.policy is delete, not compact"
-    assert await topics.check(topics_only) == [difference]
+    await eventually_differs(topics_only, [difference])
     assert await topics.apply(topics_only) == [f"changed {difference}"]
     assert await topics.check(topics_only) == []
 

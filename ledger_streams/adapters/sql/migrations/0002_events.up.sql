@@ -50,11 +50,12 @@ DECLARE
     ends_at   CONSTANT TIMESTAMPTZ := (date_trunc('month', month::timestamp) + INTERVAL '1 month') AT TIME ZONE 'UTC';
     partition CONSTANT TEXT := 'events_y' || to_char(month, 'YYYY') || 'm' || to_char(month, 'MM');
 BEGIN
-    IF to_regclass(partition) IS NOT NULL THEN
+    IF EXISTS (SELECT FROM pg_class WHERE relname = partition AND relnamespace = current_schema()::regnamespace) THEN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('ledger-streams events partitions', 0));
-    IF to_regclass(partition) IS NOT NULL THEN
+    -- Asked of the table again, not of to_regclass: its cache would not see what was made during the wait.
+    IF EXISTS (SELECT FROM pg_class WHERE relname = partition AND relnamespace = current_schema()::regnamespace) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS)', partition);

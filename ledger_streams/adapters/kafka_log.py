@@ -1,0 +1,88 @@
+"""Reading a log to its end, for people's commands: committed records only, no group, no traces.
+
+The end is the last stable offset at the moment of asking.  Transaction markers take
+offsets too, so a partition is read when its *position* is at the end: waiting for a
+record there may be waiting for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from ledger_streams.errors import Unavailable
+
+Partition: TypeAlias = tuple[str, int]
+Records: TypeAlias = "Sequence[Any]"
+"""aiokafka's ConsumerRecord: key and value are bytes or None."""
+RECORDS_A_POLL_MAX: Final = 5_000
+POLL_MS: Final = 100
+
+
+class KafkaLog:
+    """The log of one Kafka; made by `opened_log`."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def ends(self, topics: Collection[str]) -> dict[Partition, int]:
+        """Return where each partition of the topics ends for a reader of committed records."""
+        partitions = await self._partitions(topics)
+        ends = await self._consumer.end_offsets(partitions)
+        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+    async def read(
+        self, ends: Mapping[Partition, int], *, begin: Mapping[Partition, int] | None = None
+    ) -> AsyncIterator[tuple[Partition, Records]]:
+        """Yield the records up to `ends`, in order within each partition.
+
+        A partition begins at `begin`, or where its log does, whichever is later.
+        """
+        partitions = [TopicPartition(*partition) for partition in ends]
+        self._consumer.assign(partitions)
+        beginnings = await self._consumer.beginning_offsets(partitions)
+        for tp in partitions:
+            self._consumer.seek(tp, max(beginnings[tp], (begin or {}).get(tuple(tp), 0)))
+        behind = set(partitions)
+        while behind := {tp for tp in behind if not await self._is_read(tp, ends[tuple(tp)])}:
+            polled = await self._consumer.getmany(*behind, timeout_ms=POLL_MS, max_records=RECORDS_A_POLL_MAX)
+            for tp, records in polled.items():
+                if within := [record for record in records if record.offset < ends[tuple(tp)]]:
+                    yield tuple(tp), within
+
+    async def _is_read(self, tp: TopicPartition, end: int) -> bool:
+        position: int = await self._consumer.position(tp)
+        if position >= end:
+            self._consumer.pause(tp)
+        return position >= end
+
+    async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
+        # aiokafka's public partitions_for_topic knows only topics that are subscribed to
+        cluster = await self._consumer._client.fetch_all_metadata()
+        if missing := sorted(set(topics) - cluster.topics()):
+            raise Unavailable(dependency="kafka", detail=f"no such topic: {', '.join(missing)}")
+        numbers = {topic: cluster.partitions_for_topic(topic) or () for topic in topics}
+        return [TopicPartition(topic, number) for topic in topics for number in sorted(numbers[topic])]
+
+
+@asynccontextmanager
+async def opened_log(bootstrap: str) -> AsyncIterator[KafkaLog]:
+    """Connect for reading; raises Unavailable while Kafka is away."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=50,
+    )
+    try:
+        await consumer.start()
+        yield KafkaLog(consumer)
+    except (KafkaError, OSError) as error:
+        raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
+    finally:
+        await consumer.stop()

@@ -1,0 +1,33 @@
+"""Claims on payments' ids in Redis: `claim:<payment_id>` is the fingerprint that came first.
+
+It covers the seconds until the payment is in the read model, on whichever worker the
+second request arrives.  It promises nothing: the payments agent, which keeps every
+fingerprint for ever, decides; a claim only makes the caller hear of it at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis import asyncio as aioredis
+from redis.exceptions import RedisError
+
+from ledger_streams.errors import Unavailable
+
+CLAIM_S: Final = 600
+"""Far longer than any projection takes, and short enough to forget what was never written."""
+
+
+class RedisClaims:
+    """First come, first served, by SET NX GET."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+
+    async def claim(self, payment_id: str, fingerprint: str) -> str:
+        """Return the fingerprint that holds the id: this one when it was free, else the earlier one."""
+        try:
+            holder = await self._redis.set(f"claim:{payment_id}", fingerprint, nx=True, get=True, ex=CLAIM_S)
+        except (RedisError, OSError) as error:
+            raise Unavailable(dependency="redis", detail=f"{type(error).__name__}: {error}") from error
+        return holder.decode() if isinstance(holder, bytes) else fingerprint

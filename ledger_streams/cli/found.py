@@ -1,0 +1,11 @@
+"""What Faust's `-A` is pointed at: a module, since Faust imports what it is given by that name.
+
+`app` is the name that Faust looks for in a module.
+"""
+
+from __future__ import annotations
+
+from ledger_streams.app import ledger as app
+from ledger_streams.app import projector
+
+__all__ = ["app", "projector"]

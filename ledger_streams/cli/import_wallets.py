@@ -1,0 +1,130 @@
+"""Opening the wallets that an import needs, and waiting until all can see them.
+
+A wallet that is there already stays as it is, provided it is the account's: the same
+owner, and a balance in the import's currency.  Its overdraft is its own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from ledger_streams.cli.importing import AWAY, Ledger, chunked
+from ledger_streams.cli.rows import UnusableFile
+from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.money import AMOUNT_MINOR_MAX, format_amount, parse_limit
+from ledger_streams.errors import Unavailable
+from ledger_streams.ports import Message, ReadModel, WalletView
+from ledger_streams.resilience import retried
+
+LOOK_AT_ONCE: Final = 50
+"""Single queries side by side; the pool has fewer connections and queues them."""
+LOOK_EVERY_S: Final = 0.1
+UNLIMITED: Final = "unlimited"
+
+
+class WantedWallet(msgspec.Struct, frozen=True):
+    """A wallet as an import opens it; `overdraft` is a decimal string of `currency`."""
+
+    wallet_id: str
+    user_id: str
+    currency: str
+    overdraft: str
+
+
+def overdraft_limit(text: str, currency: str) -> str:
+    """Return what `--overdraft` says in the currency's full digits; raises Unreadable if no amount."""
+    if text == UNLIMITED:
+        return format_amount(AMOUNT_MINOR_MAX, currency)
+    return format_amount(parse_limit(text, currency, field="--overdraft"), currency)
+
+
+async def open_wallets(wanted: Sequence[WantedWallet], ledger: Ledger, *, patience_s: float) -> int:
+    """Open those that are not there and return how many, once all are in the read model.
+
+    Raises UnusableFile when a wallet belongs to somebody else or lacks the currency, and
+    Unavailable when no wallet has appeared for `patience_s`.
+    """
+    there = await _look(ledger.read_model, [wallet.wallet_id for wallet in wanted])
+    _check(wanted, there)
+    missing = [wallet for wallet in wanted if wallet.wallet_id not in there]
+    now = datetime.now(UTC)
+    commands = [open_command(wallet, topic=ledger.wallet_commands, now=now) for wallet in missing]
+    if commands:
+        await retried(lambda: ledger.publisher.publish(commands), purpose="opening wallets", backoff=AWAY)
+    await _until_there(ledger.read_model, [wallet.wallet_id for wallet in missing], patience_s)
+    return len(missing)
+
+
+def open_command(wallet: WantedWallet, *, topic: str, now: datetime) -> Message:
+    """Return the wallet's OpenWallet; sending it again is the same command."""
+    command_id = derived_id(f"import:{wallet.wallet_id}:OpenWallet")
+    value = msgspec.json.encode(
+        {
+            "event_id": command_id,
+            "event_type": "OpenWallet",
+            "schema_version": 1,
+            "aggregate_id": wallet.wallet_id,
+            "event_version": 1,
+            "occurred_at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "correlation_id": wallet.wallet_id,
+            "causation_id": None,
+            "data": {
+                "wallet_id": wallet.wallet_id,
+                "user_id": wallet.user_id,
+                "currencies": [wallet.currency],
+                "overdraft_limits": {wallet.currency: wallet.overdraft},
+            },
+        }
+    )
+    return Message(topic, wallet.wallet_id, value)
+
+
+async def _until_there(read_model: ReadModel, wallet_ids: Sequence[str], patience_s: float) -> None:
+    waiting = list(wallet_ids)
+    moved_at_s = time.monotonic()
+    while waiting:
+        there = await _look(read_model, waiting)
+        waiting = [wallet_id for wallet_id in waiting if wallet_id not in there]
+        if there:
+            moved_at_s = time.monotonic()
+        elif time.monotonic() - moved_at_s > patience_s:
+            detail = (
+                f"{len(waiting)} wallets not opened within {patience_s:g} s; do worker and projector run?"
+            )
+            raise Unavailable(dependency="ledger", detail=detail)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _look(read_model: ReadModel, wallet_ids: Sequence[str]) -> dict[str, WalletView]:
+    there: dict[str, WalletView] = {}
+    for some in chunked(wallet_ids, LOOK_AT_ONCE):
+        for view in await asyncio.gather(*(_wallet(read_model, wallet_id) for wallet_id in some)):
+            if view is not None:
+                there[view.wallet_id] = view
+    return there
+
+
+async def _wallet(read_model: ReadModel, wallet_id: str) -> WalletView | None:
+    return await retried(lambda: read_model.wallet(wallet_id), purpose="wallets", backoff=AWAY)
+
+
+def _check(wanted: Sequence[WantedWallet], there: Mapping[str, WalletView]) -> None:
+    for wallet in wanted:
+        view = there.get(wallet.wallet_id)
+        if view is None:
+            continue
+        if view.user_id != wallet.user_id:
+            raise UnusableFile(
+                f"wallet {view.wallet_id} belongs to user {view.user_id}, not {wallet.user_id}"
+            )
+        if wallet.currency not in view.balances:
+            held = ", ".join(sorted(view.balances))
+            raise UnusableFile(
+                f"wallet {view.wallet_id} holds {held}, not {wallet.currency} (see --currency)"
+            )

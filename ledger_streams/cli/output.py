@@ -1,0 +1,63 @@
+"""Output: tables for people, JSON for programs, and how a command says that it cannot.
+
+JSON is one document on stdout and nothing else; what is only for eyes (progress,
+warnings) goes to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ledger_streams.errors import LedgerError
+
+T = TypeVar("T")
+RIGHT = "right"
+PIPED_WIDTH = 160
+"""A table that is not on a terminal is not cut to 80 characters."""
+
+
+def say_json(document: Any) -> None:
+    """Print any JSON-like value or Struct as indented JSON."""
+    click.echo(json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """Return any JSON-like value or Struct as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()
+) -> str:
+    """Return a table as text; the columns named in `numbers` are right-aligned."""
+    console = Console(width=None if Console().is_terminal else PIPED_WIDTH, highlight=False)
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        number = column in numbers
+        drawn.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if cell is None else _plain(cell) for cell in row))
+    with console.capture() as captured:
+        console.print(drawn)
+    lines = [title, *captured.get().splitlines()] if title else captured.get().splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """Run the coroutine to its end; an error of ours ends the command with exit code 1 and its message."""
+    try:
+        return asyncio.run(work)
+    except LedgerError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _plain(cell: object) -> str:
+    return escape(str(cell))

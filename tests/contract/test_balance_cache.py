@@ -1,0 +1,91 @@
+"""The contract of `BalanceCache`, for Redis and for its twin in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ledger_streams.adapters.memory import MemoryBalances
+from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.errors import Unavailable
+from ledger_streams.ports import BalanceCache, BalanceView, WalletView
+from ledger_streams.settings import Settings
+from tests.projected import new_id
+
+
+def wallet(version: int, wallet_id: str, amount: str = "1.00") -> WalletView:
+    balances = {"EUR": BalanceView(available=amount, held="0.00", balance=amount, overdraft_limit="0.00")}
+    return WalletView(wallet_id, new_id(), "open", version, balances, "2026-11-24T22:00:00.000000Z")
+
+
+@pytest.fixture(params=["memory", "redis"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """The Redis to ask, or None for the memory."""
+    if request.param == "memory":
+        return None
+    settings: Settings = request.getfixturevalue("stack")
+    return settings.redis
+
+
+@pytest.fixture
+async def cache(url: str | None) -> AsyncIterator[BalanceCache]:
+    if url is None:
+        yield MemoryBalances()
+    else:
+        async with connect(url) as redis:
+            yield RedisBalances(redis, ttl_s=30)
+
+
+async def test_what_was_put_is_what_is_got(cache: BalanceCache) -> None:
+    stored = wallet(7, new_id(), "-12.34")
+    await cache.put([stored])
+    assert await cache.get(stored.wallet_id) == stored
+
+
+async def test_an_unknown_wallet_is_none(cache: BalanceCache) -> None:
+    assert await cache.get(new_id()) is None
+
+
+async def test_putting_nothing_is_fine(cache: BalanceCache) -> None:
+    await cache.put([])
+
+
+async def test_an_older_version_never_replaces_a_newer_one(cache: BalanceCache) -> None:
+    wallet_id = new_id()
+    newer = wallet(10, wallet_id, "10.00")
+    await cache.put([newer])
+    await cache.put([wallet(9, wallet_id, "9.00")])
+    assert await cache.get(wallet_id) == newer
+
+
+async def test_the_newest_of_one_call_stays_whatever_the_order(cache: BalanceCache) -> None:
+    one, other = new_id(), new_id()
+    await cache.put([wallet(version, one) for version in (1, 2, 3)] + [wallet(v, other) for v in (3, 1, 2)])
+    found = [await cache.get(one), await cache.get(other)]
+    assert [view and view.version for view in found] == [3, 3]
+
+
+async def test_a_cached_wallet_expires_and_a_put_renews_it(stack: Settings) -> None:
+    async with connect(stack.redis) as redis:
+        stored = wallet(1, new_id())
+        await RedisBalances(redis, ttl_s=300).put([stored])
+        await RedisBalances(redis, ttl_s=600).put([stored])
+        assert 599_000 < await redis.pttl(f"wallet:{stored.wallet_id}") <= 600_000
+
+
+async def test_a_redis_that_forgot_its_scripts_is_told_again(stack: Settings) -> None:
+    async with connect(stack.redis) as redis:
+        await redis.script_flush()
+        stored = wallet(1, new_id())
+        await RedisBalances(redis, ttl_s=30).put([stored])
+        assert await RedisBalances(redis, ttl_s=30).get(stored.wallet_id) == stored
+
+
+async def test_a_redis_that_is_away_is_unavailable() -> None:
+    async with connect("redis://127.0.0.1:1/0") as redis:
+        cache = RedisBalances(redis, ttl_s=30)
+        with pytest.raises(Unavailable, match="redis is not available"):
+            await cache.get(new_id())
+        with pytest.raises(Unavailable, match="redis is not available"):
+            await cache.put([wallet(1, new_id())])

@@ -1,0 +1,86 @@
+"""Waiting for outcomes: one query for all who wait, none when nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from ledger_streams.adapters.memory import MemoryReadModel
+from ledger_streams.adapters.outcomes import OutcomeWatch
+from ledger_streams.errors import Unavailable
+from ledger_streams.ports import Outcome
+from tests.projected import Story, new_id
+
+
+class CountingReadModel(MemoryReadModel):
+    """Notes each query of outcomes, and is away for the first `away` of them."""
+
+    def __init__(self, away: int = 0) -> None:
+        super().__init__()
+        self.asked: list[Sequence[str]] = []
+        self.away = away
+        self.asked_thrice = asyncio.Event()
+
+    async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        self.asked.append(payment_ids)
+        if len(self.asked) == 3:
+            self.asked_thrice.set()
+        if len(self.asked) <= self.away:
+            raise Unavailable(dependency="postgres", detail="in a test")
+        return await super().outcomes(payment_ids)
+
+
+async def test_all_who_wait_are_told_by_one_query() -> None:
+    story, read_model = Story(), CountingReadModel()
+    wallet_id = story.open()
+    payments = [story.deposit(wallet_id, 100) for _ in range(50)]
+    await read_model.write(story.batch())
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        found = await asyncio.gather(*(watch.wait(payment, 5) for payment in [*payments, payments[0]]))
+    assert [outcome and outcome.payment.payment_id for outcome in found] == [*payments, payments[0]]
+    assert len(read_model.asked) == 1
+
+
+async def test_an_outcome_that_comes_later_is_told() -> None:
+    story, read_model = Story(), CountingReadModel()
+    payment_id = story.deposit(story.open(), 100)
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        waiting = asyncio.create_task(watch.wait(payment_id, 5))
+        await read_model.asked_thrice.wait()
+        await read_model.write(story.batch())
+        assert await waiting is not None
+
+
+async def test_a_waiter_gets_none_when_the_time_is_up_and_nobody_asks_any_more() -> None:
+    read_model = CountingReadModel()
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        assert await watch.wait(new_id(), 0.02) is None
+        asked = len(read_model.asked)
+        await asyncio.sleep(0.02)
+        assert len(read_model.asked) <= asked + 1
+
+
+async def test_waiters_outlast_a_read_model_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    story, read_model = Story(), CountingReadModel(away=1)
+    payment_id = story.deposit(story.open(), 100)
+    await read_model.write(story.batch())
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        assert await watch.wait(payment_id, 5) is not None
+    assert "postgres is not available" in caplog.text
+
+
+async def test_a_wallet_and_a_commands_event_are_waited_for() -> None:
+    story, read_model, command_id = Story(), MemoryReadModel(), new_id()
+    wallet_id = story.open(command_id=command_id)
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        assert await watch.wait_for_command(wallet_id, command_id, 0.01) is None
+        waiting = asyncio.create_task(watch.wait_for_command(wallet_id, command_id, 5))
+        await read_model.write(story.batch())
+        event = await waiting
+        wallet = await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 5)
+        assert await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 2, 0.01) is None
+    assert event is not None
+    assert wallet is not None
+    assert event["event_type"] == "WalletOpened"

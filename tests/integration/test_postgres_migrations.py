@@ -1,0 +1,131 @@
+"""Migrations and reconciliation, each test on an empty database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+
+from ledger_streams.adapters import postgres_migrations as migrations
+from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_reconcile import differences
+from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.cli.db import db
+from ledger_streams.errors import InvariantBroken
+from ledger_streams.settings import Settings, settings
+from tests.projected import Story
+
+ALL = [
+    "0001_extensions",
+    "0002_events",
+    "0003_wallets",
+    "0004_payments",
+    "0005_projection_positions",
+]
+
+
+@pytest.fixture
+def dsn(database_only: Settings) -> str:
+    """An empty database."""
+    return database_only.postgres
+
+
+async def tables(dsn: str) -> set[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {row["tablename"] for row in rows}
+    finally:
+        await connection.close()
+
+
+async def test_up_down_and_up_again(dsn: str) -> None:
+    assert await migrations.upgrade(dsn) == ALL
+    assert await migrations.upgrade(dsn) == []
+    full = await tables(dsn)
+    assert {"events", "event_repeats", "wallet_events", "wallet_snapshots", "payments", "postings"} <= full
+    assert sum(name.startswith("events_y") for name in full) == 12 + 1 + 3
+    assert await migrations.downgrade(dsn, 3) == ALL[:2:-1]
+    assert await migrations.downgrade(dsn, 0) == ALL[2::-1]
+    assert await tables(dsn) == {"schema_migrations"}
+    assert await migrations.upgrade(dsn) == ALL
+    assert await tables(dsn) == full
+
+
+async def test_workers_that_upgrade_at_once_apply_each_migration_once(dsn: str) -> None:
+    applied = await asyncio.gather(*(migrations.upgrade(dsn) for _ in range(4)))
+    assert sorted(name for names in applied for name in names) == ALL
+
+
+async def test_a_migration_that_changed_after_it_was_applied_is_refused(dsn: str) -> None:
+    await migrations.upgrade(dsn)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE schema_migrations SET checksum = 'another' WHERE number = 2")
+    await connection.close()
+    with pytest.raises(InvariantBroken, match="0002_events is not what was applied"):
+        await migrations.upgrade(dsn)
+
+
+def test_the_command_upgrades_and_says_what_it_did(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_POSTGRES", dsn)
+    settings.cache_clear()
+    try:
+        first = CliRunner().invoke(db, ["upgrade", "--json"])
+        again = CliRunner().invoke(db, ["upgrade"])
+        down = CliRunner().invoke(db, ["downgrade", "--to", "4", "--yes"])
+    finally:
+        settings.cache_clear()
+    assert first.output == '{"migrations": ["' + '", "'.join(ALL) + '"]}\n'
+    assert again.output == "the schema is up to date\n"
+    assert down.output == "0005_projection_positions\n"
+
+
+async def test_a_sound_ledger_reconciles_and_each_falsehood_is_found(dsn: str) -> None:
+    await migrations.upgrade(dsn)
+    async with await create_pool(dsn) as pool:
+        story = Story()
+        source, target = story.open(), story.open()
+        story.deposit(source, 1000)
+        payment_id = story.transfer(source, target, 250)
+        story.request(source=source, target=target, amount_minor=1)
+        await PostgresSink(pool).write(story.batch())
+        assert await differences(pool) == []
+
+        for falsehood, kinds in FALSEHOODS.items():
+            async with pool.acquire() as connection:
+                await connection.execute(falsehood.format(source=source, payment=payment_id))
+            assert {difference.kind for difference in await differences(pool)} == kinds, falsehood
+            await pool.execute("TRUNCATE events, wallet_events, wallet_snapshots, payments, postings")
+            story = Story()
+            source, target = story.open(), story.open()
+            story.deposit(source, 1000)
+            payment_id = story.transfer(source, target, 250)
+            await PostgresSink(pool).write(story.batch())
+
+
+SNAPSHOT_SUMS = {"snapshot_is_sum_of_events", "snapshot_is_sum_of_postings"}
+FALSEHOODS = {
+    "UPDATE wallet_snapshots SET balances = jsonb_set(balances, '{{EUR,balance}}', '\"9.99\"') "
+    "WHERE wallet_id = '{source}'": SNAPSHOT_SUMS,
+    "UPDATE wallet_snapshots SET last_event_version = 99 WHERE wallet_id = '{source}'": {
+        "snapshot_is_last_event"
+    },
+    "DELETE FROM wallet_events WHERE wallet_id = '{source}' AND event_version = 1": {"versions_have_no_gap"},
+    "UPDATE postings SET amount_minor = amount_minor + 1 WHERE account = 'external:EUR'": {
+        "event_postings_sum_to_zero",
+        "ended_payment_leaves_nothing",
+    },
+    "UPDATE postings SET account = 'external:EUR' WHERE account = 'transit:EUR' AND amount_minor > 0": {
+        "ended_payment_leaves_nothing"
+    },
+    "DELETE FROM postings WHERE payment_id = '{payment}'": {
+        "snapshot_is_sum_of_postings",
+        "event_that_moves_money_has_postings",
+    },
+    "INSERT INTO events SELECT event_id, aggregate_id, event_type, event_data, event_version, "
+    "occurred_at + INTERVAL '1 second', topic, 0, 9 FROM events WHERE aggregate_id = '{payment}'": {
+        "event_id_is_used_once"
+    },
+}

@@ -1,0 +1,218 @@
+"""The sink on a real PostgreSQL: a batch is written once, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from ledger_streams.adapters.postgres_jsonb import storable_json
+from ledger_streams.adapters.postgres_migrations import upgrade
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
+from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.errors import InvariantBroken
+from ledger_streams.resilience import retried
+from ledger_streams.settings import Settings
+from tests.projected import Story, new_id
+
+
+@pytest.fixture
+async def pool(database_only: Settings) -> AsyncIterator[Pool]:
+    await upgrade(database_only.postgres)
+    async with await create_pool(database_only.postgres) as pool:
+        yield pool
+
+
+@pytest.fixture
+def sink(pool: Pool) -> PostgresSink:
+    return PostgresSink(pool)
+
+
+async def count(pool: Pool, table: str, column: str, value: str) -> int:
+    rows: int = await pool.fetchval(f"SELECT count(*) FROM {table} WHERE {column} = $1", value)
+    return rows
+
+
+async def test_a_batch_fills_every_table_and_moves_its_positions(pool: Pool, sink: PostgresSink) -> None:
+    story = Story()
+    source, target = story.open(), story.open()
+    story.deposit(source, 1000)
+    payment_id = story.transfer(source, target, 250)
+    keys = [(story.payment_topic, 0), (story.wallet_topic, 0)]
+    assert await sink.positions(keys) == {keys[0]: None, keys[1]: None}
+    await sink.write(story.batch())
+    assert await sink.positions(keys) == {keys[0]: 4, keys[1]: 5}
+    assert await count(pool, "events", "aggregate_id", payment_id) == 2
+    assert await count(pool, "wallet_events", "wallet_id", source) == 3
+    assert await count(pool, "wallet_snapshots", "wallet_id", source) == 1
+    assert await count(pool, "payments", "payment_id", payment_id) == 1
+    assert await count(pool, "postings", "payment_id", payment_id) == 4
+
+
+async def test_a_batch_whose_commit_went_unanswered_is_not_written_twice(
+    pool: Pool, sink: PostgresSink
+) -> None:
+    story = Story()
+    payment_id = story.deposit(story.open(), 1000)
+    batch = story.batch()
+    await sink.write(batch)
+    await sink.write(batch)
+    assert await count(pool, "postings", "payment_id", payment_id) == 2
+
+
+async def test_a_writer_that_lost_its_partition_is_refused_and_writes_nothing(
+    pool: Pool, sink: PostgresSink
+) -> None:
+    story = Story()
+    story.open()
+    await sink.write(story.batch())
+    payment_id = story.deposit(story.open(), 1000)
+    late = story.batch()
+    late.positions = {**late.positions, (story.wallet_topic, 0): Advance(0, 9)}
+    with pytest.raises(InvariantBroken, match="lost its partitions"):
+        await sink.write(late)
+    assert await count(pool, "events", "aggregate_id", payment_id) == 0
+    assert (await sink.positions([(story.payment_topic, 0)])) == {(story.payment_topic, 0): None}
+
+
+async def test_of_two_writers_at_once_one_is_refused(pool: Pool, sink: PostgresSink) -> None:
+    story = Story()
+    story.open()
+    await sink.write(story.batch())
+    key, other = (story.wallet_topic, 0), PostgresSink(pool)
+    rivals = [sink.write(SinkBatch({key: Advance(1, 2)})), other.write(SinkBatch({key: Advance(1, 3)}))]
+    ended = await asyncio.gather(*rivals, return_exceptions=True)
+    assert [type(outcome) for outcome in ended if outcome] == [InvariantBroken]
+
+
+@pytest.mark.parametrize("known_before", [True, False], ids=["next event missing", "first event missing"])
+async def test_a_version_gap_is_refused_and_nothing_is_written(
+    pool: Pool, sink: PostgresSink, known_before: bool
+) -> None:
+    story = Story()
+    wallet_id = story.open()
+    if known_before:
+        await sink.write(story.batch())
+    payments = [story.deposit(wallet_id, 1000) for _ in range(2)]
+    batch = story.batch()
+    del batch.wallet_events[0]
+    with pytest.raises(InvariantBroken, match=rf"{wallet_id}: a gap, event version {2 + known_before}"):
+        await sink.write(batch)
+    assert await count(pool, "events", "aggregate_id", payments[0]) == 0
+    assert await count(pool, "wallet_events", "wallet_id", wallet_id) == int(known_before)
+
+
+async def test_a_snapshot_that_is_not_its_last_event_is_refused(sink: PostgresSink) -> None:
+    story = Story()
+    story.open()
+    batch = story.batch()
+    batch.snapshots[0] = batch.snapshots[0]._replace(last_event_version=2)
+    with pytest.raises(InvariantBroken, match="snapshot of version 2, but its last event is 1"):
+        await sink.write(batch)
+
+
+async def test_a_foreign_event_id_seen_again_is_kept_beside(pool: Pool, sink: PostgresSink) -> None:
+    story, event_id, at = Story(), new_id(), datetime(2026, 11, 20, tzinfo=UTC)
+    for batches in ((1, 2), (3,)):  # twice in one batch, once more in the next
+        for number in batches:
+            data = {"number": number}
+            story.payment_event(new_id(), "PaymentRequested", 1, data, event_id=event_id, occurred_at=at)
+        await sink.write(story.batch())
+    stored = await pool.fetchval("SELECT event_data->>'number' FROM events WHERE event_id = $1", event_id)
+    repeats = await pool.fetch(
+        "SELECT event_data->>'number', source_offset FROM event_repeats WHERE event_id = $1 ORDER BY 1",
+        event_id,
+    )
+    assert stored == "1"
+    assert [tuple(row) for row in repeats] == [("2", 1), ("3", 2)]
+
+
+async def test_a_month_without_a_partition_gets_one(pool: Pool) -> None:
+    month = datetime(2031, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
+    stories = [Story() for _ in range(4)]
+    for story in stories:
+        story.payment_event(new_id(), "PaymentRequested", 1, {}, occurred_at=month)
+    await asyncio.gather(*(PostgresSink(pool).write(story.batch()) for story in stories))
+    tables = await pool.fetch(
+        "SELECT DISTINCT tableoid::regclass::text FROM events WHERE occurred_at = $1", month
+    )
+    assert [row[0] for row in tables] == ["events_y2031m02"]
+
+
+async def test_wallets_are_dirty_until_they_are_marked_cached(sink: PostgresSink) -> None:
+    story = Story()
+    first, second = story.open(), story.open()
+    await sink.write(story.batch())
+    mine = {first, second}
+
+    async def dirty() -> set[str]:
+        return {wallet.wallet_id for wallet in await sink.dirty_wallets(story.wallet_topic, 0)} & mine
+
+    assert await dirty() == mine
+    await sink.mark_cached({(story.wallet_topic, 0): 1})
+    assert await dirty() == {second}
+    await sink.mark_cached({(story.wallet_topic, 0): 2})
+    await sink.mark_cached({(story.wallet_topic, 0): 0})
+    assert await dirty() == set()
+
+
+async def test_the_owners_questions_are_answered(pool: Pool, sink: PostgresSink) -> None:
+    story, payment_id, now = Story(), new_id(), datetime.now(UTC)
+    story.payment_event(
+        payment_id, "WalletDeducted", 1, {"amount": "10.25", "currency": "XTS"}, occurred_at=now
+    )
+    story.payment_event(payment_id, "PaymentCompleted", 2, {"new_field": 1}, occurred_at=now)
+    await sink.write(story.batch())
+    total = await pool.fetchval(
+        """SELECT SUM((event_data->>'amount')::decimal)::text FROM events
+            WHERE event_type = 'WalletDeducted' AND occurred_at >= now() - INTERVAL '24 hours'
+              AND event_data->>'currency' = 'XTS' AND aggregate_id = $1""",
+        payment_id,
+    )
+    evolved = await pool.fetchval(
+        """SELECT event_data->>'new_field' FROM events
+            WHERE event_type = 'PaymentCompleted' AND event_data ? 'new_field' AND aggregate_id = $1""",
+        payment_id,
+    )
+    assert (total, evolved) == ("10.25", "1")
+
+
+async def test_the_sink_works_without_prepared_statements(database_only: Settings) -> None:
+    await upgrade(database_only.postgres)
+    async with await create_pool(database_only.postgres, statement_cache_size=0) as pool:
+        story = Story()
+        story.deposit(story.open(), 1000)
+        await PostgresSink(pool).write(story.batch())
+
+
+async def test_a_cut_connection_costs_a_retry_and_nothing_else(
+    pool: Pool, sink: PostgresSink, database_only: Settings
+) -> None:
+    story = Story()
+    payment_id = story.deposit(story.open(), 1000)
+    batch = story.batch()
+    connection = await asyncpg.connect(database_only.postgres)
+    await connection.execute(
+        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+    )
+    await connection.close()
+    await retried(lambda: sink.write(batch), purpose="a test")
+    assert await count(pool, "postings", "payment_id", payment_id) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        (r'{"a": "x\u0000y"}', '{"a": "x\ufffdy"}'),
+        (r'{"\ud800": ["\ud83d\ude00", 1.5, -7]}', '{"\ufffd": ["\U0001f600", 1.5, -7]}'),
+        ('{"a": 1e200000}', '{"a": "1e200000"}'),
+        (r'{"as it is": "caf\u00e9", "n": 1.10}', '{"n": 1.10, "as it is": "caf\u00e9"}'),
+    ],
+)
+async def test_json_that_jsonb_refuses_is_stored_all_the_same(pool: Pool, text: str, stored: str) -> None:
+    assert await pool.fetchval("SELECT $1::jsonb", storable_json(text)) == stored

@@ -1,0 +1,171 @@
+"""A live system for tests: real workers and projectors, child processes with settings of their own.
+
+They are started as a user starts them, and killed as a machine kills them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from ledger_streams.settings import Settings
+
+READY_S_MAX = 60.0
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def eventually(
+    ask: Callable[[], Awaitable[T | None]], *, what: str, seconds: float = READY_S_MAX, every_s: float = 0.05
+) -> T:
+    """Ask until the answer is neither None nor False; fail with `what` when time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = await ask()
+        if answer is not None and answer is not False:
+            return answer
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(every_s)
+
+
+class Process:
+    """One child process, its log, and the ways it ends."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name = name
+        self._command = command
+        self._environment = environment
+        self.log = log
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, again if it has ended."""
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                self._command, env=os.environ | self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with; None while it runs or was never started."""
+        return None if self._child is None else self._child.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it."""
+        assert self._child is not None, f"{self.name} was never started"
+        self._child.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> None:
+        """Ask it to end and wait for that."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+            self.wait()
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Wait for its end; a process that does not end in time is killed, and the test fails."""
+        assert self._child is not None, f"{self.name} was never started"
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            raise AssertionError(f"{self.name} did not end within {seconds} s:\n{self.tail()}") from None
+
+    def tail(self, lines: int = 40) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class LiveSystem:
+    """Workers and projectors of one system, and a client of its API."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.processes: dict[str, Process] = {}
+        self.ports: dict[str, int] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    def environment(self, worker_id: str = "1") -> dict[str, str]:
+        """Return the LEDGER_* variables that make a process belong to this system."""
+        values = self.settings.model_dump(mode="json") | {"worker_id": worker_id}
+        return {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
+
+    def start(self, command: str, worker_id: str = "1") -> Process:
+        """Start `ledger-streams <command>` as the worker of this id, again if it has ended."""
+        name = f"{command}-{worker_id}"
+        if name not in self.processes:
+            port = self.ports[name] = free_port()
+            self.processes[name] = Process(
+                name,
+                [sys.executable, "-m", "ledger_streams", command, "-l", "info"],
+                self.environment(worker_id) | {"LEDGER_HTTP_PORT": str(port)},
+                self.settings.home / f"{name}.log",
+            )
+        self.processes[name].start()
+        return self.processes[name]
+
+    async def start_all(self, workers: int = 1) -> None:
+        """Start the workers and a projector and wait until every worker is ready."""
+        names = [str(number) for number in range(1, workers + 1)]
+        for name in names:
+            self.start("worker", name)
+        self.start("projector")
+        for name in names:
+            await self.ready(name)
+
+    async def ready(self, worker_id: str = "1") -> None:
+        """Wait until the worker says so."""
+        process = self.processes[f"worker-{worker_id}"]
+
+        async def is_ready() -> bool:
+            assert process.exit_code is None, f"{process.name} ended:\n{process.tail()}"
+            try:
+                status, _body, _headers = await self.request("GET", "/health/ready", worker_id=worker_id)
+            except aiohttp.ClientConnectionError:
+                return False
+            return status == 200
+
+        await eventually(is_ready, what=f"{process.name} is ready")
+
+    async def request(
+        self, method: str, path: str, *, worker_id: str = "1", **options: Any
+    ) -> tuple[int, Any, Any]:
+        """Return status, body (JSON where it is JSON) and headers."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        url = f"http://127.0.0.1:{self.ports[f'worker-{worker_id}']}{path}"
+        async with self._session.request(method, url, **options) as answer:
+            is_json = "json" in answer.content_type
+            return answer.status, await answer.json() if is_json else await answer.text(), answer.headers
+
+    async def close(self) -> None:
+        """Stop everything that still runs."""
+        if self._session is not None:
+            await self._session.close()
+        for process in self.processes.values():
+            if process.exit_code is None:
+                process.signal(signal.SIGCONT)
+        for process in self.processes.values():
+            process.stop()

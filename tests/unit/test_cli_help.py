@@ -1,0 +1,82 @@
+"""Every command of the contract can be asked for help, and asking is quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ledger_streams.cli import FAUST_COMMANDS, OWN_COMMANDS, is_for_faust
+
+WITHIN = [
+    ("stack", "up"),
+    ("stack", "down"),
+    ("stack", "status"),
+    ("topics", "apply"),
+    ("topics", "check"),
+    ("db", "upgrade"),
+    ("wallets", "show"),
+    ("wallets", "list"),
+    ("payments", "show"),
+    ("dlq", "list"),
+]
+COMMANDS = [(name,) for name in (*OWN_COMMANDS, *FAUST_COMMANDS)] + WITHIN
+MAIN = "from ledger_streams.cli import main; main()"
+
+
+def ask(*arguments: str, code: str = MAIN) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_explains_itself(command: tuple[str, ...]) -> None:
+    asked = ask(*command, "--help")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout.startswith(f"Usage: ledger-streams {' '.join(command)} ")
+
+
+def test_the_overview_names_every_command_and_imports_neither_faust_nor_a_driver() -> None:
+    told = "import sys; print([m for m in ('faust', 'aiokafka', 'asyncpg', 'pydantic') if m in sys.modules])"
+    asked = ask("--help", code=f"import atexit; atexit.register(lambda: exec({told!r}, {{}})); {MAIN}")
+    assert asked.stdout.endswith("[]\n")
+    for name in (*OWN_COMMANDS, *FAUST_COMMANDS):
+        assert f"  {name} " in asked.stdout
+
+
+def test_faust_s_options_before_a_command_reach_faust() -> None:
+    asked = ask("--json", "agents", "--help")
+    assert asked.returncode == 0
+    assert "List agents" in asked.stdout
+
+
+@pytest.mark.parametrize(
+    "option", ["--web-port", "--without-web", "--loglevel", "--console-port", "--web-bind"]
+)
+def test_worker_and_projector_have_the_options_of_a_faust_worker(option: str) -> None:
+    for command in ("worker", "projector"):
+        assert option in ask(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], False),
+        (["--help"], False),
+        (["--version"], False),
+        (["import", "x"], False),
+        (["worker"], True),
+        (["--json", "agents"], True),
+        (["-q", "import", "x"], True),
+    ],
+)
+def test_who_reads_the_arguments(arguments: list[str], expected: bool) -> None:
+    assert is_for_faust(arguments) is expected
+
+
+def test_an_unknown_command_is_an_error_of_usage() -> None:
+    asked = ask("no-such-command")
+    assert asked.returncode == 2
+    assert "No such command" in asked.stderr

@@ -1,0 +1,123 @@
+"""What commands print, as golden files.  UPDATE_GOLDEN=1 writes them anew, to be read before committing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ledger_streams.adapters.postgres_reconcile import Difference
+from ledger_streams.cli.dlq import dead_letter, letters_text
+from ledger_streams.cli.import_report import report_text
+from ledger_streams.cli.import_tally import CurrencyTotals, ImportReport
+from ledger_streams.cli.output import json_text
+from ledger_streams.cli.payments import payment_text
+from ledger_streams.cli.reconcile import Reconciliation, result_text
+from ledger_streams.cli.rows import RefusedRow
+from ledger_streams.cli.wallets import wallet_text
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
+WALLET = "7b551d24-ee71-5e09-8457-b246b832b826"
+PAYMENT = "6ba598a2-8b7b-5e3e-9e17-7e32484db2b7"
+
+REPORT = ImportReport(
+    file="bank-transactions-1993.csv.gz",
+    form="bank transactions",
+    rows=29_465,
+    taken=29_439,
+    already_completed=0,
+    already_failed=0,
+    repeated=0,
+    unreadable=1,
+    refused_by_ledger=25,
+    not_ended=0,
+    wallets_opened=725,
+    totals=(CurrencyTotals("CZK", "125000000.00", "101379559.70", "0.00", "23620440.30", "23620440.30"),),
+    reasons={"insufficient_funds": 25, "invalid": 1},
+    refused=(
+        RefusedRow(17, "amount", "invalid", "must be positive"),
+        *(
+            RefusedRow(100 + n, None, "insufficient_funds", f"withdrawal of {n}.00 CZK, wallet {WALLET}")
+            for n in range(1, 26)
+        ),
+    ),
+    seconds=12.5,
+    payments_per_s=2357.1,
+)
+AGREES = Reconciliation(725, 700, {"CZK": "23042073.00", "JPY": "12"}, {}, 8, [])
+DIFFERS = Reconciliation(
+    2,
+    1,
+    {"EUR": "11.00"},
+    {"wallet-events[3]": 12},
+    0,
+    [Difference("cache_is_snapshot", f"{WALLET} EUR", "snapshot balance 1.00, cache balance 2.00")],
+)
+BALANCES = {
+    "EUR": {"available": "10.25", "held": "0.00", "balance": "10.25", "overdraft_limit": "100.00"},
+    "JPY": {"available": "-10", "held": "0", "balance": "-10", "overdraft_limit": "1000"},
+}
+SHOWN = {
+    "wallet_id": WALLET,
+    "user_id": PAYMENT,
+    "status": "open",
+    "version": 7,
+    "balances": BALANCES,
+    "as_of": "2026-11-24T22:00:00.000000Z",
+}
+FAILED = {
+    "payment_id": PAYMENT,
+    "kind": "transfer",
+    "status": "failed",
+    "reason": "insufficient_funds",
+    "amount": "10.25",
+    "currency": "EUR",
+    "source_wallet_id": WALLET,
+    "target_wallet_id": PAYMENT,
+    "steps": [
+        {"event_type": "PaymentRequested", "occurred_at": "2026-11-24T22:00:00.000000Z"},
+        {"event_type": "PaymentFailed", "occurred_at": "2026-11-24T22:00:00.040000Z"},
+    ],
+}
+
+
+def letter(key: bytes | None, value: bytes, **about: str) -> SimpleNamespace:
+    headers = [(f"dlq.{name}", text.encode()) for name, text in about.items()]
+    where = {"topic": "payment-events.dlq", "partition": 3, "offset": 4, "timestamp": 1_795_557_600_123}
+    return SimpleNamespace(key=key, value=value, headers=(*headers, ("trace", b"x")), **where)
+
+
+ABOUT = {"topic": "payment-events", "partition": "3", "offset": "41"}
+LETTERS = [
+    dead_letter(
+        letter(PAYMENT.encode(), b"{}", **ABOUT, reason="invalid", detail="data.amount: must be positive")
+    ),
+    dead_letter(letter(b"\xff\x00", b"not json", **ABOUT, reason="invalid", detail="[bold]not JSON[/bold]")),
+    dead_letter(letter(None, b"x" * 2_000)),
+]
+OUTPUTS = {
+    "import_report.txt": report_text(REPORT),
+    "reconcile_agrees.txt": result_text(AGREES),
+    "reconcile_differs.txt": result_text(DIFFERS),
+    "reconcile_differs.json": json_text(DIFFERS),
+    "wallets_show.txt": wallet_text(SHOWN),
+    "payments_show.txt": payment_text(FAILED),
+    "dlq_list.txt": letters_text(LETTERS),
+    "dlq_list.json": json_text(LETTERS),
+    "dlq_list_empty.txt": letters_text([]),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_output_is_as_checked_in(name: str) -> None:
+    path, text = GOLDEN / name, OUTPUTS[name] + "\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_difference_or_a_lag_makes_the_exit_code_1() -> None:
+    lagging = Reconciliation(1, 1, {}, {"payment-events[0]": 1}, 0, [])
+    assert (AGREES.exit_code, DIFFERS.exit_code, lagging.exit_code) == (0, 1, 1)

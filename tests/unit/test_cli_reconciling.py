@@ -1,0 +1,99 @@
+"""Reconciliation across stores: each way to differ is found, and a living system is not taken for one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import msgspec
+
+from ledger_streams.cli.reconciling import (
+    LastRecord,
+    LogCheck,
+    WalletState,
+    cache_differences,
+    state_of,
+    table_differences,
+    totals,
+)
+from ledger_streams.ports import BalanceView, WalletView
+
+AT = "2026-11-24T22:00:00.000000Z"
+TOPIC = ("wallet-events", 0)
+
+
+def wallet(name: str, version: int, balance: str) -> WalletView:
+    balances = {"EUR": BalanceView(balance, "0.00", balance, "0.00")}
+    return WalletView(name, "user", "open", version, balances, AT)
+
+
+def record(offset: int, view: WalletView) -> SimpleNamespace:
+    value = msgspec.json.encode({"aggregate_id": view.wallet_id, "data": {}, "wallet": state_of(view)})
+    return SimpleNamespace(offset=offset, value=value)
+
+
+def checked(
+    records: list[WalletView], snapshots: list[WalletView], *, projected_to: int
+) -> list[tuple[str, str, str]]:
+    check = LogCheck({view.wallet_id: view for view in snapshots}, {TOPIC: projected_to})
+    check.add(TOPIC, [record(offset, view) for offset, view in enumerate(records)])
+    return [(found.kind, found.subject, found.detail) for found in check.differences()]
+
+
+def test_a_log_and_snapshots_that_agree_have_no_differences() -> None:
+    log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("b", 1, "0.00")]
+    assert checked(log, [log[1], log[2]], projected_to=3) == []
+
+
+def test_another_figure_at_the_same_version_is_a_difference() -> None:
+    ((kind, subject, detail),) = checked([wallet("a", 1, "5.00")], [wallet("a", 1, "6.00")], projected_to=1)
+    assert (kind, subject) == ("log_is_snapshot", "a EUR")
+    assert "log available 5.00" in detail
+    assert "snapshot available 6.00" in detail
+
+
+def test_what_moved_after_the_snapshots_were_read_is_no_difference() -> None:
+    log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("new", 1, "0.00")]
+    assert checked(log, [log[0]], projected_to=1) == []
+
+
+def test_what_the_projector_has_passed_and_not_written_is_a_difference() -> None:
+    log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("new", 1, "0.00")]
+    assert checked(log, [log[0]], projected_to=3) == [
+        ("log_is_projected", "a", "log version 2, snapshot version 1"),
+        ("log_is_projected", "new", "log version 1, snapshot version none"),
+    ]
+
+
+def test_a_snapshot_that_the_log_never_had_is_a_difference() -> None:
+    log = [wallet("a", 1, "0.00")]
+    assert checked(log, [wallet("a", 3, "0.00"), wallet("ghost", 1, "0.00")], projected_to=1) == [
+        ("snapshot_is_in_log", "a", "log version 1, snapshot version 3"),
+        ("snapshot_is_in_log", "ghost", "log version none, snapshot version 1"),
+    ]
+
+
+def test_the_cache_differs_by_version_or_by_content() -> None:
+    snapshots = {"a": wallet("a", 2, "5.00"), "b": wallet("b", 2, "5.00"), "c": wallet("c", 2, "5.00")}
+    cached = {"a": wallet("a", 2, "5.00"), "b": wallet("b", 1, "0.00"), "c": wallet("c", 2, "7.00")}
+    found = cache_differences(snapshots, cached)
+    assert [difference.subject for difference in found] == ["b", "c EUR"]
+
+
+def test_a_table_may_be_behind_the_log_but_not_differ_from_what_it_has_read() -> None:
+    last = {
+        name: LastRecord(0, offset, state_of(wallet(name, 2, "5.00"))) for offset, name in enumerate("abcd")
+    }
+    table: list[tuple[str, WalletState]] = [
+        ("a", state_of(wallet("a", 2, "5.00"))),
+        ("b", state_of(wallet("b", 2, "6.00"))),
+        ("c", state_of(wallet("c", 1, "0.00"))),
+        ("ghost", state_of(wallet("ghost", 1, "0.00"))),
+    ]
+    subjects = [found.subject for found in table_differences(table, last, partition=0, changelog_next=4)]
+    assert subjects == ["b EUR", "c", "ghost", "d"]
+    behind = [found.subject for found in table_differences(table, last, partition=0, changelog_next=2)]
+    assert behind == ["b EUR", "ghost"]
+
+
+def test_totals_are_sums_of_balances_by_currency() -> None:
+    assert totals([wallet("a", 1, "5.10"), wallet("b", 1, "-1.05")]) == {"EUR": "4.05"}

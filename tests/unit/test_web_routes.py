@@ -1,0 +1,100 @@
+"""What is served besides the API: health and metrics are, Faust's own pages are not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import faust
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from tests.unit.web_stage import USER, WALLET, Stage, served
+from web.routes import WEB_SETTINGS, add_health
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with served(Stage()) as stage:
+        yield stage
+
+
+async def test_live_and_metrics_answer_while_everything_is_away(stage: Stage) -> None:
+    stage.away.update({"worker", "kafka", "postgres", "redis"})
+    live = await stage.client.get("/health/live")
+    assert (live.status, await live.json()) == (200, {"status": "live"})
+    assert (await stage.client.get("/metrics")).status == 200
+    assert (await stage.client.get("/health/ready")).status == 503
+
+
+async def test_ready_shows_each_dependency_and_does_without_the_cache(stage: Stage) -> None:
+    ready = await stage.client.get("/health/ready")
+    assert await ready.json() == {"status": "ready", "checks": {"redis": "ok", "tables": "ok"}}
+    stage.readiness["redis"] = "connection to 10.0.0.7 refused"
+    ready = await stage.client.get("/health/ready")
+    assert (ready.status, (await ready.json())["checks"]["redis"]) == (200, "away")
+
+
+async def test_requests_are_measured_by_route_and_never_by_path(stage: Stage) -> None:
+    await stage.client.get(f"/v1/wallets/{WALLET}")
+    await stage.client.get("/wp-login.php")
+    metrics = await stage.client.get("/metrics")
+    assert metrics.headers["Content-Type"].startswith("text/plain; version=")
+    text = await metrics.text()
+    counted = 'ledger_http_request_seconds_count{method="GET",route="%s",status="404"}'
+    assert counted % "/v1/wallets/{wallet_id}" in text
+    assert counted % "unmatched" in text
+    assert WALLET not in text
+    assert "wp-login" not in text
+
+
+async def test_a_method_nobody_knows_is_measured_as_other(stage: Stage) -> None:
+    assert (await stage.client.request("PROPFIND", "/v1/payments")).status == 405
+    text = await (await stage.client.get("/metrics")).text()
+    assert "PROPFIND" not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/table/",
+        "/table/wallets/",
+        "/table/wallets/x/",
+        "/router/",
+        "/router/topics",
+        "/graph/",
+        "/performance/",
+    ],
+)
+async def test_fausts_own_pages_are_off(path: str, stage: Stage) -> None:
+    assert (await stage.client.get(path)).status == 404
+
+
+async def test_fausts_own_pages_stay_off_whatever_its_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for page in ("TABLES", "ROUTER", "STATS", "GRAPH", "METRICS"):
+        monkeypatch.setenv(f"APP_WEB_{page}_ENABLED", "1")
+    async with served(Stage()) as stage:
+        for path in ("/table/", "/router/", "/graph/", "/assignment/", "/performance/", "/"):
+            assert (await stage.client.get(path)).status == 404
+
+
+async def test_head_answers_as_get_without_a_body(stage: Stage) -> None:
+    await stage.open()
+    response = await stage.client.head(f"/v1/users/{USER}/wallets")
+    assert (response.status, await response.read()) == (200, b"")
+
+
+async def test_no_other_site_may_read_answers(stage: Stage) -> None:
+    response = await stage.client.get("/health/live", headers={"Origin": "https://elsewhere.example"})
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_an_app_without_the_api_has_health_alone(stage: Stage) -> None:
+    app = faust.App("web-tests-health", broker="kafka://127.0.0.1:1", **WEB_SETTINGS)
+    add_health(app, stage._readiness)
+    app.web.init_server()
+    async with TestClient(TestServer(app.web.web_app)) as client:
+        assert (await client.get("/health/ready")).status == 200
+        missing = await client.get(f"/v1/wallets/{WALLET}")
+        assert (missing.status, missing.content_type) == (404, "application/problem+json")

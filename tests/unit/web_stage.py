@@ -1,0 +1,226 @@
+"""The stage of the web tests: the real views on a real server, and twins of all beyond them.
+
+What is published stays in `published`; the wallet commands among it are carried out at
+once by the domain and projected, as if the workers were infinitely fast.  Payments end
+when the test says so.  `away` names the dependencies that cannot be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import faust
+import msgspec
+from aiohttp.test_utils import TestClient, TestServer
+
+from ledger_streams.adapters.outcomes import OutcomeWatch
+from ledger_streams.adapters.postgres_rows import PaymentOutcomeRow, PaymentRow, SinkBatch, WalletEventRow
+from ledger_streams.domain import commands
+from ledger_streams.domain.events import WalletEvent
+from ledger_streams.domain.ids import UserId, WalletId, derived_id
+from ledger_streams.domain.money import format_amount, parse_limit
+from ledger_streams.domain.payment import fingerprint
+from ledger_streams.domain.wallet import Wallet, evolve
+from ledger_streams.domain.wallet_decisions import decide
+from ledger_streams.ports import Message
+from tests.unit.web_twins import MemoryClaims, MemoryPublisher, SwitchedCache, SwitchedReadModel, check_here
+from web.routes import WEB_SETTINGS, add_pages
+from web.services import Services, Topics
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "problems"
+NOW = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
+USER = "aaaaaaaa-0000-4000-8000-000000000001"
+WALLET = "bbbbbbbb-0000-4000-8000-000000000001"
+OTHER_WALLET = "bbbbbbbb-0000-4000-8000-000000000002"
+PAYMENT = "cccccccc-0000-4000-8000-000000000001"
+COMMANDS: Mapping[str, Any] = {
+    "FreezeWallet": commands.FreezeWallet,
+    "UnfreezeWallet": commands.UnfreezeWallet,
+    "CloseWallet": commands.CloseWallet,
+}
+
+
+def deposit(**changes: object) -> dict[str, Any]:
+    """A valid deposit under PAYMENT; a change to None leaves the field out."""
+    body = {
+        "payment_id": PAYMENT,
+        "kind": "deposit",
+        "target_wallet_id": WALLET,
+        "amount": "10.25",
+        "currency": "EUR",
+    }
+    return {name: value for name, value in (body | changes).items() if value is not None}
+
+
+class Stage:
+    """Everything around the views; `client` speaks HTTP with them."""
+
+    client: TestClient[Any, Any]
+
+    def __init__(self) -> None:
+        self.away: set[str] = set()
+        self.cache = SwitchedCache(self.away)
+        self.read_model = SwitchedReadModel(self.away)
+        self.claims = MemoryClaims(self.away)
+        self.publisher = MemoryPublisher(self.away)
+        self.publisher.then = self.carry_out
+        self.outcomes = OutcomeWatch(self.read_model, interval_ms=1)
+        self.projection_wait_s = 5.0
+        self.readiness: dict[str, str] = {"tables": "ok", "redis": "ok"}
+        self.wallets: dict[str, Wallet] = {}
+        self.clock = NOW
+        self._ids = 0
+
+    @property
+    def published(self) -> list[dict[str, Any]]:
+        return [json.loads(message.value) for message in self.publisher.published]
+
+    def services(self) -> Services:
+        check_here("worker", self.away)
+        return Services(
+            read_model=self.read_model,
+            cache=self.cache,
+            publisher=self.publisher,
+            outcomes=self.outcomes,
+            claims=self.claims,
+            topics=Topics(payment_events="t-payment-events", wallet_commands="t-wallet-commands"),
+            readiness=self._readiness,
+            now=lambda: NOW,
+            new_id=self.new_id,
+            projection_wait_s=self.projection_wait_s,
+        )
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return str(UUID(int=self._ids, version=4))
+
+    async def _readiness(self) -> Mapping[str, str]:
+        return self.readiness
+
+    async def carry_out(self, message: Message) -> None:
+        """Be the wallets agent and the projector of an administrative command."""
+        envelope = json.loads(message.value)
+        if message.topic != "t-wallet-commands":
+            return
+        command = command_of(envelope)
+        event = decide(self.wallets.get(message.key), command).event
+        if event is not None:
+            await self.happened(event, causation_id=envelope["event_id"])
+
+    async def happened(self, event: WalletEvent, *, causation_id: str, payment_id: str | None = None) -> None:
+        """Let a wallet event happen, one second after the one before, and project it."""
+        self.clock += timedelta(seconds=1)
+        wallet = evolve(self.wallets.get(event.wallet_id), event)
+        self.wallets[event.wallet_id] = wallet
+        row = WalletEventRow(
+            wallet_id=wallet.wallet_id,
+            event_version=wallet.version,
+            event_id=derived_id(f"{causation_id}:{wallet.version}"),
+            user_id=wallet.user_id,
+            event_type=type(event).__name__,
+            currency=None,
+            event_data=json.dumps({"payment_id": payment_id, **wire_fields(event)}),
+            wallet_state=json.dumps(state(wallet)),
+            payment_id=payment_id,
+            schema_version=1,
+            correlation_id=payment_id or wallet.wallet_id,
+            causation_id=causation_id,
+            occurred_at=self.clock,
+        )
+        await self.read_model.write(SinkBatch({}, wallet_events=[row]))
+
+    async def open(self, wallet_id: str = WALLET, **changes: object) -> None:
+        body = {"wallet_id": wallet_id, "user_id": USER, "currencies": ["EUR"]} | changes
+        response = await self.client.post("/v1/wallets", json=body)
+        assert response.status == 201, await response.text()
+
+    async def requested(self, data: Mapping[str, Any]) -> None:
+        """Project a PaymentRequested."""
+        row = PaymentRow(
+            data["payment_id"],
+            data["kind"],
+            data["amount"],
+            data["currency"],
+            data.get("source_wallet_id"),
+            data.get("target_wallet_id"),
+            None,
+            None,
+            fingerprint(data),
+            NOW,
+        )
+        await self.read_model.write(SinkBatch({}, payments=[row]))
+
+    async def ended(
+        self, payment_id: str, *, reason: str | None = None, wallets: Mapping[str, int] = {}
+    ) -> None:
+        """Project a payment's outcome."""
+        status = "completed" if reason is None else "failed"
+        outcome = PaymentOutcomeRow(payment_id, status, reason, None, json.dumps(wallets), NOW)
+        await self.read_model.write(SinkBatch({}, payment_outcomes=[outcome]))
+
+
+@asynccontextmanager
+async def served(stage: Stage) -> AsyncIterator[Stage]:
+    """Serve the stage's pages on a port of their own, from a Faust app that is not started."""
+    app = faust.App("web-tests", broker="kafka://127.0.0.1:1", **WEB_SETTINGS)
+    add_pages(app, stage.services)
+    app.web.init_server()
+    async with stage.outcomes, TestClient(TestServer(app.web.web_app)) as client:
+        stage.client = client
+        yield stage
+
+
+def command_of(envelope: Mapping[str, Any]) -> commands.WalletCommand:
+    wallet_id, name, data = WalletId(envelope["aggregate_id"]), envelope["event_type"], envelope["data"]
+    limits = {
+        currency: parse_limit(text, currency, field="")
+        for currency, text in data.get("overdraft_limits", {}).items()
+    }
+    if name == "OpenWallet":
+        return commands.OpenWallet(wallet_id, UserId(data["user_id"]), tuple(data["currencies"]), limits)
+    if name == "ChangeLimits":
+        return commands.ChangeLimits(wallet_id, limits)
+    command: commands.WalletCommand = COMMANDS[name](wallet_id, data["reason"])
+    return command
+
+
+def wire_fields(event: WalletEvent) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(event)
+    if "overdraft_limits" in fields:
+        limits = fields["overdraft_limits"].items()
+        fields["overdraft_limits"] = {currency: format_amount(minor, currency) for currency, minor in limits}
+    return {name: value for name, value in fields.items() if name not in {"wallet_id", "version"}}
+
+
+def state(wallet: Wallet) -> dict[str, Any]:
+    balances = {
+        currency: {
+            "available": format_amount(balance.available_minor, currency),
+            "held": format_amount(balance.held_minor, currency),
+            "balance": format_amount(balance.balance_minor, currency),
+            "overdraft_limit": format_amount(balance.overdraft_limit_minor, currency),
+        }
+        for currency, balance in wallet.balances.items()
+    }
+    return {
+        "user_id": wallet.user_id,
+        "status": wallet.status,
+        "version": wallet.version,
+        "balances": balances,
+    }
+
+
+def check_golden(name: str, problem: Mapping[str, Any]) -> None:
+    """Compare with the problem that is checked in; LEDGER_GOLDEN=write writes it instead."""
+    file = GOLDEN / f"{name}.json"
+    text = json.dumps(problem, indent=2, sort_keys=True) + "\n"
+    if os.environ.get("LEDGER_GOLDEN") == "write":
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == text

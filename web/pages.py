@@ -1,0 +1,40 @@
+"""Pages: the views on the ledger's app, with a worker's connections as their services.
+
+Importing this module adds them.  Here, and nowhere else in the web, are the clock and
+the randomness.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from ledger_streams.adapters.redis_claims import RedisClaims
+from ledger_streams.app import ledger
+from ledger_streams.settings import settings
+from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
+from ledger_streams.wiring import connections, readiness
+from web.routes import add_pages
+from web.services import Services, Topics
+
+
+def services() -> Services:
+    """Return the services of this worker; raises Unavailable while it starts or stops."""
+    opened = connections()
+    return Services(
+        read_model=opened.read_model,
+        cache=opened.cache,
+        publisher=opened.publisher,
+        outcomes=opened.outcomes,
+        claims=RedisClaims(opened.redis),
+        topics=Topics(
+            payment_events=settings().topic(PAYMENT_EVENTS),
+            wallet_commands=settings().topic(WALLET_COMMANDS),
+        ),
+        readiness=readiness,
+        now=lambda: datetime.now(UTC),
+        new_id=lambda: str(uuid4()),
+    )
+
+
+add_pages(ledger, services)

@@ -1,0 +1,52 @@
+"""A request for a payment: what the body says, checked by the domain, under the id it goes by.
+
+The id is the body's, or derived from the Idempotency-Key, or random.  Only the first
+two can be asked for twice, so only they are looked up before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.payment import fingerprint, read_request
+from ledger_streams.errors import Unreadable
+from web.idempotency import text_to_derive_from
+from web.payloads import canonical_if_id
+from web.problems import invalid_content
+from web.services import Services
+
+ID_FIELDS: Final = ("source_wallet_id", "target_wallet_id", "user_id", "refund_of")
+
+
+class AskedPayment(msgspec.Struct, frozen=True):
+    """A valid request; `data` is PaymentRequested's, with canonical ids."""
+
+    payment_id: str
+    data: Mapping[str, Any]
+    fingerprint: str
+    repeatable: bool
+    """Whether the caller can ask for the same payment again."""
+
+
+def asked_payment(services: Services, request: web.Request, body: Mapping[str, Any]) -> AskedPayment:
+    """Return the payment that is asked for; raises Rejected 422 naming the field at fault."""
+    derived_from = text_to_derive_from(request)
+    given = body.get("payment_id")
+    if given is not None:
+        payment_id = canonical_if_id(given)
+    else:
+        payment_id = services.new_id() if derived_from is None else derived_id(derived_from)
+    ids = {field: canonical_if_id(body[field]) for field in ID_FIELDS if field in body}
+    data = {**body, **ids, "payment_id": payment_id}
+    try:
+        payment = read_request(data, at="")
+        digest = fingerprint(data)
+    except Unreadable as error:
+        raise invalid_content(error) from error
+    repeatable = given is not None or derived_from is not None
+    return AskedPayment(payment.payment_id, data, digest, repeatable)

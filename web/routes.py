@@ -1,0 +1,86 @@
+"""Routes: which view answers which path, on one screen, and how they come onto an app.
+
+Paths are exact: `/v1/wallets/` is not `/v1/wallets`.  The views share the app's event
+loop with its agents, so the app must not run its web server in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+import faust
+from faust.web.base import BlueprintManager
+from faust.web.drivers.aiohttp import Web
+
+from web.balances import Balance
+from web.health import Live, Metrics, Ready
+from web.middleware import answer_in_problems
+from web.payments import PaymentDetail, Payments
+from web.services import READINESS, SERVICES, Readiness, Services
+from web.views import LedgerView
+from web.wallet_commands import Close, Freeze, Limits, Unfreeze
+from web.wallets import UserWallets, WalletDetail, WalletEvents, Wallets
+
+API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
+    ("/v1/wallets", Wallets),
+    ("/v1/wallets/{wallet_id}", WalletDetail),
+    ("/v1/wallets/{wallet_id}/balance", Balance),
+    ("/v1/wallets/{wallet_id}/events", WalletEvents),
+    ("/v1/wallets/{wallet_id}/freeze", Freeze),
+    ("/v1/wallets/{wallet_id}/unfreeze", Unfreeze),
+    ("/v1/wallets/{wallet_id}/close", Close),
+    ("/v1/wallets/{wallet_id}/limits", Limits),
+    ("/v1/users/{user_id}/wallets", UserWallets),
+    ("/v1/payments", Payments),
+    ("/v1/payments/{payment_id}", PaymentDetail),
+)
+
+HEALTH_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
+    ("/health/live", Live),
+    ("/health/ready", Ready),
+    ("/metrics", Metrics),
+)
+
+WEB_SETTINGS: Final[Mapping[str, bool]] = {
+    "web_tables_enabled": False,
+    "web_router_enabled": False,
+    "web_stats_enabled": False,
+    "web_graph_enabled": False,
+    "web_metrics_enabled": False,
+    "web_in_thread": False,
+}
+"""What an app has to be made with: Faust's own pages show tables, topology and statistics to anybody."""
+
+
+def add_pages(app: faust.App, services: Callable[[], Services]) -> None:
+    """Put the API and the health pages onto `app`; `services` is called at each request.
+
+    It raises `Unavailable` while there are no services yet, and the caller gets a 503.
+    """
+
+    async def readiness() -> Mapping[str, str]:
+        return await services().readiness()
+
+    _web_of(app).web_app[SERVICES] = services
+    _add(app, API_PAGES)
+    add_health(app, readiness)
+
+
+def add_health(app: faust.App, readiness: Readiness) -> None:
+    """Put the health pages alone onto `app`."""
+    server = _web_of(app)
+    server.blueprints = BlueprintManager()  # none of Faust's: its environment overrules WEB_SETTINGS
+    web_app = server.web_app
+    web_app[READINESS] = readiness
+    web_app.middlewares.insert(0, answer_in_problems)
+    _add(app, HEALTH_PAGES)
+
+
+def _add(app: faust.App, pages: tuple[tuple[str, type[LedgerView]], ...]) -> None:
+    for path, view in pages:
+        app.page(path, name=view.__name__)(view)
+
+
+def _web_of(app: faust.App) -> Web:
+    return cast(Web, app.web)

@@ -1,0 +1,157 @@
+"""Wallets: open one, read one, a user's, and a wallet's events.
+
+Opening is a command to the wallets agent; the answer waits until the wallet is in the
+read model, and says what is there: who opens an open wallet with the same content has
+opened it, with other content has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.money import check_currency, format_amount, parse_limit
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.errors import Unavailable, Unreadable
+from web.envelopes import Content, enveloped
+from web.idempotency import text_to_derive_from
+from web.payloads import WalletOpening, canonical_id, shaped
+from web.problems import Refused, invalid_content, not_found, unprocessable
+from web.reading import id_in_path, wallet_or_404, write_through
+from web.services import Services
+from web.views import LedgerView, answer, integer, query
+
+EVENTS_DEFAULT: Final = 100
+EVENTS_MAX: Final = 1000
+"""Of one answer; a thousand envelopes are less than 1 MiB."""
+
+
+class Wallets(LedgerView):
+    """POST /v1/wallets."""
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Answer 201 with the wallet once it is open, 200 when it was, 409 when it is another."""
+        services = self.services(request)
+        query(request)
+        opening = shaped(await self.body(request), WalletOpening)
+        wallet_id = _wallet_id(services, request, opening)
+        content = _content(opening)
+        status = await _opened_status(services, wallet_id, content)
+        wallet = await wallet_or_404(services, wallet_id)
+        await write_through(services, [wallet])
+        return answer(wallet, status=status, headers={"Location": f"/v1/wallets/{wallet_id}"})
+
+
+class WalletDetail(LedgerView):
+    """GET /v1/wallets/{wallet_id}."""
+
+    async def get(self, request: web.Request, wallet_id: str) -> web.Response:
+        """Answer 200 with the wallet, or 404."""
+        query(request)
+        return answer(await wallet_or_404(self.services(request), id_in_path(wallet_id, "wallet")))
+
+
+class UserWallets(LedgerView):
+    """GET /v1/users/{user_id}/wallets."""
+
+    async def get(self, request: web.Request, user_id: str) -> web.Response:
+        """Answer 200 with the user's wallets by wallet_id; 404 when there are none."""
+        query(request)
+        user_id = id_in_path(user_id, "user")
+        wallets = await self.services(request).read_model.wallets_of_user(user_id)
+        if not wallets:
+            raise not_found("There is no such user with a wallet.")
+        return answer({"user_id": user_id, "wallets": wallets})
+
+
+class WalletEvents(LedgerView):
+    """GET /v1/wallets/{wallet_id}/events."""
+
+    async def get(self, request: web.Request, wallet_id: str) -> web.Response:
+        """Answer 200 with envelopes in order; `next` is the after_version of the next page, or null."""
+        read_model = self.services(request).read_model
+        parameters = query(request, "after_version", "limit")
+        after_version = integer(parameters, "after_version", default=0)
+        limit = integer(parameters, "limit", default=EVENTS_DEFAULT, largest=EVENTS_MAX)
+        if limit == 0:
+            raise unprocessable("limit", f"must be an integer of 1 to {EVENTS_MAX}")
+        wallet_id = id_in_path(wallet_id, "wallet")
+        found = await read_model.wallet_events(wallet_id, after_version=after_version, limit=limit + 1)
+        if not found:
+            await wallet_or_404(self.services(request), wallet_id)
+        events = found[:limit]
+        next_version = events[-1]["event_version"] if len(found) > limit else None
+        return answer({"events": events, "next": next_version})
+
+
+def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:
+    if opening.wallet_id is not None:
+        return canonical_id(opening.wallet_id, field="wallet_id")
+    derived_from = text_to_derive_from(request)
+    return services.new_id() if derived_from is None else derived_id(f"wallet:{derived_from}")
+
+
+def _content(opening: WalletOpening) -> dict[str, Any]:
+    """Return what the wallet is to be, checked, with a limit for each currency."""
+    user_id = canonical_id(opening.user_id, field="user_id")
+    currencies, limits = opening.currencies, opening.overdraft_limits or {}
+    if not currencies or len(set(currencies)) != len(currencies):
+        raise unprocessable("currencies", "must be one or more currency codes, each once")
+    try:
+        for position, currency in enumerate(currencies):
+            check_currency(currency, field=f"currencies[{position}]")
+    except Unreadable as error:
+        raise invalid_content(error) from error
+    strange = sorted(limits.keys() - set(currencies))
+    if strange:
+        raise unprocessable(f"overdraft_limits.{strange[0]}", "is not among the wallet's currencies")
+    all_limits = checked_limits(dict.fromkeys(currencies, "0") | limits)
+    return {"user_id": user_id, "currencies": currencies, "overdraft_limits": all_limits}
+
+
+def checked_limits(limits: Mapping[str, str]) -> dict[str, str]:
+    """Return overdraft limits with all digits; raises Rejected 422 naming the currency at fault."""
+    checked = {}
+    try:
+        for currency, text in limits.items():
+            field = f"overdraft_limits.{currency}"
+            check_currency(currency, field=field)
+            checked[currency] = format_amount(parse_limit(text, currency, field=field), currency)
+    except Unreadable as error:
+        raise invalid_content(error) from error
+    return checked
+
+
+async def _opened_status(services: Services, wallet_id: str, content: Mapping[str, Any]) -> int:
+    """Open the wallet unless it is open, and return 201 if it was this request that did it, else 200."""
+    first = await _first_event(services, wallet_id)
+    if first is not None:
+        return _status_of_open(first, content)
+    command_id = services.new_id()
+    command = Content(wallet_id, "OpenWallet", command_id, {"wallet_id": wallet_id, **content})
+    await services.publisher.publish(
+        [enveloped(services.topics.wallet_commands, command, now=services.now())]
+    )
+    await services.outcomes.wait_for_wallet(wallet_id, lambda _: True, services.projection_wait_s)
+    first = await _first_event(services, wallet_id)
+    if first is None:
+        raise Unavailable(dependency="read model", detail="the wallet is not projected yet")
+    return 201 if first["causation_id"] == command_id else _status_of_open(first, content)
+
+
+async def _first_event(services: Services, wallet_id: str) -> Mapping[str, Any] | None:
+    events = await services.read_model.wallet_events(wallet_id, after_version=0, limit=1)
+    return events[0] if events else None
+
+
+def _status_of_open(first: Mapping[str, Any], content: Mapping[str, Any]) -> int:
+    """Return 200 when the WalletOpened has this content, in whatever order; raises Rejected 409."""
+    opened = first["data"]
+    limits = {currency: format_amount(0, currency) for currency in opened["currencies"]}
+    limits |= opened["overdraft_limits"]
+    if opened["user_id"] != content["user_id"] or limits != content["overdraft_limits"]:
+        raise Refused(reason=Reason.DUPLICATE_MISMATCH, detail="The wallet is open with other content.")
+    return 200
