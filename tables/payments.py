@@ -20,8 +20,8 @@ PAYMENTS: Final = TableSpec(
     help="fingerprint of each payment's content, kept for ever",
     source=topics.PAYMENT_EVENTS,
     changelog=topics.PAYMENTS_CHANGELOG,
-    encode=wire.encode_payment_known,
-    decode=wire.decode_payment_known,
+    encode=wire.encode_known_payment,
+    decode=wire.decode_known_payment,
     stored_form=bytes,
 )
 ledger.tables.declare(PAYMENTS)
@@ -37,5 +37,5 @@ def find(share: Share, payment_id: str) -> PaymentKnown | None:
 
 def keep(share: Share, payment_id: str, known: PaymentKnown) -> None:
     """Keep what is known of the payment from now on."""
-    encoded = wire.encode_payment_known(known)
+    encoded = wire.encode_known_payment(known)
     share.change(payment_id.encode(), known, stored=encoded, logged=encoded, changelog=_changelog)

@@ -22,7 +22,7 @@ WALLETS: Final = TableSpec(
     changelog=topics.WALLET_EVENTS,
     encode=wire.encode_wallet_state,
     decode=wire.decode_wallet_state,
-    stored_form=wire.wallet_state_of_event,
+    stored_form=lambda event: wire.encode_wallet_state(wire.read_wallet(event)),
 )
 ledger.tables.declare(WALLETS)
 

@@ -101,7 +101,8 @@ async def _carried_out(services: Services, wallet_id: str, command: WalletComman
 async def _asked(services: Services, wallet: WalletView, command: WalletCommand) -> WalletView:
     """Send the command and return the wallet after it; raises Rejected 409 when the wallet refuses."""
     command_id = services.new_id()
-    content = Content(wallet.wallet_id, command.name, command_id, command.data)
+    data = {"wallet_id": wallet.wallet_id, **command.data}
+    content = Content(wallet.wallet_id, command.name, command_id, data)
     message = enveloped(services.topics.wallet_commands, content, now=services.now())
     await services.publisher.publish([message])
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Final
 
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unreadable
@@ -40,7 +40,7 @@ CURRENCIES: Final[Mapping[str, int]] = MappingProxyType(
         for code in codes.split()
     }
 )
-"""Active ISO 4217 codes and the digits of their minor unit; codes without one (metals, tests) are left out."""
+"""Active ISO 4217 codes and the digits of their minor unit; those without one (metals, tests) are left out."""
 
 _decimal = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?").fullmatch
 _UNIT: Final = (1, 10, 100, 1_000, 10_000)
@@ -50,7 +50,7 @@ def check_currency(currency: object, *, field: str = "data.currency") -> str:
     """Return the currency when it is a known code, else raise Unreadable naming `field`."""
     if isinstance(currency, str) and currency in CURRENCIES:
         return currency
-    _invalid(field, f"must be an ISO 4217 currency code, got {_shape(currency)}")
+    raise invalid(field, f"must be an ISO 4217 currency code, got {_shape(currency)}")
 
 
 def parse_amount(text: object, currency: str, *, field: str = "data.amount") -> int:
@@ -60,7 +60,7 @@ def parse_amount(text: object, currency: str, *, field: str = "data.amount") -> 
     """
     amount_minor = parse_limit(text, currency, field=field)
     if amount_minor == 0:
-        _invalid(field, "must be positive")
+        raise invalid(field, "must be positive")
     return amount_minor
 
 
@@ -68,17 +68,19 @@ def parse_limit(text: object, currency: str, *, field: str) -> int:
     """Read a decimal string that may be zero as minor units; `currency` must be known."""
     match = _decimal(text) if isinstance(text, str) else None
     if match is None:
-        _invalid(field, f"must be a decimal string without sign or exponent, got {_shape(text)}")
+        raise invalid(field, f"must be a decimal string without sign or exponent, got {_shape(text)}")
     whole, fraction = match.groups()
     digits = CURRENCIES[currency]
     if fraction is None:
         minor = int(whole) * _UNIT[digits]
     elif len(fraction) > digits:
-        _invalid(field, f"has more than the {digits} decimal digits of {currency}")
+        raise invalid(field, f"has more than the {digits} decimal digits of {currency}")
     else:
         minor = int(whole) * _UNIT[digits] + int(fraction) * _UNIT[digits - len(fraction)]
     if minor > AMOUNT_MINOR_MAX:
-        _invalid(field, f"is above the maximum of {format_amount(AMOUNT_MINOR_MAX, currency)} {currency}")
+        raise invalid(
+            field, f"is above the maximum of {format_amount(AMOUNT_MINOR_MAX, currency)} {currency}"
+        )
     return minor
 
 
@@ -106,8 +108,9 @@ def format_amount(minor: int, currency: str) -> str:
     return f"{whole}.{fraction:0{digits}d}"
 
 
-def _invalid(field: str, problem: str) -> NoReturn:
-    raise Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")
+def invalid(field: str, problem: str) -> Unreadable:
+    """Return the error that `field` is not as the contract wants it; to be raised."""
+    return Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")
 
 
 def _shape(value: object) -> str:

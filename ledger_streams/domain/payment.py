@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
 from ledger_streams.domain.events import PaymentKind, PaymentRequest, SagaFailed, SagaStarted
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, is_canonical_id
-from ledger_streams.domain.money import check_currency, format_amount, parse_amount
+from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unreadable
 
@@ -107,7 +107,7 @@ def fingerprint(data: Mapping[str, Any]) -> str:
     try:
         return sha256(_canonical_json(content)).hexdigest()[:32]
     except OverflowError:
-        _invalid("data", "holds an integer beyond 64 bits")
+        raise invalid("data", "holds an integer beyond 64 bits") from None
 
 
 def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentRequest:
@@ -121,9 +121,9 @@ def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentReques
     amount_minor = parse_amount(data.get("amount"), currency, field=f"{at}amount")
     provider = data.get("provider")
     if provider is not None and not _is_provider(provider):
-        _invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
+        raise invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
     if not isinstance(data.get("metadata") or {}, dict):
-        _invalid(f"{at}metadata", "must be an object")
+        raise invalid(f"{at}metadata", "must be an object")
     user_id = data.get("user_id")
     return PaymentRequest(
         payment_id,
@@ -141,8 +141,8 @@ def _kind(kind: object, at: str) -> PaymentKind:
     known = _KINDS.get(kind) if isinstance(kind, str) else None
     if known is None:
         if kind == "refund":
-            _invalid(f"{at}kind", "refund is not available yet")
-        _invalid(f"{at}kind", f"must be one of {', '.join(_KINDS)}")
+            raise invalid(f"{at}kind", "refund is not available yet")
+        raise invalid(f"{at}kind", f"must be one of {', '.join(_KINDS)}")
     return known
 
 
@@ -152,20 +152,16 @@ def _wallet(
     if wanted:
         return WalletId(_id(data, field, at))
     if data.get(field) is not None:
-        _invalid(f"{at}{field}", f"must be left out or null in a {kind}")
+        raise invalid(f"{at}{field}", f"must be left out or null in a {kind}")
     return None
 
 
 def _id(data: Mapping[str, Any], field: str, at: str) -> str:
     value = data.get(field)
     if not is_canonical_id(value):
-        _invalid(f"{at}{field}", "must be a UUID, lower-case and hyphenated")
+        raise invalid(f"{at}{field}", "must be a UUID, lower-case and hyphenated")
     return value
 
 
 def _is_provider(provider: object) -> bool:
     return isinstance(provider, str) and 1 <= len(provider) <= PROVIDER_CHARACTERS_MAX
-
-
-def _invalid(field: str, problem: str) -> NoReturn:
-    raise Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")

@@ -75,12 +75,13 @@ def _deduct(wallet: Wallet | None, command: DeductFunds) -> WalletDecision:
     payment_id, wallet_id = command.payment_id, command.wallet_id
     amount_minor, currency, saga_version = command.amount_minor, command.currency, command.saga_version
     reason = _deduction_refusal(wallet, command)
-    if wallet is None or reason is not None:
-        version = wallet.version if wallet else 0
+    if reason is not None:
+        version = wallet.version if wallet is not None else 0
         refused = WalletDeductionRefused(
-            payment_id, saga_version, wallet_id, amount_minor, currency, version, reason or ""
+            payment_id, saga_version, wallet_id, amount_minor, currency, version, reason
         )
         return WalletDecision(reply=refused)
+    assert wallet is not None
     version = wallet.version + 1
     return WalletDecision(
         BalanceDeducted(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),
@@ -108,12 +109,13 @@ def _add(wallet: Wallet | None, command: AddFunds) -> WalletDecision:
     amount_minor, currency, saga_version = command.amount_minor, command.currency, command.saga_version
     compensates = command.compensates
     reason = _credit_refusal(wallet, command)
-    if wallet is None or reason is not None:
-        version = wallet.version if wallet else 0
+    if reason is not None:
+        version = wallet.version if wallet is not None else 0
         refused = WalletCreditRefused(
-            payment_id, saga_version, wallet_id, amount_minor, currency, version, reason or "", compensates
+            payment_id, saga_version, wallet_id, amount_minor, currency, version, reason, compensates
         )
         return WalletDecision(reply=refused)
+    assert wallet is not None
     version = wallet.version + 1
     return WalletDecision(
         BalanceAdded(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),
@@ -137,7 +139,6 @@ def _credit_refusal(wallet: Wallet | None, command: AddFunds) -> Reason | None:
 
 
 def _administer(wallet: Wallet, command: AdministrativeCommand) -> WalletEvent | None:
-    wallet_id, version = wallet.wallet_id, wallet.version + 1
     if isinstance(command, OpenWallet):
         if _is_as_asked(wallet, command):
             return None
@@ -145,16 +146,20 @@ def _administer(wallet: Wallet, command: AdministrativeCommand) -> WalletEvent |
     if wallet.status is WalletStatus.CLOSED:
         return _refused(wallet, command, Reason.WALLET_CLOSED, "the wallet is closed for ever")
     match command:
-        case FreezeWallet():
-            frozen = wallet.status is WalletStatus.FROZEN
-            return None if frozen else WalletFrozen(wallet_id, version, command.reason)
-        case UnfreezeWallet():
-            open_ = wallet.status is WalletStatus.OPEN
-            return None if open_ else WalletUnfrozen(wallet_id, version, command.reason)
+        case FreezeWallet() | UnfreezeWallet():
+            return _freeze_or_unfreeze(wallet, command)
         case CloseWallet():
             return _close(wallet, command)
         case ChangeLimits():
             return _change_limits(wallet, command)
+
+
+def _freeze_or_unfreeze(wallet: Wallet, command: FreezeWallet | UnfreezeWallet) -> WalletEvent | None:
+    wanted = WalletStatus.FROZEN if isinstance(command, FreezeWallet) else WalletStatus.OPEN
+    if wallet.status is wanted:
+        return None
+    event_type = WalletFrozen if wanted is WalletStatus.FROZEN else WalletUnfrozen
+    return event_type(wallet.wallet_id, wallet.version + 1, command.reason)
 
 
 def _close(wallet: Wallet, command: CloseWallet) -> WalletEvent:

@@ -40,7 +40,7 @@ class EngineApp(faust.App):
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
         self._committer: Committer | None = None
-        super().__init__(app_id, autodiscover=list(modules), **_faust_settings(settings))
+        super().__init__(app_id, autodiscover=list(modules), origin="ledger_streams.app", **_faust_settings(settings))
 
     @property
     def committer(self) -> Committer:
@@ -85,6 +85,12 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "broker_request_timeout": max(40.0, settings.session_timeout_ms / 1000 + 10),
         "producer_acks": -1,
         "producer_compression_type": "lz4",
+        "web_tables_enabled": False,
+        "web_router_enabled": False,
+        "web_stats_enabled": False,
+        "web_graph_enabled": False,
+        "web_metrics_enabled": False,
+        "web_in_thread": False,
         "web_bind": settings.http_host,
         "web_port": settings.http_port,
     }

@@ -1,0 +1,70 @@
+"""payment-events -> payments table -> saga-events.
+
+Reads requests, finds out which are new, and has their sagas started.  What cannot be
+read is parked; where it names a new payment, that payment fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.types import TP
+
+from ledger_streams import topics, wire
+from ledger_streams.app import ledger
+from ledger_streams.domain import payment
+from ledger_streams.domain.events import SagaEvent
+from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share, partition_of
+from ledger_streams.engine.dead_letters import park
+from ledger_streams.errors import Unreadable
+from ledger_streams.settings import settings
+from tables import payments as table
+
+SOURCE = settings().topic(topics.PAYMENT_EVENTS)
+SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)
+SAGA_PARTITIONS = topics.spec(topics.SAGA_EVENTS).partitions
+
+
+@ledger.agent(ledger.frames(SOURCE), name="payments")
+async def payments(frames: Any) -> None:
+    """payment-events -> payments table -> saga-events."""
+    frame: Frame
+    async for frame in frames:
+        with frame as shares:
+            for share in shares:
+                for record in share.records:
+                    read(share, record)
+
+
+def read(share: Share, record: Record) -> None:
+    """Start the saga of a new request; park what cannot be read."""
+    try:
+        requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
+        if requested is None:
+            return  # the outcome of a payment, written by its saga
+        known = table.find(share, requested.request.payment_id)
+        event = payment.decide(known, requested)
+    except Unreadable as error:
+        park(share, record, error)
+        fail(share, record, error)
+        return
+    if event is not None:
+        table.keep(share, requested.request.payment_id, payment.evolve(known, requested))
+        emit(share, event, cause=requested.event_id, append_ms=record.timestamp)
+
+
+def fail(share: Share, record: Record, error: Unreadable) -> None:
+    """Have the payment of an unreadable request fail, unless it is known."""
+    if error.payment_id is None:
+        return
+    event = payment.decide_unreadable(table.find(share, error.payment_id), error)
+    if event is not None:
+        table.keep(share, error.payment_id, payment.PaymentKnown(payment.FINGERPRINT_INVALID))
+        emit(share, event, cause=None, append_ms=record.timestamp)
+
+
+def emit(share: Share, event: SagaEvent, *, cause: str | None, append_ms: int) -> None:
+    """Send an event to its payment's saga."""
+    key = event.payment_id.encode()
+    value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
+    share.emit(TP(SAGA_EVENTS, partition_of(key, SAGA_PARTITIONS)), Outgoing(key, value))

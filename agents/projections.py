@@ -1,0 +1,52 @@
+"""payment-events, saga-events, wallet-events -> PostgreSQL -> Redis.
+
+Three agents of the projector's app; each turns its records into rows.  What the
+ledger's agents have parked is not an event, and is passed over here by the same test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ledger_streams import topics
+from ledger_streams.app import projector
+from ledger_streams.engine.cycles import Frame, Record
+from ledger_streams.engine.projection import ProjectionShare
+from ledger_streams.settings import settings
+from tables.projections import project_payment_event, project_saga_event, project_wallet_event
+
+Project = Callable[[ProjectionShare, Record], None]
+
+PAYMENT_EVENTS = settings().topic(topics.PAYMENT_EVENTS)
+SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)
+WALLET_EVENTS = settings().topic(topics.WALLET_EVENTS)
+
+
+@projector.agent(projector.frames(PAYMENT_EVENTS), name="payment-projection")
+async def payment_projection(frames: Any) -> None:
+    """payment-events -> events, payments."""
+    await project(frames, project_payment_event)
+
+
+@projector.agent(projector.frames(SAGA_EVENTS), name="saga-projection")
+async def saga_projection(frames: Any) -> None:
+    """saga-events -> events."""
+    await project(frames, project_saga_event)
+
+
+@projector.agent(projector.frames(WALLET_EVENTS), name="wallet-projection")
+async def wallet_projection(frames: Any) -> None:
+    """wallet-events -> wallet_events, wallet_snapshots, postings, cache."""
+    await project(frames, project_wallet_event)
+
+
+async def project(frames: Any, to_rows: Project) -> None:
+    """Turn the records of each frame into rows."""
+    frame: Frame
+    async for frame in frames:
+        with frame as shares:
+            for share in shares:
+                assert isinstance(share, ProjectionShare), "the projector's committer makes the shares"
+                for record in share.records:
+                    to_rows(share, record)

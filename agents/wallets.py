@@ -1,0 +1,56 @@
+"""wallet-commands -> wallets table -> wallet-events, saga-events.
+
+The only writer of wallets: carries commands out, in the order of each wallet, and
+replies to the sagas.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.types import TP
+
+from ledger_streams import topics, wire
+from ledger_streams.app import ledger
+from ledger_streams.domain import wallet, wallet_decisions
+from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share, partition_of
+from ledger_streams.engine.dead_letters import park
+from ledger_streams.errors import Unreadable
+from ledger_streams.settings import settings
+from tables import wallets as table
+
+SOURCE = settings().topic(topics.WALLET_COMMANDS)
+SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)
+SAGA_PARTITIONS = topics.spec(topics.SAGA_EVENTS).partitions
+
+
+@ledger.agent(ledger.frames(SOURCE), name="wallets")
+async def wallets(frames: Any) -> None:
+    """wallet-commands -> wallets table -> wallet-events, saga-events."""
+    frame: Frame
+    async for frame in frames:
+        with frame as shares:
+            for share in shares:
+                for record in share.records:
+                    carry_out(share, record)
+
+
+def carry_out(share: Share, record: Record) -> None:
+    """Do what a command asks, or refuse it; park what cannot be read."""
+    try:
+        read = wire.read_wallet_command(record.value, key=record.key)
+    except Unreadable as error:
+        park(share, record, error)
+        return
+    before, append_ms = table.find(share, read.command.wallet_id), record.timestamp
+    decision = wallet_decisions.decide(before, read.command)
+    if decision.event is not None:
+        after = wallet.evolve(before, decision.event)
+        value = wire.encode_wallet_event(
+            decision.event, after, command_id=read.command_id, append_ms=append_ms
+        )
+        table.keep(share, after, value)
+    if decision.reply is not None:
+        key = decision.reply.payment_id.encode()
+        value = wire.encode_saga_event(decision.reply, causation_id=read.command_id, append_ms=append_ms)
+        share.emit(TP(SAGA_EVENTS, partition_of(key, SAGA_PARTITIONS)), Outgoing(key, value))

@@ -1,0 +1,96 @@
+"""Wire: bytes to values and back, one module a topic; the rest of the system imports from here.
+
+Reading raises Unreadable and nothing else; writing cannot fail.  Neither reads a clock:
+a derived record bears the append time of the record that caused it, and derived ids.
+"""
+
+from ledger_streams.wire.envelope import (
+    RECORD_BYTES_MAX,
+    SCHEMA_VERSION,
+    Envelope,
+    decode_envelope,
+    decode_stored,
+    parse_time,
+    read_object,
+    time_ms,
+    time_text,
+)
+from ledger_streams.wire.payment_events import (
+    OutcomeRecord,
+    encode_payment_outcome,
+    encode_payment_request,
+    read_payment_event,
+    read_payment_outcome,
+)
+from ledger_streams.wire.saga_events import SagaRecord, encode_saga_event, read_saga_event, saga_event_id
+from ledger_streams.wire.states import (
+    decode_known_payment,
+    decode_saga_state,
+    decode_wallet_state,
+    encode_known_payment,
+    encode_saga_state,
+    encode_wallet_state,
+)
+from ledger_streams.wire.wallet_commands import (
+    CommandRecord,
+    checked_limits,
+    checked_open,
+    checked_reason,
+    command_id,
+    encode_administrative,
+    encode_command,
+    read_wallet_command,
+)
+from ledger_streams.wire.wallet_events import (
+    BalanceObject,
+    WalletObject,
+    WalletRecord,
+    encode_wallet_event,
+    read_wallet,
+    read_wallet_event,
+    wallet_event_id,
+    wallet_object,
+)
+
+__all__ = [
+    "RECORD_BYTES_MAX",
+    "SCHEMA_VERSION",
+    "BalanceObject",
+    "CommandRecord",
+    "Envelope",
+    "OutcomeRecord",
+    "SagaRecord",
+    "WalletObject",
+    "WalletRecord",
+    "checked_limits",
+    "checked_open",
+    "checked_reason",
+    "command_id",
+    "decode_envelope",
+    "decode_known_payment",
+    "decode_saga_state",
+    "decode_stored",
+    "decode_wallet_state",
+    "encode_administrative",
+    "encode_command",
+    "encode_known_payment",
+    "encode_payment_outcome",
+    "encode_payment_request",
+    "encode_saga_event",
+    "encode_saga_state",
+    "encode_wallet_event",
+    "encode_wallet_state",
+    "parse_time",
+    "read_object",
+    "read_payment_event",
+    "read_payment_outcome",
+    "read_saga_event",
+    "read_wallet",
+    "read_wallet_command",
+    "read_wallet_event",
+    "saga_event_id",
+    "time_ms",
+    "time_text",
+    "wallet_event_id",
+    "wallet_object",
+]

@@ -1,0 +1,184 @@
+"""saga-events on the wire: a payment's start, the wallets' replies, its end.
+
+Only the system writes this topic, so records are read strictly: all of the envelope,
+and fields of the right type.  The start carries the request's content as it came, byte
+for byte, and is checked as the request was: the topic is open to others all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ledger_streams.domain.events import (
+    SagaCompensated,
+    SagaCompleted,
+    SagaEvent,
+    SagaFailed,
+    SagaStarted,
+    WalletCredited,
+    WalletCreditRefused,
+    WalletDeducted,
+    WalletDeductionRefused,
+    WalletReply,
+)
+from ledger_streams.domain.ids import EventId, PaymentId, WalletId, derived_id
+from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
+from ledger_streams.domain.payment import read_request
+from ledger_streams.wire.envelope import (
+    Envelope,
+    check_id,
+    check_key,
+    decode_envelope,
+    decode_with,
+    read_object,
+    seal,
+)
+
+
+class SagaRecord(msgspec.Struct, frozen=True, gc=False):
+    """A saga event as read: `event_id` is the cause of what it sets off."""
+
+    event_id: EventId
+    event: SagaEvent
+    occurred_at: str
+
+
+class _Reply(msgspec.Struct, gc=False, omit_defaults=True):
+    payment_id: PaymentId
+    wallet_id: WalletId
+    amount: str
+    currency: str
+    wallet_version: int
+    reason: str = ""
+    compensates: bool = False
+
+
+class _End(msgspec.Struct, gc=False, omit_defaults=True):
+    payment_id: PaymentId
+    amount: str | None = None
+    currency: str | None = None
+    reason: str = ""
+    detail: str | None = None
+
+
+_REPLIES: Final[dict[str, type[WalletReply]]] = {
+    reply.__name__: reply
+    for reply in (WalletDeducted, WalletDeductionRefused, WalletCredited, WalletCreditRefused)
+}
+_reply = msgspec.json.Decoder(_Reply).decode
+_end = msgspec.json.Decoder(_End).decode
+
+
+def read_saga_event(value: bytes | None, *, key: bytes | None) -> SagaRecord:
+    """Read any saga event; raises Unreadable."""
+    envelope = decode_envelope(value)
+    event: SagaEvent
+    if envelope.event_type in _REPLIES:
+        event = _read_reply(envelope)
+    elif envelope.event_type == "SagaStarted":
+        event = SagaStarted(read_request(read_object(envelope.data)), envelope.data, envelope.event_version)
+    else:
+        event = _read_end(envelope)
+    if envelope.aggregate_id != event.payment_id:
+        raise invalid("aggregate_id", "is not data.payment_id")
+    check_key(key, event.payment_id, "data.payment_id")
+    if event.version < 1:
+        raise invalid("event_version", "must be positive")
+    return SagaRecord(EventId(envelope.event_id), event, envelope.occurred_at)
+
+
+def _read_reply(envelope: Envelope) -> WalletReply:
+    data: _Reply = decode_with(_reply, envelope.data, "data.")
+    check_id(data.wallet_id, "data.wallet_id")
+    currency = check_currency(data.currency)
+    fields: tuple[Any, ...] = (
+        data.payment_id,
+        envelope.event_version,
+        data.wallet_id,
+        parse_amount(data.amount, currency),
+        currency,
+        data.wallet_version,
+    )
+    match envelope.event_type:
+        case "WalletDeducted":
+            return WalletDeducted(*fields)
+        case "WalletCredited":
+            return WalletCredited(*fields, data.compensates)
+        case "WalletDeductionRefused":
+            return WalletDeductionRefused(*fields, data.reason)
+        case _:
+            return WalletCreditRefused(*fields, data.reason, data.compensates)
+
+
+def _read_end(envelope: Envelope) -> SagaCompensated | SagaCompleted | SagaFailed:
+    data: _End = decode_with(_end, envelope.data, "data.")
+    amount_minor = None
+    if data.amount is not None or envelope.event_type != "SagaFailed":
+        amount_minor = parse_amount(data.amount, check_currency(data.currency))
+    match envelope.event_type, amount_minor, data.currency:
+        case "SagaCompleted", int(amount_minor), str(currency):
+            return SagaCompleted(data.payment_id, envelope.event_version, amount_minor, currency)
+        case "SagaCompensated", int(amount_minor), str(currency):
+            return SagaCompensated(
+                data.payment_id, envelope.event_version, amount_minor, currency, data.reason
+            )
+        case "SagaFailed", _, currency:
+            return SagaFailed(
+                data.payment_id, envelope.event_version, data.reason, amount_minor, currency, data.detail
+            )
+    raise invalid("event_type", "is none that saga-events has")
+
+
+def encode_saga_event(event: SagaEvent, *, causation_id: str | None, append_ms: int) -> bytes:
+    """Write a saga event; the record that caused it was appended at `append_ms` (no id: it had none to read)."""
+    payment_id = event.payment_id
+    event_type = type(event).__name__
+    return seal(
+        _data_of(event),
+        event_id=saga_event_id(event),
+        event_type=event_type,
+        aggregate_id=payment_id,
+        event_version=event.version,
+        append_ms=append_ms,
+        correlation_id=payment_id,
+        causation_id=causation_id,
+    )
+
+
+def saga_event_id(event: SagaEvent) -> EventId:
+    """Return the id that the event has on the wire."""
+    return derived_id(f"{event.payment_id}:{type(event).__name__}:{event.version}")
+
+
+def _data_of(event: SagaEvent) -> Any:
+    match event:
+        case SagaStarted():
+            return event.data
+        case WalletDeducted() | WalletCredited() | WalletDeductionRefused() | WalletCreditRefused():
+            return _reply_data(event)
+        case SagaFailed(amount_minor=int(amount_minor), currency=str(currency)):
+            amount = format_amount(amount_minor, currency)
+            return _End(event.payment_id, amount, currency, event.reason, event.detail)
+        case SagaFailed():
+            return _End(event.payment_id, None, None, event.reason, event.detail)
+        case SagaCompleted():
+            return _End(event.payment_id, format_amount(event.amount_minor, event.currency), event.currency)
+        case SagaCompensated():
+            amount = format_amount(event.amount_minor, event.currency)
+            return _End(event.payment_id, amount, event.currency, event.reason)
+
+
+def _reply_data(event: WalletReply) -> _Reply:
+    is_refusal = isinstance(event, (WalletDeductionRefused, WalletCreditRefused))
+    is_credit = isinstance(event, (WalletCredited, WalletCreditRefused))
+    return _Reply(
+        event.payment_id,
+        event.wallet_id,
+        format_amount(event.amount_minor, event.currency),
+        event.currency,
+        event.wallet_version,
+        event.reason if is_refusal else "",
+        event.compensates if is_credit else False,
+    )
