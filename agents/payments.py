@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from faust.types import TP
-
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import payment
 from ledger_streams.domain.events import SagaEvent
-from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share, partition_of
+from ledger_streams.engine.cycles import Destination, Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import payments as table
 
 SOURCE = settings().topic(topics.PAYMENT_EVENTS)
-SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)
-SAGA_PARTITIONS = topics.spec(topics.SAGA_EVENTS).partitions
+SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 
 @ledger.agent(ledger.frames(SOURCE), name="payments")
@@ -67,4 +64,4 @@ def emit(share: Share, event: SagaEvent, *, cause: str | None, append_ms: int) -
     """Send an event to its payment's saga."""
     key = event.payment_id.encode()
     value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
-    share.emit(TP(SAGA_EVENTS, partition_of(key, SAGA_PARTITIONS)), Outgoing(key, value))
+    share.emit(SAGA_EVENTS.of(key), (key, value, ()))

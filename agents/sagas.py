@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from faust.types import TP
-
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import saga
-from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share, partition_of
+from ledger_streams.engine.cycles import Destination, Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import sagas as table
 
 SOURCE = settings().topic(topics.SAGA_EVENTS)
-WALLET_COMMANDS = settings().topic(topics.WALLET_COMMANDS)
-WALLET_PARTITIONS = topics.spec(topics.WALLET_COMMANDS).partitions
-PAYMENT_EVENTS = settings().topic(topics.PAYMENT_EVENTS)
-PAYMENT_PARTITIONS = topics.spec(topics.PAYMENT_EVENTS).partitions
+WALLET_COMMANDS = Destination(
+    settings().topic(topics.WALLET_COMMANDS), topics.spec(topics.WALLET_COMMANDS).partitions
+)
+PAYMENT_EVENTS = Destination(
+    settings().topic(topics.PAYMENT_EVENTS), topics.spec(topics.PAYMENT_EVENTS).partitions
+)
 
 
 @ledger.agent(ledger.frames(SOURCE), name="sagas")
@@ -57,10 +57,10 @@ def emit(share: Share, decision: saga.SagaDecision, key: bytes, *, cause: str, a
     if command is not None:
         wallet = command.wallet_id.encode()
         value = wire.encode_command(command, causation_id=cause, append_ms=append_ms)
-        share.emit(TP(WALLET_COMMANDS, partition_of(wallet, WALLET_PARTITIONS)), Outgoing(wallet, value))
+        share.emit(WALLET_COMMANDS.of(wallet), (wallet, value, ()))
     for event in decision.events:
         value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
-        share.emit(share.tp, Outgoing(key, value))
+        share.emit(share.tp, (key, value, ()))
     if outcome is not None:
         value = wire.encode_payment_outcome(outcome, causation_id=cause, append_ms=append_ms)
-        share.emit(TP(PAYMENT_EVENTS, partition_of(key, PAYMENT_PARTITIONS)), Outgoing(key, value))
+        share.emit(PAYMENT_EVENTS.of(key), (key, value, ()))

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from faust.types import TP
-
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import wallet, wallet_decisions
-from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share, partition_of
+from ledger_streams.engine.cycles import Destination, Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import wallets as table
 
 SOURCE = settings().topic(topics.WALLET_COMMANDS)
-SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)
-SAGA_PARTITIONS = topics.spec(topics.SAGA_EVENTS).partitions
+SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 
 @ledger.agent(ledger.frames(SOURCE), name="wallets")
@@ -53,4 +50,4 @@ def carry_out(share: Share, record: Record) -> None:
     if decision.reply is not None:
         key = decision.reply.payment_id.encode()
         value = wire.encode_saga_event(decision.reply, causation_id=read.command_id, append_ms=append_ms)
-        share.emit(TP(SAGA_EVENTS, partition_of(key, SAGA_PARTITIONS)), Outgoing(key, value))
+        share.emit(SAGA_EVENTS.of(key), (key, value, ()))

@@ -16,10 +16,13 @@ from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
+from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
 PROJECTOR_MODULES = ("agents.projections",)
+
+quiet_libraries()
 
 
 def ledger_committer() -> Committer:

@@ -78,7 +78,9 @@ class ReadModel(Protocol):
     async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
         """Return the user's wallets, ordered by wallet_id."""
 
-    async def wallet_events(self, wallet_id: str, *, after_version: int, limit: int) -> Sequence[Mapping[str, Any]]:
+    async def wallet_events(
+        self, wallet_id: str, *, after_version: int, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
         """Return up to `limit` envelopes (with `wallet`) of versions above `after_version`, in order."""
 
     async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:

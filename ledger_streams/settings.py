@@ -19,26 +19,55 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore")
 
-    kafka: str = Field("127.0.0.1:29092", description="bootstrap servers of Kafka, host:port, comma separated")
-    postgres: str = Field("postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later")
+    kafka: str = Field(
+        "127.0.0.1:29092", description="bootstrap servers of Kafka, host:port, comma separated"
+    )
+    postgres: str = Field(
+        "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
+    )
     redis: str = Field("redis://127.0.0.1:26379/0", description="URL of Redis")
-    home: Path = Field(Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables")
-    data: Path = Field(Path("../shared/data"), description="folder with the real bank transactions of demo and tests")
+    home: Path = Field(
+        Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables"
+    )
+    data: Path = Field(
+        Path("../shared/data"), description="folder with the real bank transactions of demo and tests"
+    )
 
-    app_id: str = Field("ledger-streams", description="consumer group of the ledger workers; transactional ids start with it")
-    topic_prefix: str = Field("", description="put before every topic's name; two systems on one broker need two")
-    worker_id: str = Field("1", description="stable name of this worker among its group; its data folder and transactional id")
+    app_id: str = Field(
+        "ledger-streams", description="consumer group of the ledger workers; transactional ids start with it"
+    )
+    topic_prefix: str = Field(
+        "", description="put before every topic's name; two systems on one broker need two"
+    )
+    worker_id: str = Field(
+        "1", description="stable name of this worker among its group; its data folder and transactional id"
+    )
     replication_factor: int = Field(1, ge=1, description="replicas of each topic; 3 in production")
-    min_insync_replicas: int = Field(1, ge=1, description="min.insync.replicas of each topic; 2 in production")
+    min_insync_replicas: int = Field(
+        1, ge=1, description="min.insync.replicas of each topic; 2 in production"
+    )
 
-    http_host: str = Field("127.0.0.1", description="address the web views bind to; the loopback until there is authentication")
-    http_port: int = Field(6066, description="port of the first worker's web views; worker n takes the n-th after it")
+    http_host: str = Field(
+        "127.0.0.1", description="address the web views bind to; the loopback until there is authentication"
+    )
+    http_port: int = Field(
+        6066, description="port of the first worker's web views; worker n takes the n-th after it"
+    )
 
     poll_records_max: int = Field(500, ge=1, description="max.poll.records: records of one cycle")
-    session_timeout_ms: int = Field(30_000, ge=1_000, description="a worker silent for so long loses its partitions")
+    poll_records_bulk_max: int = Field(
+        4_000, ge=1, description="what a cycle may grow to while polls come back full"
+    )
+    session_timeout_ms: int = Field(
+        30_000, ge=1_000, description="a worker silent for so long loses its partitions"
+    )
     heartbeat_interval_ms: int = Field(3_000, ge=100, description="must be well under the session timeout")
-    fetch_wait_ms: int = Field(10, ge=1, description="fetch.max.wait.ms: how long the broker may hold a fetch without data")
-    transaction_timeout_ms: int = Field(10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this")
+    fetch_wait_ms: int = Field(
+        10, ge=1, description="fetch.max.wait.ms: how long the broker may hold a fetch without data"
+    )
+    transaction_timeout_ms: int = Field(
+        10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this"
+    )
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
     log_level: str = Field("INFO", description="level of the application's own loggers")
 

@@ -11,7 +11,7 @@ from typing import Final
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.engine.cycles import Share
+from ledger_streams.engine.cycles import Destination, Share
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.settings import settings
 
@@ -26,7 +26,9 @@ PAYMENTS: Final = TableSpec(
 )
 ledger.tables.declare(PAYMENTS)
 
-_changelog = settings().topic(topics.PAYMENTS_CHANGELOG)
+_changelog = Destination(
+    settings().topic(topics.PAYMENTS_CHANGELOG), topics.spec(topics.PAYMENTS_CHANGELOG).partitions
+)
 
 
 def find(share: Share, payment_id: str) -> PaymentKnown | None:

@@ -10,7 +10,7 @@ from typing import Final
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain.saga import Saga
-from ledger_streams.engine.cycles import Share
+from ledger_streams.engine.cycles import Destination, Share
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.settings import settings
 
@@ -25,7 +25,9 @@ SAGAS: Final = TableSpec(
 )
 ledger.tables.declare(SAGAS)
 
-_changelog = settings().topic(topics.SAGAS_CHANGELOG)
+_changelog = Destination(
+    settings().topic(topics.SAGAS_CHANGELOG), topics.spec(topics.SAGAS_CHANGELOG).partitions
+)
 
 
 def find(share: Share, payment_id: str) -> Saga | None:

@@ -11,7 +11,7 @@ from typing import Final
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain.wallet import Wallet
-from ledger_streams.engine.cycles import Share
+from ledger_streams.engine.cycles import Destination, Share
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.settings import settings
 
@@ -26,7 +26,7 @@ WALLETS: Final = TableSpec(
 )
 ledger.tables.declare(WALLETS)
 
-_changelog = settings().topic(topics.WALLET_EVENTS)
+_changelog = Destination(settings().topic(topics.WALLET_EVENTS), topics.spec(topics.WALLET_EVENTS).partitions)
 
 
 def find(share: Share, wallet_id: str) -> Wallet | None:

@@ -64,5 +64,5 @@ def faust_root(arguments: Sequence[str]) -> click.Group:
     root = cast("click.Group", faust_commands.cli)
     for name in (name for name in OWN_COMMANDS if name in arguments):
         root.add_command(own_command(name), name)
-    root.context_settings["default_map"] = {"app": APPS}
+    root.context_settings["default_map"] = {"loop": "uvloop", "app": APPS}
     return root

@@ -71,6 +71,27 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             request_timeout_ms=max(40_000, settings.session_timeout_ms + 10_000),
         )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settings = self.app.engine_settings
+        self._poll_records = self._poll_records_max = settings.poll_records_max
+        self._bulk_records_max = max(settings.poll_records_bulk_max, settings.poll_records_max)
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
+        """Poll; a poll that comes back full doubles the next one, another brings it back."""
+        records = await self.call_thread(
+            self._fetch_records,
+            self._ensure_consumer(),
+            active_partitions,
+            timeout=timeout,
+            max_records=self._poll_records,
+        )
+        is_full = sum(map(len, records.values())) >= self._poll_records
+        self._poll_records = (
+            min(2 * self._poll_records, self._bulk_records_max) if is_full else self._poll_records_max
+        )
+        return records
+
     async def on_thread_stop(self) -> None:
         """Leave the group, as a static member does not by itself: the partitions move on at once."""
         if self._consumer is not None:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from aiokafka.partitioner import murmur2
 from faust.types import TP
@@ -39,13 +39,8 @@ SOURCE_HEADER = "source"
 Headers = tuple[tuple[str, bytes], ...]
 
 
-class Outgoing(NamedTuple):
-    """A record to be sent to one partition."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-
+Outgoing = tuple[bytes | None, bytes | None, Headers]
+"""Key, value and headers of a record to be sent; a plain tuple, since there are many."""
 
 Outbox = dict[TP, list[Outgoing]]
 
@@ -55,9 +50,19 @@ def _key_hash(key: bytes) -> int:
     return int(murmur2(key)) & 0x7FFFFFFF
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition Kafka's default partitioner gives `key` among `partitions`."""
-    return _key_hash(key) % partitions
+class Destination:
+    """A topic to send to, by the key's partition."""
+
+    def __init__(self, topic: str, partitions: int) -> None:
+        self._partitions = [TP(topic, number) for number in range(partitions)]
+
+    def of(self, key: bytes) -> TP:
+        """Return the partition that Kafka's default partitioner gives `key`."""
+        return self._partitions[_key_hash(key) % len(self._partitions)]
+
+    def numbered(self, partition: int) -> TP:
+        """Return the partition of this number."""
+        return self._partitions[partition]
 
 
 class Share:
@@ -86,11 +91,11 @@ class Share:
         assert self.store is not None, "this topic has no table"
         return self.store.get(key)
 
-    def change(self, key: bytes, state: Any, *, stored: bytes, logged: bytes, changelog: str) -> None:
+    def change(self, key: bytes, state: Any, *, stored: bytes, logged: bytes, changelog: Destination) -> None:
         """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed."""
         assert self.store is not None, "this topic has no table"
         self.store.put(key, state, stored)
-        self.emit(TP(changelog, self.tp.partition), Outgoing(key, logged, self._source_headers))
+        self.emit(changelog.numbered(self.tp.partition), (key, logged, self._source_headers))
 
 
 class Cycle:

@@ -11,7 +11,7 @@ import logging
 
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Outgoing, Record, Share
+from ledger_streams.engine.cycles import Record, Share
 from ledger_streams.errors import Unreadable
 from ledger_streams.metrics import DEAD_LETTERS
 
@@ -35,6 +35,6 @@ def park(share: Share, record: Record, error: Unreadable) -> None:
     }
     kept = [header for header in record.headers if not header[0].startswith(HEADER_PREFIX)]
     added = [(HEADER_PREFIX + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
-    share.emit(TP(topic + SUFFIX, partition), Outgoing(record.key, record.value, (*kept, *added)))
+    share.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
     DEAD_LETTERS.labels(topic, error.reason).inc()
     log.warning("parked %s[%d]@%d: %s", topic, partition, record.offset, error)

@@ -28,6 +28,8 @@ BLOCK_CACHE_BYTES = 64 << 20
 """Shared by all partitions of a process; RocksDB alone would take up to 2 GiB for each."""
 
 WRITE_BUFFER_BYTES = 8 << 20
+MEMTABLE_BLOOM_RATIO = 0.1
+"""Part of the write buffer: most look-ups are for payments that are new, and so not there."""
 RECENT_STATES_MAX = 20_000
 """Decoded states kept for the next cycles, in each of two generations."""
 
@@ -183,6 +185,8 @@ def _options() -> Options:
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_keep_log_file_num(2)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO)
     blocks = BlockBasedOptions()
     blocks.set_block_cache(_block_cache)
     blocks.set_bloom_filter(10, False)

@@ -1,15 +1,18 @@
-"""Transactions: one transactional producer a worker, one transaction a cycle.
+"""Transactions: one transaction a cycle, by two producers in turn.
 
 Everything was decided before `commit` is called, so nothing slow happens while a
-transaction is open.  Whenever a transaction does not end well the producer is
-thrown away: starting the next one, under the same transactional id, makes the
-broker settle what the old one has left open, whatever its state was.
+transaction is open.  A commit is decided when it is answered, but its markers are
+still being written, and until then the same producer may not begin again; the other
+one may.  Whenever a transaction does not end well both producers are thrown away:
+starting the next ones, under the same transactional ids, makes the broker settle
+what the old ones have left open, whatever its state was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
 
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -37,8 +40,12 @@ class CycleLost(Unavailable):
     """The cycle's transaction did not happen, or its outcome is unknown: take the partitions over anew."""
 
 
+PRODUCERS = 2
+"""Enough for the one's markers to be written during the other's transaction."""
+
+
 class Transactions:
-    """The worker's transactional producer."""
+    """The worker's transactional producers."""
 
     def __init__(
         self, *, bootstrap: str, transactional_id: str, group_id: str, transaction_timeout_ms: int
@@ -47,18 +54,21 @@ class Transactions:
         self._transactional_id = transactional_id
         self._group_id = group_id
         self._transaction_timeout_ms = transaction_timeout_ms
-        self._producer: FencedProducer | None = None
+        self._producers: deque[FencedProducer] = deque()
+        """The next one to be used first."""
 
     async def start(self) -> None:
-        """Start a producer if there is none, which settles the last one's transaction; waits for Kafka."""
+        """Start the producers if there are none, which settles the last ones' transactions."""
         backoff_ms = 100
-        while self._producer is None:
-            producer = self._new_producer()
+        while not self._producers:
+            producers = [self._new_producer(number) for number in range(PRODUCERS)]
             try:
-                await producer.start()
-                self._producer = producer
+                for producer in producers:
+                    await producer.start()
+                self._producers.extend(producers)
             except KafkaError as error:
-                await _discard(producer)
+                for producer in producers:
+                    await _discard(producer)
                 log.warning("no transactional producer, trying again in %d ms: %r", backoff_ms, error)
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
@@ -72,9 +82,10 @@ class Transactions:
         (`start` again, then take over), InvariantBroken when another process uses
         this worker's transactional id.
         """
-        producer = self._producer
-        if producer is None:
+        if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
+        producer = self._producers[0]
+        self._producers.rotate()
         try:
             return await self._transact(producer, outbox, sources, membership)
         except ProducerFenced as error:
@@ -101,15 +112,14 @@ class Transactions:
         return ends
 
     async def drop(self) -> None:
-        """Throw the producer away; what it has left open is settled by the next `start`."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _discard(producer)
+        """Throw the producers away; what they have left open is settled by the next `start`."""
+        while self._producers:
+            await _discard(self._producers.popleft())
 
-    def _new_producer(self) -> FencedProducer:
+    def _new_producer(self, number: int) -> FencedProducer:
         return FencedProducer(
             bootstrap_servers=self._bootstrap,
-            transactional_id=self._transactional_id,
+            transactional_id=f"{self._transactional_id}-{number}",
             transaction_timeout_ms=self._transaction_timeout_ms,
             acks="all",
             enable_idempotence=True,
