@@ -20,7 +20,7 @@ from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
-PROJECTOR_MODULES = ("agents.projections",)
+PROJECTOR_MODULES = ("agents.projections", "web.projector_pages")
 
 quiet_libraries()
 

@@ -12,11 +12,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+import asyncpg
+import msgspec
 
 from ledger_streams.settings import Settings
 
@@ -160,6 +163,32 @@ class LiveSystem:
             is_json = "json" in answer.content_type
             return answer.status, await answer.json() if is_json else await answer.text(), answer.headers
 
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run `ledger-streams` as a user would; return exit code, stdout and stderr."""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ledger_streams", *arguments),
+            env=os.environ | self.environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await child.communicate()
+        assert child.returncode is not None
+        return child.returncode, out.decode(), err.decode()
+
+    async def document(self, *arguments: str) -> Any:
+        """Run a command that has to end well and return the JSON it prints."""
+        code, out, err = await self.command(*arguments, "--json")
+        assert code == 0, err + out
+        return msgspec.json.decode(out)
+
+    async def rows(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """Ask PostgreSQL."""
+        connection = await asyncpg.connect(self.settings.postgres)
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
     async def close(self) -> None:
         """Stop everything that still runs."""
         if self._session is not None:
@@ -169,3 +198,15 @@ class LiveSystem:
                 process.signal(signal.SIGCONT)
         for process in self.processes.values():
             process.stop()
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, workers: int = 0) -> AsyncIterator[LiveSystem]:
+    """A system with so many workers ready (0: nothing started yet), stopped afterwards."""
+    system = LiveSystem(settings)
+    try:
+        if workers:
+            await system.start_all(workers)
+        yield system
+    finally:
+        await system.close()

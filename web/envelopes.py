@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from ledger_streams import wire
 from ledger_streams.domain.ids import derived_id
 from ledger_streams.ports import Message
 
-SCHEMA_VERSION: Final = 1
 FIRST_VERSION: Final = 1
 """A payment's first event; a command is no event of its wallet and always says so much."""
 
@@ -38,15 +38,14 @@ def payment_requested(payment_id: str, data: Mapping[str, Any]) -> Content:
 
 def enveloped(topic: str, content: Content, *, now: datetime) -> Message:
     """Return the record for `topic`, keyed by its aggregate; `now` is UTC."""
-    envelope = {
-        "event_id": content.event_id,
-        "event_type": content.event_type,
-        "schema_version": SCHEMA_VERSION,
-        "aggregate_id": content.aggregate_id,
-        "event_version": FIRST_VERSION,
-        "occurred_at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "correlation_id": content.aggregate_id,
-        "causation_id": None,
-        "data": content.data,
-    }
-    return Message(topic=topic, key=content.aggregate_id, value=msgspec.json.encode(envelope))
+    value = wire.seal(
+        content.data,
+        event_id=content.event_id,
+        event_type=content.event_type,
+        aggregate_id=content.aggregate_id,
+        event_version=FIRST_VERSION,
+        append_ms=wire.time_ms(now),
+        correlation_id=content.aggregate_id,
+        causation_id=None,
+    )
+    return Message(topic=topic, key=content.aggregate_id, value=value)

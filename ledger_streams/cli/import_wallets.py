@@ -14,9 +14,11 @@ from typing import Final
 
 import msgspec
 
+from ledger_streams import wire
 from ledger_streams.cli.importing import AWAY, Ledger, chunked
 from ledger_streams.cli.rows import UnusableFile
-from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.commands import OpenWallet
+from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.money import AMOUNT_MINOR_MAX, format_amount, parse_limit
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Message, ReadModel, WalletView
@@ -64,24 +66,9 @@ async def open_wallets(wanted: Sequence[WantedWallet], ledger: Ledger, *, patien
 def open_command(wallet: WantedWallet, *, topic: str, now: datetime) -> Message:
     """Return the wallet's OpenWallet; sending it again is the same command."""
     command_id = derived_id(f"import:{wallet.wallet_id}:OpenWallet")
-    value = msgspec.json.encode(
-        {
-            "event_id": command_id,
-            "event_type": "OpenWallet",
-            "schema_version": 1,
-            "aggregate_id": wallet.wallet_id,
-            "event_version": 1,
-            "occurred_at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "correlation_id": wallet.wallet_id,
-            "causation_id": None,
-            "data": {
-                "wallet_id": wallet.wallet_id,
-                "user_id": wallet.user_id,
-                "currencies": [wallet.currency],
-                "overdraft_limits": {wallet.currency: wallet.overdraft},
-            },
-        }
-    )
+    limits = {wallet.currency: parse_limit(wallet.overdraft, wallet.currency, field="overdraft")}
+    command = OpenWallet(WalletId(wallet.wallet_id), UserId(wallet.user_id), (wallet.currency,), limits)
+    value = wire.encode_administrative(command, command_id=command_id, occurred_ms=wire.time_ms(now))
     return Message(topic, wallet.wallet_id, value)
 
 

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from ledger_streams import wire
 from ledger_streams.cli.import_tally import Tally
 from ledger_streams.cli.rows import PaymentRow
 from ledger_streams.domain.ids import derived_id
@@ -152,19 +153,8 @@ def lanes(rows: Iterable[PaymentRow]) -> list[deque[PaymentRow]]:
 
 def request(row: PaymentRow, *, topic: str, now: datetime) -> Message:
     """Return the row's PaymentRequested; sending it again is the same event."""
-    value = msgspec.json.encode(
-        {
-            "event_id": derived_id(f"{row.payment_id}:PaymentRequested:1"),
-            "event_type": "PaymentRequested",
-            "schema_version": 1,
-            "aggregate_id": row.payment_id,
-            "event_version": 1,
-            "occurred_at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "correlation_id": row.payment_id,
-            "causation_id": None,
-            "data": row.data,
-        }
-    )
+    event_id = derived_id(f"{row.payment_id}:PaymentRequested:1")
+    value = wire.encode_payment_request(row.data, event_id=event_id, occurred_ms=wire.time_ms(now))
     return Message(topic, row.payment_id, value)
 
 

@@ -12,6 +12,7 @@ from ledger_streams.wire.envelope import (
     decode_stored,
     parse_time,
     read_object,
+    seal,
     time_ms,
     time_text,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "read_wallet_command",
     "read_wallet_event",
     "saga_event_id",
+    "seal",
     "time_ms",
     "time_text",
     "wallet_event_id",

@@ -32,7 +32,7 @@ async def test_a_wallet_is_frozen_and_unfrozen_and_closed(stage: Stage) -> None:
         assert (response.status, wallet["status"], wallet["version"]) == (200, status, version)
     names = [envelope["event_type"] for envelope in stage.published[1:]]
     assert names == ["FreezeWallet", "UnfreezeWallet", "CloseWallet"]
-    assert stage.published[1]["data"] == {"reason": "asked"}
+    assert stage.published[1]["data"] == {"wallet_id": WALLET, "reason": "asked"}
 
 
 async def test_a_wallet_that_is_as_asked_is_not_asked_again(stage: Stage) -> None:
@@ -73,7 +73,7 @@ async def test_limits_are_changed(stage: Stage) -> None:
         wallet = await response.json()
         assert (response.status, wallet["version"]) == (200, 2)
         assert wallet["balances"]["EUR"]["overdraft_limit"] == "50.00"
-    assert stage.published[-1]["data"] == {"overdraft_limits": {"EUR": "50.00"}}
+    assert stage.published[-1]["data"] == {"wallet_id": WALLET, "overdraft_limits": {"EUR": "50.00"}}
     assert len(stage.published) == 2, "limits that are as asked are not asked for again"
 
 

@@ -1,0 +1,81 @@
+"""A system of its own for as long as a test, or a module of tests, needs it.
+
+Topics, a database of PostgreSQL and one of Redis.  Ids that are derived (an import's
+accounts) are the same in every system, so a Redis shared by two would mix their wallets.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+from redis import asyncio as aioredis
+
+from ledger_streams import topics
+from ledger_streams.adapters import postgres_migrations
+from ledger_streams.settings import Settings
+
+REDIS_DATABASES = range(1, 16)
+"""Those of a Redis as it comes, without the first, which tests of one adapter share."""
+TAKEN_S_MAX = 1_800
+"""A test run that was killed gives its database back after this; all else in it has expired by then."""
+
+
+@asynccontextmanager
+async def own_system(stack: Settings, home: Path) -> AsyncIterator[Settings]:
+    """Settings of a system nobody else uses, with everything made; a dead worker is noticed in 6 s."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    server = stack.postgres.rpartition("/")[0]
+    async with own_redis(stack) as redis:
+        changes = {"home": home, "postgres": f"{server}/{name}", "redis": redis, "app_id": name}
+        timing = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500}
+        settings = stack.model_copy(update={**changes, **timing, "topic_prefix": f"{name}-"})
+        async with _own_database(stack, name), _own_topics(settings):
+            await postgres_migrations.upgrade(settings.postgres)
+            yield settings
+
+
+@asynccontextmanager
+async def own_redis(stack: Settings) -> AsyncIterator[str]:
+    """Take the first database of Redis that is free, empty it, and give it back empty."""
+    server = stack.redis.rpartition("/")[0]
+    for number in REDIS_DATABASES:
+        redis = aioredis.Redis.from_url(f"{server}/{number}")
+        try:
+            if await redis.set("taken", "by a test", nx=True, ex=TAKEN_S_MAX):
+                try:
+                    yield f"{server}/{number}"
+                finally:
+                    await redis.flushdb()
+                return
+        finally:
+            await redis.aclose()
+    raise AssertionError("every database of Redis is taken")
+
+
+@asynccontextmanager
+async def _own_database(stack: Settings, name: str) -> AsyncIterator[None]:
+    connection = await asyncpg.connect(stack.postgres)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+        yield
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _own_topics(settings: Settings) -> AsyncIterator[None]:
+    await topics.apply(settings)
+    yield
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        ours = [name for name in await admin.list_topics() if name.startswith(settings.topic_prefix)]
+        await admin.delete_topics(ours)
+    finally:
+        await admin.close()
