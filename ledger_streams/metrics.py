@@ -75,6 +75,6 @@ DEAD_LETTERS: Final = Counter(
 
 CONSUMER_LAG: Final = Gauge(
     "ledger_consumer_lag",
-    "Records between a partition's end and what has been carried out, by topic and partition",
+    "Offsets between a partition's end and what has been carried out; markers of transactions count too",
     labelnames=("topic", "partition"),
 )

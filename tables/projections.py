@@ -42,19 +42,20 @@ def project_payment_event(share: ProjectionShare, record: Record) -> None:
     """payment-events -> events, payments."""
     try:
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
-        outcome = None if requested else wire.read_payment_outcome(record.value, key=record.key)
+        ended = None if requested else wire.read_payment_outcome(record.value, key=record.key)
     except Unreadable as error:
         _pass_over(record, error)
-        if (
-            error.payment_id is not None
-        ):  # a new payment then is known as invalid, as the payments agent has it
+        if error.payment_id is not None:
+            # a new payment then is known as invalid, as the payments agent has it
             share.batch.payments.append(_invalid_payment_row(error.payment_id, record))
         return
-    share.batch.events.append(_event_row(share, record, wire.decode_stored(record.value)))
     if requested is not None:
+        share.batch.events.append(_request_row(share, record, requested))
         share.batch.payments.append(_payment_row(requested))
-    elif outcome is not None:
-        share.batch.payment_outcomes.append(_outcome_row(outcome.outcome, outcome.occurred_at))
+    elif ended is not None:
+        share.batch.events.append(_event_row(share, record, ended.envelope))
+        if ended.outcome is not None:
+            share.batch.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
 
 
 def project_saga_event(share: ProjectionShare, record: Record) -> None:
@@ -97,6 +98,24 @@ def _event_row(share: ProjectionShare, record: Record, envelope: wire.Envelope) 
         record.offset,
         envelope.correlation_id or envelope.aggregate_id,
         envelope.causation_id,
+    )
+
+
+def _request_row(share: ProjectionShare, record: Record, requested: PaymentRequested) -> EventRow:
+    """Return the row of a request, which may have left out half the envelope."""
+    payment_id = requested.request.payment_id
+    return EventRow(
+        requested.event_id,
+        payment_id,
+        "PaymentRequested",
+        _text(requested.data),
+        1,
+        _time(requested.occurred_at),
+        share.tp.topic,
+        share.tp.partition,
+        record.offset,
+        requested.correlation_id,
+        requested.causation_id,
     )
 
 

@@ -20,7 +20,7 @@ from ledger_streams.engine.rebalancing import LedgerTables
 from ledger_streams.settings import Settings
 
 GC_THRESHOLDS = (50_000, 20, 50)
-"""A cycle makes thousands of objects and drops them all without a cycle among them; the default is (700, 10, 10)."""
+"""A poll makes thousands of objects, none of them in a ring, and drops them all; default (700, 10, 10)."""
 
 NO_MEMBERSHIP = Membership(-1, "")
 

@@ -15,25 +15,21 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.cycles import Cycle, Frame, Share
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.transactions import CycleLost
-from ledger_streams.metrics import CYCLE_SECONDS, CYCLES_LOST
+from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
 
 if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp
 
 log = logging.getLogger(__name__)
-
-
-class Assignor(StickyPartitionAssignor):
-    """Keeps partitions where their tables are; of its own, since aiokafka keeps its memory on the class."""
 
 
 class _Listener(driver.ConsumerRebalanceListener):
@@ -58,7 +54,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             client_id=f"{app.conf.id}-{settings.worker_id}",
             group_id=app.conf.id,
             group_instance_id=f"{app.conf.id}-{settings.worker_id}",
-            partition_assignment_strategy=[Assignor],
+            partition_assignment_strategy=[EvenAssignor],
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -172,12 +168,19 @@ class FrameConsumer(driver.Consumer):
     async def _commit_cycle(self, cycle: Cycle) -> None:
         try:
             await self.app.committer.commit(cycle)
+            self._observe_lag(cycle)
         except CycleLost as lost:
             CYCLES_LOST.inc()
             log.warning("cycle lost, taking over anew: %s", lost)
             self.app.tables.take_over_again()
         except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
             end_process("a cycle could not be committed", error)
+
+    def _observe_lag(self, cycle: Cycle) -> None:
+        for share in cycle.shares:
+            topic, partition = share.tp
+            behind = (self.highwater(share.tp) or 0) - share.source_next
+            CONSUMER_LAG.labels(topic, partition).set(max(behind, 0))
 
 
 class FrameTransport(driver.Transport):

@@ -121,6 +121,8 @@ class ProjectionCommitter:
 
     async def _readable(self, stored: Mapping[TP, int | None]) -> dict[TP, int]:
         """Return the positions to read from, checked against what Kafka still has."""
+        if not stored:
+            return {}  # more projectors than partitions: this one stands by
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
         partitions = [TopicPartition(*tp) for tp in stored]
         try:

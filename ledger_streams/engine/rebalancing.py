@@ -23,7 +23,7 @@ from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.errors import Unavailable
-from ledger_streams.metrics import READY, TAKEOVER_SECONDS
+from ledger_streams.metrics import CONSUMER_LAG, READY, TAKEOVER_SECONDS
 
 if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp
@@ -64,6 +64,7 @@ class LedgerTables(TableManager):
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """From now on nothing is committed in the old name."""
         self._not_ready()
+        CONSUMER_LAG.clear()
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0

@@ -48,6 +48,8 @@ class Takeover:
         `stores` maps a source partition to its store, where it has one.  All
         partitions are restored in parallel.  Raises Unavailable while Kafka is away.
         """
+        if not sources:
+            return {}  # more workers than partitions: this one stands by
         log_ends = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
         changelogs = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,

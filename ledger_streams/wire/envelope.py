@@ -8,9 +8,10 @@ that PostgreSQL's jsonb could not store: U+0000, numbers out of range, bottomles
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -29,13 +30,17 @@ _NUL_ESCAPED: Final = "\\u0000"
 T = TypeVar("T")
 
 
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+"""Of an aggregate: counts from 1, and fits a BIGINT."""
+
+
 class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Any record of the system, `data` and `wallet` as the JSON they came in."""
 
     event_id: str
     event_type: str
     aggregate_id: str
-    event_version: int
+    event_version: Version
     occurred_at: str
     correlation_id: str | None
     causation_id: str | None
@@ -72,7 +77,7 @@ _broken = (msgspec.MsgspecError, ValueError, RecursionError)
 
 def decode_envelope(value: bytes | None) -> Envelope:
     """Read a record the system wrote, of whatever type; `data` is not looked into."""
-    envelope = decode_with(_envelope, text_of(value))
+    envelope: Envelope = decode_with(_envelope, text_of(value))
     if envelope.schema_version != SCHEMA_VERSION:
         raise invalid("schema_version", f"must be {SCHEMA_VERSION}")
     for field in ("event_id", "aggregate_id"):
@@ -83,9 +88,7 @@ def decode_envelope(value: bytes | None) -> Envelope:
 def decode_stored(value: bytes | None) -> Envelope:
     """Read a record as `decode_envelope` does, and make sure that PostgreSQL can store its `data`."""
     envelope = decode_envelope(value)
-    for field in ("correlation_id", "causation_id"):
-        if getattr(envelope, field) is not None:
-            check_id(getattr(envelope, field), field)
+    check_optional_ids(envelope)
     read_object(envelope.data)
     return envelope
 
@@ -102,7 +105,7 @@ def text_of(value: bytes | None) -> str:
         raise invalid("value", "is not UTF-8") from None
 
 
-def decode_with(decoder: Any, text: str | msgspec.Raw, at: str = "") -> Any:
+def decode_with(decoder: Callable[..., T], text: str | bytes | msgspec.Raw, at: str = "") -> T:
     """Decode JSON, turning every way of being broken into Unreadable; `at` goes before a field's name."""
     try:
         return decoder(text)
@@ -160,6 +163,13 @@ def check_id(value: str, field: str) -> None:
     """Raise Unreadable unless the id is canonical."""
     if not is_canonical_id(value):
         raise invalid(field, "must be a UUID, lower-case and hyphenated")
+
+
+def check_optional_ids(envelope: Any) -> None:
+    """Raise Unreadable unless what the record names as its cause and its whole is canonical or null."""
+    for field in ("correlation_id", "causation_id"):
+        if getattr(envelope, field) is not None:
+            check_id(getattr(envelope, field), field)
 
 
 def check_key(key: bytes | None, value: str, field: str) -> None:

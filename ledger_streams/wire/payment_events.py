@@ -21,9 +21,12 @@ from ledger_streams.domain.payment import PaymentRequested, fingerprint, read_re
 from ledger_streams.errors import Unreadable
 from ledger_streams.wire.envelope import (
     SCHEMA_VERSION,
+    Envelope,
+    Version,
     check_id,
     check_key,
-    decode_envelope,
+    check_optional_ids,
+    decode_stored,
     decode_with,
     parse_time,
     read_object,
@@ -65,22 +68,22 @@ class _Completed(msgspec.Struct, gc=False):
     currency: str
     source_wallet_id: WalletId | None
     target_wallet_id: WalletId | None
-    wallets: dict[str, int]
+    wallets: dict[str, Version]
 
 
 class _Failed(msgspec.Struct, gc=False, omit_defaults=True):
     payment_id: PaymentId
     reason: str
-    wallets: dict[str, int]
+    wallets: dict[str, Version]
     detail: str | None = None
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, gc=False):
-    """A payment's end as read from payment-events."""
+    """A payment's end as read from payment-events; the envelope's `data` can be stored by PostgreSQL."""
 
-    event_id: EventId
-    outcome: PaymentOutcome
-    occurred_at: str
+    envelope: Envelope
+    outcome: PaymentOutcome | None
+    """None for PaymentRefunded, which changes no row of its own yet."""
 
 
 _head = msgspec.json.Decoder(_Head).decode
@@ -90,7 +93,7 @@ _failed = msgspec.json.Decoder(_Failed).decode
 
 
 def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int) -> PaymentRequested | None:
-    """Read a request; None when the record is a payment's outcome.
+    """Read a request; None when the record is a payment's outcome that can be read.
 
     Raises Unreadable; with a payment_id when a payment can be told.
     """
@@ -103,6 +106,8 @@ def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int
 def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequested | None:
     head: _Head = decode_with(_head, text_of(value))
     if head.event_type in OUTCOMES:
+        if not _is_own(head):
+            read_payment_outcome(value, key=key)
         return None
     if head.event_type != REQUESTED:
         raise invalid("event_type", "is none that payment-events has")
@@ -123,16 +128,22 @@ def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequ
     )
 
 
+def _is_own(outcome: _Head) -> bool:
+    """Tell whether it bears the id the system derives: what the system wrote is not checked again."""
+    return outcome.event_id == _outcome_id(outcome.aggregate_id, outcome.event_type, outcome.event_version)
+
+
+def _outcome_id(payment_id: str, event_type: str, version: int) -> EventId:
+    return derived_id(f"{payment_id}:{event_type}:{version}")
+
+
 def _check_head(head: _Head, append_ms: int) -> None:
     check_id(head.event_id, "event_id")
     if head.schema_version != SCHEMA_VERSION:
         raise invalid("schema_version", f"must be {SCHEMA_VERSION}")
     if head.event_version != 1:
         raise invalid("event_version", "must be 1 in a request")
-    if head.correlation_id is not None:
-        check_id(head.correlation_id, "correlation_id")
-    if head.causation_id is not None:
-        check_id(head.causation_id, "causation_id")
+    check_optional_ids(head)
     occurred_ms = time_ms(parse_time(head.occurred_at))
     if occurred_ms < append_ms - OCCURRED_BEFORE_MS_MAX:
         raise invalid("occurred_at", "is more than 31 days before the record was appended")
@@ -152,23 +163,32 @@ def _tellable(value: bytes | None, key: bytes | None) -> str | None:
     return payment_id
 
 
-def read_payment_outcome(value: bytes | None, *, key: bytes | None) -> OutcomeRecord | None:
-    """Read PaymentCompleted or PaymentFailed; None when the record is of another type."""
-    envelope = decode_envelope(value)
-    outcome: PaymentOutcome
-    if envelope.event_type == "PaymentCompleted":
-        outcome = _read_completed(envelope.data, envelope.event_version)
-    elif envelope.event_type == "PaymentFailed":
-        data: _Failed = decode_with(_failed, envelope.data, "data.")
-        outcome = PaymentFailed(
-            data.payment_id, data.reason, data.wallets, data.detail, envelope.event_version
-        )
-    else:
-        return None
-    if envelope.aggregate_id != outcome.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
-    check_key(key, outcome.payment_id, "data.payment_id")
-    return OutcomeRecord(EventId(envelope.event_id), outcome, envelope.occurred_at)
+def read_payment_outcome(value: bytes | None, *, key: bytes | None) -> OutcomeRecord:
+    """Read PaymentCompleted, PaymentFailed or PaymentRefunded whole; raises Unreadable."""
+    envelope = decode_stored(value)
+    parse_time(envelope.occurred_at)
+    check_key(key, envelope.aggregate_id, "aggregate_id")
+    outcome = _read_outcome(envelope)
+    if outcome is not None:
+        if envelope.aggregate_id != outcome.payment_id:
+            raise invalid("aggregate_id", "is not data.payment_id")
+        for wallet_id in outcome.wallets:
+            check_id(wallet_id, "data.wallets")
+    return OutcomeRecord(envelope, outcome)
+
+
+def _read_outcome(envelope: Envelope) -> PaymentOutcome | None:
+    match envelope.event_type:
+        case "PaymentCompleted":
+            return _read_completed(envelope.data, envelope.event_version)
+        case "PaymentFailed":
+            failed: _Failed = decode_with(_failed, envelope.data, "data.")
+            version = envelope.event_version
+            return PaymentFailed(failed.payment_id, failed.reason, failed.wallets, failed.detail, version)
+        case "PaymentRefunded":
+            return None
+        case _:
+            raise invalid("event_type", "is no payment's outcome")
 
 
 def _read_completed(raw: msgspec.Raw, version: int) -> PaymentCompleted:
@@ -209,7 +229,7 @@ def encode_payment_outcome(outcome: PaymentOutcome, *, causation_id: str, append
     event_type = type(outcome).__name__
     return seal(
         _outcome_data(outcome),
-        event_id=derived_id(f"{payment_id}:{event_type}:{outcome.version}"),
+        event_id=_outcome_id(payment_id, event_type, outcome.version),
         event_type=event_type,
         aggregate_id=payment_id,
         event_version=outcome.version,

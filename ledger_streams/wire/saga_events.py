@@ -93,23 +93,30 @@ def _read_reply(envelope: Envelope) -> WalletReply:
     data: _Reply = decode_with(_reply, envelope.data, "data.")
     check_id(data.wallet_id, "data.wallet_id")
     currency = check_currency(data.currency)
-    fields: tuple[Any, ...] = (
-        data.payment_id,
-        envelope.event_version,
-        data.wallet_id,
-        parse_amount(data.amount, currency),
-        currency,
-        data.wallet_version,
-    )
+    payment_id, wallet_id, version = data.payment_id, data.wallet_id, envelope.event_version
+    amount_minor, wallet_version = parse_amount(data.amount, currency), data.wallet_version
     match envelope.event_type:
         case "WalletDeducted":
-            return WalletDeducted(*fields)
+            return WalletDeducted(payment_id, version, wallet_id, amount_minor, currency, wallet_version)
         case "WalletCredited":
-            return WalletCredited(*fields, data.compensates)
+            return WalletCredited(
+                payment_id, version, wallet_id, amount_minor, currency, wallet_version, data.compensates
+            )
         case "WalletDeductionRefused":
-            return WalletDeductionRefused(*fields, data.reason)
+            return WalletDeductionRefused(
+                payment_id, version, wallet_id, amount_minor, currency, wallet_version, data.reason
+            )
         case _:
-            return WalletCreditRefused(*fields, data.reason, data.compensates)
+            return WalletCreditRefused(
+                payment_id,
+                version,
+                wallet_id,
+                amount_minor,
+                currency,
+                wallet_version,
+                data.reason,
+                data.compensates,
+            )
 
 
 def _read_end(envelope: Envelope) -> SagaCompensated | SagaCompleted | SagaFailed:
@@ -171,14 +178,12 @@ def _data_of(event: SagaEvent) -> Any:
 
 
 def _reply_data(event: WalletReply) -> _Reply:
-    is_refusal = isinstance(event, (WalletDeductionRefused, WalletCreditRefused))
-    is_credit = isinstance(event, (WalletCredited, WalletCreditRefused))
     return _Reply(
         event.payment_id,
         event.wallet_id,
         format_amount(event.amount_minor, event.currency),
         event.currency,
         event.wallet_version,
-        event.reason if is_refusal else "",
-        event.compensates if is_credit else False,
+        event.reason if isinstance(event, (WalletDeductionRefused, WalletCreditRefused)) else "",
+        isinstance(event, (WalletCredited, WalletCreditRefused)) and event.compensates,
     )

@@ -8,7 +8,7 @@ and data.wallet_id are one wallet or the record is Unreadable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -111,17 +111,20 @@ def _read_leg(envelope: Envelope) -> LegCommand:
     currency = check_currency(data.currency)
     if data.saga_version < 1:
         raise invalid("data.saga_version", "must be positive")
-    fields: tuple[Any, ...] = (
+    amount_minor = parse_amount(data.amount, currency)
+    if envelope.event_type == "DeductFunds":
+        return DeductFunds(
+            data.wallet_id, data.payment_id, amount_minor, currency, data.counterparty, data.saga_version
+        )
+    return AddFunds(
         data.wallet_id,
         data.payment_id,
-        parse_amount(data.amount, currency),
+        amount_minor,
         currency,
         data.counterparty,
         data.saga_version,
+        data.compensates,
     )
-    if envelope.event_type == "DeductFunds":
-        return DeductFunds(*fields)
-    return AddFunds(*fields, data.compensates)
 
 
 def checked_open(

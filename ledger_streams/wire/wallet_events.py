@@ -202,7 +202,6 @@ def _balance_objects(balances: Mapping[str, Balance]) -> dict[str, BalanceObject
 def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, append_ms: int) -> bytes:
     """Write `event` with `wallet`, the state after it; the command was appended at `append_ms`."""
     name = type(event).__name__
-    is_movement = isinstance(event, (BalanceAdded, BalanceDeducted))
     return seal(
         _data_of(event),
         event_id=wallet_event_id(command_id, name),
@@ -210,7 +209,9 @@ def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, 
         aggregate_id=event.wallet_id,
         event_version=event.version,
         append_ms=append_ms,
-        correlation_id=event.payment_id if is_movement else event.wallet_id,
+        correlation_id=(
+            event.payment_id if isinstance(event, (BalanceAdded, BalanceDeducted)) else event.wallet_id
+        ),
         causation_id=command_id,
         wallet=wallet_object(wallet),
     )
