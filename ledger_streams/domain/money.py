@@ -40,7 +40,7 @@ CURRENCIES: Final[Mapping[str, int]] = MappingProxyType(
         for code in codes.split()
     }
 )
-"""Active ISO 4217 codes and the digits of their minor unit; those without one (metals, tests) are left out."""
+"""Active ISO 4217 codes and the digits of their minor unit; codes without one (metals) are left out."""
 
 _decimal = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?").fullmatch
 _UNIT: Final = (1, 10, 100, 1_000, 10_000)

@@ -136,7 +136,11 @@ def evolve(saga: Saga | None, event: SagaStarted | WalletReply, *, at_ms: int) -
             f"payment {saga.payment_id}, {saga.status} at version {saga.version}, "
             f"does not await {type(event).__name__} {event.version} of wallet {event.wallet_id}"
         )
-    refused = isinstance(event, WalletDeductionRefused | WalletCreditRefused)
+    wallets, reason = saga.wallets, saga.reason
+    if isinstance(event, (WalletDeductionRefused, WalletCreditRefused)):
+        reason = event.reason
+    else:
+        wallets = {**wallets, event.wallet_id: event.wallet_version}
     return Saga(
         saga.payment_id,
         saga.kind,
@@ -149,8 +153,8 @@ def evolve(saga: Saga | None, event: SagaStarted | WalletReply, *, at_ms: int) -
         saga.started_ms,
         at_ms,
         (*saga.replies, type(event).__name__),
-        saga.wallets if refused else {**saga.wallets, event.wallet_id: event.wallet_version},
-        event.reason if isinstance(event, WalletDeductionRefused | WalletCreditRefused) else saga.reason,
+        wallets,
+        reason,
     )
 
 

@@ -6,6 +6,7 @@ own is off; what is left is its life cycle, its agents, its web server and its C
 
 from __future__ import annotations
 
+import fcntl
 import gc
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from faust.types import TP
 
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.cycles import Committer
+from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.rebalancing import LedgerTables
 from ledger_streams.settings import Settings
@@ -75,6 +77,16 @@ class EngineApp(faust.App):
 
     def _create_directories(self) -> None:
         self.conf.tabledir.mkdir(parents=True, exist_ok=True)
+        self._claim_folder()
+
+    def _claim_folder(self) -> None:
+        """Hold this worker's folder while the process lives: two of one id would fence each other."""
+        self._folder_lock = (self.conf.datadir / f"{self.conf.id}.lock").open("w")
+        try:
+            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            worker_id = self.engine_settings.worker_id
+            end_process(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", error)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super()._on_partitions_revoked(revoked)

@@ -130,11 +130,7 @@ def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequ
 
 def _is_own(outcome: _Head) -> bool:
     """Tell whether it bears the id the system derives: what the system wrote is not checked again."""
-    return outcome.event_id == _outcome_id(outcome.aggregate_id, outcome.event_type, outcome.event_version)
-
-
-def _outcome_id(payment_id: str, event_type: str, version: int) -> EventId:
-    return derived_id(f"{payment_id}:{event_type}:{version}")
+    return outcome.event_id == derived_id(f"{outcome.aggregate_id}:{outcome.event_type}:{outcome.event_version}")
 
 
 def _check_head(head: _Head, append_ms: int) -> None:
@@ -169,11 +165,10 @@ def read_payment_outcome(value: bytes | None, *, key: bytes | None) -> OutcomeRe
     parse_time(envelope.occurred_at)
     check_key(key, envelope.aggregate_id, "aggregate_id")
     outcome = _read_outcome(envelope)
-    if outcome is not None:
-        if envelope.aggregate_id != outcome.payment_id:
-            raise invalid("aggregate_id", "is not data.payment_id")
-        for wallet_id in outcome.wallets:
-            check_id(wallet_id, "data.wallets")
+    if outcome is not None and envelope.aggregate_id != outcome.payment_id:
+        raise invalid("aggregate_id", "is not data.payment_id")
+    for wallet_id in outcome.wallets if outcome is not None else ():
+        check_id(wallet_id, "data.wallets")
     return OutcomeRecord(envelope, outcome)
 
 
@@ -229,7 +224,7 @@ def encode_payment_outcome(outcome: PaymentOutcome, *, causation_id: str, append
     event_type = type(outcome).__name__
     return seal(
         _outcome_data(outcome),
-        event_id=_outcome_id(payment_id, event_type, outcome.version),
+        event_id=derived_id(f"{payment_id}:{event_type}:{outcome.version}"),
         event_type=event_type,
         aggregate_id=payment_id,
         event_version=outcome.version,

@@ -130,7 +130,7 @@ def _read_leg(envelope: Envelope) -> LegCommand:
 def checked_open(
     wallet_id: str, user_id: str, currencies: object, overdraft_limits: object, *, at: str
 ) -> OpenWallet:
-    """Check what a wallet shall be opened with; `at` goes before a field's name in errors.  Raises Unreadable."""
+    """Check what a wallet shall be opened with; `at` goes before a field's name.  Raises Unreadable."""
     check_id(wallet_id, f"{at}wallet_id")
     check_id(user_id, f"{at}user_id")
     if not isinstance(currencies, list) or not currencies:
@@ -145,7 +145,7 @@ def checked_open(
 
 
 def checked_limits(overdraft_limits: object, *, at: str) -> dict[str, int]:
-    """Check overdraft limits, decimal strings by currency, and return them in minor units.  Raises Unreadable."""
+    """Return overdraft limits, decimal strings by currency, in minor units.  Raises Unreadable."""
     field = f"{at}overdraft_limits"
     if not isinstance(overdraft_limits, Mapping):
         raise invalid(field, "must be an object of decimal strings by currency")

@@ -26,7 +26,13 @@ def now_text(**ahead: float) -> str:
 
 def transfer(source: str, target: str, amount: str = "1.00", **fields: Any) -> dict[str, Any]:
     wallets = {"source_wallet_id": source, "target_wallet_id": target}
-    return {"payment_id": new_id(), "kind": "transfer", **wallets, "amount": amount, "currency": "EUR"} | fields
+    return {
+        "payment_id": new_id(),
+        "kind": "transfer",
+        **wallets,
+        "amount": amount,
+        "currency": "EUR",
+    } | fields
 
 
 def requested(data: Any, **fields: Any) -> dict[str, Any]:

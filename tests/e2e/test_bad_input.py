@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiokafka.partitioner import murmur2
 
 from ledger_streams import topics
-from tests.e2e.bad_records import BAD_RECORDS, BadRecord
+from tests.e2e.bad_records import BAD_RECORDS, BadRecord, incompressible
 from tests.e2e.outside import (
     KeyValue,
     balance,
@@ -34,6 +34,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PARTITION: Final = 5
 GOOD: Final = 4
+LARGEST_VALUE_BYTES: Final = 1_048_588 - 61 - 11 - 36
+"""What fills the broker's message.max.bytes: less a batch's head, a record's framing and its key."""
 PAYMENT_DLQ: Final = topics.dead_letters(topics.PAYMENT_EVENTS)
 
 
@@ -135,13 +137,11 @@ async def check_unknown(live: LiveSystem, payment_id: str) -> None:
 
 async def outcomes_of(live: LiveSystem, payment_id: str) -> list[dict[str, Any]]:
     rows = await live.rows(
-        "SELECT event_type, event_data::text FROM events WHERE aggregate_id = $1 AND topic LIKE '%payment-events'"
-        " AND event_type <> 'PaymentRequested'",
+        "SELECT event_type, event_data::text FROM events"
+        " WHERE aggregate_id = $1 AND topic LIKE '%payment-events' AND event_type <> 'PaymentRequested'",
         payment_id,
     )
-    return [
-        {"event_type": row["event_type"], "data": msgspec.json.decode(row["event_data"])} for row in rows
-    ]
+    return [{"event_type": row["event_type"], "data": msgspec.json.decode(row["event_data"])} for row in rows]
 
 
 async def test_dlq_list_shows_them_all(shared: LiveSystem, sent: Sent) -> None:
@@ -209,8 +209,38 @@ async def test_a_bad_record_is_parked_once_also_when_the_workers_are_killed(
         shared.start("worker", number)
     await shared.ready("1")
     await paid_afterwards(shared, sent)
-    expected = {offset: 1 for offset in (*before, *range(first, first + len(bad)))}
+    expected = dict.fromkeys([*before, *range(first, first + len(bad))], 1)
     assert {offset: len(found) for offset, found in (await letters_by_offset(shared)).items()} == expected
+
+
+async def test_metadata_of_900_kb_is_taken_and_kept(shared: LiveSystem, sent: Sent) -> None:
+    data = paying(sent.ada, sent.bob) | {"metadata": {"scan": incompressible(900_000)}}
+    await send_as_one_batch(shared, [record(requested(data))], partition=PARTITION)
+    assert (await ended(shared, data["payment_id"]))["status"] == "completed"
+    kept = await shared.rows(
+        "SELECT event_type, event_data->'metadata'->>'scan' AS scan FROM events"
+        " WHERE aggregate_id = $1 AND event_data ? 'metadata' ORDER BY event_type",
+        data["payment_id"],
+    )
+    assert [row["event_type"] for row in kept] == ["PaymentRequested", "SagaStarted"]
+    assert {row["scan"] for row in kept} == {data["metadata"]["scan"]}
+
+
+@pytest.mark.parametrize("value_bytes", [1_000_001, LARGEST_VALUE_BYTES])
+async def test_a_record_too_long_to_be_carried_through_is_parked_whole(
+    shared: LiveSystem, sent: Sent, value_bytes: int
+) -> None:
+    data = paying(sent.ada, sent.bob) | {"metadata": {"scan": ""}}
+    key, value = record(requested(data))
+    assert value is not None
+    data["metadata"]["scan"] = incompressible(value_bytes - len(value))
+    key, value = record(requested(data))
+    offset = await send_as_one_batch(shared, [(key, value)], partition=PARTITION)
+    await paid_afterwards(shared, sent)
+    (letter,) = (await letters_by_offset(shared))[offset]
+    assert (letter.key, letter.value) == (key, value)
+    assert dict(letter.headers)["dlq.reason"] == b"invalid"
+    await check_unknown(shared, data["payment_id"])
 
 
 async def test_in_the_end_everything_reconciles(shared: LiveSystem, sent: Sent) -> None:
