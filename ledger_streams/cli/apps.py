@@ -1,8 +1,8 @@
 """`worker` and `projector`: Faust's worker command, told which app and where.
 
 Both inherit every option of Faust's worker.  What is not said on the command line
-comes from Settings: the port and the address to bind to.  The app is Faust's `-A`,
-which here has a default.
+comes from Settings: the port and the address to bind to, the level of the log.  The
+app is Faust's `-A`, which here has a default.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import click
 import faust.cli.faust as faust_commands
+import mode.loop
 from click.core import ParameterSource
 from faust.cli.base import find_app, option
 from faust.cli.worker import worker as FaustWorker  # noqa: N812 (here it is the base class)
@@ -62,7 +63,14 @@ class projector(worker):  # noqa: N801
 def faust_root(arguments: Sequence[str]) -> click.Group:
     """Return Faust's own root, with a default for `-A` and those of our commands that are named."""
     root = cast("click.Group", faust_commands.cli)
+    if not {"-L", "--loop"} & set(arguments):
+        mode.loop.use("uvloop")  # Faust's own default for --loop comes too late for a loop to be chosen
     for name in (name for name in OWN_COMMANDS if name in arguments):
         root.add_command(own_command(name), name)
-    root.context_settings["default_map"] = {"loop": "uvloop", "app": APPS}
+    at_level = {"loglevel": settings().log_level}
+    root.context_settings["default_map"] = {
+        "app": APPS,
+        "worker": at_level,
+        "projector": at_level,
+    }
     return root

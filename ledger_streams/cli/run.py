@@ -27,7 +27,12 @@ LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(min=0), help="Ledger workers.")
 @click.option("--projectors", default=1, show_default=True, type=click.IntRange(min=0), help="Projectors.")
 @click.option(
-    "--loglevel", "-l", default="INFO", show_default=True, type=click.Choice(LOG_LEVELS, case_sensitive=False)
+    "--loglevel",
+    "-l",
+    default="INFO",
+    show_default=True,
+    envvar="LEDGER_LOG_LEVEL",
+    type=click.Choice(LOG_LEVELS, case_sensitive=False),
 )
 @click.option(
     "--stop-wait", "stop_wait_s", default=30.0, show_default=True, help="Seconds to stop in, then killed."

@@ -100,14 +100,11 @@ def fingerprint(data: Mapping[str, Any]) -> str:
     Order of fields, nulls, empty metadata and the amount's trailing zeros make no difference.
     """
     content = {field: value for field, value in data.items() if value is not None}
-    if not content.get("metadata", True):
+    if content.get("metadata") == {}:
         del content["metadata"]
     currency = content["currency"]
     content["amount"] = format_amount(parse_amount(content["amount"], currency), currency)
-    try:
-        return sha256(_canonical_json(content)).hexdigest()[:32]
-    except OverflowError:
-        raise invalid("data", "holds an integer beyond 64 bits") from None
+    return sha256(_canonical_json(content)).hexdigest()[:32]
 
 
 def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentRequest:
@@ -122,7 +119,8 @@ def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentReques
     provider = data.get("provider")
     if provider is not None and not _is_provider(provider):
         raise invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
-    if not isinstance(data.get("metadata") or {}, dict):
+    metadata = data.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
         raise invalid(f"{at}metadata", "must be an object")
     user_id = data.get("user_id")
     return PaymentRequest(

@@ -179,23 +179,16 @@ def _started(saga: Saga | None, event: SagaStarted, at_ms: int) -> Saga:
 
 def _fits(saga: Saga, reply: WalletReply) -> bool:
     awaited = saga.target_wallet_id if saga.status is SagaStatus.CREDITING else saga.source_wallet_id
-    return (
-        reply.version == saga.version
-        and reply.wallet_id == awaited
-        and reply.amount_minor == saga.amount_minor
-        and reply.currency == saga.currency
-    )
+    return reply.version == saga.version and reply.wallet_id == awaited and _is_its_money(saga, reply)
 
 
 def _is_repetition(saga: Saga, reply: WalletReply) -> bool:
-    step = reply.version - 2
-    return (
-        0 <= step < len(saga.replies)
-        and saga.replies[step] == type(reply).__name__
-        and reply.wallet_id in (saga.source_wallet_id, saga.target_wallet_id)
-        and reply.amount_minor == saga.amount_minor
-        and reply.currency == saga.currency
-    )
+    taken = saga.replies[max(reply.version - 2, 0) : max(reply.version - 1, 0)]
+    return taken == (type(reply).__name__,) and _is_its_money(saga, reply)
+
+
+def _is_its_money(saga: Saga, reply: WalletReply) -> bool:
+    return reply.amount_minor == saga.amount_minor and reply.currency == saga.currency
 
 
 def _entered(saga: Saga) -> SagaDecision:
@@ -222,19 +215,10 @@ def _command(saga: Saga) -> LegCommand:
     wallet_id = saga.target_wallet_id if is_credit else saga.source_wallet_id
     if wallet_id is None:
         raise InvariantBroken(f"payment {saga.payment_id}, {saga.kind}, has no wallet for {saga.status}")
+    leg = (wallet_id, saga.payment_id, saga.amount_minor, saga.currency, counterparty, saga.version)
     if saga.status is SagaStatus.DEDUCTING:
-        return DeductFunds(
-            wallet_id, saga.payment_id, saga.amount_minor, saga.currency, counterparty, saga.version
-        )
-    return AddFunds(
-        wallet_id,
-        saga.payment_id,
-        saga.amount_minor,
-        saga.currency,
-        counterparty,
-        saga.version,
-        not is_credit,
-    )
+        return DeductFunds(*leg)
+    return AddFunds(*leg, compensates=not is_credit)
 
 
 def _failed(saga: Saga) -> SagaFailed:

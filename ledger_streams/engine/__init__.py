@@ -5,7 +5,7 @@ are decided by the agents, and everything they cause is committed in one
 transaction together with the source offsets.  State is written after the commit
 only, so RocksDB never holds what the log does not.
 
-    kip447        the two requests aiokafka does not speak
+    kip447        offsets fenced by the generation, with its messages beside it
     transactions  one transactional producer, one transaction a cycle
     cycles        cycle, frame (a topic's part) and share (a partition's part)
     store         RocksDB of one partition of one table

@@ -1,7 +1,7 @@
 """PostgreSQL: the system's binaries of version 15 or later, else Maven's, in a data folder of its own.
 
 PostgreSQL refuses root, so root runs it as the user `postgres`.  That user has to
-reach the data: where it cannot (a home below /root, say), the data goes below
+reach the data: where it cannot (a home that only root can enter, say), the data goes below
 /var/lib/ledger-streams and `data` in the stack's folder is a link to it.  Everybody
 on the loopback is trusted: this is a server for development only.
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import isinf
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -24,6 +25,9 @@ RECORD_BYTES_MAX: Final = 1_000_000
 DEPTH_MAX: Final = 64
 """Nesting of a record; far below the recursion limits of Python and PostgreSQL."""
 DETAIL_CHARACTERS_MAX: Final = 300
+MANTISSA_CHARACTERS_MAX: Final = 1_000
+EXPONENT_CHARACTERS_MAX: Final = 5
+"""A sign and four digits: jsonb keeps 16,383 decimal places at most; what is zero to us is an error to it."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUL_ESCAPED: Final = "\\u0000"
@@ -69,19 +73,31 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     wallet: Any = msgspec.UNSET
 
 
+def _storable(number: str) -> float:
+    """Read a number with a fraction or exponent, as long as jsonb can hold all of its digits."""
+    mantissa, _, exponent = number.lower().partition("e")
+    value = float(number)
+    if len(mantissa) > MANTISSA_CHARACTERS_MAX or len(exponent) > EXPONENT_CHARACTERS_MAX or isinf(value):
+        raise msgspec.ValidationError("holds a number out of range")
+    return value
+
+
 _envelope = msgspec.json.Decoder(Envelope).decode
-_object = msgspec.json.Decoder(dict[str, Any]).decode
+_object = msgspec.json.Decoder(dict[str, Any], float_hook=_storable).decode
 encode = msgspec.json.Encoder().encode
 _broken = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def decode_envelope(value: bytes | None) -> Envelope:
-    """Read a record the system wrote, of whatever type; `data` is not looked into."""
-    envelope: Envelope = decode_with(_envelope, text_of(value))
+    """Read a record the system wrote, of whatever type; `data` is looked into for U+0000 only."""
+    text = text_of(value)
+    envelope: Envelope = decode_with(_envelope, text)
     if envelope.schema_version != SCHEMA_VERSION:
         raise invalid("schema_version", f"must be {SCHEMA_VERSION}")
-    for field in ("event_id", "aggregate_id"):
-        check_id(getattr(envelope, field), field)
+    check_id(envelope.event_id, "event_id")
+    check_id(envelope.aggregate_id, "aggregate_id")
+    if _NUL_ESCAPED in text:
+        read_object(envelope.data)
     return envelope
 
 

@@ -139,7 +139,7 @@ def _read_end(envelope: Envelope) -> SagaCompensated | SagaCompleted | SagaFaile
 
 
 def encode_saga_event(event: SagaEvent, *, causation_id: str | None, append_ms: int) -> bytes:
-    """Write a saga event; the record that caused it was appended at `append_ms` (no id: it had none to read)."""
+    """Write a saga event, its cause appended at `append_ms`; None for a cause whose id was unreadable."""
     payment_id = event.payment_id
     event_type = type(event).__name__
     return seal(
