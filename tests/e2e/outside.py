@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.partitioner import murmur2
 
 from ledger_streams import topics
 from tests.live import LiveSystem, eventually
@@ -22,6 +23,11 @@ def new_id() -> str:
 
 def now_text(**ahead: float) -> str:
     return (datetime.now(UTC) + timedelta(**ahead)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def partition_of(payment_id: str) -> int:
+    """Return the partition of payment-events that a payment belongs to, as every client of Kafka has it."""
+    return (int(murmur2(payment_id.encode())) & 0x7FFFFFFF) % topics.spec(topics.PAYMENT_EVENTS).partitions
 
 
 def transfer(source: str, target: str, amount: str = "1.00", **fields: Any) -> dict[str, Any]:
@@ -90,6 +96,14 @@ async def events(live: LiveSystem, topic: str, key: str) -> list[dict[str, Any]]
     return [msgspec.json.decode(kept.value) for kept in await read(live, topic, key)]
 
 
+async def parked_by_offset(live: LiveSystem) -> dict[int, list[Any]]:
+    """Return the dead letters of payment-events by the offset they name."""
+    found: dict[int, list[Any]] = {}
+    for letter in await read(live, topics.dead_letters(topics.PAYMENT_EVENTS)):
+        found.setdefault(int(dict(letter.headers)["dlq.offset"]), []).append(letter)
+    return found
+
+
 async def open_wallet(live: LiveSystem, *, funds: str | None = None, **fields: Any) -> str:
     """Open a wallet in EUR and pay `funds` into it from the outside world."""
     wallet_id = new_id()
@@ -125,6 +139,16 @@ async def ended(live: LiveSystem, payment_id: str, *, seconds: float = 30.0) -> 
         return payment if status == 200 and payment["status"] != "pending" else None
 
     return await eventually(look, what=f"payment {payment_id} has ended", seconds=seconds)
+
+
+async def carried_out_so_far(live: LiveSystem, payment_id: str) -> None:
+    """Return when what was sent to the payment's partition before has ended: a later one there has."""
+    partition = partition_of(payment_id)
+    while partition_of(later := new_id()) != partition:
+        pass
+    to_nobody = {"payment_id": later, "kind": "deposit", "target_wallet_id": new_id()}
+    await send(live, [record(requested(to_nobody | {"amount": "1.00", "currency": "EUR"}))])
+    assert (await ended(live, later))["reason"] == "wallet_not_found"
 
 
 async def balance(live: LiveSystem, wallet_id: str) -> str:

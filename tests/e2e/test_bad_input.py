@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka.partitioner import murmur2
 
 from ledger_streams import topics
 from tests.e2e.bad_records import BAD_RECORDS, BadRecord, incompressible
@@ -22,7 +21,8 @@ from tests.e2e.outside import (
     events,
     new_id,
     open_wallet,
-    read,
+    parked_by_offset,
+    partition_of,
     record,
     requested,
     send_as_one_batch,
@@ -36,7 +36,6 @@ PARTITION: Final = 5
 GOOD: Final = 4
 LARGEST_VALUE_BYTES: Final = 1_048_588 - 61 - 11 - 36
 """What fills the broker's message.max.bytes: less a batch's head, a record's framing and its key."""
-PAYMENT_DLQ: Final = topics.dead_letters(topics.PAYMENT_EVENTS)
 
 
 class Sent(msgspec.Struct):
@@ -53,7 +52,7 @@ class Sent(msgspec.Struct):
 
 def paying(ada: str, bob: str) -> dict[str, Any]:
     """Return a transfer whose payment belongs into the partition of the batch."""
-    while (murmur2((payment_id := new_id()).encode()) & 0x7FFFFFFF) % 12 != PARTITION:
+    while partition_of(payment_id := new_id()) != PARTITION:
         pass
     return transfer(ada, bob, payment_id=payment_id)
 
@@ -77,14 +76,7 @@ async def sent(shared: LiveSystem) -> Sent:
     await send_as_one_batch(shared, [last], partition=PARTITION)
     good.append(data["payment_id"])
     assert (await ended(shared, data["payment_id"]))["status"] == "completed"
-    return Sent(ada, bob, good, bad, await letters_by_offset(shared))
-
-
-async def letters_by_offset(live: LiveSystem) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
-    for letter in await read(live, PAYMENT_DLQ):
-        found.setdefault(int(dict(letter.headers)["dlq.offset"]), []).append(letter)
-    return found
+    return Sent(ada, bob, good, bad, await parked_by_offset(shared))
 
 
 async def test_the_good_records_of_the_batch_are_paid_and_nothing_else_moves(
@@ -160,7 +152,7 @@ async def test_an_invalid_payment_is_over_and_the_same_id_with_good_content_is_a
     again = transfer(sent.ada, sent.bob, payment_id=payment_id)
     offset = await send_as_one_batch(shared, [record(requested(again))], partition=PARTITION)
     await paid_afterwards(shared, sent)
-    (letter,) = (await letters_by_offset(shared))[offset]
+    (letter,) = (await parked_by_offset(shared))[offset]
     assert dict(letter.headers)["dlq.reason"] == b"duplicate_mismatch"
     assert len(await outcomes_of(shared, payment_id)) == 1
     assert (await ended(shared, payment_id))["reason"] == "invalid"
@@ -173,7 +165,7 @@ async def test_the_key_of_another_payment_does_not_fail_the_payment_of_that_key(
     strange = record(requested(paying(sent.ada, sent.bob)))[1]
     offset = await send_as_one_batch(shared, [(known.encode(), strange)], partition=PARTITION)
     await paid_afterwards(shared, sent)
-    assert offset in await letters_by_offset(shared)
+    assert offset in await parked_by_offset(shared)
     assert (await ended(shared, known))["status"] == "completed"
     assert [event["event_type"] for event in await outcomes_of(shared, known)] == ["PaymentCompleted"]
 
@@ -193,7 +185,7 @@ async def test_an_outcome_from_outside_that_cannot_be_read_is_parked_and_stops_n
     ]
     first = await send_as_one_batch(shared, [record(event) for event in outcomes], partition=PARTITION)
     await paid_afterwards(shared, sent)
-    letters = await letters_by_offset(shared)
+    letters = await parked_by_offset(shared)
     assert [len(letters.get(first + number, [])) for number in range(len(outcomes))] == [1] * len(outcomes)
     assert (await ended(shared, known))["status"] == "completed"
 
@@ -201,7 +193,7 @@ async def test_an_outcome_from_outside_that_cannot_be_read_is_parked_and_stops_n
 async def test_a_bad_record_is_parked_once_also_when_the_workers_are_killed(
     shared: LiveSystem, sent: Sent
 ) -> None:
-    before = await letters_by_offset(shared)
+    before = await parked_by_offset(shared)
     bad = [case.make(paying(sent.ada, sent.bob)) for case in BAD_RECORDS]
     first = await send_as_one_batch(shared, bad, partition=PARTITION)
     for number in ("1", "2"):
@@ -210,7 +202,8 @@ async def test_a_bad_record_is_parked_once_also_when_the_workers_are_killed(
     await shared.ready("1")
     await paid_afterwards(shared, sent)
     expected = dict.fromkeys([*before, *range(first, first + len(bad))], 1)
-    assert {offset: len(found) for offset, found in (await letters_by_offset(shared)).items()} == expected
+    parked = await parked_by_offset(shared)
+    assert {offset: len(letters) for offset, letters in parked.items()} == expected
 
 
 async def test_metadata_of_900_kb_is_taken_and_kept(shared: LiveSystem, sent: Sent) -> None:
@@ -226,7 +219,9 @@ async def test_metadata_of_900_kb_is_taken_and_kept(shared: LiveSystem, sent: Se
     assert {row["scan"] for row in kept} == {data["metadata"]["scan"]}
 
 
-@pytest.mark.parametrize("value_bytes", [1_000_001, LARGEST_VALUE_BYTES])
+@pytest.mark.parametrize(
+    "value_bytes", [1_000_001, LARGEST_VALUE_BYTES], ids=["a bit", "as the broker takes"]
+)
 async def test_a_record_too_long_to_be_carried_through_is_parked_whole(
     shared: LiveSystem, sent: Sent, value_bytes: int
 ) -> None:
@@ -237,7 +232,7 @@ async def test_a_record_too_long_to_be_carried_through_is_parked_whole(
     key, value = record(requested(data))
     offset = await send_as_one_batch(shared, [(key, value)], partition=PARTITION)
     await paid_afterwards(shared, sent)
-    (letter,) = (await letters_by_offset(shared))[offset]
+    (letter,) = (await parked_by_offset(shared))[offset]
     assert (letter.key, letter.value) == (key, value)
     assert dict(letter.headers)["dlq.reason"] == b"invalid"
     await check_unknown(shared, data["payment_id"])

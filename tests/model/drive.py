@@ -1,0 +1,25 @@
+"""Drive: a workload through a system, an auditor looking on."""
+
+from __future__ import annotations
+
+from tests.model.auditor import Auditor
+from tests.model.system import System
+from tests.model.workload import Payment, Workload
+
+
+async def audited(system: System, workload: Workload, *, steps: int) -> list[str]:
+    """Run the workload and return what the auditor finds wrong afterwards."""
+    auditor = Auditor()
+    for command in workload.opening():
+        auditor.administered(command)
+        await system.administer(command)
+    await system.settle()
+    for step in workload.steps(steps):
+        if isinstance(step, Payment):
+            auditor.sent(step)
+            await system.submit([step.sent])
+        else:
+            auditor.administered(step)
+            await system.administer(step)
+    await system.settle()
+    return await auditor.faults(system)

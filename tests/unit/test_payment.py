@@ -1,0 +1,166 @@
+"""Payment: a request read and checked, and whether it is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ledger_streams.domain import payment
+from ledger_streams.domain.events import PaymentKind, PaymentRequest, SagaFailed, SagaStarted
+from ledger_streams.domain.payment import (
+    FINGERPRINT_INVALID,
+    PaymentKnown,
+    decide,
+    decide_unreadable,
+    evolve,
+    fingerprint,
+    impossible_reason,
+    read_request,
+)
+from ledger_streams.errors import Unreadable
+from tests.model.samples import PAYMENT, SOURCE, TARGET, USER, content, deposit, requested, withdrawal
+
+FINGERPRINT_OF_SAMPLE = "9b494058c917e4695671bd50c6490b71"
+"""Kept in tables for ever: a change of it makes every known payment a mismatch."""
+
+
+def test_a_transfer_is_read_with_both_wallets() -> None:
+    read = read_request(content(user_id=USER))
+    assert read == PaymentRequest(PAYMENT, PaymentKind.TRANSFER, 1025, "EUR", SOURCE, TARGET, None, USER)
+
+
+def test_deposit_and_withdrawal_have_one_wallet_each() -> None:
+    assert (read_request(deposit()).source_wallet_id, read_request(deposit()).target_wallet_id) == (
+        None,
+        TARGET,
+    )
+    assert (read_request(withdrawal()).source_wallet_id, read_request(withdrawal()).target_wallet_id) == (
+        SOURCE,
+        None,
+    )
+
+
+@pytest.mark.parametrize("missing", ["provider", "user_id", "metadata"])
+def test_what_may_be_left_out_may_be_left_out(missing: str) -> None:
+    data = content()
+    del data[missing]
+    assert read_request(data) == read_request(content())
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"payment_id": None}, "payment_id"),
+        ({"payment_id": PAYMENT.upper()}, "payment_id"),
+        ({"payment_id": 1}, "payment_id"),
+        ({"kind": None}, "kind"),
+        ({"kind": "gift"}, "kind"),
+        ({"kind": "refund"}, "kind"),
+        ({"kind": ["transfer"]}, "kind"),
+        ({"amount": 10.25}, "amount"),
+        ({"amount": "10.251"}, "amount"),
+        ({"currency": "EURO"}, "currency"),
+        ({"currency": ["EUR"]}, "currency"),
+        ({"source_wallet_id": None}, "source_wallet_id"),
+        ({"source_wallet_id": "somebody"}, "source_wallet_id"),
+        ({"target_wallet_id": None}, "target_wallet_id"),
+        ({"kind": "deposit"}, "source_wallet_id"),
+        ({"kind": "withdrawal"}, "target_wallet_id"),
+        ({"provider": ""}, "provider"),
+        ({"provider": "x" * 101}, "provider"),
+        ({"provider": 5}, "provider"),
+        ({"user_id": "me"}, "user_id"),
+        ({"metadata": "text"}, "metadata"),
+        ({"metadata": ["a"]}, "metadata"),
+    ],
+)
+def test_content_against_the_contract_is_invalid_and_the_field_is_named(
+    changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_request(content(**changes))
+    assert caught.value.reason == "invalid"
+    assert caught.value.detail.startswith(f"data.{field}: ")
+    with pytest.raises(Unreadable) as bare:
+        read_request(content(**changes), at="")
+    assert bare.value.detail.startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("metadata", [[], "", 0, False])
+def test_metadata_that_is_empty_but_no_object_is_invalid(metadata: object) -> None:
+    with pytest.raises(Unreadable, match="metadata"):
+        read_request(content(metadata=metadata))
+
+
+def test_the_same_content_has_one_fingerprint_however_it_is_written() -> None:
+    digest = fingerprint(content())
+    short = {field: value for field, value in reversed(content(amount="10.250"[:5]).items()) if value}
+    assert len(digest) == 32
+    assert fingerprint(short) == digest
+    assert fingerprint(content(amount="10.5")) == fingerprint(content(amount="10.50"))
+    nested = content(metadata={"a": 1, "b": {"c": 2, "d": 3}})
+    assert fingerprint(nested) == fingerprint(content(metadata={"b": {"d": 3, "c": 2}, "a": 1}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": "10.26"},
+        {"currency": "USD"},
+        {"target_wallet_id": USER},
+        {"provider": "acme"},
+        {"user_id": USER},
+        {"metadata": {"note": "x"}},
+        {"field_of_tomorrow": 1},
+    ],
+)
+def test_other_content_has_another_fingerprint(changes: dict[str, Any]) -> None:
+    assert fingerprint(content(**changes)) != fingerprint(content())
+
+
+def test_the_fingerprint_is_the_same_for_ever() -> None:
+    assert fingerprint(content()) == FINGERPRINT_OF_SAMPLE
+
+
+def test_what_no_wallet_need_be_asked_about_is_impossible() -> None:
+    assert impossible_reason(read_request(content())) is None
+    assert impossible_reason(read_request(content(target_wallet_id=SOURCE))) == "same_wallet"
+    assert impossible_reason(read_request(deposit(provider="acme"))) == "provider_unavailable"
+
+
+def test_a_new_payment_starts_its_saga_with_the_content_as_it_came() -> None:
+    event = decide(None, requested())
+    assert isinstance(event, SagaStarted)
+    assert (event.version, event.payment_id, event.data) == (1, PAYMENT, requested().data)
+
+
+def test_an_impossible_payment_fails_before_it_starts() -> None:
+    event = decide(None, requested(content(target_wallet_id=SOURCE)))
+    assert event == SagaFailed(PAYMENT, 1, "same_wallet")
+
+
+def test_the_same_payment_again_is_ignored_and_stays_known_as_first() -> None:
+    known = evolve(None, requested())
+    assert decide(known, requested()) is None
+    assert evolve(known, requested(content(amount="1"))) == known
+
+
+def test_other_content_under_a_known_id_is_a_mismatch() -> None:
+    known = evolve(None, requested())
+    with pytest.raises(Unreadable) as caught:
+        decide(known, requested(content(amount="1")))
+    assert (caught.value.reason, caught.value.payment_id) == ("duplicate_mismatch", PAYMENT)
+
+
+def test_an_unreadable_payment_fails_once_and_only_when_it_can_be_told() -> None:
+    error = Unreadable(reason="invalid", detail="data.amount: must be positive", payment_id=PAYMENT)
+    failed = decide_unreadable(None, error)
+    assert failed == SagaFailed(PAYMENT, 1, "invalid", detail="data.amount: must be positive")
+    assert decide_unreadable(PaymentKnown(FINGERPRINT_INVALID), error) is None
+    assert decide_unreadable(None, Unreadable(reason="invalid", detail="value: is not JSON")) is None
+
+
+def test_nothing_is_the_same_payment_as_an_invalid_one() -> None:
+    with pytest.raises(Unreadable, match="duplicate_mismatch"):
+        payment.decide(PaymentKnown(FINGERPRINT_INVALID), requested())

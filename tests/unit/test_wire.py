@@ -1,0 +1,344 @@
+"""Wire: what is read leniently, what is refused, and that nothing refused is anything but Unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from ledger_streams import wire
+from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.payment import PaymentKnown, PaymentRequested
+from ledger_streams.domain.saga import decide
+from ledger_streams.errors import InvariantBroken, Unreadable
+from tests.model.samples import (
+    AT_MS,
+    COMMAND,
+    EVENT,
+    PAYMENT,
+    SOURCE,
+    TARGET,
+    content,
+    every_leg,
+    every_record,
+    every_saga_event,
+    opened,
+    requested_bytes,
+    started,
+)
+
+KEY = PAYMENT.encode()
+
+
+def read(value: bytes | None, *, key: bytes | None = KEY, append_ms: int = AT_MS) -> PaymentRequested | None:
+    return wire.read_payment_event(value, key=key, append_ms=append_ms)
+
+
+def error_of(value: bytes | None, *, key: bytes | None = KEY, append_ms: int = AT_MS) -> Unreadable:
+    with pytest.raises(Unreadable) as caught:
+        read(value, key=key, append_ms=append_ms)
+    assert caught.value.reason == "invalid"
+    return caught.value
+
+
+def with_metadata(literal: bytes) -> bytes:
+    """Return a request whose metadata has the JSON text at some depth."""
+    value = requested_bytes(content(metadata={"x": "PLACE"}))
+    return value.replace(b'"PLACE"', literal)
+
+
+def test_a_request_from_outside_may_leave_half_of_the_envelope_out() -> None:
+    data = {k: v for k, v in content().items() if k not in ("provider", "user_id", "metadata")}
+    envelope = {
+        "event_id": EVENT,
+        "event_type": "PaymentRequested",
+        "aggregate_id": PAYMENT,
+        "occurred_at": "2026-11-24T23:00:00+01:00",
+        "data": data,
+    }
+    requested = read(msgspec.json.encode(envelope))
+    full = read(requested_bytes())
+    assert requested is not None
+    assert full is not None
+    assert (requested.request, requested.fingerprint) == (full.request, full.fingerprint)
+    assert (requested.correlation_id, requested.causation_id) == (PAYMENT, None)
+
+
+def test_unknown_fields_are_kept_byte_for_byte_up_to_the_saga() -> None:
+    raw = msgspec.json.encode(content(colour="red", metadata={"booked": "1993-01-05", "n": 1.50}))
+    value = requested_bytes().replace(msgspec.json.encode(content()), raw.replace(b"{", b"{ ", 1))
+    requested = read(value)
+    assert requested is not None
+    assert bytes(requested.data) == raw.replace(b"{", b"{ ", 1)
+    event = started()
+    assert wire.decode_envelope(
+        wire.encode_saga_event(event, causation_id=EVENT, append_ms=AT_MS)
+    ).data == msgspec.Raw(bytes(event.data))
+
+
+@pytest.mark.parametrize("outcome", ["PaymentCompleted", "PaymentFailed"])
+def test_an_outcome_is_no_request(outcome: str) -> None:
+    assert read(every_record()[outcome]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"event_id": "x"}, "event_id"),
+        ({"event_id": EVENT.upper()}, "event_id"),
+        ({"event_id": None}, "event_id"),
+        ({"aggregate_id": EVENT}, "aggregate_id"),
+        ({"aggregate_id": 1}, "aggregate_id"),
+        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": "1"}, "schema_version"),
+        ({"event_version": 2}, "event_version"),
+        ({"event_version": 0}, "event_version"),
+        ({"event_version": 1.5}, "event_version"),
+        ({"correlation_id": "x"}, "correlation_id"),
+        ({"causation_id": "x"}, "causation_id"),
+        ({"occurred_at": 5}, "occurred_at"),
+        ({"occurred_at": "yesterday"}, "occurred_at"),
+        ({"occurred_at": "2026-11-24T22:00:00"}, "occurred_at"),
+        ({"occurred_at": "2026-11-24"}, "occurred_at"),
+        ({"occurred_at": "0001-01-01T00:00:00+23:59"}, "occurred_at"),
+        ({"occurred_at": "9999-12-31T23:59:59-23:59"}, "occurred_at"),
+    ],
+)
+def test_a_broken_envelope_is_unreadable_and_tells_its_payment(change: dict[str, Any], field: str) -> None:
+    error = error_of(requested_bytes(**change))
+    assert error.detail.startswith(f"{field}: ")
+    assert error.payment_id == PAYMENT
+
+
+@pytest.mark.parametrize("field", ["event_id", "aggregate_id", "occurred_at"])
+def test_what_must_be_there_is_named_when_it_is_not(field: str) -> None:
+    envelope = msgspec.json.decode(requested_bytes())
+    del envelope[field]
+    assert field in error_of(msgspec.json.encode(envelope)).detail
+
+
+@pytest.mark.parametrize(
+    ("append_ms", "word"),
+    [(AT_MS + 31 * 86_400_000 + 1, "31 days"), (AT_MS - 5 * 60_000 - 1, "5 minutes")],
+)
+def test_a_request_has_occurred_about_when_it_was_appended(append_ms: int, word: str) -> None:
+    assert word in error_of(requested_bytes(), append_ms=append_ms).detail
+    towards = 1 if append_ms < AT_MS else -1
+    assert read(requested_bytes(), append_ms=append_ms + towards) is not None
+
+
+@pytest.mark.parametrize("event_type", ["", "PaymentPondered", "SagaStarted", "paymentrequested"])
+def test_another_event_type_is_unreadable_and_no_payment_fails_of_it(event_type: str) -> None:
+    error = error_of(requested_bytes(event_type=event_type))
+    assert (error.detail[:10], error.payment_id) == ("event_type", None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, b"", b"null", b"[]", b"1", b'"text"', b"{", b"{}", b"\xff\xfe", b"\x00", b"not json"),
+        *(b"\xef\xbb\xbf{}", b"{}{}", b"[" * 400_000, b" " * 1_000_001, b'{"data":' * 2_000),
+    ],
+)
+def test_what_is_no_object_of_json_names_no_payment(value: bytes | None) -> None:
+    assert error_of(value).payment_id is None
+
+
+@pytest.mark.parametrize("key", [None, b"", SOURCE.encode(), KEY.upper(), KEY + b" ", b"\xff"])
+def test_another_key_than_the_payment_is_parked_without_failing_it(key: bytes | None) -> None:
+    for value in (requested_bytes(), requested_bytes(content(amount="-1")), requested_bytes(event_id="x")):
+        assert error_of(value, key=key).payment_id is None
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        b'"a\\u0000b"',
+        b'{"\\u0000": 1}',
+        b'[["\\u0000"]]',
+        b"1e-99999",
+        b"0e-99999",
+        b"1e999",
+        b"0." + b"0" * 17_000 + b"1",
+        b"[" * 70 + b"]" * 70,
+        b'{"a":' * 70 + b"1" + b"}" * 70,
+        b"[" * 5_000 + b"]" * 5_000,
+    ],
+)
+def test_what_postgresql_cannot_store_is_found_here(literal: bytes) -> None:
+    error = error_of(with_metadata(literal))
+    assert len(error.detail) < 400
+    assert "\0" not in error.detail
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        b"NaN",
+        b"Infinity",
+        b'"\\ud800"',
+        b'"\\udc00x"',
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b'"\x01"',
+        b"01",
+        b"'a'",
+    ],
+)
+def test_what_is_no_json_is_found_however_deep(literal: bytes) -> None:
+    assert error_of(with_metadata(literal)).payment_id is None
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        b'"a\\\\u0000b"',
+        b'"\\ud83d\\ude00"',
+        b'"\\u0001"',
+        b"1e-999",
+        b"18446744073709551616",
+        b"[" * 60 + b"]" * 60,
+    ],
+)
+def test_what_looks_odd_but_can_be_stored_is_kept(literal: bytes) -> None:
+    requested = read(with_metadata(literal))
+    assert requested is not None
+    assert literal in bytes(requested.data)
+
+
+def test_of_a_field_written_twice_the_last_counts_as_in_jsonb() -> None:
+    value = requested_bytes().replace(b'"amount":"10.25"', b'"amount":"99","amount":"10.25"')
+    requested = read(value)
+    assert requested is not None
+    assert requested.request.amount_minor == 1025
+    assert requested.fingerprint == read_fingerprint(requested_bytes())
+
+
+def read_fingerprint(value: bytes) -> str:
+    requested = read(value)
+    assert requested is not None
+    return requested.fingerprint
+
+
+def test_an_error_is_no_way_to_smuggle_text_into_headers() -> None:
+    error = error_of(requested_bytes(event_type="x\0\n" * 1000))
+    assert "\n" not in error.detail
+
+
+READERS: list[tuple[Callable[..., Any], str]] = [
+    (wire.read_saga_event, "SagaStarted"),
+    (wire.read_saga_event, "WalletDeducted"),
+    (wire.read_saga_event, "SagaFailed"),
+    (wire.read_wallet_command, "DeductFunds"),
+    (wire.read_wallet_command, "OpenWallet"),
+    (wire.read_wallet_command, "FreezeWallet"),
+    (wire.read_wallet_event, "BalanceAdded"),
+    (wire.read_payment_outcome, "PaymentCompleted"),
+]
+
+
+@pytest.mark.parametrize(("reader", "event_type"), READERS)
+def test_records_of_the_system_are_read_strictly(reader: Callable[..., Any], event_type: str) -> None:
+    value = every_record()[event_type]
+    key = wire.decode_envelope(value).aggregate_id.encode()
+    assert reader(value, key=key)
+    record = msgspec.json.decode(value)
+    broken = [
+        None,
+        b"",
+        b"[]",
+        value[:-1],
+        msgspec.json.encode({**record, "event_type": "Nothing"}),
+        msgspec.json.encode({**record, "data": {}}),
+        msgspec.json.encode({**record, "data": []}),
+        msgspec.json.encode({**record, "event_id": "x"}),
+        msgspec.json.encode({**record, "event_version": 0}),
+        msgspec.json.encode({**record, "event_version": 2**63}),
+        msgspec.json.encode({**record, "schema_version": 2}),
+        msgspec.json.encode({**record, "aggregate_id": EVENT}),
+        msgspec.json.encode({k: v for k, v in record.items() if k != "event_version"}),
+    ]
+    for bad in broken:
+        with pytest.raises(Unreadable):
+            reader(bad, key=key)
+    for other in (None, b"", EVENT.encode()):
+        with pytest.raises(Unreadable):
+            reader(value, key=other)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "field", "value"),
+    [
+        ("DeductFunds", "wallet_id", TARGET),
+        ("DeductFunds", "amount", "-1.00"),
+        ("DeductFunds", "amount", 1),
+        ("DeductFunds", "counterparty", "friend"),
+        ("DeductFunds", "saga_version", 0),
+        ("DeductFunds", "payment_id", "x"),
+        ("AddFunds", "compensates", "no"),
+        ("OpenWallet", "currencies", []),
+        ("OpenWallet", "currencies", ["EUR", "EUR"]),
+        ("OpenWallet", "currencies", ["EURO"]),
+        ("OpenWallet", "overdraft_limits", {"USD": "1.00"}),
+        ("OpenWallet", "overdraft_limits", {"EUR": "-1.00"}),
+        ("OpenWallet", "user_id", "me"),
+        ("FreezeWallet", "reason", "x" * 501),
+        ("FreezeWallet", "reason", "a\0b"),
+        ("ChangeLimits", "overdraft_limits", {"XXX": "1"}),
+    ],
+)
+def test_a_command_that_does_not_agree_with_itself_is_unreadable(
+    event_type: str, field: str, value: object
+) -> None:
+    record = msgspec.json.decode(every_record()[event_type])
+    record["data"][field] = value
+    with pytest.raises(Unreadable):
+        wire.read_wallet_command(msgspec.json.encode(record), key=record["aggregate_id"].encode())
+
+
+def test_a_saga_event_with_a_character_that_cannot_be_stored_is_unreadable() -> None:
+    record = msgspec.json.decode(every_record()["SagaFailed"])
+    record["data"]["detail"] = "a\0b"
+    with pytest.raises(Unreadable, match=r"U\+0000"):
+        wire.read_saga_event(msgspec.json.encode(record), key=KEY)
+
+
+def test_ids_of_what_is_derived_are_derived_from_what_names_it() -> None:
+    leg = every_leg()[0]
+    assert wire.command_id(leg) == derived_id(f"{PAYMENT}:DeductFunds:2")
+    assert wire.saga_event_id(every_saga_event()[1]) == derived_id(f"{PAYMENT}:WalletDeducted:2")
+    assert wire.wallet_event_id(COMMAND, "BalanceAdded") == derived_id(f"{COMMAND}:BalanceAdded")
+
+
+def test_a_derived_record_bears_the_append_time_of_its_cause() -> None:
+    value = wire.encode_saga_event(every_saga_event()[1], causation_id=COMMAND, append_ms=AT_MS + 7)
+    envelope = wire.decode_envelope(value)
+    assert envelope.occurred_at == "2026-11-24T22:00:00.007000Z"
+    assert (envelope.correlation_id, envelope.causation_id) == (PAYMENT, COMMAND)
+    assert wire.time_ms(wire.parse_time(envelope.occurred_at)) == AT_MS + 7
+
+
+def test_times_are_read_with_their_offset() -> None:
+    assert wire.parse_time("2026-11-24T23:00:00.5+01:00") == datetime(2026, 11, 24, 22, 0, 0, 500_000, UTC)
+
+
+def test_states_come_back() -> None:
+    wallet = opened(limit_minor=5, currencies=("EUR", "JPY"))
+    saga = decide(None, started(), at_ms=AT_MS).saga
+    assert saga is not None
+    assert wire.decode_wallet_state(wire.encode_wallet_state(wallet)) == wallet
+    assert wire.decode_saga_state(wire.encode_saga_state(saga)) == saga
+    known = PaymentKnown("f")
+    assert wire.decode_known_payment(wire.encode_known_payment(known)) == known
+
+
+@pytest.mark.parametrize(
+    "decode", [wire.decode_wallet_state, wire.decode_saga_state, wire.decode_known_payment]
+)
+def test_a_state_that_cannot_be_read_breaks_the_invariant(decode: Callable[[bytes], object]) -> None:
+    for value in (b"", b"{}", b"[1]", b"\xff"):
+        with pytest.raises(InvariantBroken):
+            decode(value)
