@@ -17,7 +17,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libstdc++6 \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 LEDGER_HOME=/data
-USER ledger
+USER 10001
 WORKDIR /app
 VOLUME /data
 EXPOSE 6066

@@ -43,7 +43,7 @@ class StepView(msgspec.Struct, frozen=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True):
-    """A payment as the read model knows it; status is pending, completed, failed, refunded or partially_refunded."""
+    """A payment as the read model knows it; status: pending, completed, failed, (partially_)refunded."""
 
     payment_id: str
     kind: str

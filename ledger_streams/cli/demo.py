@@ -176,13 +176,15 @@ def _where_to_look(config: Settings, *, stays: bool) -> None:
         f"worker 2     {worker_url(config, 2)}/health/ready",
         f"PostgreSQL   psql {config.postgres} -c 'TABLE wallet_snapshots LIMIT 5'",
         f"Redis        redis-cli -u {config.redis} --scan --pattern 'wallet:*'",
-        "tables       ledger-streams tables",
-        "dead letters ledger-streams dlq list",
+        f"tables       {sys.argv[0]} tables",
+        f"dead letters {sys.argv[0]} dlq list",
         f"pids         {config.home / 'run'}/*.pid (kill -9 one: it comes back, and reconcile agrees)",
     ]
     click.echo("\nWhere to look\n" + "\n".join(f"  {line}" for line in lines))
     if stays:
-        click.echo("\nRunning.  Ctrl-C stops the workers; `ledger-streams stack down` then stops the stack.")
+        click.echo(f"\nRunning.  Ctrl-C stops the workers; `{sys.argv[0]} stack down` then stops the stack.")
+    else:
+        click.echo("\nStopping what was started here; without DEMO_EXIT=1 it goes on running.")
 
 
 def _until_stopped(running: subprocess.Popen[bytes]) -> None:

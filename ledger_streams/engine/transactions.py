@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 from aiokafka.errors import KafkaError, ProducerFenced
 from faust.types import TP
@@ -103,7 +104,9 @@ class Transactions:
         sent = []
         for tp, records in outbox.items():
             for batch, count in _batches(producer, records):
-                sent.append((tp, count, await producer.send_batch(batch, tp.topic, partition=tp.partition)))
+                delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
+                delivered.add_done_callback(_noted)
+                sent.append((tp, count, delivered))
         await producer.send_fenced_offsets(sources, self._group_id, membership)
         ends: dict[TP, int] = {}
         for tp, count, delivered in sent:
@@ -146,7 +149,16 @@ def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[ob
     return batches
 
 
+def _noted(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody will ask for, since another one has ended the transaction."""
+    if not future.cancelled():
+        future.exception()
+
+
 async def _discard(producer: FencedProducer) -> None:
+    ended = producer._txn_manager._transaction_waiter
+    if ended is not None:
+        ended.add_done_callback(_noted)
     try:
         await asyncio.wait_for(producer.stop(), timeout=5)
     except (KafkaError, TimeoutError, AssertionError) as error:

@@ -128,11 +128,9 @@ def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequ
     )
 
 
-def _is_own(outcome: _Head) -> bool:
+def _is_own(head: _Head) -> bool:
     """Tell whether it bears the id the system derives: what the system wrote is not checked again."""
-    return outcome.event_id == derived_id(
-        f"{outcome.aggregate_id}:{outcome.event_type}:{outcome.event_version}"
-    )
+    return head.event_id == derived_id(f"{head.aggregate_id}:{head.event_type}:{head.event_version}")
 
 
 def _check_head(head: _Head, append_ms: int) -> None:
