@@ -171,7 +171,11 @@ class LiveSystem:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await child.communicate()
+        try:
+            out, err = await child.communicate()
+        finally:
+            if child.returncode is None:
+                child.kill()
         assert child.returncode is not None
         return child.returncode, out.decode(), err.decode()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -66,22 +67,34 @@ def parse_amount(text: object, currency: str, *, field: str = "data.amount") -> 
 
 def parse_limit(text: object, currency: str, *, field: str) -> int:
     """Read a decimal string that may be zero as minor units; `currency` must be known."""
-    match = _decimal(text) if isinstance(text, str) else None
-    if match is None:
+    if not isinstance(text, str):
         raise invalid(field, f"must be a decimal string without sign or exponent, got {_shape(text)}")
-    whole, fraction = match.groups()
+    return _minor(text, currency, field)
+
+
+@lru_cache(maxsize=8_192)
+def _minor(text: str, currency: str, field: str) -> int:
+    """Read one text once: a payment's amount comes by six times.  Only valid, so short, texts are kept."""
+    match = _decimal(text)
+    if match is None:
+        raise invalid(field, "must be a decimal string without sign or exponent, got another string")
+    whole, fraction = match.groups(default="")
     digits = CURRENCIES[currency]
-    if fraction is None:
-        minor = int(whole) * _UNIT[digits]
-    elif len(fraction) > digits:
+    if len(fraction) > digits:
         raise invalid(field, f"has more than the {digits} decimal digits of {currency}")
-    else:
-        minor = int(whole) * _UNIT[digits] + int(fraction) * _UNIT[digits - len(fraction)]
+    minor = int(whole + fraction) * _UNIT[digits - len(fraction)]
     if minor > AMOUNT_MINOR_MAX:
         raise invalid(
             field, f"is above the maximum of {format_amount(AMOUNT_MINOR_MAX, currency)} {currency}"
         )
     return minor
+
+
+def with_all_digits(text: str, currency: str) -> str:
+    """Return an amount that `parse_amount` takes with all of its currency's digits."""
+    digits = CURRENCIES[currency]
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction:0<{digits}}" if digits else whole
 
 
 def parse_balance(text: str, currency: str) -> int:

@@ -16,7 +16,7 @@ import msgspec
 
 from ledger_streams.domain.events import PaymentKind, PaymentRequest, SagaFailed, SagaStarted
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, is_canonical_id
-from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
+from ledger_streams.domain.money import check_currency, invalid, parse_amount, with_all_digits
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unreadable
 
@@ -102,8 +102,7 @@ def fingerprint(data: Mapping[str, Any]) -> str:
     content = {field: value for field, value in data.items() if value is not None}
     if content.get("metadata") == {}:
         del content["metadata"]
-    currency = content["currency"]
-    content["amount"] = format_amount(parse_amount(content["amount"], currency), currency)
+    content["amount"] = with_all_digits(content["amount"], content["currency"])
     return sha256(_canonical_json(content)).hexdigest()[:32]
 
 

@@ -31,6 +31,7 @@ EXPONENT_CHARACTERS_MAX: Final = 5
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUL_ESCAPED: Final = "\\u0000"
+_NUL_ESCAPED_BYTES: Final = _NUL_ESCAPED.encode()
 T = TypeVar("T")
 
 
@@ -145,10 +146,10 @@ def unreadable(error: Exception, at: str = "") -> NoReturn:
 def read_object(raw: msgspec.Raw, at: str = "data") -> dict[str, Any]:
     """Read an object all of which PostgreSQL can store, or raise Unreadable."""
     content: dict[str, Any] = decode_with(_object, raw, f"{at}.")
-    text = memoryview(raw).tobytes()
+    text = bytes(raw)
     if text.count(b"{") + text.count(b"[") > DEPTH_MAX and _depth(content) > DEPTH_MAX:
         raise invalid(at, f"is nested deeper than {DEPTH_MAX}")
-    if _NUL_ESCAPED.encode() in text and _holds_nul(content):
+    if _NUL_ESCAPED_BYTES in text and _holds_nul(content):
         raise invalid(at, "holds the character U+0000, which cannot be stored")
     return content
 

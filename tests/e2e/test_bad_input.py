@@ -17,8 +17,8 @@ from tests.e2e.bad_records import BAD_RECORDS, BadRecord, incompressible
 from tests.e2e.outside import (
     KeyValue,
     balance,
+    carried_out_so_far,
     ended,
-    events,
     new_id,
     open_wallet,
     parked_by_offset,
@@ -151,7 +151,7 @@ async def test_an_invalid_payment_is_over_and_the_same_id_with_good_content_is_a
     payment_id, _, _ = sent.bad["an amount that is negative"]
     again = transfer(sent.ada, sent.bob, payment_id=payment_id)
     offset = await send_as_one_batch(shared, [record(requested(again))], partition=PARTITION)
-    await paid_afterwards(shared, sent)
+    await carried_out_so_far(shared, sent.good[0])
     (letter,) = (await parked_by_offset(shared))[offset]
     assert dict(letter.headers)["dlq.reason"] == b"duplicate_mismatch"
     assert len(await outcomes_of(shared, payment_id)) == 1
@@ -164,7 +164,7 @@ async def test_the_key_of_another_payment_does_not_fail_the_payment_of_that_key(
     known = sent.good[0]
     strange = record(requested(paying(sent.ada, sent.bob)))[1]
     offset = await send_as_one_batch(shared, [(known.encode(), strange)], partition=PARTITION)
-    await paid_afterwards(shared, sent)
+    await carried_out_so_far(shared, sent.good[0])
     assert offset in await parked_by_offset(shared)
     assert (await ended(shared, known))["status"] == "completed"
     assert [event["event_type"] for event in await outcomes_of(shared, known)] == ["PaymentCompleted"]
@@ -184,7 +184,7 @@ async def test_an_outcome_from_outside_that_cannot_be_read_is_parked_and_stops_n
         requested({"payment_id": known}, event_type="PaymentRefunded", correlation_id="x"),
     ]
     first = await send_as_one_batch(shared, [record(event) for event in outcomes], partition=PARTITION)
-    await paid_afterwards(shared, sent)
+    await carried_out_so_far(shared, sent.good[0])
     letters = await parked_by_offset(shared)
     assert [len(letters.get(first + number, [])) for number in range(len(outcomes))] == [1] * len(outcomes)
     assert (await ended(shared, known))["status"] == "completed"
@@ -200,7 +200,7 @@ async def test_a_bad_record_is_parked_once_also_when_the_workers_are_killed(
         shared.processes[f"worker-{number}"].kill()
         shared.start("worker", number)
     await shared.ready("1")
-    await paid_afterwards(shared, sent)
+    await carried_out_so_far(shared, sent.good[0])
     expected = dict.fromkeys([*before, *range(first, first + len(bad))], 1)
     parked = await parked_by_offset(shared)
     assert {offset: len(letters) for offset, letters in parked.items()} == expected
@@ -231,7 +231,7 @@ async def test_a_record_too_long_to_be_carried_through_is_parked_whole(
     data["metadata"]["scan"] = incompressible(value_bytes - len(value))
     key, value = record(requested(data))
     offset = await send_as_one_batch(shared, [(key, value)], partition=PARTITION)
-    await paid_afterwards(shared, sent)
+    await carried_out_so_far(shared, sent.good[0])
     (letter,) = (await parked_by_offset(shared))[offset]
     assert (letter.key, letter.value) == (key, value)
     assert dict(letter.headers)["dlq.reason"] == b"invalid"
@@ -241,13 +241,3 @@ async def test_a_record_too_long_to_be_carried_through_is_parked_whole(
 async def test_in_the_end_everything_reconciles(shared: LiveSystem, sent: Sent) -> None:
     reconciled = await shared.document("reconcile")
     assert (reconciled["differences"], reconciled["lagging"]) == ([], {})
-
-
-async def paid_afterwards(live: LiveSystem, sent: Sent) -> None:
-    """Pay something more through the same partition: all that was sent before has been carried out then."""
-    data = paying(sent.ada, sent.bob)
-    await send_as_one_batch(live, [record(requested(data))], partition=PARTITION)
-    assert (await ended(live, data["payment_id"]))["status"] == "completed"
-    assert (await events(live, topics.PAYMENT_EVENTS, data["payment_id"]))[-1]["event_type"] == (
-        "PaymentCompleted"
-    )

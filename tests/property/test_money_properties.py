@@ -12,6 +12,7 @@ from ledger_streams.domain.money import (
     parse_amount,
     parse_balance,
     parse_limit,
+    with_all_digits,
 )
 from ledger_streams.errors import Unreadable
 
@@ -56,3 +57,10 @@ def test_any_text_is_an_amount_or_unreadable(text: str, currency: str) -> None:
         return
     assert 0 <= minor <= AMOUNT_MINOR_MAX
     assert parse_limit(format_amount(minor, currency), currency, field="x") == minor
+
+
+@given(amounts, currencies)
+def test_all_digits_are_those_that_are_printed(minor: int, currency: str) -> None:
+    text = format_amount(minor, currency)
+    short = text.rstrip("0").rstrip(".") if "." in text else text
+    assert with_all_digits(short, currency) == with_all_digits(text, currency) == text

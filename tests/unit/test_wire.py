@@ -342,3 +342,13 @@ def test_a_state_that_cannot_be_read_breaks_the_invariant(decode: Callable[[byte
     for value in (b"", b"{}", b"[1]", b"\xff"):
         with pytest.raises(InvariantBroken):
             decode(value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 9}, {"status": "ajar"}, {"balances": {"EUR": {}}}, {"balances": {"XXX": {}}}]
+)
+def test_a_state_that_does_not_agree_with_its_event_is_unreadable(change: dict[str, Any]) -> None:
+    record = msgspec.json.decode(every_record()["BalanceAdded"])
+    record["wallet"] |= change
+    with pytest.raises(Unreadable, match="wallet"):
+        wire.read_wallet_event(msgspec.json.encode(record), key=SOURCE.encode())
