@@ -46,7 +46,7 @@ def run(workers: int, projectors: int, loglevel: str, stop_wait_s: float) -> Non
     home = settings().home.absolute()
     children = [
         *worker_specs(workers, home=home, http_port=settings().http_port, loglevel=loglevel),
-        *projector_specs(projectors, home=home, loglevel=loglevel),
+        *projector_specs(projectors, home=home, first_port=settings().http_port + workers, loglevel=loglevel),
     ]
     with alone(home / "run"):
         killed = asyncio.run(
@@ -67,10 +67,16 @@ def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> li
     ]
 
 
-def projector_specs(count: int, *, home: Path, loglevel: str) -> list[ChildSpec]:
-    """Return the projectors 1 to `count`, without web views."""
-    names = [f"projector-{n}" for n in range(1, count + 1)]
-    return [ChildSpec(name, _command("projector", loglevel), _environment(name, home)) for name in names]
+def projector_specs(count: int, *, home: Path, first_port: int, loglevel: str) -> list[ChildSpec]:
+    """Return the projectors 1 to `count`, with health and metrics on the ports from `first_port`."""
+    return [
+        ChildSpec(
+            name=f"projector-{n}",
+            command=(*_command("projector", loglevel), "--with-web"),
+            environment=_environment(f"projector-{n}", home) | {"LEDGER_HTTP_PORT": str(first_port + n - 1)},
+        )
+        for n in range(1, count + 1)
+    ]
 
 
 def _command(command: str, loglevel: str) -> tuple[str, ...]:

@@ -139,13 +139,14 @@ def test_next_back_off_is_doubled_and_bounded() -> None:
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_workers_have_ids_and_ports_of_their_own_and_projectors_no_web(tmp_path: Path) -> None:
+def test_workers_and_projectors_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
     workers = worker_specs(2, home=tmp_path, http_port=6066, loglevel="INFO")
     assert [spec.name for spec in workers] == ["worker-1", "worker-2"]
     assert [spec.environment["LEDGER_HTTP_PORT"] for spec in workers] == ["6066", "6067"]
     assert [spec.environment["LEDGER_WORKER_ID"] for spec in workers] == ["1", "2"]
-    (projector,) = projector_specs(1, home=tmp_path, loglevel="INFO")
-    assert projector.command[-3:] == ("projector", "-l", "info")
+    (projector,) = projector_specs(1, home=tmp_path, first_port=7000, loglevel="INFO")
+    assert projector.command[-4:] == ("projector", "-l", "info", "--with-web")
+    assert projector.environment["LEDGER_HTTP_PORT"] == "7000"
     assert projector.environment["LEDGER_WORKER_ID"] == "projector-1"
 
 
