@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import (
-    ConfigResource,
-    ConfigResourceType,
-)
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from ledger_streams.errors import Unavailable
@@ -33,6 +30,8 @@ PAYMENTS_CHANGELOG: Final = "payments-changelog"
 SAGAS_CHANGELOG: Final = "sagas-changelog"
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
+DEAD_LETTER_BYTES_MAX: Final = 2 << 20
+"""A record of 1 MiB, the most its topic takes, and the headers that say what is wrong with it."""
 VISIBLE_WITHIN_S: Final = 30.0
 """The controller acknowledges a change before every broker shows it."""
 POLL_S: Final = 0.05
@@ -49,6 +48,7 @@ class TopicSpec:
     cleanup: Literal["delete", "compact"]
     retention_ms: int | None = None
     min_compaction_lag_ms: int | None = None
+    max_message_bytes: int | None = None
 
     def configs(self, settings: Settings) -> dict[str, str]:
         """Return the configuration that is declared; what is not in it is the broker's default."""
@@ -61,6 +61,8 @@ class TopicSpec:
             configs["retention.ms"] = str(self.retention_ms)
         if self.min_compaction_lag_ms is not None:
             configs["min.compaction.lag.ms"] = str(self.min_compaction_lag_ms)
+        if self.max_message_bytes is not None:
+            configs["max.message.bytes"] = str(self.max_message_bytes)
         return configs
 
 
@@ -69,13 +71,9 @@ def dead_letters(name: str) -> str:
     return f"{name}.dlq"
 
 
-def full_name(prefix: str, name: str) -> str:
-    """Return the name on the broker; `prefix` is Settings.topic_prefix."""
-    return prefix + name
-
-
 def _with_dead_letters(topic: TopicSpec) -> tuple[TopicSpec, TopicSpec]:
-    return topic, TopicSpec(dead_letters(topic.name), topic.partitions, "delete", 30 * DAY_MS)
+    letters, bytes_max = dead_letters(topic.name), DEAD_LETTER_BYTES_MAX
+    return topic, TopicSpec(letters, topic.partitions, "delete", 30 * DAY_MS, max_message_bytes=bytes_max)
 
 
 TOPICS: Final = (
@@ -147,7 +145,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 def _name(settings: Settings, topic: TopicSpec) -> str:
-    return full_name(settings.topic_prefix, topic.name)
+    return settings.topic(topic.name)
 
 
 async def _described(

@@ -45,7 +45,7 @@ async def test_topics_that_nobody_created_are_named_one_by_one(alone: Settings) 
 
 
 async def test_a_configuration_somebody_changed_is_found_and_corrected(topics_only: Settings) -> None:
-    name = topics.full_name(topics_only.topic_prefix, topics.WALLET_EVENTS)
+    name = topics_only.topic(topics.WALLET_EVENTS)
     changed = topics.spec(topics.WALLET_EVENTS).configs(topics_only) | {"cleanup.policy": "delete"}
     async with admin_of(topics_only) as admin:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changed)])
@@ -57,7 +57,7 @@ async def test_a_configuration_somebody_changed_is_found_and_corrected(topics_on
 
 
 async def test_another_number_of_partitions_is_said_and_never_changed(alone: Settings) -> None:
-    name = topics.full_name(alone.topic_prefix, topics.SAGA_EVENTS)
+    name = alone.topic(topics.SAGA_EVENTS)
     configs = topics.spec(topics.SAGA_EVENTS).configs(alone)
     async with admin_of(alone) as admin:
         await admin.create_topics([NewTopic(name, 2, 1, topic_configs=configs)])

@@ -58,4 +58,4 @@ def test_an_undeclared_topic_is_an_error() -> None:
 
 
 def test_the_prefix_comes_before_the_name() -> None:
-    assert topics.full_name("blue-", topics.SAGA_EVENTS) == "blue-saga-events"
+    assert Settings(topic_prefix="blue-").topic(topics.SAGA_EVENTS) == "blue-saga-events"
