@@ -128,7 +128,6 @@ FIRE: Final[tuple[Fault, ...]] = (
     lambda fire: fire.kill("projector-1"),
     lambda fire: fire.pause("worker-2"),
     lambda fire: fire.kill_twice("worker-1"),
-    lambda fire: fire.kill("worker-2"),
     lambda fire: fire.kill("worker-1", "projector-1"),
 )
 

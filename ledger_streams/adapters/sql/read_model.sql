@@ -41,9 +41,15 @@ SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wa
 
 -- name: steps
 -- In the order of the saga, not of the clocks: a request's occurred_at is its sender's.
+-- Of several requests under one id the first is the payment; what came later is no step of it.
+WITH first AS (
+    SELECT min(source_offset) AS source_offset FROM events
+     WHERE aggregate_id = $1 AND event_type = 'PaymentRequested'
+)
 SELECT event_type, occurred_at
   FROM events
  WHERE aggregate_id = $1
+   AND (event_type <> 'PaymentRequested' OR source_offset = (SELECT source_offset FROM first))
  ORDER BY CASE WHEN event_type = 'PaymentRequested' THEN 0 WHEN event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
           event_version, source_offset;
 
