@@ -127,15 +127,18 @@ class FrameConsumer(driver.Consumer):
         if cycle is None:
             return
         self._cycle_over.clear()
+        commit: asyncio.Task[None] | None = None
         try:
             began = time.perf_counter()
             for frame in cycle.frames:
                 yield _message(frame, self.app.consumer_generation_id)
             if await self._decided(cycle):
                 CYCLE_SECONDS.labels("decide").observe(time.perf_counter() - began)
-                await asyncio.shield(self._commit_cycle(cycle))
+                commit = asyncio.create_task(self._commit_cycle(cycle))
+                await asyncio.shield(commit)  # a worker that stops cancels its polls, not a commit in flight
         finally:
-            self._cycle_over.set()
+            if commit is None:
+                self._cycle_over.set()
 
     async def wait_cycle_over(self) -> None:
         """Return when no cycle is under way: revocation waits for the commit in flight."""
@@ -175,6 +178,8 @@ class FrameConsumer(driver.Consumer):
             self.app.tables.take_over_again()
         except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
             end_process("a cycle could not be committed", error)
+        finally:
+            self._cycle_over.set()
 
     def _observe_lag(self, cycle: Cycle) -> None:
         for share in cycle.shares:

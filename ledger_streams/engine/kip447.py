@@ -46,6 +46,16 @@ class Membership(NamedTuple):
     instance_id: str | None = None
 
 
+def check_fences(membership: Membership) -> None:
+    """Raise InvariantBroken unless the broker would check the membership.
+
+    Generation -1 with an empty member, which a member has after a failed heartbeat,
+    would make it skip the check.
+    """
+    if membership.generation < 0 or not membership.member_id:
+        raise InvariantBroken(f"offsets would not be fenced by {membership}")
+
+
 class _FencedOffsetCommit(TxnOffsetCommitHandler):
     """aiokafka's handler, with the membership added to what it says."""
 
@@ -109,13 +119,8 @@ class FencedProducer(AIOKafkaProducer):
     async def send_fenced_offsets(
         self, offsets: Mapping[TopicPartition, int], group_id: str, membership: Membership
     ) -> None:
-        """Add the source offsets to the open transaction, in the name of `membership`.
-
-        Generation -1 with an empty member, which a member has after a failed
-        heartbeat, would make the broker skip the check: it is refused here.
-        """
-        if membership.generation < 0 or not membership.member_id:
-            raise InvariantBroken(f"offsets would not be fenced by {membership}")
+        """Add the source offsets to the open transaction, in the name of `membership`."""
+        check_fences(membership)
         self._sender.membership = membership
         await self.send_offsets_to_transaction(
             {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}, group_id

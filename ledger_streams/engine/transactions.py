@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from faust.types import TP
 
 from ledger_streams.engine.cycles import Outbox, Outgoing
-from ledger_streams.engine.kip447 import FencedProducer, Membership
+from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ BATCH_BYTES_MAX = 900_000
 
 RECORD_OVERHEAD_BYTES = 64
 """More than the framing of a record takes."""
+
+HEADER_OVERHEAD_BYTES = 10
+"""More than the framing of a header takes."""
 
 RETRY_BACKOFF_MS = 5
 """Between tries of a request; a transaction right after another meets CONCURRENT_TRANSACTIONS."""
@@ -81,8 +84,10 @@ class Transactions:
 
         Raises CycleLost when the transaction was refused or its outcome is unknown
         (`start` again, then take over), InvariantBroken when another process uses
-        this worker's transactional id.
+        this worker's transactional id, or when trying again cannot help: a membership
+        that does not fence (nothing is sent), a record that no broker takes.
         """
+        check_fences(membership)
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
         producer = self._producers[0]
@@ -91,6 +96,8 @@ class Transactions:
             return await self._transact(producer, outbox, sources, membership)
         except ProducerFenced as error:
             raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
+        except MessageSizeTooLargeError as error:
+            raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except KafkaError as error:
             await self.drop()
             if isinstance(error.__cause__, ProducerFenced):
@@ -139,6 +146,8 @@ def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[ob
     batch, count, size = producer.create_batch(), 0, 0
     for key, value, headers in records:
         record_bytes = len(key or b"") + len(value or b"") + RECORD_OVERHEAD_BYTES
+        for name, text in headers:  # a header of somebody else's may have no text
+            record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES
         if count and size + record_bytes > BATCH_BYTES_MAX:
             batches.append((batch, count))
             batch, count, size = producer.create_batch(), 0, 0

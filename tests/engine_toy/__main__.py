@@ -2,11 +2,14 @@
 
 TOY_FAULT makes it fail: `die-before-keep:N` kills it after the N-th commit, before RocksDB
 is written; `lose-answer:N` drops the answer of every N-th commit, which has happened;
-`raise` lets the agent fail on the value 13.
+`raise` lets the agent fail on the value 13.  No commit begins while the file `hold-<worker id>`
+is in LEDGER_HOME.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from ledger_streams.engine.app import EngineApp
-from ledger_streams.engine.cycles import Committer, Destination, Frame, Outbox, Share
+from ledger_streams.engine.cycles import Committer, Cycle, Destination, Frame, Outbox, Share
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.store import TableSpec
@@ -28,6 +31,9 @@ PARTITIONS = 4
 SOURCE, CHANGELOG, OUT = (settings().topic(name) for name in ("toy-in", "toy-changelog", "toy-out"))
 FAULT, _, _nth = os.environ.get("TOY_FAULT", "").partition(":")
 NTH = int(_nth or 0)
+HOLD = settings().home / f"hold-{settings().worker_id}"
+
+log = logging.getLogger(__name__)
 
 SUMS = TableSpec(
     name="sums",
@@ -58,9 +64,16 @@ class ForgetfulTransactions(Transactions):
 
 
 class MortalCommitter(LedgerCommitter):
-    """Dies between the transaction's commit and the WriteBatch, at the NTH time."""
+    """Waits before a commit while it is held; dies between it and the WriteBatch, at the NTH time."""
 
     keeps = 0
+
+    async def commit(self, cycle: Cycle) -> None:
+        if HOLD.exists():
+            log.info("a commit is held")
+        while HOLD.exists():  # noqa: ASYNC110  another process's file
+            await asyncio.sleep(0.01)
+        await super().commit(cycle)
 
     def _keep(self, share: Share, ends: Mapping[TP, int]) -> None:
         type(self).keeps += 1

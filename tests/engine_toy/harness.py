@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ledger_streams.settings import Settings
 from tests.engine_toy.__main__ import PARTITIONS
+from tests.engine_toy.audit import Log, audit, committed
 from tests.live import Process, eventually, free_port
 
 TOPICS = ("toy-in", "toy-changelog", "toy-out")
@@ -31,6 +36,39 @@ class Toys:
         finally:
             await admin.close()
 
+    async def delete_topics(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.settings.topic(name) for name in TOPICS])
+        finally:
+            await admin.close()
+
+    async def make_anew(self, topic: str, log: Log, *, headers: bool = True) -> None:
+        """Delete a topic and put another in its place, with these records."""
+        name = self.settings.topic(topic)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+
+        async def created() -> bool:
+            answer = await admin.create_topics([NewTopic(name, PARTITIONS, 1)])
+            return all(code == 0 for _name, code, _message in answer.topic_errors)
+
+        try:
+            await admin.delete_topics([name])
+            await eventually(created, what=f"{topic} is made anew")
+        finally:
+            await admin.close()
+        async with AIOKafkaProducer(bootstrap_servers=self.settings.kafka, acks="all") as producer:
+            for partition, records in log.items():
+                for record in records:
+                    kept = list(record.headers) if headers else []
+                    await producer.send_and_wait(name, record.value, record.key, partition, headers=kept)
+
+    def tables_dir(self, worker_id: str = "1") -> Path:
+        """Return the folder of a worker's tables."""
+        return self.settings.model_copy(update={"worker_id": worker_id}).tables_dir
+
     def start(self, worker_id: str = "1", *, fault: str = "", group: str | None = None) -> Process:
         """Start a toy, again if it has ended; another fault or group replaces the old ones."""
         values = self.settings.model_dump(mode="json")
@@ -45,6 +83,14 @@ class Toys:
         process.start()
         return process
 
+    def hold(self, worker_id: str = "1") -> None:
+        """Let no commit of this worker begin from now on; it says so when it comes to one."""
+        (self.settings.home / f"hold-{worker_id}").touch()
+
+    def release(self, worker_id: str = "1") -> None:
+        """Let the commit that is held begin."""
+        (self.settings.home / f"hold-{worker_id}").unlink()
+
     async def feed(self, numbers: dict[str, int], *, times: int = 1) -> None:
         """Send each key's number as often as said, with the partition of the key."""
         async with AIOKafkaProducer(
@@ -58,23 +104,10 @@ class Toys:
 
     async def outputs(self, topic: str = "toy-out") -> dict[str, list[int]]:
         """Return the committed values of each key, in order."""
-        name = self.settings.topic(topic)
-        partitions = [TopicPartition(name, number) for number in range(PARTITIONS)]
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka, isolation_level="read_committed", enable_auto_commit=False
-        )
-        await consumer.start()
         found: dict[str, list[int]] = {}
-        try:
-            ends = await consumer.end_offsets(partitions)  # up to the last open transaction
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
-                for records in (await consumer.getmany(timeout_ms=100)).values():
-                    for record in records:
-                        found.setdefault(record.key.decode(), []).append(int(record.value))
-        finally:
-            await consumer.stop()
+        for records in (await committed(self.settings, topic)).values():
+            for record in records:
+                found.setdefault(record.key.decode(), []).append(int(record.value))
         return found
 
     async def all_added(self, *, seconds: float = 60.0) -> dict[str, list[int]]:
@@ -93,7 +126,42 @@ class Toys:
         for key, total in self.fed.items():
             assert found[key] == list(range(number, total + 1, number)), f"{key}: not each sum exactly once"
 
+    async def all_exact(self) -> None:
+        """Wait for all sums, stop the toys, and audit everything they have left behind."""
+        await self.all_added()
+        running = [process for process in self._processes.values() if process.exit_code is None]
+        for process in running:
+            process.signal(signal.SIGTERM)
+        codes = {process.name: process.wait() for process in running}
+        assert not any(codes.values()), codes
+        await audit(self.settings)
+
     def close(self) -> None:
         for process in self._processes.values():
             if process.exit_code is None:
+                process.signal(signal.SIGCONT)
                 process.kill()
+
+
+@asynccontextmanager
+async def toys_of(settings: Settings) -> AsyncIterator[Toys]:
+    """Toys with topics of their own, which end with them."""
+    toys = Toys(settings)
+    await toys.create_topics()
+    try:
+        yield toys
+    finally:
+        toys.close()
+        await toys.delete_topics()
+
+
+async def said(process: Process, text: str, *, times: int = 1, seconds: float = 40.0) -> None:
+    """Wait until the log has the text so many times; a process that ends before fails the test."""
+
+    async def is_there() -> bool:
+        is_over = process.exit_code is not None
+        found = process.log.exists() and process.log.read_text(errors="replace").count(text) >= times
+        assert found or not is_over, f"{process.name} ended without {text!r}:\n{process.tail()}"
+        return found
+
+    await eventually(is_there, what=f"{process.name} says {text!r}", seconds=seconds)

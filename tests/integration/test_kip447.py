@@ -2,76 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import OffsetAndMetadata
-from faust.types import TP
+from aiokafka import TopicPartition
 
-from ledger_streams.engine.kip447 import NO_OFFSET, FencedProducer, Membership, stable_offsets
-from ledger_streams.engine.transactions import CycleLost, Transactions
+from ledger_streams.engine.kip447 import NO_OFFSET, FencedProducer, Membership
+from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import InvariantBroken
-from ledger_streams.settings import Settings
+from tests.engine_toy.group import Group, group_of, member, membership_of
 from tests.engine_toy.harness import Toys
-
-
-class Group(NamedTuple):
-    """A consumer group with one member, and the transactions of a worker in its name."""
-
-    settings: Settings
-    consumer: AIOKafkaConsumer
-    transactions: Transactions
-    source: TP
-    target: TP
-
-    @property
-    def membership(self) -> Membership:
-        coordinator = self.consumer._coordinator
-        return Membership(coordinator.generation, coordinator.member_id)
-
-    async def commit(self, value: bytes, membership: Membership) -> None:
-        await self.transactions.start()
-        await self.transactions.commit({self.target: [(b"key", value, ())]}, {self.source: 1}, membership)
-
-    async def committed(self) -> int:
-        partition = TopicPartition(*self.source)
-        return (await stable_offsets(self.consumer._client, self.settings.app_id, [partition]))[partition]
-
-
-def member(settings: Settings) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        settings.topic("toy-in"),
-        bootstrap_servers=settings.kafka,
-        group_id=settings.app_id,
-        enable_auto_commit=False,
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=settings.heartbeat_interval_ms,
-    )
-
-
-@pytest.fixture
-async def toys(alone: Settings) -> Toys:
-    group = Toys(alone)
-    await group.create_topics()
-    return group
-
-
-@pytest.fixture
-async def group(toys: Toys) -> AsyncIterator[Group]:
-    settings = toys.settings
-    transactions = Transactions(
-        bootstrap=settings.kafka,
-        transactional_id=settings.app_id,
-        group_id=settings.app_id,
-        transaction_timeout_ms=5_000,
-    )
-    source, target = TP(settings.topic("toy-in"), 0), TP(settings.topic("toy-out"), 0)
-    async with member(settings) as consumer:
-        await consumer.getmany(timeout_ms=100)
-        yield Group(settings, consumer, transactions, source, target)
-        await transactions.drop()
 
 
 async def test_the_present_member_commits(toys: Toys, group: Group) -> None:
@@ -96,10 +38,28 @@ async def test_another_is_refused_and_its_records_never_appear(toys: Toys, group
     assert await toys.outputs() == {"key": [1, 2]}, "not with a later transaction either"
 
 
-async def test_a_membership_that_would_not_be_checked_is_refused_by_us(toys: Toys, group: Group) -> None:
+async def test_a_static_member_replaced_in_the_same_generation_is_refused(toys: Toys) -> None:
+    async with group_of(toys.settings, instance_id="static") as group:
+        before = group.membership
+        async with member(toys.settings, instance_id="static") as replacement:
+            await replacement.getmany(timeout_ms=100)
+            after = membership_of(replacement)
+            assert after.generation == before.generation
+            assert after.member_id != before.member_id
+            with pytest.raises(CycleLost, match="82"):
+                await group.commit(b"666", before)
+            await group.commit(b"1", after)
+    assert await toys.outputs() == {"key": [1]}
+
+
+async def test_a_membership_that_would_not_be_checked_is_refused_before_anything_is_sent(
+    toys: Toys, group: Group
+) -> None:
     with pytest.raises(InvariantBroken, match="would not be fenced"):
         await group.commit(b"666", Membership(-1, ""))
     await group.transactions.drop()
+    target = TopicPartition(*group.partition(0))
+    assert await group.consumer.end_offsets([target]) == {target: 0}, "not even an aborted record"
     await group.commit(b"1", group.membership)
     assert await toys.outputs() == {"key": [1]}
 
@@ -116,27 +76,49 @@ async def test_paused_until_another_has_joined_a_worker_commits_nothing(toys: To
     assert await toys.outputs() == {"key": [1]}
 
 
-async def test_a_position_is_not_read_while_a_transaction_is_open_on_it(toys: Toys, group: Group) -> None:
+async def test_a_position_nobody_has_committed_is_said_to_be_none(group: Group) -> None:
+    await group.commit(b"1", group.membership, source_next=1)
+    fresh = group.partition(1, "toy-in")
+    assert await group.offsets([group.source, fresh]) == {group.source: 1, fresh: NO_OFFSET}
+    assert await group.offsets([fresh], group_id="nobody's") == {fresh: NO_OFFSET}
+
+
+async def test_a_position_is_read_once_the_transaction_on_it_is_committed(group: Group) -> None:
+    await group.commit(b"1", group.membership)
+    async with open_transaction(group, source_next=7) as producer:
+        asked = asyncio.ensure_future(group.committed())
+        done, _ = await asyncio.wait({asked}, timeout=0.5)
+        assert not done, "it waits"
+        await producer.commit_transaction()
+        assert await asked == 7
+
+
+async def test_a_position_is_not_read_while_a_transaction_is_open_on_it(group: Group) -> None:
+    await group.commit(b"1", group.membership)
+    async with open_transaction(group, source_next=7) as producer:
+        source = TopicPartition(*group.source)
+        assert await group.consumer.committed(source) == 1, "asked for plainly, it is stale at once"
+        assert await group.committed() == 1, "aborted by its time-out, which is waited for"
+        with pytest.raises(Exception, match="ProducerFenced"):
+            await producer.commit_transaction()
+
+
+@asynccontextmanager
+async def open_transaction(group: Group, *, source_next: int) -> AsyncIterator[FencedProducer]:
+    """A transaction of another producer that has sent a position, with a time-out of 2 s."""
     producer = FencedProducer(
         bootstrap_servers=group.settings.kafka,
         transactional_id=f"{group.settings.app_id}-open",
-        transaction_timeout_ms=3_000,
+        transaction_timeout_ms=2_000,
         acks="all",
         enable_idempotence=True,
         retry_backoff_ms=5,
     )
-    await group.commit(b"1", group.membership)
     await producer.start()
     try:
         await producer.begin_transaction()
-        await producer.send_fenced_offsets(
-            {TopicPartition(*group.source): 7}, group.settings.app_id, group.membership
-        )
-        plain = await group.consumer.committed(TopicPartition(*group.source))
-        assert plain == 1, "a position asked for plainly is stale at once"
-        assert OffsetAndMetadata(plain, "").offset == await group.committed(), (
-            "aborted by its time-out, waited for"
-        )
-        assert not producer._txn_manager.is_fatal_error()
+        source = TopicPartition(*group.source)
+        await producer.send_fenced_offsets({source: source_next}, group.settings.app_id, group.membership)
+        yield producer
     finally:
         await producer.stop()

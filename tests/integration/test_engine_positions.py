@@ -1,0 +1,89 @@
+"""What a worker knows of where it was: group offsets, RocksDB and the changelog, each lost in turn."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from ledger_streams.engine.ending import EXIT_SOFTWARE
+from tests.engine_toy.audit import audit_outputs, audit_tables, committed, last_of_each_key
+from tests.engine_toy.harness import Toys
+
+ONES = {f"key-{number}": 1 for number in range(20)}
+
+
+async def run_and_kill(toys: Toys, *, times: int) -> None:
+    """Feed ones, let a toy add them, and kill it."""
+    toy = toys.start()
+    await toys.feed(ONES, times=times)
+    await toys.all_added()
+    toy.kill()
+
+
+@pytest.mark.parametrize("tables", ["kept", "deleted"])
+async def test_without_group_offsets_the_position_comes_from_the_log(toys: Toys, tables: str) -> None:
+    await run_and_kill(toys, times=20)
+    if tables == "deleted":
+        shutil.rmtree(toys.tables_dir())
+    toys.start(group=f"{toys.settings.app_id}-anew")
+    await toys.feed(ONES, times=5)
+    await toys.all_exact()
+
+
+@pytest.mark.parametrize("loss", ["deleted", "of an earlier day"])
+async def test_a_rocksdb_folder_is_caught_up(toys: Toys, loss: str) -> None:
+    folder, kept = toys.tables_dir(), toys.settings.home / "earlier"
+    await run_and_kill(toys, times=10)
+    shutil.copytree(folder, kept)
+    await run_and_kill(toys, times=10)
+    shutil.rmtree(folder)
+    if loss == "of an earlier day":
+        shutil.copytree(kept, folder)
+    toys.start()
+    await toys.feed(ONES, times=10)
+    await toys.all_exact()
+
+
+async def test_a_position_beyond_the_end_of_a_changelog_made_anew_means_rebuild(toys: Toys) -> None:
+    await run_and_kill(toys, times=20)
+    last = last_of_each_key(await committed(toys.settings, "toy-changelog"))
+    await toys.make_anew("toy-changelog", last)
+
+    toy = toys.start()
+    await toys.feed(ONES, times=5)
+    await toys.all_added()
+    toy.stop()
+    assert toy.log.read_text().count("wiped, to be rebuilt") == len(last)
+    await audit_outputs(toys.settings)
+    await audit_tables(toys.settings)
+
+
+async def test_state_without_any_position_is_refused(toys: Toys) -> None:
+    await run_and_kill(toys, times=1)
+    shutil.rmtree(toys.tables_dir())
+    last = last_of_each_key(await committed(toys.settings, "toy-changelog"))
+    await toys.make_anew("toy-changelog", last, headers=False)
+    before = await toys.outputs()
+
+    refusing = toys.start(group=f"{toys.settings.app_id}-anew")
+    assert refusing.wait() == EXIT_SOFTWARE
+    assert "refusing to start from zero" in refusing.log.read_text()
+    assert await toys.outputs() == before
+
+
+async def test_records_of_an_aborted_transaction_are_never_carried_out(toys: Toys) -> None:
+    settings, toy = toys.settings, toys.start()
+    await toys.feed(ONES, times=3)
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.kafka, transactional_id=f"{settings.app_id}-outside"
+    ) as outside:
+        await outside.begin_transaction()
+        for key in ONES:
+            await outside.send_and_wait(settings.topic("toy-in"), b"1000", key=key.encode())
+        await toys.feed(ONES, times=3)  # behind the open transaction: they wait for its end
+        await outside.abort_transaction()
+    await toys.feed(ONES, times=3)
+    await toys.all_exact()
+    assert toy.exit_code == 0
