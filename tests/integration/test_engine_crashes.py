@@ -28,11 +28,11 @@ async def test_killed_between_the_commit_and_rocksdb_nothing_is_added_twice(toys
 
 async def test_a_commit_without_an_answer_is_not_repeated(toys: Toys) -> None:
     forgetful = toys.start(fault="lose-answer:3")
-    await said(forgetful, "ready:")
-    for _ in range(30):
-        await toys.feed(ONES)
+    for times in (1, 2):
+        await said(forgetful, "ready:", times=times)
+        while forgetful.log.read_text().count("cycle lost") < times:  # each third cycle: fed until it has come
+            await toys.feed(ONES)
     await toys.all_exact()
-    assert forgetful.log.read_text().count("cycle lost") >= 2
 
 
 async def test_an_exception_in_an_agent_ends_the_process_before_anything_is_acknowledged(toys: Toys) -> None:
