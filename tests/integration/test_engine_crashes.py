@@ -30,7 +30,7 @@ async def test_a_commit_without_an_answer_is_not_repeated(toys: Toys) -> None:
     forgetful = toys.start(fault="lose-answer:3")
     for times in (1, 2):
         await said(forgetful, "ready:", times=times)
-        while forgetful.log.read_text().count("cycle lost") < times:  # each third cycle: fed until it has come
+        while forgetful.log.read_text().count("cycle lost") < times:  # each third is
             await toys.feed(ONES)
     await toys.all_exact()
 
