@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(
         10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this"
     )
+    provider_patience_ms: int = Field(
+        60_000,
+        ge=1_000,
+        description="how long a provider is asked before it is told to cancel",
+    )
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
     log_level: str = Field("INFO", description="level of the application's own loggers")
 
