@@ -2,8 +2,8 @@
 
 Only a readable 200 is an outcome.  All else (another status, a time-out, a connection
 lost, a body that says something else) leaves it unknown and is `Unavailable`: the
-call may have been carried out.  The key makes it safe to repeat, here and for aiohttp,
-which by itself sends a PUT again whose kept-alive connection turns out to be closed.
+call may have been carried out.  One call is sent once, so that breakers and metrics
+see each that is lost; the key makes it safe for the caller to repeat.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class HttpProviders:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            middlewares=(_sent_once,),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/json"},
         )
@@ -98,7 +99,7 @@ class HttpProviders:
             except TimeoutError as error:
                 raise _unknown(provider, f"no answer within {self._timeout_s:g} s") from error
             except (aiohttp.ClientError, OSError) as error:
-                raise _unknown(provider, f"{type(error).__name__}: {error}") from error
+                raise _unknown(provider, str(error) or type(error).__name__) from error
             finally:
                 elapsed_s = time.perf_counter() - started_s
                 PROVIDER_CALL_SECONDS.labels(provider, call, outcome).observe(elapsed_s)
@@ -117,6 +118,16 @@ class HttpProviders:
             if response.status != 200:
                 raise _unknown(provider, f"answered {response.status}")
             return _read(provider, call, await _bounded(provider, response))
+
+
+async def _sent_once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a PUT again by itself, as it does when a connection is lost."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(f"{type(error).__name__}: {error}") from error
 
 
 async def _bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
