@@ -23,8 +23,9 @@ LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.page
 GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
 PROJECTOR_MODULES = ("agents.projections", "web.projector_pages")
 
-GATEWAY_POLL_RECORDS_MAX = 100
-"""A gateway's cycle lasts as long as its slowest calls; those behind them wait for so many at most."""
+GATEWAY_POLL_RECORDS_MAX = 500
+"""A gateway's cycle lasts as long as its slowest calls, so it does not grow as a worker's may; a provider
+that is silent ends it after one time-out, since its breaker opens."""
 
 quiet_libraries()
 

@@ -22,6 +22,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("ledger_streams.cli.imports", "import_", "Import bank transactions or payments from a file."),
     "wallets": ("ledger_streams.cli.wallets", "wallets", "Look at wallets: show, list."),
     "payments": ("ledger_streams.cli.payments", "payments", "Look at payments: show."),
+    "sagas": ("ledger_streams.cli.sagas", "sagas", "Sagas under way: list, and settle by hand."),
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
     "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list."),
