@@ -1,8 +1,8 @@
 """The apps: `ledger` with tables and web views, `gateway` for providers, `projector` for the read side.
 
 Three consumer groups, so that neither a slow provider nor a slow PostgreSQL holds back
-the ledger.  What belongs to an app is found by the names of its modules: they import the
-app, never the other way round.
+the ledger; `api`, the web views alone, is in none.  What belongs to an app is found by the
+names of its modules: they import the app, never the other way round.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.engine.app import EngineApp
+from ledger_streams.engine.app import EngineApp, WebApp
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
@@ -21,6 +21,7 @@ from ledger_streams.settings import settings
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
 GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
+API_MODULES = ("web.pages",)
 PROJECTOR_MODULES = ("agents.projections", "web.projector_pages")
 
 GATEWAY_POLL_RECORDS_MAX = 500
@@ -107,6 +108,7 @@ gateway = EngineApp(
     new_committer=gateway_committer,
     modules=GATEWAY_MODULES,
 )
+api = WebApp(f"{settings().app_id}-api", settings=settings(), modules=API_MODULES)
 projector = EngineApp(
     f"{settings().app_id}-projector",
     settings=settings(),

@@ -37,6 +37,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
 
 FAUST_COMMANDS: dict[str, str] = {
     "worker": "A ledger worker: agents, tables, web views (Faust worker).",
+    "api": "The web views alone, without agents and tables (Faust worker).",
     "gateway": "A gateway: calls of payment providers (Faust worker).",
     "projector": "A projector: wallet and payment events to PostgreSQL and Redis (Faust worker).",
     "agents": "List agents (Faust).",

@@ -1,4 +1,4 @@
-"""`worker`, `gateway` and `projector`: Faust's worker command, told which app and where.
+"""`worker`, `api`, `gateway` and `projector`: Faust's worker command, told which app and where.
 
 All inherit every option of Faust's worker.  What is not said on the command line
 comes from Settings: the port and the address to bind to, the level of the log.  The
@@ -46,6 +46,12 @@ class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their c
         super()._init_worker_options(*args, **kwargs)
 
 
+class api(worker):  # noqa: N801
+    """Start the web views alone: they read PostgreSQL and Redis, and write to Kafka."""
+
+    app_name = "api"
+
+
 class behind(worker):  # noqa: N801
     """A worker that answers nobody, and so has its web views only where it is told to."""
 
@@ -83,6 +89,7 @@ def faust_root(arguments: Sequence[str]) -> click.Group:
     root.context_settings["default_map"] = {
         "app": APPS,
         "worker": at_level,
+        "api": at_level,
         "gateway": at_level,
         "projector": at_level,
     }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ledger_streams.app import gateway, projector
+from ledger_streams.app import api, gateway, projector
 from ledger_streams.app import ledger as app
 
-__all__ = ["app", "gateway", "projector"]
+__all__ = ["api", "app", "gateway", "projector"]

@@ -183,7 +183,7 @@ async def check_refunds(live: LiveSystem, payments: Payments) -> None:
     for row in rows:
         if row["payment_id"] in payments.sent and row["kind"] != "refund":
             refunded = sums[row["payment_id"]]
-            assert row["refunded"] == refunded <= row["amount"], row
+            assert (row["refunded"] or 0) == refunded <= row["amount"], row
             if refunded:
                 whole = refunded == row["amount"]
                 assert row["status"] == ("refunded" if whole else "partially_refunded")
