@@ -118,6 +118,8 @@ class FrameConsumer(driver.Consumer):
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
+            if not self.flow_active:  # first, since it tells when the next deadline is
+                await self.wait(self.can_resume_flow)
             records, _active = await self._wait_next_records(self._until_due(timeout))
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
@@ -203,7 +205,7 @@ class FrameTransport(driver.Transport):
 
 def _message(frame: Frame, generation: int) -> tuple[TP, ConsumerMessage]:
     """Return the frame as a message of Faust, whose streams pass over those of another generation."""
-    tp, offset = frame.last
+    tp, offset = frame.reached
     message = ConsumerMessage(
         tp.topic, tp.partition, offset, 0.0, 1, (), None, frame, None, 0, 0, tp, generation_id=generation
     )

@@ -153,10 +153,14 @@ class Frame:
         self.shares = shares
 
     @property
-    def last(self) -> tuple[TP, int]:
-        """Partition and offset of the frame's last record, which stand for it in Faust's books."""
+    def reached(self) -> tuple[TP, int]:
+        """Partition and position that stand for the frame in Faust's books.
+
+        Not the last record's offset: deadlines may come without one, and Faust passes
+        over an offset below the position it has sought.
+        """
         share = self.shares[-1]
-        return share.tp, share.source_next - 1
+        return share.tp, share.source_next
 
     def __enter__(self) -> list[Share]:
         return self.shares

@@ -30,3 +30,8 @@ def test_a_cycle_is_decided_when_all_its_frames_are() -> None:
             pass
     assert cycle.decided.is_set()
     assert cycle.failure is None
+
+
+def test_a_frame_of_deadlines_alone_stands_at_the_position_not_below_it() -> None:
+    for frame in cycle_of_two_topics().frames:
+        assert frame.reached == (TP(frame.topic, 0), 7)
