@@ -9,7 +9,7 @@ it is visible to anybody before the cycle's transaction has been committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
@@ -177,8 +177,11 @@ class Committer(Protocol):
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Make the partitions one's own and return the position each is to be read from."""
 
-    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
-        """Return the deadlines that have come, by the partition whose agent decides them."""
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines that have come, by the partition whose agent decides them.
+
+        Only those up to the time for which every record of their sources has been read.
+        """
 
     def next_due_ms(self) -> int | None:
         """Return when the next deadline comes; None without one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +76,16 @@ class LedgerCommitter:
     def _sources(self, spec: TableSpec[Any]) -> list[str]:
         return [topic for topic, other in self._tables.items() if other.name == spec.name]
 
-    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
         """Return the deadlines of the tables that have come, by the first source's partition."""
         found = {}
         for store in self._opened.values():
-            due = store.due(now_ms)
+            if store.next_due_ms() is None:
+                continue
+            sources = [TP(topic, store.partition) for topic in self._sources(store.spec)]
+            due = store.due(min(map(read_until_ms, sources)))
             if due:
-                found[TP(self._sources(store.spec)[0], store.partition)] = due
+                found[sources[0]] = due
         return found
 
     def next_due_ms(self) -> int | None:

@@ -33,14 +33,19 @@ def in_ms(delay_ms: int) -> int:
     return int(time.time() * 1000) + delay_ms
 
 
-async def set_alarms(toys: Toys, alarms: Mapping[str, int | None], *, partition: int | None = None) -> None:
-    """Set alarms to their times, or withdraw them; they are in the table when this returns."""
+async def send(toys: Toys, alarms: Mapping[str, int | None], *, partition: int | None = None) -> None:
+    """Send what sets alarms to their times, or withdraws them."""
     name = toys.settings.topic("toy-in")
     async with AIOKafkaProducer(bootstrap_servers=toys.settings.kafka, acks="all", linger_ms=5) as producer:
         for key, due_ms in alarms.items():
             value = OFF if due_ms is None else b"%d" % due_ms
             await producer.send(name, value, key.encode(), partition=partition)
         await producer.flush()
+
+
+async def set_alarms(toys: Toys, alarms: Mapping[str, int | None], *, partition: int | None = None) -> None:
+    """Set alarms to their times, or withdraw them; they are in the table when this returns."""
+    await send(toys, alarms, partition=partition)
 
     async def are_set() -> bool:
         states = {record.key: record.value for record in await records(toys, "toy-changelog")}
@@ -120,10 +125,7 @@ async def test_a_deadline_comes_though_the_worker_is_away_when_it_is_due(
     if tables == "deleted":
         shutil.rmtree(toys.tables_dir())
 
-    async def is_past() -> bool:
-        return in_ms(0) > due_ms + 20
-
-    await eventually(is_past, what="they are due")
+    await eventually(lambda: is_past(due_ms + 20), what="they are due")
     await started(toys)
     assert await have_rung(toys, *alarms) == {key: [due] for key, due in alarms.items()}
 
@@ -229,6 +231,40 @@ async def test_more_deadlines_than_a_cycle_takes_come_all(toys: Toys) -> None:
     bells = {f"bell-{number}": due_ms for number in range(1_200)}
     await set_alarms(toys, bells, partition=1)
     assert await have_rung(toys, *bells) == {key: [due_ms] for key in bells}
+
+
+async def test_a_record_older_than_a_deadline_is_carried_out_before_it_though_the_worker_was_away(
+    toys: Toys,
+) -> None:
+    toy = await started(toys)
+    due_ms = in_ms(2_500)
+    await set_alarms(toys, {"note": due_ms}, partition=0)
+    toy.kill()
+    backlog = {f"note-{number}": None for number in range(1_500)}  # more than a poll
+    await send(toys, backlog | {"note": None}, partition=0)
+    assert in_ms(0) < due_ms, "too slow to tell"
+    await eventually(lambda: is_past(due_ms), what="it is due")
+    await started(toys)
+    await set_alarms(toys, {"note-fence": in_ms(0)}, partition=0)
+    assert set(await have_rung(toys, "note-fence")) == {"note-fence"}
+
+
+async def test_a_deadline_older_than_a_record_is_carried_out_before_it_though_the_worker_was_away(
+    toys: Toys,
+) -> None:
+    toy = await started(toys)
+    due_ms = in_ms(1_500)
+    await set_alarms(toys, {"bell": due_ms}, partition=0)
+    toy.kill()
+    await eventually(lambda: is_past(due_ms), what="it is due")
+    await send(toys, {"bell": None}, partition=0)
+    await started(toys)
+    assert (await have_rung(toys, "bell"))["bell"] == [due_ms]
+
+
+async def is_past(time_ms: int) -> bool:
+    """Whether a time is past."""
+    return in_ms(0) > time_ms
 
 
 def partition_of(key: str) -> int:
