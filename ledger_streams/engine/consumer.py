@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp
 
 log = logging.getLogger(__name__)
+
+DUE_POLL_S = 0.01
+"""At least so long is polled when a deadline has come: it waits for older records to be read."""
 
 
 class _Listener(driver.ConsumerRebalanceListener):
@@ -118,6 +121,8 @@ class FrameConsumer(driver.Consumer):
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
+            if not self.flow_active:  # first, since it tells when the next deadline is
+                await self.wait(self.can_resume_flow)
             records, _active = await self._wait_next_records(self._until_due(timeout))
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
@@ -147,20 +152,42 @@ class FrameConsumer(driver.Consumer):
     def _until_due(self, timeout: float) -> float:
         """Return how long to poll at most: no longer than until the next deadline."""
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
-        return timeout if due_ms is None else min(timeout, max(0.0, due_ms / 1000 - time.time()))
+        return timeout if due_ms is None else min(timeout, max(DUE_POLL_S, due_ms / 1000 - time.time()))
 
     def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
         taken, committer = self.app.tables.taken_over, self.app.committer
         if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
         polled = {TP(*tp): polled for tp, polled in (records or {}).items()}
-        due = committer.due(int(time.time() * 1000))
+        due = committer.due(self._read_until_ms(polled))
         topics: dict[str, list[Share]] = {}
         for tp in {**polled, **due}:
             share = committer.share(tp, polled.get(tp, ()), due.get(tp, ()))
             if share is not None:
                 topics.setdefault(tp.topic, []).append(share)
         return Cycle(taken, topics) if topics else None
+
+    def _read_until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
+        """Return what says up to when no record of a partition is unread, before those just polled.
+
+        A worker that was away finds answers in the log that came in time: no deadline overtakes them.
+        """
+        now_ms = int(time.time() * 1000)
+
+        def until_ms(tp: TP) -> int:
+            if tp in polled:
+                return min(now_ms, int(polled[tp][0].timestamp))
+            return now_ms if self._has_read_all(tp) else 0
+
+        return until_ms
+
+    def _has_read_all(self, tp: TP) -> bool:
+        """Whether nothing was left in the partition, for a reader of committed records, at the last fetch."""
+        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(tp)
+        if state is None or state.lso is None or not state.has_valid_position:
+            return False
+        return bool(state.position >= state.lso)
 
     async def _decided(self, cycle: Cycle) -> bool:
         """Wait until all agents have decided; False when the partitions are being revoked first."""
@@ -203,7 +230,7 @@ class FrameTransport(driver.Transport):
 
 def _message(frame: Frame, generation: int) -> tuple[TP, ConsumerMessage]:
     """Return the frame as a message of Faust, whose streams pass over those of another generation."""
-    tp, offset = frame.last
+    tp, offset = frame.reached
     message = ConsumerMessage(
         tp.topic, tp.partition, offset, 0.0, 1, (), None, frame, None, 0, 0, tp, generation_id=generation
     )

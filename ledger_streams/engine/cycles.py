@@ -9,7 +9,7 @@ it is visible to anybody before the cycle's transaction has been committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
@@ -66,16 +66,15 @@ class Destination:
 class Share:
     """One partition's deadlines that have come and its records, in order, and what they cause."""
 
-    __slots__ = ("_source_headers", "due", "outbox", "records", "source_next", "store", "tp")
+    __slots__ = ("due", "outbox", "records", "source_next", "store", "tp")
 
-    def __init__(  # noqa: PLR0913  # a share is made in one place
+    def __init__(
         self,
         tp: TP,
         records: Sequence[Record],
         store: PartitionStore | None = None,
         *,
         source_next: int,
-        source_headers: Headers = (),
         due: Sequence[Due] = (),
     ) -> None:
         self.tp = tp
@@ -86,7 +85,6 @@ class Share:
         self.outbox: Outbox = {}
         self.source_next = source_next
         """The source position once this share is committed; without records, as it was."""
-        self._source_headers = source_headers
 
     def emit(self, tp: TP, outgoing: Outgoing) -> None:
         """Send a record in the cycle's transaction; records to one partition keep their order."""
@@ -101,10 +99,13 @@ class Share:
         return self.store.get(key)
 
     def change(self, key: bytes, state: Any, *, stored: bytes, logged: bytes, changelog: Destination) -> None:
-        """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed."""
+        """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed.
+
+        The changelog record gets its headers when the cycle is committed.
+        """
         assert self.store is not None, "this topic has no table"
         self.store.put(key, state, stored)
-        self.emit(changelog.numbered(self.tp.partition), (key, logged, self._source_headers))
+        self.emit(changelog.numbered(self.tp.partition), (key, logged, ()))
 
 
 class Cycle:
@@ -116,18 +117,22 @@ class Cycle:
         self.decided = asyncio.Event()
         """Set when every frame has been decided, or one of them has failed."""
         self.failure: BaseException | None = None
-        self._undecided = len(self.frames)
+        self._in_order: list[Frame] = []
+        """The frames in the order in which they were decided."""
 
     @property
     def shares(self) -> Iterator[Share]:
-        """All shares, topic by topic."""
-        return (share for frame in self.frames for share in frame.shares)
+        """All shares of the frames decided so far, in the order of the decisions.
 
-    def frame_decided(self, failure: BaseException | None) -> None:
+        Two topics may feed one table: the changelog has to have the states as they followed each other.
+        """
+        return (share for frame in self._in_order for share in frame.shares)
+
+    def frame_decided(self, frame: Frame, failure: BaseException | None) -> None:
         """Note that a frame has been decided, or why it could not be."""
-        self._undecided -= 1
+        self._in_order.append(frame)
         self.failure = self.failure or failure
-        if self._undecided == 0 or failure is not None:
+        if len(self._in_order) == len(self.frames) or failure is not None:
             self.decided.set()
 
 
@@ -136,7 +141,8 @@ class Frame:
 
     Use it as a context: leaving the block hands in what was decided.  An exception
     in the block ends the process before anything is acknowledged, where Faust
-    would count the event as done and go on.
+    would count the event as done and go on.  Nothing is awaited in the block: frames
+    of one table are decided one after the other.
     """
 
     __slots__ = ("_cycle", "shares", "topic")
@@ -147,10 +153,14 @@ class Frame:
         self.shares = shares
 
     @property
-    def last(self) -> tuple[TP, int]:
-        """Partition and offset of the frame's last record, which stand for it in Faust's books."""
+    def reached(self) -> tuple[TP, int]:
+        """Partition and position that stand for the frame in Faust's books.
+
+        Not the last record's offset: deadlines may come without one, and Faust passes
+        over an offset below the position it has sought.
+        """
         share = self.shares[-1]
-        return share.tp, share.source_next - 1
+        return share.tp, share.source_next
 
     def __enter__(self) -> list[Share]:
         return self.shares
@@ -158,7 +168,7 @@ class Frame:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._cycle.frame_decided(error)
+        self._cycle.frame_decided(self, error)
 
 
 class Committer(Protocol):
@@ -167,8 +177,11 @@ class Committer(Protocol):
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Make the partitions one's own and return the position each is to be read from."""
 
-    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
-        """Return the deadlines that have come, by the partition whose agent decides them."""
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines that have come, by the partition whose agent decides them.
+
+        Only those up to the time for which every record of their sources has been read.
+        """
 
     def next_due_ms(self) -> int | None:
         """Return when the next deadline comes; None without one."""

@@ -5,6 +5,7 @@ states in RocksDB and written with them, so that an open partition knows its dea
 without reading its states.  One that has come is given to a cycle and is past once that
 cycle is committed; a lost cycle, and a partition rebuilt from its changelog, gives it
 again.  So a deadline comes at least once, and what it sets off has to look at the state.
+It never overtakes a record that was appended before it.
 """
 
 from __future__ import annotations
@@ -48,9 +49,11 @@ class Deadlines:
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now_ms: int) -> Sequence[Due]:
-        """Give the deadlines that have come by `now_ms` to a cycle, the earliest first."""
-        while len(self._given) < GIVEN_MAX and (next_ms := self.next_ms()) is not None and next_ms <= now_ms:
+    def due(self, until_ms: int) -> Sequence[Due]:
+        """Give the deadlines up to a time to a cycle, the earliest first."""
+        while (
+            len(self._given) < GIVEN_MAX and (next_ms := self.next_ms()) is not None and next_ms <= until_ms
+        ):
             due_ms, key = heapq.heappop(self._heap)
             self._given[key] = due_ms
         return [Due(key, due_ms) for key, due_ms in self._given.items()]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Cycle, Headers, Record, Share, merged
+from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, merged
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
@@ -76,13 +76,16 @@ class LedgerCommitter:
     def _sources(self, spec: TableSpec[Any]) -> list[str]:
         return [topic for topic, other in self._tables.items() if other.name == spec.name]
 
-    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
         """Return the deadlines of the tables that have come, by the first source's partition."""
         found = {}
         for store in self._opened.values():
-            due = store.due(now_ms)
+            if store.next_due_ms() is None:
+                continue
+            sources = [TP(topic, store.partition) for topic in self._sources(store.spec)]
+            due = store.due(min(map(read_until_ms, sources)))
             if due:
-                found[TP(self._sources(store.spec)[0], store.partition)] = due
+                found[sources[0]] = due
         return found
 
     def next_due_ms(self) -> int | None:
@@ -98,27 +101,17 @@ class LedgerCommitter:
         if not records and not due:
             return None
         source_next = records[-1].offset + 1 if records else position
-        headers = self._source_headers(tp, source_next) if tp in self._stores else ()
-        store = self._stores.get(tp)
-        return Share(tp, records, store, source_next=source_next, source_headers=headers, due=due)
-
-    def _source_headers(self, tp: TP, source_next: int) -> Headers:
-        """Return the positions of all sources of the table: whichever record is its last tells them all."""
-        first, *further = self._sources(self._tables[tp.topic])
-        headers = []
-        for topic in (first, *further):
-            position = source_next if topic == tp.topic else self._next[TP(topic, tp.partition)]
-            headers.append((source_header(None if topic == first else topic), b"%d" % position))
-        return tuple(headers)
+        return Share(tp, records, self._stores.get(tp), source_next=source_next, due=due)
 
     async def commit(self, cycle: Cycle) -> None:
         """Commit the cycle's transaction, then write its state; raises CycleLost, see Transactions.commit."""
         began = time.perf_counter()
         sources = {share.tp: share.source_next for share in cycle.shares}
-        ends = await self._transactions.commit(merged(cycle.shares), sources, cycle.membership)
+        outbox = self._with_positions(merged(cycle.shares), {**self._next, **sources})
+        ends = await self._transactions.commit(outbox, sources, cycle.membership)
         committed = time.perf_counter()
+        self._next.update(sources)
         for share in cycle.shares:
-            self._next[share.tp] = share.source_next
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
         for store in self._opened.values():
             if store.changed:
@@ -126,8 +119,29 @@ class LedgerCommitter:
         CYCLE_SECONDS.labels("commit").observe(committed - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - committed)
 
+    def _with_positions(self, outbox: Outbox, positions: Mapping[TP, int]) -> Outbox:
+        """Add to changelog records where the cycle leaves all sources of their table.
+
+        Compaction keeps the last record of a changelog, and may keep no other one.
+        """
+        for store in self._opened.values():
+            changelog = self._changelog_of(store)
+            if changelog in outbox:
+                headers = self._source_headers(store, positions)
+                outbox[changelog] = [(key, value, (*own, *headers)) for key, value, own in outbox[changelog]]
+        return outbox
+
+    def _source_headers(self, store: PartitionStore, positions: Mapping[TP, int]) -> Headers:
+        return tuple(
+            (source_header(topic if number else None), b"%d" % positions[TP(topic, store.partition)])
+            for number, topic in enumerate(self._sources(store.spec))
+        )
+
+    def _changelog_of(self, store: PartitionStore) -> TP:
+        return TP(self._changelog_topics[store.spec.name], store.partition)
+
     def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
-        changelog = TP(self._changelog_topics[store.spec.name], store.partition)
+        changelog = self._changelog_of(store)
         changelog_next = ends[changelog] + 1 if changelog in ends else store.position.changelog_next
         first, *further = self._sources(store.spec)
         others = {topic: self._next[TP(topic, store.partition)] for topic in further}

@@ -89,7 +89,7 @@ class ProjectionCommitter:
         log.info("generation %d: projecting %d partitions", membership.generation, len(assigned))
         return self._next
 
-    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
         """Return nothing: projections wait for nothing."""
         return {}
 

@@ -121,9 +121,9 @@ class PartitionStore:
         """Whether the cycle under way has changed any state, or has been given a deadline."""
         return bool(self._overlay) or self._deadlines.any_given
 
-    def due(self, now_ms: int) -> Sequence[Due]:
-        """Return the deadlines that have come, for the cycle that begins; `keep` makes them past."""
-        return self._deadlines.due(now_ms)
+    def due(self, until_ms: int) -> Sequence[Due]:
+        """Return the deadlines up to a time, for the cycle that begins; `keep` makes them past."""
+        return self._deadlines.due(until_ms)
 
     def next_due_ms(self) -> int | None:
         """Return when the next deadline comes."""

@@ -52,3 +52,13 @@ def test_a_topic_goes_only_to_its_subscribers() -> None:
     given = {m: dict(x.assignment) for m, x in EvenAssignor.assign(Cluster(), members).items()}
     assert set(given["a"]) == {"saga-events"}
     assert given["b"]["payment-events"] == list(range(12))
+
+
+def test_topics_of_one_partition_count_move_together_since_they_may_feed_one_table() -> None:
+    topics = TOPICS | {"saga-commands": 6, "another-of-eight": 8}
+    for count in (1, 2, 3, 4, 5, 7):
+        members = {f"app-{number}-uuid": EvenAssignor.metadata(topics) for number in range(count)}
+        for assignment in EvenAssignor.assign(Cluster(topics), members).values():
+            given = dict(assignment.assignment)
+            assert given.get("saga-commands") == given.get("saga-events")
+            assert given.get("another-of-eight") == given.get("wallet-commands")
