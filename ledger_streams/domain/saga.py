@@ -14,7 +14,14 @@ from typing import Final
 
 import msgspec
 
-from ledger_streams.domain.answers import ProviderReply, ProviderTimedOut, RefundGranted, RefundRefused
+from ledger_streams.domain.answers import (
+    ProviderApproved,
+    ProviderDeclined,
+    ProviderReply,
+    ProviderTimedOut,
+    RefundGranted,
+    RefundRefused,
+)
 from ledger_streams.domain.courses import ENDS, NEXT, START, Course, SagaStatus, course_back, course_of
 from ledger_streams.domain.events import (
     Reply,
@@ -32,6 +39,7 @@ from ledger_streams.errors import InvariantBroken
 
 SUPERSEDED: Final = ""
 """Stands among the replies for one that is not awaited any more."""
+_FINAL: Final = (ProviderApproved.__name__, ProviderDeclined.__name__)
 ASK_AGAIN_MS: Final = 250
 """After the first answer that told nothing; doubled each time."""
 ASK_AGAIN_MS_MAX: Final = 30_000
@@ -153,10 +161,12 @@ def past_due(saga: Saga, due_ms: int) -> Saga:
 
 
 def is_repetition(saga: Saga, reply: Reply) -> bool:
-    """Tell whether this very reply has been taken before, or is one that is not awaited any more."""
+    """Tell whether this very reply has been taken before, or is one that tells nothing any more."""
     taken = saga.replies[max(reply.version - 2, 0) : max(reply.version - 1, 0)]
     if taken == (SUPERSEDED,):
         return isinstance(reply, ProviderReply)
+    if isinstance(reply, ProviderTimedOut) and taken and taken[0] in _FINAL:
+        return _is_its_money(saga, reply)
     return taken == (type(reply).__name__,) and _is_its_money(saga, reply)
 
 
