@@ -176,7 +176,8 @@ def has_ended(saga: Saga) -> bool:
 
 
 def _granted(saga: Saga, reply: RefundGranted, at_ms: int, patience_ms: int) -> Saga:
-    if saga.status is not SagaStatus.RESERVING or reply.version != saga.version:
+    is_awaited = saga.status is SagaStatus.RESERVING and reply.version == saga.version
+    if not is_awaited or not _is_its_money(saga, reply):
         raise InvariantBroken(f"payment {saga.payment_id}, {saga.status}, does not await RefundGranted")
     course = course_back(reply.kind, reply.provider)
     after = msgspec.structs.replace(
