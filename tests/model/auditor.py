@@ -165,7 +165,8 @@ class Auditor:
             told = refunds.get(payment_id, ())
             if {one.refund_id: one.amount_minor for one in told} != completed[payment_id]:
                 yield f"payment {payment_id} was told of {told}, its refunds are {completed[payment_id]}"
-            paid_minor, sum_minor = ended[payment_id].amount_minor, 0
+            paid_minor = ended[payment_id].amount_minor if payment_id in ended else 0
+            sum_minor = 0
             for one in told:
                 sum_minor += one.amount_minor
                 if (one.refunded_minor, one.paid_minor) != (sum_minor, paid_minor) or sum_minor > paid_minor:

@@ -33,6 +33,8 @@ from ledger_streams.domain.money import format_amount
 from tests.model.system import Administration, Sent
 
 CURRENCIES = ("EUR", "USD", "JPY")
+LATELY = 5
+"""Of how many last holds a payment chooses one, so that several are after the same."""
 EXPIRES_AFTER_MS = (1, 2_000, 600_000, None, None)
 """Before anything can be done with it, while payments are under way, perhaps never, never."""
 
@@ -76,12 +78,14 @@ class Workload:
         self._wallets = [WalletId(self._id()) for _ in range(wallets)]
         self._nobody = [WalletId(self._id()) for _ in range(2)]
         self._first: list[dict[str, Any]] = []
+        self._currencies: dict[WalletId, tuple[str, ...]] = {}
         self._holds: list[HoldFunds] = []
 
     def opening(self) -> Iterator[OpenWallet]:
         """Yield what opens the wallets."""
         for wallet_id in self._wallets:
-            currencies = tuple(self._random.sample(CURRENCIES, self._random.randint(1, 3)))
+            currencies = tuple(self._random.sample(CURRENCIES, self._random.choice([1, 2, 3, 3])))
+            self._currencies[wallet_id] = currencies
             limits = {c: self._random.choice([0, 500, 10**15]) for c in currencies[:1]}
             yield OpenWallet(wallet_id, UserId(self._id()), currencies, limits)
 
@@ -96,7 +100,9 @@ class Workload:
             elif chance < 0.60 or not self._first:
                 yield self._new(self._content())
             elif chance < 0.70:
-                yield self._new(self._refund())
+                paid = self._random.choice(self._first)
+                for _ in range(self._random.randint(1, 3)):
+                    yield self._new(self._refund(paid))
             elif chance < 0.80:
                 yield self._again()
             elif chance < 0.87:
@@ -142,7 +148,9 @@ class Workload:
     def _content(self) -> dict[str, Any]:
         """Return a payment that is no refund."""
         kind = self._random.choice(["transfer", "transfer", "deposit", "deposit", "withdrawal"])
-        currency = self._random.choice(CURRENCIES)
+        source, target = self._wallet(), self._wallet()
+        fitting = self._currencies.get(target if kind == "deposit" else source, CURRENCIES)
+        currency = self._random.choice(fitting if self._random.random() < 0.8 else CURRENCIES)
         data: dict[str, Any] = {
             "payment_id": self._id(),
             "kind": kind,
@@ -150,28 +158,28 @@ class Workload:
             "currency": currency,
         }
         if kind != "deposit":
-            data["source_wallet_id"] = self._wallet()
+            data["source_wallet_id"] = source
         if kind != "withdrawal":
-            data["target_wallet_id"] = self._wallet()
+            data["target_wallet_id"] = target
         if self._providers and kind != "transfer" and self._random.random() < 0.5:
             data["provider"] = self._random.choice(self._providers)
         elif self._holds and kind != "deposit" and self._random.random() < 0.3:
-            self._out_of_a_hold(data, self._random.choice(self._holds))
+            self._out_of_a_hold(data, self._random.choice(self._holds[-LATELY:]))
         if self._random.random() < 0.3:
             data["metadata"] = {"note": "ünï\u0001", "n": self._random.random()}
         return data
 
     def _out_of_a_hold(self, data: dict[str, Any], held: HoldFunds) -> None:
-        """Have the payment capture a hold, mostly one of its wallet and its currency, in whole or in part."""
+        """Have the payment capture a hold, mostly a fitting one, in whole, in part, or too much."""
         data["hold_id"] = held.hold_id
         if self._random.random() < 0.9:
             data["source_wallet_id"], data["currency"] = held.wallet_id, held.currency
-            minor = self._random.choice([held.amount_minor, max(held.amount_minor // 2, 1)])
+            asked_minor = held.amount_minor
+            minor = self._random.choice([asked_minor, asked_minor + 1, (asked_minor + 1) // 2])
             data["amount"] = format_amount(minor, held.currency)
 
-    def _refund(self) -> dict[str, Any]:
-        """Return a refund of a payment known or not, of all that is left, of a part, or of too much."""
-        paid = self._random.choice(self._first)
+    def _refund(self, paid: dict[str, Any]) -> dict[str, Any]:
+        """Return a refund of a payment: of all that is left, of a part, of too much."""
         data = {"payment_id": self._id(), "kind": "refund", "refund_of": paid["payment_id"]}
         chance = self._random.random()
         if chance < 0.05:
