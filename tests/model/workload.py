@@ -209,6 +209,8 @@ class Workload:
     def _mismatch(self) -> Payment:
         known = self._random.choice(self._first)
         other = {**self._content(), "payment_id": known["payment_id"]}
+        if other == known:  # two payments after one hold may be alike
+            other["metadata"] = {"note": "another"}
         return self._payment(Intent.MISMATCH, other)
 
     def _invalid(self) -> Payment:
