@@ -92,10 +92,11 @@ def refused(wallet: Wallet, command: WalletCommand, reason: Reason, detail: str)
 
 
 def _hold(wallet: Wallet | None, command: HoldFunds) -> WalletDecision:
+    known = None if wallet is None else wallet.holds.get(command.hold_id)
+    if known is not None and command.payment_id is None and _is_as_asked(known, command):
+        return NOTHING  # whatever the wallet says now: it has been held
     reason, detail = deduction_refusal(wallet, command), "the wallet does not part with the money"
-    if wallet is not None and reason is None and command.hold_id in wallet.holds:
-        if command.payment_id is None and _is_as_asked(wallet.holds[command.hold_id], command):
-            return NOTHING
+    if known is not None:
         reason, detail = Reason.DUPLICATE_MISMATCH, "there is another hold of this id"
     elif wallet is not None and reason is None and len(wallet.holds) >= HOLDS_MAX:
         reason, detail = Reason.LIMIT_EXCEEDED, f"the wallet has {HOLDS_MAX} holds already"

@@ -15,7 +15,14 @@ from zlib import crc32
 
 import msgspec
 
-from ledger_streams.domain.answers import ProviderReply, ProviderTimedOut, RefundGranted, RefundRefused
+from ledger_streams.domain.answers import (
+    ProviderApproved,
+    ProviderDeclined,
+    ProviderReply,
+    ProviderTimedOut,
+    RefundGranted,
+    RefundRefused,
+)
 from ledger_streams.domain.courses import ENDS, NEXT, START, Course, SagaStatus, course_back, course_of
 from ledger_streams.domain.events import (
     Reply,
@@ -33,6 +40,7 @@ from ledger_streams.errors import InvariantBroken
 
 SUPERSEDED: Final = ""
 """Stands among the replies for one that is not awaited any more."""
+_FINAL: Final = (ProviderApproved.__name__, ProviderDeclined.__name__)
 ASK_AGAIN_MS: Final = 250
 """At most, after the first answer that told nothing; doubled each time."""
 ASK_AGAIN_MS_MAX: Final = 30_000
@@ -154,10 +162,12 @@ def past_due(saga: Saga, due_ms: int) -> Saga:
 
 
 def is_repetition(saga: Saga, reply: Reply) -> bool:
-    """Tell whether this very reply has been taken before, or is one that is not awaited any more."""
+    """Tell whether this very reply has been taken before, or is one that tells nothing any more."""
     taken = saga.replies[max(reply.version - 2, 0) : max(reply.version - 1, 0)]
     if taken == (SUPERSEDED,):
         return isinstance(reply, ProviderReply)
+    if isinstance(reply, ProviderTimedOut) and taken and taken[0] in _FINAL:
+        return _is_its_money(saga, reply)
     return taken == (type(reply).__name__,) and _is_its_money(saga, reply)
 
 
@@ -167,7 +177,8 @@ def has_ended(saga: Saga) -> bool:
 
 
 def _granted(saga: Saga, reply: RefundGranted, at_ms: int, patience_ms: int) -> Saga:
-    if saga.status is not SagaStatus.RESERVING or reply.version != saga.version:
+    is_awaited = saga.status is SagaStatus.RESERVING and reply.version == saga.version
+    if not is_awaited or not _is_its_money(saga, reply):
         raise InvariantBroken(f"payment {saga.payment_id}, {saga.status}, does not await RefundGranted")
     course = course_back(reply.kind, reply.provider)
     after = msgspec.structs.replace(

@@ -51,15 +51,13 @@ from ledger_streams.wire.wallet_commands import (
     read_wallet_command,
 )
 from ledger_streams.wire.wallet_events import (
-    BalanceObject,
-    WalletObject,
     WalletRecord,
     encode_wallet_event,
     read_wallet,
     read_wallet_event,
     wallet_event_id,
-    wallet_object,
 )
+from ledger_streams.wire.wallet_objects import BalanceObject, WalletObject, wallet_object
 
 __all__ = [
     "RECORD_BYTES_MAX",

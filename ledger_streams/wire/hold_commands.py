@@ -73,9 +73,11 @@ def read_hold_command(name: str, data: msgspec.Raw) -> HoldCommand:
     payment_id = getattr(command, "payment_id", None)
     if payment_id is not None:
         check_id(payment_id, "data.payment_id")
-    is_leg = getattr(command, "saga_version", None) is not None
-    if is_leg is not (payment_id is not None):
+    saga_version = getattr(command, "saga_version", None)
+    if (saga_version is None) is not (payment_id is None):
         raise invalid("data.saga_version", "belongs to a payment's step, and each has it")
+    if saga_version is not None and saga_version < 1:
+        raise invalid("data.saga_version", "must be positive")
     return command
 
 
@@ -116,9 +118,12 @@ def _money(amount: str, currency: str) -> tuple[int, str]:
 
 
 def expiry_ms(text: str, field: str) -> int:
-    """Read when a hold ends, as ms since 1970; raises Unreadable."""
+    """Read when a hold ends, as ms since 1970, not before; raises Unreadable."""
     at: datetime = parse_time(text, field=field)
-    return time_ms(at)
+    expires_ms = time_ms(at)
+    if expires_ms < 0:
+        raise invalid(field, "must not be before 1970")
+    return expires_ms
 
 
 def hold_data(command: HoldCommand) -> Any:

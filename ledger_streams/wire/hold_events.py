@@ -12,7 +12,13 @@ from typing import Final
 import msgspec
 
 from ledger_streams.domain.ids import HoldId, PaymentId, WalletId
-from ledger_streams.domain.money import check_currency, format_amount, parse_amount, parse_balance
+from ledger_streams.domain.money import (
+    check_currency,
+    format_amount,
+    parse_amount,
+    parse_balance,
+    parse_limit,
+)
 from ledger_streams.domain.wallet import Hold
 from ledger_streams.domain.wallet_events import FundsHeld, HoldCaptured, HoldReleased
 from ledger_streams.wire.envelope import Envelope, decode_with, time_text
@@ -73,7 +79,7 @@ def read_hold_event(envelope: Envelope, wallet_id: WalletId) -> HoldEvent:
         case "HoldCaptured":
             taken: _Captured = decode_with(_captured, envelope.data, "data.")
             amount_minor = parse_amount(taken.amount, check_currency(taken.currency))
-            left_minor = parse_balance(taken.left, taken.currency)
+            left_minor = parse_limit(taken.left, taken.currency, field="data.left")
             return HoldCaptured(
                 wallet_id, version, taken.hold_id, amount_minor, taken.currency, taken.payment_id, left_minor
             )

@@ -12,7 +12,7 @@ from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.wire.envelope import check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.envelope import check_key, decode_envelope, decode_with, seal
 
 
 class OrderRecord(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +40,8 @@ def read_order(value: bytes | None, *, key: bytes | None) -> OrderRecord:
     """Read what a provider is asked to do; raises Unreadable."""
     envelope = decode_envelope(value)
     data: _Order = decode_with(_order, envelope.data, "data.")
-    check_id(data.payment_id, "data.payment_id")
+    if envelope.aggregate_id != data.payment_id:
+        raise invalid("aggregate_id", "is not data.payment_id")
     check_key(key, data.payment_id, "data.payment_id")
     currency = check_currency(data.currency)
     amount_minor, version = parse_amount(data.amount, currency), data.saga_version

@@ -49,7 +49,8 @@ def read_saga_command(value: bytes | None, *, key: bytes | None) -> SagaCommandR
     """Read any command; raises Unreadable."""
     envelope = decode_envelope(value)
     command = _read(envelope)
-    check_id(command.payment_id, "data.payment_id")
+    if envelope.aggregate_id != command.payment_id:
+        raise invalid("aggregate_id", "is not data.payment_id")
     check_key(key, command.payment_id, "data.payment_id")
     return SagaCommandRecord(EventId(envelope.event_id), command)
 
@@ -59,11 +60,7 @@ def _read(envelope: Envelope) -> SagaCommand:
         case "ReserveRefund":
             asked: _Reserve = decode_with(_reserve, envelope.data, "data.")
             check_id(asked.refund_id, "data.refund_id")
-            currency = "" if asked.currency is None else check_currency(asked.currency)
-            amount_minor = 0 if asked.amount is None else parse_amount(asked.amount, currency)
-            return ReserveRefund(
-                asked.payment_id, asked.refund_id, amount_minor, currency, asked.saga_version
-            )
+            return ReserveRefund(asked.payment_id, asked.refund_id, *_money(asked), asked.saga_version)
         case "EndRefund":
             ended: _End = decode_with(_end, envelope.data, "data.")
             return EndRefund(ended.payment_id, ended.refund_id, ended.completed)
@@ -72,6 +69,14 @@ def _read(envelope: Envelope) -> SagaCommand:
             return SettlePayment(settled.payment_id, settled.approved, settled.reason)
         case _:
             raise invalid("event_type", "is none that saga-commands has")
+
+
+def _money(asked: _Reserve) -> tuple[int, str]:
+    """Return amount and currency; an amount is none without its currency, and none is all that is left."""
+    if asked.amount is None and asked.currency is None:
+        return 0, ""
+    currency = check_currency(asked.currency)
+    return 0 if asked.amount is None else parse_amount(asked.amount, currency), currency
 
 
 def encode_saga_command(

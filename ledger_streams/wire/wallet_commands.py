@@ -22,8 +22,10 @@ from ledger_streams.domain.commands import (
     FreezeWallet,
     FundsCommand,
     HoldCommand,
+    HoldFunds,
     LegCommand,
     OpenWallet,
+    ReleaseHold,
     UnfreezeWallet,
     WalletCommand,
 )
@@ -187,8 +189,10 @@ def command_id(command: LegCommand) -> EventId:
     return derived_id(f"{command.payment_id}:{type(command).__name__}:{command.saga_version}")
 
 
-def encode_administrative(command: AdministrativeCommand, *, command_id: str, occurred_ms: int) -> bytes:
-    """Write an administrative command under the id that its sender has given it."""
+def encode_administrative(
+    command: AdministrativeCommand | HoldFunds | ReleaseHold, *, command_id: str, occurred_ms: int
+) -> bytes:
+    """Write an administrative command, or one about a caller's hold, under the id its sender has given it."""
     return seal(
         _administrative_data(command),
         event_id=command_id,
@@ -215,8 +219,10 @@ def _leg_data(command: LegCommand) -> Any:
     )
 
 
-def _administrative_data(command: AdministrativeCommand) -> _Open | _Limits | _Reasoned:
+def _administrative_data(command: AdministrativeCommand | HoldFunds | ReleaseHold) -> Any:
     match command:
+        case HoldFunds() | ReleaseHold():
+            return hold_commands.hold_data(command)
         case OpenWallet():
             limits = limits_text(command.overdraft_limits)
             return _Open(command.wallet_id, command.user_id, list(command.currencies), limits)

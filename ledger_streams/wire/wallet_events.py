@@ -7,15 +7,14 @@ the event as well for projections.  Only the wallets agent writes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from ledger_streams.domain.commands import Counterparty
 from ledger_streams.domain.ids import EventId, HoldId, PaymentId, UserId, WalletId, derived_id
-from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_balance
-from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus
+from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
+from ledger_streams.domain.wallet import Wallet
 from ledger_streams.domain.wallet_events import (
     BalanceAdded,
     BalanceDeducted,
@@ -32,14 +31,9 @@ from ledger_streams.domain.wallet_events import (
 )
 from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
 from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
-from ledger_streams.wire.hold_events import (
-    HoldObject,
-    hold_event_data,
-    hold_objects,
-    holds_of,
-    read_hold_event,
-)
+from ledger_streams.wire.hold_events import hold_event_data, read_hold_event
 from ledger_streams.wire.wallet_commands import checked_limits, limits_text
+from ledger_streams.wire.wallet_objects import WalletObject, wallet_object, wallet_of
 
 
 class WalletRecord(msgspec.Struct, frozen=True, gc=False):
@@ -82,25 +76,6 @@ class _Refused(msgspec.Struct, gc=False):
     detail: str
 
 
-class BalanceObject(msgspec.Struct, frozen=True, gc=False):
-    """One currency in the contract's `wallet` object."""
-
-    available: str
-    held: str
-    balance: str
-    overdraft_limit: str
-
-
-class WalletObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The contract's `wallet` object; encodes as it stands."""
-
-    user_id: UserId
-    status: WalletStatus
-    version: int
-    balances: dict[str, BalanceObject]
-    holds: dict[HoldId, HoldObject] = {}
-
-
 class _StateOnly(msgspec.Struct, gc=False):
     aggregate_id: WalletId
     wallet: WalletObject
@@ -125,7 +100,7 @@ def read_wallet(value: bytes | None) -> Wallet:
     if value is None:
         raise invalid("value", "is empty; wallet-events has no tombstones")
     record: _StateOnly = decode_with(_state_only, value)
-    return _wallet_of(record.aggregate_id, record.wallet)
+    return wallet_of(record.aggregate_id, record.wallet)
 
 
 def read_wallet_event(value: bytes | None, *, key: bytes | None) -> WalletRecord:
@@ -135,7 +110,7 @@ def read_wallet_event(value: bytes | None, *, key: bytes | None) -> WalletRecord
         raise invalid("wallet", "is missing")
     wallet_id = WalletId(envelope.aggregate_id)
     check_key(key, wallet_id, "aggregate_id")
-    wallet = _wallet_of(wallet_id, decode_with(_wallet, envelope.wallet, "wallet."))
+    wallet = wallet_of(wallet_id, decode_with(_wallet, envelope.wallet, "wallet."))
     if wallet.version != envelope.event_version:
         raise invalid("wallet.version", "is not event_version")
     return WalletRecord(_read(envelope, wallet_id), wallet, envelope)
@@ -177,40 +152,6 @@ def _read_movement(envelope: Envelope, wallet_id: WalletId) -> BalanceAdded | Ba
     )
 
 
-def _wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
-    try:
-        balances = {
-            currency: Balance(
-                parse_balance(balance.available, currency),
-                parse_balance(balance.held, currency),
-                parse_balance(balance.overdraft_limit, currency),
-            )
-            for currency, balance in state.balances.items()
-        }
-        holds = holds_of(state.holds) if state.holds else {}
-    except (KeyError, ValueError):
-        raise invalid("wallet", "has amounts that are no decimal strings of known currencies") from None
-    return Wallet(wallet_id, state.user_id, state.status, state.version, balances, holds)
-
-
-def wallet_object(wallet: Wallet) -> WalletObject:
-    """Return the contract's `wallet` object of a state."""
-    balances, holds = _balance_objects(wallet.balances), hold_objects(wallet.holds) if wallet.holds else {}
-    return WalletObject(wallet.user_id, wallet.status, wallet.version, balances, holds)
-
-
-def _balance_objects(balances: Mapping[str, Balance]) -> dict[str, BalanceObject]:
-    return {
-        currency: BalanceObject(
-            format_amount(balance.available_minor, currency),
-            format_amount(balance.held_minor, currency),
-            format_amount(balance.balance_minor, currency),
-            format_amount(balance.overdraft_limit_minor, currency),
-        )
-        for currency, balance in balances.items()
-    }
-
-
 def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, append_ms: int) -> bytes:
     """Write `event` with `wallet`, the state after it; the command was appended at `append_ms`."""
     name = type(event).__name__
@@ -235,10 +176,8 @@ def wallet_event_id(command_id: str, event_type: str) -> EventId:
 def _data_of(event: WalletEvent) -> Any:
     match event:
         case BalanceAdded() | BalanceDeducted():
-            amount, hold_id = (
-                format_amount(event.amount_minor, event.currency),
-                getattr(event, "hold_id", None),
-            )
+            amount = format_amount(event.amount_minor, event.currency)
+            hold_id = event.hold_id if isinstance(event, BalanceDeducted) else None
             return _Money(event.payment_id, amount, event.currency, event.counterparty, hold_id)
         case FundsHeld() | HoldCaptured() | HoldReleased():
             return hold_event_data(event)
