@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger_streams.domain.commands import ChangeLimits, CloseWallet, FreezeWallet, HoldFunds, OpenWallet
 from tests.model.system import Administration
-from tests.model.workload import Intent, Payment
+from tests.model.workload import UNKNOWN_PROVIDER, Intent, Payment
 
 COMPLETED = "PaymentCompleted"
 BY_A_PROVIDER = {"provider_declined", "provider_timeout"}
@@ -70,6 +70,8 @@ class Predictions:
         source, target = data.get("source_wallet_id"), data.get("target_wallet_id")
         if source is not None and source == target:
             return {"same_wallet"}
+        if data.get("provider") == UNKNOWN_PROVIDER:
+            return {"provider_unavailable"}
         ends = BY_A_PROVIDER if data.get("provider") else set[str]()
         may_go_on, refusals = self._taking(data) if source else (True, set[str]())
         if not may_go_on:

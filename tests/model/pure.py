@@ -31,7 +31,7 @@ from ledger_streams.domain.saga_steps import Command, SagaDecision
 from ledger_streams.domain.wallet import Wallet
 from ledger_streams.errors import Unreadable
 from tests.model.provider import BookedProvider
-from tests.model.samples import AT_MS
+from tests.model.samples import AT_MS, PROVIDERS
 from tests.model.system import Administration, Booked, Ended, Funds, Held, Parked, Refunded, Sent
 
 Queue = tuple[str, bytes | None]
@@ -168,7 +168,7 @@ class PureSystem:
                 return
             payment_id = requested.request.payment_id
             known = self._known.get(payment_id)
-            event = payment.decide(known, requested)
+            event = payment.decide(known, requested, providers=PROVIDERS)
         except Unreadable as error:
             self._dead_letters.append(Parked(key, value, error.reason))
             self._fail(error, append_ms)

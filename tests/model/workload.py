@@ -33,6 +33,7 @@ from ledger_streams.domain.money import format_amount
 from tests.model.system import Administration, Sent
 
 CURRENCIES = ("EUR", "USD", "JPY")
+UNKNOWN_PROVIDER = "nobody"
 LATELY = 5
 """Of how many last holds a payment chooses one, so that several are after the same."""
 EXPIRES_AFTER_MS = (1, 2_000, 600_000, None, None)
@@ -161,7 +162,9 @@ class Workload:
             data["source_wallet_id"] = source
         if kind != "withdrawal":
             data["target_wallet_id"] = target
-        if self._providers and kind != "transfer" and self._random.random() < 0.5:
+        if kind != "transfer" and self._random.random() < 0.03:
+            data["provider"] = UNKNOWN_PROVIDER
+        elif self._providers and kind != "transfer" and self._random.random() < 0.5:
             data["provider"] = self._random.choice(self._providers)
         elif self._holds and kind != "deposit" and self._random.random() < 0.3:
             self._out_of_a_hold(data, self._random.choice(self._holds[-LATELY:]))

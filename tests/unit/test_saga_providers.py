@@ -20,7 +20,7 @@ from ledger_streams.domain.events import (
     WalletHeld,
     WalletReleased,
 )
-from ledger_streams.domain.ids import HoldId
+from ledger_streams.domain.ids import HoldId, derived_id
 from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.saga import ASK_AGAIN_MS, ASK_AGAIN_MS_MAX, PATIENCE_MS, Saga, evolve
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, SettlePayment
@@ -149,8 +149,21 @@ def test_an_answer_that_tells_nothing_is_asked_for_again_after_a_growing_wait() 
         at_ms = saga.due_ms
         saga, decision = past(saga)
         assert decision.commands == (asked(attempt + 2, attempt + 1),)
-    assert waits[:4] == [ASK_AGAIN_MS, 2 * ASK_AGAIN_MS, 4 * ASK_AGAIN_MS, 8 * ASK_AGAIN_MS]
-    assert waits[-2:] == [ASK_AGAIN_MS_MAX, ASK_AGAIN_MS_MAX]
+    whole = [min(ASK_AGAIN_MS * 2**doublings, ASK_AGAIN_MS_MAX) for doublings in range(9)]
+    assert all(wait_ms // 2 <= waited <= wait_ms for waited, wait_ms in zip(waits, whole, strict=True))
+
+
+def test_payments_that_fail_together_do_not_come_back_together() -> None:
+    waits = set()
+    for number in range(200):
+        saga, _ = run(started(deposit(provider="acme", payment_id=derived_id(f"{number}"))))
+        waiting = decide(saga, msgspec.structs.replace(timed_out(2), payment_id=saga.payment_id), at_ms=AT_MS)
+        assert waiting.saga is not None
+        assert waiting.saga.due_ms is not None
+        waits.add(waiting.saga.due_ms - AT_MS)
+    assert len(waits) > 50
+    assert ASK_AGAIN_MS // 2 <= min(waits) < ASK_AGAIN_MS * 0.55
+    assert ASK_AGAIN_MS * 0.95 < max(waits) <= ASK_AGAIN_MS
 
 
 def test_no_wait_is_longer_than_what_is_left_of_the_patience() -> None:
