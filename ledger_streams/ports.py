@@ -89,6 +89,9 @@ class ReadModel(Protocol):
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps in order."""
 
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those of the payments that are projected, each with its steps in order."""
+
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those of the payments that are projected, ended or not, without steps."""
 

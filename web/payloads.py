@@ -9,7 +9,7 @@ would be no limit; the data of a payment may, as the contract keeps them.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ DEPTH_MAX: Final = 32
 
 REASON_CHARACTERS_MAX: Final = 500
 """The reason of an administrative command is a sentence, kept for ever."""
+
+BATCH_PAYMENTS_MAX: Final = 1000
+"""Of one batch: they are taken within about a second, and are one produce request a partition."""
 
 _id = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE | re.ASCII
@@ -52,19 +55,35 @@ class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overdraft_limits: dict[str, str]
 
 
+class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/batch; each payment is still the bytes that came."""
+
+    payments: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=BATCH_PAYMENTS_MAX)]
+
+
 def json_of(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is; raises Rejected 400, else 422."""
+    value = _decoded(body, Any)
+    if not isinstance(value, dict):
+        raise unprocessable("", "must be a JSON object")
+    _check_storable(value)
+    return value
+
+
+def batch_of(body: bytes) -> PaymentBatch:
+    """Return the batch that `body` is, without a look into its payments; raises Rejected 400, else 422."""
+    batch: PaymentBatch = _decoded(body, PaymentBatch)
+    return batch
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
     try:
-        value = msgspec.json.decode(body)
-    except msgspec.ValidationError as error:  # a number beyond every range: JSON, but no use
-        raise unprocessable("", str(error)) from error
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:  # of Any, a number beyond every range: JSON, but no use
+        raise unprocessable(*_field_and_problem(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         detail = "The body is empty." if not body else "The body is not JSON in UTF-8, or nested without end."
         raise Rejected(status=400, title="Not JSON", detail=detail) from error
-    if not isinstance(value, dict):
-        raise unprocessable("", "the body must be an object")
-    _check_storable(value)
-    return value
 
 
 def shaped(value: dict[str, Any], kind: type[T]) -> T:

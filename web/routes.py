@@ -14,6 +14,7 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from web.balances import Balance
+from web.batches import Batches
 from web.health import Live, Metrics, Ready
 from web.middleware import answer_in_problems
 from web.payments import PaymentDetail, Payments
@@ -33,6 +34,7 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/wallets/{wallet_id}/limits", Limits),
     ("/v1/users/{user_id}/wallets", UserWallets),
     ("/v1/payments", Payments),
+    ("/v1/payments/batch", Batches),
     ("/v1/payments/{payment_id}", PaymentDetail),
 )
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from ledger_streams.adapters.postgres_rows import (
     EventRow,
     PaymentOutcomeRow,
@@ -91,10 +93,12 @@ class MemoryReadModel:
 
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps, in the saga's order."""
-        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
-        return self._payment(
-            payment_id, tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
-        )
+        return self._payment(payment_id, self._steps(payment_id))
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those that are projected with their steps."""
+        known = await self.known_payments(payment_ids)
+        return {key: msgspec.structs.replace(view, steps=self._steps(key)) for key, view in known.items()}
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, without steps."""
@@ -112,6 +116,10 @@ class MemoryReadModel:
                 if len(reached) == len(versions):
                     found[payment_id] = Outcome(payment, reached)
         return found
+
+    def _steps(self, payment_id: str) -> tuple[StepView, ...]:
+        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
+        return tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
 
     def _payment(self, payment_id: str, steps: tuple[StepView, ...] = ()) -> PaymentView | None:
         request, outcome = self._payments.get(payment_id), self._outcomes.get(payment_id)

@@ -60,12 +60,17 @@ class PostgresReadModel:
 
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps, in the saga's order."""
+        return (await self.payments([payment_id])).get(payment_id)
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those that are projected with their steps; two queries for all."""
         async with acquired(self._pool) as connection:
-            row = await connection.fetchrow(SQL["payments"], [payment_id])
-            if row is None:
-                return None
-            steps = await connection.fetch(SQL["steps"], payment_id)
-        return payment_view(row, tuple(StepView(kind, wire_time(at)) for kind, at in steps))
+            rows = await connection.fetch(SQL["payments"], payment_ids)
+            found = await connection.fetch(SQL["steps"], [row["payment_id"] for row in rows]) if rows else []
+        steps: dict[str, list[StepView]] = {}
+        for payment_id, event_type, occurred_at in found:
+            steps.setdefault(payment_id, []).append(StepView(event_type, wire_time(occurred_at)))
+        return {row["payment_id"]: payment_view(row, tuple(steps.get(row["payment_id"], ()))) for row in rows}
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, ended or not, without steps."""

@@ -52,6 +52,7 @@ async def test_nothing_is_known_before_it_is_projected(projections: Projections)
     assert await read.payment(unknown) is None
     assert await read.wallets_of_user(unknown) == []
     assert await read.wallet_events(unknown, after_version=0, limit=10) == []
+    assert await read.payments([unknown]) == await read.payments([]) == {}
     assert await read.known_payments([unknown]) == {}
     assert await read.outcomes([unknown]) == {}
     assert await read.outcomes([]) == {}
@@ -150,6 +151,24 @@ async def test_steps_are_in_the_sagas_order_whatever_a_senders_clock_says(projec
     assert payment is not None
     steps = [step.event_type for step in payment.steps]
     assert steps == ["PaymentRequested", "SagaStarted", "WalletCredited", "SagaCompleted", "PaymentCompleted"]
+
+
+async def test_of_many_payments_each_has_its_own_steps(projections: Projections) -> None:
+    story = Story()
+    wallet_id = story.open()
+    ids = [story.request(target=wallet_id, amount_minor=1000) for _ in range(3)]
+    story.end(ids[0], {}, reason="wallet_frozen")
+    story.payment_event(ids[0], "SagaStarted", 1, {})
+    story.request(target=wallet_id, amount_minor=1)
+    await projections.write(story.batch())
+    payments = await projections.read.payments([*ids[:2], new_id()])
+    assert payments.keys() == set(ids[:2])
+    assert payments[ids[0]] == await projections.read.payment(ids[0])
+    steps = {payment_id: [step.event_type for step in payments[payment_id].steps] for payment_id in ids[:2]}
+    assert steps == {
+        ids[0]: ["PaymentRequested", "SagaStarted", "PaymentFailed"],
+        ids[1]: ["PaymentRequested"],
+    }
 
 
 async def test_only_the_first_request_of_a_payment_counts(projections: Projections) -> None:

@@ -43,15 +43,17 @@ SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wa
 -- In the order of the saga, not of the clocks: a request's occurred_at is its sender's.
 -- Of several requests under one id the first is the payment; what came later is no step of it.
 WITH first AS (
-    SELECT min(source_offset) AS source_offset FROM events
-     WHERE aggregate_id = $1 AND event_type = 'PaymentRequested'
+    SELECT aggregate_id, min(source_offset) AS source_offset FROM events
+     WHERE aggregate_id = ANY($1::uuid[]) AND event_type = 'PaymentRequested'
+     GROUP BY aggregate_id
 )
-SELECT event_type, occurred_at
-  FROM events
- WHERE aggregate_id = $1
-   AND (event_type <> 'PaymentRequested' OR source_offset = (SELECT source_offset FROM first))
- ORDER BY CASE WHEN event_type = 'PaymentRequested' THEN 0 WHEN event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
-          event_version, source_offset;
+SELECT e.aggregate_id::text, e.event_type, e.occurred_at
+  FROM events e
+  LEFT JOIN first f ON f.aggregate_id = e.aggregate_id
+ WHERE e.aggregate_id = ANY($1::uuid[])
+   AND (e.event_type <> 'PaymentRequested' OR e.source_offset = f.source_offset)
+ ORDER BY CASE WHEN e.event_type = 'PaymentRequested' THEN 0 WHEN e.event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
+          e.event_version, e.source_offset;
 
 -- name: outcomes
 -- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.

@@ -1,0 +1,43 @@
+"""What the API says of a payment: that it is taken, or how it stands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger_streams.ports import PaymentView, StepView
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A payment that is taken; `status` is other than pending where it was asked for before."""
+
+    payment_id: str
+    status: str
+
+
+class PaymentShown(msgspec.Struct, frozen=True):
+    """A payment as the contract shows it; what an unreadable request did not say is null."""
+
+    payment_id: str
+    kind: str | None
+    status: str
+    reason: str | None
+    amount: str | None
+    currency: str | None
+    source_wallet_id: str | None
+    target_wallet_id: str | None
+    steps: tuple[StepView, ...]
+
+
+def shown(payment: PaymentView) -> PaymentShown:
+    """Return what is shown of a payment of the read model."""
+    return PaymentShown(
+        payment_id=payment.payment_id,
+        kind=payment.kind or None,
+        status=payment.status,
+        reason=payment.reason,
+        amount=payment.amount or None,
+        currency=payment.currency or None,
+        source_wallet_id=payment.source_wallet_id,
+        target_wallet_id=payment.target_wallet_id,
+        steps=payment.steps,
+    )
