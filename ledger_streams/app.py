@@ -29,11 +29,19 @@ def ledger_committer() -> Committer:
     """Return the committer of the ledger's workers, for the tables declared so far."""
     config, specs = settings(), list(ledger.tables.values())
     changelogs = {spec.name: config.topic(spec.changelog) for spec in specs}
+    further = [config.topic(source) for spec in specs for source in spec.further_sources]
     return LedgerCommitter(
-        tables={config.topic(spec.source): spec for spec in specs},
+        tables={
+            config.topic(source): spec for spec in specs for source in (spec.source, *spec.further_sources)
+        },
         tables_dir=config.tables_dir,
         changelog_topics=changelogs,
-        takeover=Takeover(bootstrap=config.kafka, group_id=ledger.conf.id, changelog_topics=changelogs),
+        takeover=Takeover(
+            bootstrap=config.kafka,
+            group_id=ledger.conf.id,
+            changelog_topics=changelogs,
+            further_sources=further,
+        ),
         transactions=Transactions(
             bootstrap=config.kafka,
             transactional_id=f"{ledger.conf.id}-{config.worker_id}",

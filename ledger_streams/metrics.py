@@ -78,3 +78,25 @@ CONSUMER_LAG: Final = Gauge(
     "Offsets between a partition's end and what has been carried out; markers of transactions count too",
     labelnames=("topic", "partition"),
 )
+
+PROVIDER_CALL_SECONDS: Final = Histogram(
+    "ledger_provider_call_seconds",
+    "Time of a call of a provider, by provider, call (carry_out, cancel) and outcome "
+    "(approved, declined, cancelled, unknown)",
+    labelnames=("provider", "call", "outcome"),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+"""`provider` is one of LEDGER_PROVIDERS; the wait for one of its slots is not counted."""
+
+BREAKER_OPENED: Final = Counter(
+    "ledger_breaker_opened",
+    "Times a provider's circuit breaker opened, counted where the last failure was",
+    labelnames=("provider",),
+)
+
+BREAKER_SKIPPED: Final = Counter(
+    "ledger_breaker_skipped",
+    "Questions to a circuit breaker answered with yes, and reports lost, because Redis was away; by call "
+    "(allows, succeeded, failed)",
+    labelnames=("call",),
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -122,3 +122,54 @@ class Publisher(Protocol):
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Send all and wait for all acknowledgements; records of one key keep their order."""
+
+
+class ProviderOrder(msgspec.Struct, frozen=True):
+    """What a provider is to do once: `kind` is deposit (collect) or withdrawal (pay out)."""
+
+    key: str
+    """The idempotency key, a UUID as text: the same key is the same payment, however often it is sent."""
+    payment_id: str
+    kind: str
+    amount: str
+    currency: str
+
+
+class ProviderAnswer(msgspec.Struct, frozen=True):
+    """A known outcome; `detail` is the provider's reference when approved, its reason when declined."""
+
+    status: Literal["approved", "declined", "cancelled"]
+    detail: str | None = None
+
+
+class Providers(Protocol):
+    """The services that collect from and pay out to the outside world, by name.
+
+    `Unavailable` means that the outcome is unknown: it may have been carried out, or still be.
+    """
+
+    def knows(self, provider: str) -> bool:
+        """Say whether there is a provider of this name; calls of another one are Unavailable."""
+
+    async def carry_out(self, provider: str, order: ProviderOrder) -> ProviderAnswer:
+        """Have the order carried out and return approved or declined; safe to repeat with the same order."""
+
+    async def cancel(self, provider: str, key: str) -> ProviderAnswer:
+        """Return cancelled: the key, seen before or not, has for ever no effect; safe to repeat."""
+
+
+class Breakers(Protocol):
+    """A circuit breaker a provider, shared by all workers; unlike other ports it never raises.
+
+    CLOSED lets calls through; failures in a row open it.  OPEN refuses them for a while, then becomes
+    HALF_OPEN: one trial call decides.  Every call that was allowed is reported as one of the two ends.
+    """
+
+    async def allows(self, provider: str) -> bool:
+        """Say whether a call may be made now; True may have made the caller the one on trial."""
+
+    async def succeeded(self, provider: str) -> None:
+        """Report that the provider has answered, whatever the answer."""
+
+    async def failed(self, provider: str) -> None:
+        """Report that a call's outcome is unknown."""

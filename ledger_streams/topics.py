@@ -26,6 +26,8 @@ PAYMENT_EVENTS: Final = "payment-events"
 SAGA_EVENTS: Final = "saga-events"
 WALLET_EVENTS: Final = "wallet-events"
 WALLET_COMMANDS: Final = "wallet-commands"
+SAGA_COMMANDS: Final = "saga-commands"
+PROVIDER_REQUESTS: Final = "provider-requests"
 PAYMENTS_CHANGELOG: Final = "payments-changelog"
 SAGAS_CHANGELOG: Final = "sagas-changelog"
 
@@ -80,6 +82,8 @@ TOPICS: Final = (
     *_with_dead_letters(TopicSpec(PAYMENT_EVENTS, 12, "delete", 7 * DAY_MS)),
     *_with_dead_letters(TopicSpec(SAGA_EVENTS, 6, "delete", 14 * DAY_MS)),
     *_with_dead_letters(TopicSpec(WALLET_COMMANDS, 8, "delete", 7 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(SAGA_COMMANDS, 6, "delete", 14 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(PROVIDER_REQUESTS, 6, "delete", 14 * DAY_MS)),
     TopicSpec(WALLET_EVENTS, 8, "compact", 30 * DAY_MS, min_compaction_lag_ms=30 * DAY_MS),
     TopicSpec(PAYMENTS_CHANGELOG, 12, "compact"),
     TopicSpec(SAGAS_CHANGELOG, 6, "compact"),

@@ -47,6 +47,8 @@ def away_as_unavailable() -> Iterator[None]:
         if isinstance(error, ValueError):  # asyncpg.DataError: a wrong argument, not a lost connection
             raise
         raise Unavailable(dependency="postgres", detail=str(error)) from error
+    except asyncpg.InternalClientError as error:  # the client met a connection whose end it has half seen
+        raise Unavailable(dependency="postgres", detail=f"{type(error).__name__}: {error}") from error
 
 
 async def create_pool(
@@ -74,7 +76,11 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
     """Borrow a connection; anything that says PostgreSQL is away comes out as `Unavailable`."""
     with away_as_unavailable():
         async with pool.acquire(timeout=ACQUIRE_S_MAX) as connection:
-            yield connection
+            try:
+                yield connection
+            except asyncpg.InternalClientError:
+                connection.terminate()  # its state is unknown: it is not lent again
+                raise
 
 
 @asynccontextmanager

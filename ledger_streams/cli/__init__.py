@@ -25,6 +25,11 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
     "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list."),
+    "provider-simulator": (
+        "ledger_streams.cli.provider_simulator",
+        "provider_simulator",
+        "A payment provider over HTTP that misbehaves.",
+    ),
     "demo": ("ledger_streams.cli.demo", "demo", "The main job end to end on the local stack."),
 }
 """Name: module, attribute, and the line of the overview (so that the overview imports nothing)."""

@@ -118,7 +118,7 @@ class FrameConsumer(driver.Consumer):
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
-            records, _active = await self._wait_next_records(timeout)
+            records, _active = await self._wait_next_records(self._until_due(timeout))
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
@@ -144,13 +144,20 @@ class FrameConsumer(driver.Consumer):
         """Return when no cycle is under way: revocation waits for the commit in flight."""
         await self._cycle_over.wait()
 
+    def _until_due(self, timeout: float) -> float:
+        """Return how long to poll at most: no longer than until the next deadline."""
+        due_ms = self.app.committer.next_due_ms() if self.app.ready else None
+        return timeout if due_ms is None else min(timeout, max(0.0, due_ms / 1000 - time.time()))
+
     def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
-        taken = self.app.tables.taken_over
-        if not records or self.should_stop or not self.flow_active or taken != self.app.membership:
+        taken, committer = self.app.tables.taken_over, self.app.committer
+        if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
+        polled = {TP(*tp): polled for tp, polled in (records or {}).items()}
+        due = committer.due(int(time.time() * 1000))
         topics: dict[str, list[Share]] = {}
-        for tp, polled in records.items():
-            share = self.app.committer.share(TP(*tp), polled) if polled else None
+        for tp in {**polled, **due}:
+            share = committer.share(tp, polled.get(tp, ()), due.get(tp, ()))
             if share is not None:
                 topics.setdefault(tp.topic, []).append(share)
         return Cycle(taken, topics) if topics else None

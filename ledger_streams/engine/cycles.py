@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from aiokafka.partitioner import murmur2
 from faust.types import TP
 
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.store import PartitionStore
 
@@ -32,9 +33,6 @@ class Record(Protocol):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
 
-
-SOURCE_HEADER = "source"
-"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -66,18 +64,29 @@ class Destination:
 
 
 class Share:
-    """One partition's records of a cycle, in order, and what they cause."""
+    """One partition's deadlines that have come and its records, in order, and what they cause."""
 
-    __slots__ = ("_source_headers", "outbox", "records", "source_next", "store", "tp")
+    __slots__ = ("_source_headers", "due", "outbox", "records", "source_next", "store", "tp")
 
-    def __init__(self, tp: TP, records: Sequence[Record], store: PartitionStore | None) -> None:
+    def __init__(  # noqa: PLR0913  # a share is made in one place
+        self,
+        tp: TP,
+        records: Sequence[Record],
+        store: PartitionStore | None = None,
+        *,
+        source_next: int,
+        source_headers: Headers = (),
+        due: Sequence[Due] = (),
+    ) -> None:
         self.tp = tp
         self.records = records
         self.store = store
+        self.due = due
+        """Decided before the records: they came before these were read."""
         self.outbox: Outbox = {}
-        self.source_next = records[-1].offset + 1
-        """The source position once this share is committed."""
-        self._source_headers: Headers = ((SOURCE_HEADER, b"%d" % self.source_next),)
+        self.source_next = source_next
+        """The source position once this share is committed; without records, as it was."""
+        self._source_headers = source_headers
 
     def emit(self, tp: TP, outgoing: Outgoing) -> None:
         """Send a record in the cycle's transaction; records to one partition keep their order."""
@@ -158,8 +167,14 @@ class Committer(Protocol):
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Make the partitions one's own and return the position each is to be read from."""
 
-    def share(self, tp: TP, records: Sequence[Record]) -> Share | None:
-        """Return the share of these records, without those already carried out; None when none is left."""
+    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines that have come, by the partition whose agent decides them."""
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next deadline comes; None without one."""
+
+    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
+        """Return the share of these, without records already carried out; None when nothing is left."""
 
     async def commit(self, cycle: Cycle) -> None:
         """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""

@@ -15,11 +15,13 @@ from typing import Any
 
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Cycle, Record, Share, merged
+from ledger_streams.engine.cycles import Cycle, Headers, Record, Share, merged
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import Takeover
+from ledger_streams.engine.takeover import Takeover, source_header
 from ledger_streams.engine.transactions import Transactions
+from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -38,34 +40,76 @@ class LedgerCommitter:
         transactions: Transactions,
     ) -> None:
         self._tables = tables
-        """Table of each source topic (full name) that has one."""
+        """Table of each source topic (full name) that has one; a table may have more than one source."""
         self._tables_dir = tables_dir
         self._changelog_topics = changelog_topics
         self._takeover = takeover
         self._transactions = transactions
+        self._opened: dict[tuple[str, int], PartitionStore] = {}
+        """By table and partition."""
         self._stores: dict[TP, PartitionStore] = {}
+        """The same by source partition."""
         self._next: dict[TP, int] = {}
 
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
         await self._transactions.start()
-        for tp in set(self._stores) - assigned:
-            self._stores.pop(tp).close()
-        for tp in assigned:
-            spec = self._tables.get(tp.topic)
-            if spec is not None and tp not in self._stores:
-                self._stores[tp] = PartitionStore(self._tables_dir, spec, tp.partition)
+        self._open(assigned)
         self.drop_overlays()
         self._next = await self._takeover.run(assigned, self._stores)
         log.info("generation %d: took over %d partitions", membership.generation, len(assigned))
         return self._next
 
-    def share(self, tp: TP, records: Sequence[Record]) -> Share | None:
-        """Return the records from the partition's position on, as a share; None when there are none."""
+    def _open(self, assigned: frozenset[TP]) -> None:
+        tables = {tp: self._tables[tp.topic] for tp in assigned if tp.topic in self._tables}
+        places = {tp: (spec.name, tp.partition) for tp, spec in tables.items()}
+        for place in set(self._opened) - set(places.values()):
+            self._opened.pop(place).close()
+        for tp, spec in tables.items():
+            apart = [topic for topic in self._sources(spec) if TP(topic, tp.partition) not in assigned]
+            if apart:
+                raise InvariantBroken(f"{tp} is assigned without {apart}, which feed the same table")
+            if places[tp] not in self._opened:
+                self._opened[places[tp]] = PartitionStore(self._tables_dir, spec, tp.partition)
+        self._stores = {tp: self._opened[place] for tp, place in places.items()}
+
+    def _sources(self, spec: TableSpec[Any]) -> list[str]:
+        return [topic for topic, other in self._tables.items() if other.name == spec.name]
+
+    def due(self, now_ms: int) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines of the tables that have come, by the first source's partition."""
+        found = {}
+        for store in self._opened.values():
+            due = store.due(now_ms)
+            if due:
+                found[TP(self._sources(store.spec)[0], store.partition)] = due
+        return found
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next deadline of any table comes."""
+        dues = [due_ms for store in self._opened.values() if (due_ms := store.next_due_ms()) is not None]
+        return min(dues, default=None)
+
+    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
+        """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
-        if records[0].offset < position:
+        if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        return Share(tp, records, self._stores.get(tp)) if records else None
+        if not records and not due:
+            return None
+        source_next = records[-1].offset + 1 if records else position
+        headers = self._source_headers(tp, source_next) if tp in self._stores else ()
+        store = self._stores.get(tp)
+        return Share(tp, records, store, source_next=source_next, source_headers=headers, due=due)
+
+    def _source_headers(self, tp: TP, source_next: int) -> Headers:
+        """Return the positions of all sources of the table: whichever record is its last tells them all."""
+        first, *further = self._sources(self._tables[tp.topic])
+        headers = []
+        for topic in (first, *further):
+            position = source_next if topic == tp.topic else self._next[TP(topic, tp.partition)]
+            headers.append((source_header(None if topic == first else topic), b"%d" % position))
+        return tuple(headers)
 
     async def commit(self, cycle: Cycle) -> None:
         """Commit the cycle's transaction, then write its state; raises CycleLost, see Transactions.commit."""
@@ -74,25 +118,29 @@ class LedgerCommitter:
         ends = await self._transactions.commit(merged(cycle.shares), sources, cycle.membership)
         committed = time.perf_counter()
         for share in cycle.shares:
-            self._keep(share, ends)
+            self._next[share.tp] = share.source_next
+            CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
+        for store in self._opened.values():
+            if store.changed:
+                self._keep(store, ends)
         CYCLE_SECONDS.labels("commit").observe(committed - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - committed)
 
-    def _keep(self, share: Share, ends: Mapping[TP, int]) -> None:
-        self._next[share.tp] = share.source_next
-        CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
-        store = share.store
-        if store is not None and store.changed:
-            changelog = TP(self._changelog_topics[store.spec.name], store.partition)
-            store.keep(Position(ends[changelog] + 1, share.source_next))
+    def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
+        changelog = TP(self._changelog_topics[store.spec.name], store.partition)
+        changelog_next = ends[changelog] + 1 if changelog in ends else store.position.changelog_next
+        first, *further = self._sources(store.spec)
+        others = {topic: self._next[TP(topic, store.partition)] for topic in further}
+        store.keep(Position(changelog_next, self._next[TP(first, store.partition)], others))
 
     def drop_overlays(self) -> None:
         """Forget what an uncommitted cycle has changed."""
-        for store in self._stores.values():
+        for store in self._opened.values():
             store.drop_overlay()
 
     async def close(self) -> None:
         """Close the stores and the producer."""
-        while self._stores:
-            self._stores.popitem()[1].close()
+        self._stores.clear()
+        while self._opened:
+            self._opened.popitem()[1].close()
         await self._transactions.drop()

@@ -19,7 +19,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from ledger_streams.engine.cycles import SOURCE_HEADER
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_offsets
 from ledger_streams.engine.store import PartitionStore, Position
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -31,12 +30,28 @@ RESTORE_RECORDS_MAX = 5_000
 """Records of one poll while restoring."""
 
 FETCH_BYTES_MAX = 16 << 20
+SOURCE_HEADER = "source"
+"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
+
+
+def source_header(topic: str | None) -> str:
+    """Return the header with the position in a table's first source (None) or in a further one."""
+    return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
 
 
 class Takeover:
     """Reads positions and changelogs in the name of one consumer group."""
 
-    def __init__(self, *, bootstrap: str, group_id: str, changelog_topics: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        bootstrap: str,
+        group_id: str,
+        changelog_topics: Mapping[str, str],
+        further_sources: Collection[str] = (),
+    ) -> None:
+        self._further_sources = frozenset(further_sources)
+        """Topics (full names) that feed a table beside its first source, and may never have had a record."""
         self._bootstrap = bootstrap
         self._group_id = group_id
         self._changelog_topics = changelog_topics
@@ -71,7 +86,16 @@ class Takeover:
         finally:
             await changelogs.stop()
             await log_ends.stop()
-        return {tp: _source_position(tp, committed[tp], stores.get(tp), beginnings[tp]) for tp in sources}
+        return {
+            tp: _source_position(
+                tp,
+                committed[tp],
+                stores.get(tp),
+                beginning=beginnings[tp],
+                is_further=tp.topic in self._further_sources,
+            )
+            for tp in sources
+        }
 
     async def _restore(
         self, changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Mapping[TP, PartitionStore]
@@ -129,17 +153,24 @@ class Takeover:
 
 def _apply(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
     pairs = {record.key: store.spec.stored_form(record.value) for record in records}
-    source_next = store.position.source_next
+    source_next, further = store.position.source_next, dict(store.position.further)
     for record in records:
         for name, value in record.headers:
             if name == SOURCE_HEADER:
                 source_next = max(source_next or 0, int(value))
-    store.restore(pairs, Position(changelog_next, source_next))
+            elif name.startswith(f"{SOURCE_HEADER}:"):
+                topic = name.removeprefix(f"{SOURCE_HEADER}:")
+                further[topic] = max(further.get(topic, 0), int(value))
+    store.restore(pairs, Position(changelog_next, source_next, further))
 
 
-def _source_position(tp: TP, committed: int, store: PartitionStore | None, beginning: int) -> int:
+def _source_position(
+    tp: TP, committed: int, store: PartitionStore | None, *, beginning: int, is_further: bool
+) -> int:
     known = [] if committed == NO_OFFSET else [committed]
-    if store is not None:
+    if store is not None and is_further:
+        known.append(store.position.further.get(tp.topic, beginning))
+    elif store is not None:
         if store.position.source_next is not None:
             known.append(store.position.source_next)
         elif not known and not store.is_empty():

@@ -13,9 +13,15 @@ from typing import Any, Final
 import msgspec
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import (
+from ledger_streams.domain.ids import EventId, HoldId, PaymentId, UserId, WalletId, derived_id
+from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_balance
+from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus
+from ledger_streams.domain.wallet_events import (
     BalanceAdded,
     BalanceDeducted,
+    FundsHeld,
+    HoldCaptured,
+    HoldReleased,
     LimitsChanged,
     WalletClosed,
     WalletCommandRefused,
@@ -24,10 +30,15 @@ from ledger_streams.domain.events import (
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
-from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_balance
-from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus
 from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
+from ledger_streams.wire.hold_events import (
+    HoldObject,
+    hold_event_data,
+    hold_objects,
+    holds_of,
+    read_hold_event,
+)
 from ledger_streams.wire.wallet_commands import checked_limits, limits_text
 
 
@@ -39,11 +50,12 @@ class WalletRecord(msgspec.Struct, frozen=True, gc=False):
     envelope: Envelope
 
 
-class _Money(msgspec.Struct, gc=False):
+class _Money(msgspec.Struct, gc=False, omit_defaults=True):
     payment_id: PaymentId
     amount: str
     currency: str
     counterparty: Counterparty
+    hold_id: HoldId | None = None
 
 
 class _Opened(msgspec.Struct, gc=False):
@@ -79,13 +91,14 @@ class BalanceObject(msgspec.Struct, frozen=True, gc=False):
     overdraft_limit: str
 
 
-class WalletObject(msgspec.Struct, frozen=True, gc=False):
+class WalletObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The contract's `wallet` object; encodes as it stands."""
 
     user_id: UserId
     status: WalletStatus
     version: int
     balances: dict[str, BalanceObject]
+    holds: dict[HoldId, HoldObject] = {}
 
 
 class _StateOnly(msgspec.Struct, gc=False):
@@ -101,10 +114,7 @@ _refused = msgspec.json.Decoder(_Refused).decode
 _wallet = msgspec.json.Decoder(WalletObject).decode
 _state_only = msgspec.json.Decoder(_StateOnly).decode
 
-_MOVEMENTS: Final[dict[str, type[BalanceAdded | BalanceDeducted]]] = {
-    "BalanceAdded": BalanceAdded,
-    "BalanceDeducted": BalanceDeducted,
-}
+_MOVEMENTS: Final = frozenset({"BalanceAdded", "BalanceDeducted"})
 _REASONED: Final[dict[str, type[WalletFrozen | WalletUnfrozen | WalletClosed]]] = {
     event.__name__: event for event in (WalletFrozen, WalletUnfrozen, WalletClosed)
 }
@@ -135,6 +145,8 @@ def _read(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
     name, version, data = envelope.event_type, envelope.event_version, envelope.data
     if name in _MOVEMENTS:
         return _read_movement(envelope, wallet_id)
+    if name in HOLD_EVENTS:
+        return read_hold_event(envelope, wallet_id)
     if name in _REASONED:
         return _REASONED[name](wallet_id, version, decode_with(_reasoned, data, "data.").reason)
     match name:
@@ -157,13 +169,11 @@ def _read_movement(envelope: Envelope, wallet_id: WalletId) -> BalanceAdded | Ba
     data: _Money = decode_with(_money, envelope.data, "data.")
     check_id(data.payment_id, "data.payment_id")
     currency = check_currency(data.currency)
-    return _MOVEMENTS[envelope.event_type](
-        wallet_id,
-        envelope.event_version,
-        data.payment_id,
-        parse_amount(data.amount, currency),
-        currency,
-        data.counterparty,
+    amount_minor, version = parse_amount(data.amount, currency), envelope.event_version
+    if envelope.event_type == "BalanceAdded":
+        return BalanceAdded(wallet_id, version, data.payment_id, amount_minor, currency, data.counterparty)
+    return BalanceDeducted(
+        wallet_id, version, data.payment_id, amount_minor, currency, data.counterparty, data.hold_id
     )
 
 
@@ -177,14 +187,16 @@ def _wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
             )
             for currency, balance in state.balances.items()
         }
+        holds = holds_of(state.holds) if state.holds else {}
     except (KeyError, ValueError):
-        raise invalid("wallet.balances", "are not decimal strings of known currencies") from None
-    return Wallet(wallet_id, state.user_id, state.status, state.version, balances)
+        raise invalid("wallet", "has amounts that are no decimal strings of known currencies") from None
+    return Wallet(wallet_id, state.user_id, state.status, state.version, balances, holds)
 
 
 def wallet_object(wallet: Wallet) -> WalletObject:
     """Return the contract's `wallet` object of a state."""
-    return WalletObject(wallet.user_id, wallet.status, wallet.version, _balance_objects(wallet.balances))
+    balances, holds = _balance_objects(wallet.balances), hold_objects(wallet.holds) if wallet.holds else {}
+    return WalletObject(wallet.user_id, wallet.status, wallet.version, balances, holds)
 
 
 def _balance_objects(balances: Mapping[str, Balance]) -> dict[str, BalanceObject]:
@@ -209,9 +221,7 @@ def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, 
         aggregate_id=event.wallet_id,
         event_version=event.version,
         append_ms=append_ms,
-        correlation_id=(
-            event.payment_id if isinstance(event, (BalanceAdded, BalanceDeducted)) else event.wallet_id
-        ),
+        correlation_id=getattr(event, "payment_id", None) or event.wallet_id,
         causation_id=command_id,
         wallet=wallet_object(wallet),
     )
@@ -225,8 +235,13 @@ def wallet_event_id(command_id: str, event_type: str) -> EventId:
 def _data_of(event: WalletEvent) -> Any:
     match event:
         case BalanceAdded() | BalanceDeducted():
-            amount = format_amount(event.amount_minor, event.currency)
-            return _Money(event.payment_id, amount, event.currency, event.counterparty)
+            amount, hold_id = (
+                format_amount(event.amount_minor, event.currency),
+                getattr(event, "hold_id", None),
+            )
+            return _Money(event.payment_id, amount, event.currency, event.counterparty, hold_id)
+        case FundsHeld() | HoldCaptured() | HoldReleased():
+            return hold_event_data(event)
         case WalletOpened():
             limits = limits_text(event.overdraft_limits)
             return _Opened(None, event.user_id, list(event.currencies), limits)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -30,6 +32,26 @@ async def pool(database_only: Settings) -> AsyncIterator[Pool]:
 @pytest.fixture
 def sink(pool: Pool) -> PostgresSink:
     return PostgresSink(pool)
+
+
+@asynccontextmanager
+async def relay(host: str, port: int, *, lingers_s: float) -> AsyncIterator[int]:
+    """Pass a port's traffic on to `host:port`; a client learns of the server's end `lingers_s` after it."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait_s: float) -> None:
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+        await asyncio.sleep(wait_s)
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(host, port)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pass_on(reader, server_writer, 0))
+            group.create_task(pass_on(server_reader, writer, lingers_s))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
 
 
 async def count(pool: Pool, table: str, column: str, value: str) -> int:
@@ -203,6 +225,29 @@ async def test_a_cut_connection_costs_a_retry_and_nothing_else(
     await connection.close()
     await retried(lambda: sink.write(batch), purpose="a test")
     assert await count(pool, "postings", "payment_id", payment_id) == 2
+
+
+async def test_a_connection_that_dies_before_it_closes_costs_a_retry_and_nothing_else(
+    database_only: Settings,
+) -> None:
+    """The server's last word has been read and the end of the stream has not: asyncpg then knows no state."""
+    await upgrade(database_only.postgres)
+    server = urlsplit(database_only.postgres)
+    async with relay(server.hostname or "", server.port or 5432, lingers_s=3.0) as port:
+        through = server._replace(netloc=f"ledger@127.0.0.1:{port}").geturl()
+        async with await create_pool(through, connections_max=1) as pool:
+            story = Story()
+            payment_id = story.deposit(story.open(), 1000)
+            batch = story.batch()
+            connection = await asyncpg.connect(database_only.postgres)
+            await connection.execute(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+            )
+            await connection.close()
+            await asyncio.sleep(0.2)
+            await retried(lambda: PostgresSink(pool).write(batch), purpose="a test")
+            assert await count(pool, "postings", "payment_id", payment_id) == 2
 
 
 @pytest.mark.parametrize(

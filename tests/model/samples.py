@@ -21,33 +21,34 @@ from ledger_streams.domain.commands import (
     UnfreezeWallet,
 )
 from ledger_streams.domain.events import (
-    BalanceAdded,
-    BalanceDeducted,
-    LimitsChanged,
     PaymentCompleted,
     PaymentFailed,
-    PaymentKind,
     PaymentOutcome,
-    PaymentRequest,
     SagaCompensated,
     SagaCompleted,
     SagaEvent,
     SagaFailed,
     SagaStarted,
-    WalletClosed,
-    WalletCommandRefused,
     WalletCredited,
     WalletCreditRefused,
     WalletDeducted,
     WalletDeductionRefused,
+)
+from ledger_streams.domain.ids import PaymentId, UserId, WalletId, derived_id
+from ledger_streams.domain.payment import PaymentRequested
+from ledger_streams.domain.request import PaymentKind, PaymentRequest
+from ledger_streams.domain.wallet import Wallet, evolve
+from ledger_streams.domain.wallet_events import (
+    BalanceAdded,
+    BalanceDeducted,
+    LimitsChanged,
+    WalletClosed,
+    WalletCommandRefused,
     WalletEvent,
     WalletFrozen,
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.domain.ids import PaymentId, UserId, WalletId, derived_id
-from ledger_streams.domain.payment import PaymentRequested
-from ledger_streams.domain.wallet import Wallet, evolve
 
 AT_MS = 1_795_557_600_000
 """2026-11-24T22:00:00Z."""

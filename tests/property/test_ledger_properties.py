@@ -21,15 +21,12 @@ from ledger_streams.domain.commands import (
     WalletCommand,
 )
 from ledger_streams.domain.events import (
-    BalanceAdded,
-    BalanceDeducted,
     PaymentCompleted,
     PaymentOutcome,
     WalletCredited,
     WalletCreditRefused,
     WalletDeducted,
     WalletDeductionRefused,
-    WalletEvent,
     WalletReply,
 )
 from ledger_streams.domain.ids import derived_id
@@ -37,6 +34,7 @@ from ledger_streams.domain.postings import postings_of
 from ledger_streams.domain.saga import ENDS, Saga, decide
 from ledger_streams.domain.wallet import Wallet, evolve
 from ledger_streams.domain.wallet_decisions import decide as decide_wallet
+from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted, WalletEvent
 from tests.model.samples import AT_MS, PAYMENT, SOURCE, USER, content, deposit, started, withdrawal
 
 some_currency = st.sampled_from(["EUR", "USD", "JPY"])

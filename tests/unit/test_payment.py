@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger_streams.domain import payment
-from ledger_streams.domain.events import PaymentKind, PaymentRequest, SagaFailed, SagaStarted
+from ledger_streams.domain.events import SagaFailed, SagaStarted
 from ledger_streams.domain.payment import (
     FINGERPRINT_INVALID,
     PaymentKnown,
@@ -18,6 +18,7 @@ from ledger_streams.domain.payment import (
     impossible_reason,
     read_request,
 )
+from ledger_streams.domain.request import PaymentKind, PaymentRequest
 from ledger_streams.errors import Unreadable
 from tests.model.samples import PAYMENT, SOURCE, TARGET, USER, content, deposit, requested, withdrawal
 

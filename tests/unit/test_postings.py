@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded, BalanceDeducted, WalletFrozen
 from ledger_streams.domain.postings import Posting, postings_of
+from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted, WalletFrozen
 from tests.model.samples import PAYMENT, SOURCE
 
 

@@ -11,7 +11,6 @@ from ledger_streams.domain.commands import AddFunds, Counterparty, DeductFunds
 from ledger_streams.domain.events import (
     PaymentCompleted,
     PaymentFailed,
-    PaymentKind,
     SagaCompensated,
     SagaCompleted,
     SagaEvent,
@@ -22,6 +21,7 @@ from ledger_streams.domain.events import (
     WalletDeductionRefused,
     WalletReply,
 )
+from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.saga import ENDS, NEXT, NOTHING, Saga, SagaDecision, SagaStatus, decide, evolve
 from ledger_streams.errors import InvariantBroken
 from tests.model.samples import AT_MS, PAYMENT, SOURCE, TARGET, USER, deposit, started, withdrawal

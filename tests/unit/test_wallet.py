@@ -17,23 +17,25 @@ from ledger_streams.domain.commands import (
     WalletCommand,
 )
 from ledger_streams.domain.events import (
+    WalletCredited,
+    WalletCreditRefused,
+    WalletDeducted,
+    WalletDeductionRefused,
+)
+from ledger_streams.domain.money import BALANCE_MINOR_MAX
+from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus, evolve
+from ledger_streams.domain.wallet_decisions import NOTHING, decide
+from ledger_streams.domain.wallet_events import (
     BalanceAdded,
     BalanceDeducted,
     LimitsChanged,
     WalletClosed,
     WalletCommandRefused,
-    WalletCredited,
-    WalletCreditRefused,
-    WalletDeducted,
-    WalletDeductionRefused,
     WalletEvent,
     WalletFrozen,
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.domain.money import BALANCE_MINOR_MAX
-from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus, evolve
-from ledger_streams.domain.wallet_decisions import NOTHING, decide
 from ledger_streams.errors import InvariantBroken
 from tests.model.samples import PAYMENT, SOURCE, TARGET, USER, opened
 

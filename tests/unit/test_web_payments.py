@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded
 from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.wallet_events import BalanceAdded
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, USER, WALLET, Stage, deposit, served
 
 NS = uuid5(NAMESPACE_URL, "ledger-streams")

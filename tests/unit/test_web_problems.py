@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded
 from ledger_streams.domain.ids import PaymentId, WalletId
 from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.wallet_events import BalanceAdded
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.ports import Message
 from tests.unit.web_stage import PAYMENT, USER, WALLET, Stage, check_golden, deposit, served

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded, WalletFrozen
 from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.wallet_events import BalanceAdded, WalletFrozen
 from ledger_streams.ports import Message
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, WALLET, Stage, served
 

@@ -23,12 +23,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_rows import PaymentOutcomeRow, PaymentRow, SinkBatch, WalletEventRow
 from ledger_streams.domain import commands
-from ledger_streams.domain.events import WalletEvent
 from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.money import format_amount, parse_limit
 from ledger_streams.domain.payment import fingerprint
 from ledger_streams.domain.wallet import Wallet, evolve
 from ledger_streams.domain.wallet_decisions import decide
+from ledger_streams.domain.wallet_events import WalletEvent
 from ledger_streams.ports import Message
 from tests.unit.web_twins import MemoryClaims, MemoryPublisher, SwitchedCache, SwitchedReadModel, check_here
 from web.routes import WEB_SETTINGS, add_pages
