@@ -21,7 +21,7 @@ from web.services import Services
 PAYMENT_BYTES_MAX: Final = 256 * 1024
 """A payment's content is copied into three topics and a table, and a record batch takes 1 MiB."""
 
-ID_FIELDS: Final = ("source_wallet_id", "target_wallet_id", "user_id", "refund_of")
+ID_FIELDS: Final = ("source_wallet_id", "target_wallet_id", "user_id", "refund_of", "hold_id")
 
 
 class AskedPayment(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ ALL = [
     "0003_wallets",
     "0004_payments",
     "0005_projection_positions",
+    "0006_refunds",
+    "0007_callers_holds",
 ]
 
 

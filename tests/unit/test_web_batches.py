@@ -12,8 +12,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded
 from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.wallet_events import BalanceAdded
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, WALLET, Stage, deposit, served
 
 NS = uuid5(NAMESPACE_URL, "ledger-streams")
@@ -193,7 +193,7 @@ async def completed(stage: Stage, payment: Mapping[str, Any], wallet_id: str, ve
     payment_id = PaymentId(payment["payment_id"])
     await stage.requested(payment)
     added = BalanceAdded(WalletId(wallet_id), version, payment_id, 1025, "EUR", Counterparty.EXTERNAL)
-    await stage.happened(added, causation_id=payment_id, payment_id=payment_id)
+    await stage.happened(added, causation_id=payment_id)
     await stage.ended(payment_id, wallets={wallet_id: version})
 
 

@@ -33,9 +33,26 @@ SELECT event_id::text, event_type, schema_version, wallet_id::text, event_versio
  ORDER BY event_version
  LIMIT 1;
 
+-- name: holds
+-- A snapshot has the sums alone; the holds are in the state that the wallet's last event carries.
+SELECT h.hold_id, h.hold ->> 'amount' AS amount, h.hold ->> 'currency' AS currency,
+       h.hold ->> 'payment_id' AS payment_id, h.hold ->> 'expires_at' AS expires_at
+  FROM (SELECT wallet_state FROM wallet_events WHERE wallet_id = $1 ORDER BY event_version DESC LIMIT 1) AS last,
+       jsonb_each(last.wallet_state -> 'holds') AS h (hold_id, hold)
+ ORDER BY h.hold_id;
+
+-- name: hold_event
+-- Callers' holds only; the partial index of this WHERE makes it cheap.
+SELECT event_id::text, event_type, schema_version, wallet_id::text, event_version, occurred_at, correlation_id::text,
+       causation_id::text, event_data, wallet_state
+  FROM wallet_events
+ WHERE wallet_id = $1 AND event_data ->> 'hold_id' = $2 AND event_type = 'FundsHeld' AND payment_id IS NULL
+ ORDER BY event_version
+ LIMIT 1;
+
 -- name: payments
 SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wallet_id::text, target_wallet_id::text,
-       fingerprint
+       fingerprint, refunded::text, provider
   FROM payments
  WHERE payment_id = ANY($1::uuid[]);
 
@@ -47,7 +64,7 @@ WITH first AS (
      WHERE aggregate_id = ANY($1::uuid[]) AND event_type = 'PaymentRequested'
      GROUP BY aggregate_id
 )
-SELECT e.aggregate_id::text, e.event_type, e.occurred_at
+SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider
   FROM events e
   LEFT JOIN first f ON f.aggregate_id = e.aggregate_id
  WHERE e.aggregate_id = ANY($1::uuid[])
@@ -58,7 +75,7 @@ SELECT e.aggregate_id::text, e.event_type, e.occurred_at
 -- name: outcomes
 -- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.
 SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currency, p.source_wallet_id::text,
-       p.target_wallet_id::text, p.fingerprint,
+       p.target_wallet_id::text, p.fingerprint, p.refunded::text, p.provider,
        w.wallet_id IS NULL OR COALESCE(s.last_event_version >= w.version::bigint, false) AS reached,
        s.wallet_id::text, s.user_id::text, s.status AS wallet_status, s.last_event_version, s.balances, s.as_of
   FROM payments p
