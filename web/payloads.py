@@ -55,6 +55,16 @@ class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overdraft_limits: dict[str, str]
 
 
+class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of POST refund; without an amount it is all that is left of the payment."""
+
+    amount: str | None = None
+    currency: str | None = None
+    payment_id: str | None = None
+    user_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
 class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /v1/payments/batch; each payment is still the bytes that came."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import PaymentView, StepView
+from web.waiting import WaitingFor, waiting_for
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -25,7 +27,9 @@ class PaymentShown(msgspec.Struct, frozen=True):
     currency: str | None
     source_wallet_id: str | None
     target_wallet_id: str | None
+    refunded: str | None
     steps: tuple[StepView, ...]
+    waiting_for: WaitingFor | None
 
 
 def shown(payment: PaymentView) -> PaymentShown:
@@ -39,5 +43,11 @@ def shown(payment: PaymentView) -> PaymentShown:
         currency=payment.currency or None,
         source_wallet_id=payment.source_wallet_id,
         target_wallet_id=payment.target_wallet_id,
+        refunded=payment.refunded or _nothing_in(payment.currency),
         steps=payment.steps,
+        waiting_for=waiting_for(payment),
     )
+
+
+def _nothing_in(currency: str) -> str | None:
+    return format_amount(0, currency) if currency else None

@@ -11,12 +11,14 @@ from typing import ClassVar, Final
 from aiohttp import web
 
 from ledger_streams.errors import Rejected
+from ledger_streams.ports import PaymentView
 from web.idempotency import text_to_derive_from
 from web.intake import taken
 from web.payment_answers import Pending, shown
-from web.payment_request import PAYMENT_BYTES_MAX, asked_payment
+from web.payment_request import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
 from web.problems import not_found, unprocessable
 from web.reading import id_in_path
+from web.services import Services
 from web.views import LedgerView, answer, query
 
 WAIT_S_MAX: Final = 30
@@ -35,12 +37,7 @@ class Payments(LedgerView):
         wait_s = wait_in_query(request)
         body = await self.body(request)
         asked = asked_payment(services, body, text_to_derive_from(request))
-        (said,) = await taken(services, [asked], wait_s)
-        if isinstance(said, Rejected):
-            raise said
-        if isinstance(said, Pending):
-            return answer(said, status=202, headers={"Location": f"/v1/payments/{said.payment_id}"})
-        return answer(said)
+        return await answer_to(services, asked, wait_s)
 
 
 class PaymentDetail(LedgerView):
@@ -49,10 +46,25 @@ class PaymentDetail(LedgerView):
     async def get(self, request: web.Request, payment_id: str) -> web.Response:
         """Answer 200 with the payment and its steps, or 404 until it is projected."""
         query(request)
-        payment = await self.services(request).read_model.payment(id_in_path(payment_id, "payment"))
-        if payment is None:
-            raise not_found("There is no such payment.")
-        return answer(shown(payment))
+        return answer(shown(await payment_or_404(self.services(request), payment_id)))
+
+
+async def answer_to(services: Services, asked: AskedPayment, wait_s: float) -> web.Response:
+    """Have one payment taken and return the answer, 200 or 202; raises Rejected 409."""
+    (said,) = await taken(services, [asked], wait_s)
+    if isinstance(said, Rejected):
+        raise said
+    if isinstance(said, Pending):
+        return answer(said, status=202, headers={"Location": f"/v1/payments/{said.payment_id}"})
+    return answer(said)
+
+
+async def payment_or_404(services: Services, payment_id: str) -> PaymentView:
+    """Return the payment of the id in the path, with its steps; raises Rejected 404."""
+    payment = await services.read_model.payment(id_in_path(payment_id, "payment"))
+    if payment is None:
+        raise not_found("There is no such payment.")
+    return payment
 
 
 def wait_in_query(request: web.Request) -> float:

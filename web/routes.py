@@ -18,6 +18,7 @@ from web.batches import Batches
 from web.health import Live, Metrics, Ready
 from web.middleware import answer_in_problems
 from web.payments import PaymentDetail, Payments
+from web.refunds import Refund
 from web.services import READINESS, SERVICES, Readiness, Services
 from web.views import LedgerView
 from web.wallet_commands import Close, Freeze, Limits, Unfreeze
@@ -36,6 +37,7 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/payments", Payments),
     ("/v1/payments/batch", Batches),
     ("/v1/payments/{payment_id}", PaymentDetail),
+    ("/v1/payments/{payment_id}/refund", Refund),
 )
 
 HEALTH_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (

@@ -54,6 +54,11 @@ class LedgerView(View):
         """Return the body, a JSON object; raises Rejected 400, 413, 415 or 422."""
         return json_of(await self.body_bytes(request))
 
+    async def body_or_nothing(self, request: web.Request) -> dict[str, Any]:
+        """Return the body as `body` does, or an empty object where none was sent."""
+        body = await self.body_bytes(request)
+        return json_of(body) if body else {}
+
     async def body_bytes(self, request: web.Request) -> bytes:
         """Return the body as it came, said to be JSON; raises Rejected 400, 413 or 415."""
         body = await _read(request, bytes_max=self.body_bytes_max)

@@ -133,7 +133,9 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
         "currency": "EUR",
         "source_wallet_id": None,
         "target_wallet_id": WALLET,
+        "refunded": "0.00",
         "steps": [],
+        "waiting_for": None,
     }
 
 
