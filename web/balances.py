@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from ledger_streams.domain.money import CURRENCIES
 from ledger_streams.ports import WalletView
+from web.payloads import moment
 from web.problems import not_found, unprocessable
 from web.reading import cached_wallet, id_in_path, wallet_or_404
 from web.services import Services
 from web.views import LedgerView, answer, query
-
-_rfc3339 = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
-).fullmatch
 
 
 class Balance(LedgerView):
@@ -72,10 +68,4 @@ def _moment(text: str | None) -> datetime | None:
     """Read RFC 3339; a `+` that came as a space, as form encoding has it, is taken for what it was."""
     if text is None:
         return None
-    text = text.replace(" ", "+")
-    try:
-        if not _rfc3339(text):
-            raise ValueError("not RFC 3339")
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise unprocessable("at", "must be a time as RFC 3339 has it, with Z or an offset") from error
+    return moment(text.replace(" ", "+"), field="at")

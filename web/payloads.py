@@ -9,6 +9,7 @@ would be no limit; the data of a payment may, as the contract keeps them.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -24,11 +25,17 @@ DEPTH_MAX: Final = 32
 REASON_CHARACTERS_MAX: Final = 500
 """The reason of an administrative command is a sentence, kept for ever."""
 
+HOLD_S_MAX: Final = 10 * 366 * 86_400
+"""Ten years: a hold for longer is a mistake of units."""
+
 BATCH_PAYMENTS_MAX: Final = 1000
 """Of one batch: they are taken within about a second, and are one produce request a partition."""
 
 _id = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE | re.ASCII
+).fullmatch
+_rfc3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
 ).fullmatch
 _path = re.compile(r" - at `\$\.?(?P<path>.*)`\Z")
 _named = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
@@ -47,6 +54,23 @@ class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of freeze, unfreeze and close."""
 
     reason: str
+
+
+class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST holds; it ends by itself at `expires_at`, or in so many seconds, or never."""
+
+    amount: str
+    currency: str
+    hold_id: str | None = None
+    expires_at: str | None = None
+    expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=HOLD_S_MAX)] | None = None
+    reason: str | None = None
+
+
+class HoldEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST release, which may be left out."""
+
+    reason: str | None = None
 
 
 class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +126,23 @@ def shaped(value: dict[str, Any], kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise unprocessable(*_field_and_problem(str(error))) from error
+
+
+def checked_reason(reason: str) -> str:
+    """Return the reason of an administrative command; raises Rejected 422."""
+    if not 1 <= len(reason) <= REASON_CHARACTERS_MAX:
+        raise unprocessable("reason", f"must have 1 to {REASON_CHARACTERS_MAX} characters")
+    return reason
+
+
+def moment(text: str, *, field: str) -> datetime:
+    """Return the time that RFC 3339 text means, in UTC; raises Rejected 422."""
+    try:
+        if not _rfc3339(text):
+            raise ValueError("not RFC 3339")
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise unprocessable(field, "must be a time as RFC 3339 has it, with Z or an offset") from error
 
 
 def canonical_id(text: str, *, field: str) -> str:

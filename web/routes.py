@@ -16,6 +16,7 @@ from faust.web.drivers.aiohttp import Web
 from web.balances import Balance
 from web.batches import Batches
 from web.health import Live, Metrics, Ready
+from web.holds import HoldDetail, HoldRelease, Holds
 from web.middleware import answer_in_problems
 from web.payments import PaymentDetail, Payments
 from web.refunds import Refund
@@ -33,6 +34,9 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/wallets/{wallet_id}/unfreeze", Unfreeze),
     ("/v1/wallets/{wallet_id}/close", Close),
     ("/v1/wallets/{wallet_id}/limits", Limits),
+    ("/v1/wallets/{wallet_id}/holds", Holds),
+    ("/v1/wallets/{wallet_id}/holds/{hold_id}", HoldDetail),
+    ("/v1/wallets/{wallet_id}/holds/{hold_id}/release", HoldRelease),
     ("/v1/users/{user_id}/wallets", UserWallets),
     ("/v1/payments", Payments),
     ("/v1/payments/batch", Batches),
