@@ -8,8 +8,9 @@ wrong with the request as a whole, or a dependency that is away, is a problem of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from typing import ClassVar, Final
 
 import msgspec
 from aiohttp import web
@@ -17,10 +18,11 @@ from aiohttp import web
 from ledger_streams.errors import Rejected
 from web.idempotency import text_to_derive_from
 from web.intake import Answer, taken
-from web.payloads import batch_of, json_of
+from web.operations import IDEMPOTENCY_KEY, Named, Operation, Success, ref
+from web.payloads import PaymentBatch, batch_of, json_of
 from web.payment_answers import PaymentShown, Pending
 from web.payment_request import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
-from web.payments import wait_in_query
+from web.payments import WAIT, wait_in_query
 from web.problems import Problem, problem_of, within
 from web.services import Services
 from web.views import LedgerView, answer, too_large
@@ -39,8 +41,39 @@ class Results(msgspec.Struct, frozen=True):
     results: list[Result]
 
 
+RESULTS: Final = Named(
+    "Results",
+    {
+        "type": "object",
+        "required": ["results"],
+        "properties": {
+            "results": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["status_code", "body"],
+                    "properties": {
+                        "status_code": {"type": "integer"},
+                        "body": {"anyOf": [ref("PaymentShown"), ref("Pending"), ref("Problem")]},
+                    },
+                },
+            }
+        },
+    },
+)
+"""`Results`, whose bodies are of several types: no schema can be generated of it."""
+
+
 class Batches(LedgerView):
-    """POST /v1/payments/batch."""
+    """Up to 1,000 payments at once, each answered as if it had come alone."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            {200: Success("A result for each, in order", RESULTS)},
+            parameters=(WAIT, IDEMPOTENCY_KEY),
+            body=PaymentBatch,
+        )
+    }
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer 200 with a result for each payment, once all that are taken are acknowledged."""

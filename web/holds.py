@@ -7,15 +7,17 @@ hold by a payment that names it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
+import msgspec
 from aiohttp import web
 
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.ports import HoldView, WalletView
 from web.hold_request import AskedHold, asked_hold
+from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Success
 from web.payloads import HoldEnd, HoldRequest, checked_reason, shaped
 from web.problems import Refused, not_found
 from web.reading import id_in_path, wallet_or_404
@@ -27,8 +29,28 @@ RELEASED: Final = "released"
 """The reason of a release for which the caller gave none."""
 
 
+class WalletHolds(msgspec.Struct, frozen=True):
+    """All that a wallet holds."""
+
+    wallet_id: str
+    holds: Sequence[HoldView]
+
+
 class Holds(LedgerView):
     """The holds of a wallet."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("The holds", WalletHolds)}, (404,)),
+        "POST": Operation(
+            {
+                200: Success("The hold, made earlier", HoldView, LOCATION),
+                201: Success("The hold", HoldView, LOCATION),
+            },
+            (404, 409),
+            (IDEMPOTENCY_KEY,),
+            HoldRequest,
+        ),
+    }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with all that is held, payments' and callers', by hold_id; 404."""
@@ -37,7 +59,7 @@ class Holds(LedgerView):
         holds = await services.read_model.holds(wallet_id)
         if not holds:
             await wallet_or_404(services, wallet_id)
-        return answer({"wallet_id": wallet_id, "holds": holds})
+        return answer(WalletHolds(wallet_id, holds))
 
     async def post(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 201 with the hold once the money is set aside, 200 when it was; 404; 409 with the reason."""
@@ -55,6 +77,10 @@ class Holds(LedgerView):
 class HoldDetail(LedgerView):
     """One hold of a caller's."""
 
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("The hold as it stands", HoldView)}, (404,))
+    }
+
     async def get(self, request: web.Request, wallet_id: str, hold_id: str) -> web.Response:
         """Answer 200 with the hold, 0 left in one that has ended; 404."""
         query(request)
@@ -64,6 +90,12 @@ class HoldDetail(LedgerView):
 
 class HoldRelease(LedgerView):
     """Make available again what is left of a caller's hold."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            {200: Success("The hold, ended", HoldView)}, (404, 409), body=HoldEnd, body_required=False
+        )
+    }
 
     async def post(self, request: web.Request, wallet_id: str, hold_id: str) -> web.Response:
         """Answer 200 with the hold, which has ended; 404; 409 with the reason."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from aiohttp import web
 
-from web.operations import WORDS, Answer, Named, Operation, Parameter, ref
+from web.operations import WORD_OF_FIELD, WORDS, Named, Operation, Parameter, Success, ref
 from web.problems import CONTENT_TYPE, Problem
 from web.services import DOCUMENT
 from web.views import LedgerView
@@ -25,12 +25,16 @@ Pages = Iterable[tuple[str, type[LedgerView]]]
 
 BODY_PROBLEMS: Final = (400, 413, 415, 422)
 """What can be wrong with any body."""
+SERVICE_PROBLEMS: Final = (422, 503)
+"""What any page of the API may answer: a query that is none of its own, a dependency that is away."""
+SERVICE_PREFIX: Final = "/v1/"
 
 INFO: Final = {
     "title": "ledger-streams",
     "version": "1",
-    "description": "Wallets and payments. Money is decimal strings. Every error is a problem (RFC 9457) that names"
-    " the field and the reason, also a 500, which no page is meant to answer. HEAD answers as GET, without a body.",
+    "description": "Wallets and payments. Money is decimal strings. Every error is a problem (RFC 9457) that"
+    " names the field and the reason, also a 500, which no page is meant to answer. HEAD answers as GET,"
+    " without a body.",
 }
 
 _in_path = re.compile(r"\{(\w+)\}").findall
@@ -40,7 +44,7 @@ class OpenApi(LedgerView):
     """This document."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation({200: Answer("OpenAPI 3.1", {"type": "object"})}, problems=())
+        "GET": Operation({200: Success("OpenAPI 3.1", Named("Document", {"type": "object"}))})
     }
 
     async def get(self, request: web.Request) -> web.Response:
@@ -61,22 +65,42 @@ def document(pages: Pages) -> dict[str, Any]:
 
 
 def _components(operations: Iterable[Operation]) -> dict[str, Any]:
-    written, structs = dict(WORDS), {Problem}
+    written: dict[str, Any] = dict(WORDS)
+    structs: set[type] = {Problem}
     for schema in _schemas(operations):
         if isinstance(schema, Named):
             written[schema.name] = schema.schema
-        elif isinstance(schema, type):
+        else:
             structs.add(schema)
     ordered = sorted(structs, key=lambda struct: struct.__name__)
     _, generated = msgspec.json.schema_components(ordered, ref_template=ref("{name}")["$ref"])
-    return dict(sorted((written | generated).items()))
+    worded = {name: _worded(schema) for name, schema in generated.items()}
+    return dict(sorted((written | worded).items()))
 
 
-def _schemas(operations: Iterable[Operation]) -> Iterator[object]:
+def _schemas(operations: Iterable[Operation]) -> Iterator[type | Named]:
     for operation in operations:
-        yield operation.body
+        if operation.body is not None:
+            yield operation.body
         for answer in operation.answers.values():
             yield answer.schema
+
+
+def _worded(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a struct's schema with the fields that WORD_OF_FIELD knows as references to their word."""
+    if "properties" not in schema:
+        return schema
+    properties = {
+        name: _word(WORD_OF_FIELD[name], field) if name in WORD_OF_FIELD else field
+        for name, field in schema["properties"].items()
+    }
+    return schema | {"properties": properties}
+
+
+def _word(word: str, field: Mapping[str, Any]) -> dict[str, Any]:
+    if "anyOf" not in field:
+        return ref(word)
+    return {**field, "anyOf": [ref(word), {"type": "null"}]}
 
 
 def _path(path: str, view: type[LedgerView]) -> dict[str, Any]:
@@ -86,8 +110,10 @@ def _path(path: str, view: type[LedgerView]) -> dict[str, Any]:
 def _operation(path: str, view: type[LedgerView], method: str) -> dict[str, Any]:
     operation = view.operations[method]
     body_problems = () if operation.body is None else BODY_PROBLEMS
+    service_problems = SERVICE_PROBLEMS if path.startswith(SERVICE_PREFIX) else ()
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    problems = {str(status): _problem(status) for status in {*operation.problems, *body_problems}}
+    statuses = {*operation.problems, *body_problems, *service_problems}
+    problems = {str(status): _problem(status) for status in statuses}
     described = {
         "operationId": method.lower() + view.__name__,
         "summary": (inspect.getdoc(view) or "").partition("\n")[0],
@@ -98,27 +124,27 @@ def _operation(path: str, view: type[LedgerView], method: str) -> dict[str, Any]
     }
     if operation.body is not None:
         content = {"application/json": {"schema": _ref_to(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        body: dict[str, Any] = {"required": operation.body_required, "content": content}
+        described["requestBody"] = body
     return described
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    schema = _ref_to(answer.schema) if isinstance(answer.schema, type) else answer.schema
-    headers = {
+def _answer(answer: Success) -> dict[str, Any]:
+    headers: dict[str, Any] = {
         name: {"required": True, "schema": header_schema} for name, header_schema in answer.headers.items()
     }
-    content = {answer.content_type: {"schema": schema}}
+    content: dict[str, Any] = {answer.content_type: {"schema": _ref_to(answer.schema)}}
     return {"description": answer.description, "headers": headers, "content": content}
 
 
 def _problem(status: int) -> dict[str, Any]:
-    described = {
+    described: dict[str, Any] = {
         "description": HTTPStatus(status).phrase,
         "content": {CONTENT_TYPE: {"schema": _ref_to(Problem)}},
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         retry_after = {"description": "Seconds to wait", "required": True, "schema": {"type": "integer"}}
-        return described | {"headers": {"Retry-After": retry_after}}
+        described["headers"] = {"Retry-After": retry_after}
     return described
 
 

@@ -2,17 +2,15 @@
 
 A view has an `Operation` for each of its methods.  Its summary is the docstring of the
 view, its description that of the method; parameters in the path are read off the path.
-What the schemas say is what the views let pass: no more, and only where JSON Schema
-cannot tell it (the digits of a currency) less.
+Schemas of structs are generated; WORDS is what a field's name means wherever it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
 from ledger_streams.domain.money import CURRENCIES
 
@@ -34,14 +32,35 @@ WORDS: Final[Mapping[str, Schema]] = {
     "Amount": {
         "type": "string",
         "pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$",
-        "description": "A decimal string with at most the digits of its currency; as a payment's amount positive.",
+        "description": "A decimal string with at most the digits of its currency. A payment's is positive.",
     },
+    "Sum": {
+        "type": "string",
+        "pattern": r"^-?(0|[1-9][0-9]*)(\.[0-9]{1,4})?$",
+        "description": "A decimal string with all digits of its currency.",
+    },
+    "Time": {"type": "string", "format": "date-time", "description": "RFC 3339; answered in UTC."},
+    "Limits": {
+        "type": "object",
+        "propertyNames": ref("Currency"),
+        "additionalProperties": ref("Amount"),
+        "description": "Overdraft limits by currency.",
+    },
+    "Currencies": {"type": "array", "items": ref("Currency"), "minItems": 1, "uniqueItems": True},
 }
-"""The texts that mean the same wherever they are."""
+"""The values that mean the same wherever they are."""
 
-Id = Annotated[str, Meta(extra_json_schema=ref("Id"))]
-Currency = Annotated[str, Meta(extra_json_schema=ref("Currency"))]
-Amount = Annotated[str, Meta(extra_json_schema=ref("Amount"))]
+WORD_OF_FIELD: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("wallet_id", "user_id", "payment_id", "hold_id"), "Id"),
+    **dict.fromkeys(("source_wallet_id", "target_wallet_id"), "Id"),
+    **dict.fromkeys(("available", "held", "balance", "overdraft_limit", "refunded"), "Sum"),
+    **dict.fromkeys(("as_of", "occurred_at", "expires_at", "since"), "Time"),
+    "amount": "Amount",
+    "currency": "Currency",
+    "currencies": "Currencies",
+    "overdraft_limits": "Limits",
+}
+"""Which word the fields of structs are, by their names."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -60,22 +79,23 @@ class Parameter(msgspec.Struct, frozen=True):
     place: str = "query"
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """An answer that is no problem; `schema` is a struct, or one written by hand."""
+class Success(msgspec.Struct, frozen=True):
+    """An answer that is no problem; `schema` is a struct, or written by hand."""
 
     description: str
-    schema: type | Schema
+    schema: type | Named
     headers: Mapping[str, Schema] = {}
     content_type: str = "application/json"
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a method takes and answers; `problems` are statuses, those of any body aside."""
+    """What a method takes and answers; `problems` are statuses, those of any body and query aside."""
 
-    answers: Mapping[int, Answer]
-    problems: tuple[int, ...]
+    answers: Mapping[int, Success]
+    problems: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: type | Named | None = None
+    body_required: bool = True
 
 
 IDEMPOTENCY_KEY: Final = Parameter(
@@ -84,3 +104,5 @@ IDEMPOTENCY_KEY: Final = Parameter(
     {"type": "string", "pattern": "^[\\x20-\\x7e]{1,255}$"},
     place="header",
 )
+LOCATION: Final[Mapping[str, Schema]] = {"Location": {"type": "string"}}
+"""Where to look at what was asked for."""

@@ -6,6 +6,7 @@ body -> AskedPayment -> intake -> 202, or 200 with the payment if it is waited f
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from aiohttp import web
@@ -14,7 +15,9 @@ from ledger_streams.errors import Rejected
 from ledger_streams.ports import PaymentView
 from web.idempotency import text_to_derive_from
 from web.intake import taken
-from web.payment_answers import Pending, shown
+from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
+from web.payment_answers import PaymentShown, Pending, shown
+from web.payment_content import PAYMENT
 from web.payment_request import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
 from web.problems import not_found, unprocessable
 from web.reading import id_in_path
@@ -26,9 +29,23 @@ WAIT_S_MAX: Final = 30
 _seconds = re.compile(r"\d{1,2}(\.\d{1,3})?", re.ASCII).fullmatch
 
 
-class Payments(LedgerView):
-    """POST /v1/payments."""
+WAIT: Final = Parameter(
+    "wait",
+    "Seconds to wait for the payment's end.",
+    {"type": "number", "minimum": 0, "maximum": WAIT_S_MAX, "description": "Three decimals at most."},
+)
+ANSWERS: Final[Mapping[int, Success]] = {
+    200: Success("The payment, which has ended in time", PaymentShown),
+    202: Success("The payment is taken", Pending, LOCATION),
+}
 
+
+class Payments(LedgerView):
+    """Ask for a payment."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(ANSWERS, (409,), (WAIT, IDEMPOTENCY_KEY), PAYMENT)
+    }
     body_bytes_max: ClassVar[int] = PAYMENT_BYTES_MAX
 
     async def post(self, request: web.Request) -> web.Response:
@@ -41,7 +58,11 @@ class Payments(LedgerView):
 
 
 class PaymentDetail(LedgerView):
-    """GET /v1/payments/{payment_id}."""
+    """A payment as it stands."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("The payment", PaymentShown)}, (404,))
+    }
 
     async def get(self, request: web.Request, payment_id: str) -> web.Response:
         """Answer 200 with the payment and its steps, or 404 until it is projected."""

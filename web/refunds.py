@@ -8,6 +8,7 @@ refund beyond it is taken and fails.  Here only the currency is added, in which 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,16 +16,20 @@ from aiohttp import web
 
 from ledger_streams.ports import PaymentView
 from web.idempotency import text_to_derive_from
+from web.operations import IDEMPOTENCY_KEY, Operation
 from web.payloads import RefundRequest, shaped
 from web.payment_request import PAYMENT_BYTES_MAX, asked_payment
-from web.payments import answer_to, payment_or_404, wait_in_query
+from web.payments import ANSWERS, WAIT, answer_to, payment_or_404, wait_in_query
 from web.problems import unprocessable
 from web.views import LedgerView
 
 
 class Refund(LedgerView):
-    """POST /v1/payments/{payment_id}/refund."""
+    """Give back a payment, in whole or in part."""
 
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(ANSWERS, (404, 409), (WAIT, IDEMPOTENCY_KEY), RefundRequest, body_required=False)
+    }
     body_bytes_max: ClassVar[int] = PAYMENT_BYTES_MAX
 
     async def post(self, request: web.Request, payment_id: str) -> web.Response:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 import faust
+import msgspec
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
@@ -18,9 +19,10 @@ from web.batches import Batches
 from web.health import Live, Metrics, Ready
 from web.holds import HoldDetail, HoldRelease, Holds
 from web.middleware import answer_in_problems
+from web.openapi import OpenApi, document
 from web.payments import PaymentDetail, Payments
 from web.refunds import Refund
-from web.services import READINESS, SERVICES, Readiness, Services
+from web.services import DOCUMENT, READINESS, SERVICES, Readiness, Services
 from web.views import LedgerView
 from web.wallet_commands import Close, Freeze, Limits, Unfreeze
 from web.wallets import UserWallets, WalletDetail, WalletEvents, Wallets
@@ -42,6 +44,7 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/payments/batch", Batches),
     ("/v1/payments/{payment_id}", PaymentDetail),
     ("/v1/payments/{payment_id}/refund", Refund),
+    ("/openapi.json", OpenApi),
 )
 
 HEALTH_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
@@ -71,6 +74,7 @@ def add_pages(app: faust.App, services: Callable[[], Services]) -> None:
         return await services().readiness()
 
     _web_of(app).web_app[SERVICES] = services
+    _web_of(app).web_app[DOCUMENT] = msgspec.json.encode(document((*API_PAGES, *HEALTH_PAGES)))
     _add(app, API_PAGES)
     add_health(app, readiness)
 

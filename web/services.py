@@ -72,5 +72,8 @@ class Services:
 SERVICES: Final[web.AppKey[Callable[[], Services]]] = web.AppKey("services")
 """Where the aiohttp application keeps the way to its services."""
 
+DOCUMENT: Final[web.AppKey[bytes]] = web.AppKey("document")
+"""Where it keeps the OpenAPI document, as JSON."""
+
 READINESS: Final[web.AppKey[Readiness]] = web.AppKey("readiness")
 """Where it keeps the question whether the process is ready; an app without the API has this alone."""

@@ -18,6 +18,7 @@ from faust.web import Request, View
 from faust.web.exceptions import WebError
 
 from ledger_streams.errors import Rejected
+from web.operations import Operation
 from web.payloads import json_of
 from web.problems import problem_response, unprocessable
 from web.services import SERVICES, Services
@@ -35,6 +36,8 @@ class LedgerView(View):
     """A Faust view that gets `Services` and leaves its errors to the middleware."""
 
     body_bytes_max: ClassVar[int] = BODY_BYTES_MAX
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    """What each method takes and answers, for the OpenAPI document."""
 
     def get_methods(self) -> set[str]:
         """Return the methods this view has; HEAD comes with GET alone, so that others get their 405."""

@@ -7,11 +7,12 @@ it is then (wallet_answers), or its refusal.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
 from ledger_streams.ports import WalletView
+from web.operations import Operation, Success
 from web.payloads import LimitsChange, StatusChange, checked_reason, shaped
 from web.problems import unprocessable
 from web.reading import id_in_path, wallet_or_404
@@ -25,8 +26,11 @@ Wanted = Callable[[WalletView], bool]
 
 
 class StatusView(LedgerView):
-    """POST /v1/wallets/{wallet_id}/...: asks a wallet to change its status."""
+    """Asks a wallet to change its status."""
 
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation({200: Success("The wallet as asked", WalletView)}, (404, 409), body=StatusChange)
+    }
     command: str
     wanted: str
 
@@ -63,7 +67,11 @@ class Close(StatusView):
 
 
 class Limits(LedgerView):
-    """PUT /v1/wallets/{wallet_id}/limits."""
+    """Set overdraft limits; currencies that are not named keep theirs."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "PUT": Operation({200: Success("The wallet as asked", WalletView)}, (404, 409), body=LimitsChange)
+    }
 
     async def put(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet and its new limits, 404, or 409 with the reason."""

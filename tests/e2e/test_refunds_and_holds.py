@@ -27,7 +27,7 @@ async def shows(live: LiveSystem, payment_id: str, *, status: str, amount: str) 
 
     async def does() -> bool:
         payment = await ended(live, payment_id)
-        return (payment["status"], payment["refunded"]) == (status, amount)
+        return bool((payment["status"], payment["refunded"]) == (status, amount))
 
     await eventually(does, what=f"{payment_id} is {status} with {amount}")
 
