@@ -19,7 +19,7 @@ from ledger_streams.domain.ids import derived_id
 from ledger_streams.domain.money import check_currency, format_amount, parse_amount
 from ledger_streams.errors import Unreadable
 from web.idempotency import text_to_derive_from
-from web.payloads import HOLD_S_MAX, HoldRequest, canonical_id, checked_reason, moment
+from web.payloads import HOLD_S_MAX, HoldRequest, canonical_id, moment
 from web.problems import invalid_content, unprocessable
 from web.services import Services
 
@@ -69,9 +69,8 @@ def asked_hold(services: Services, request: web.Request, body: HoldRequest) -> A
     if body.expires_at is not None and body.expires_in_s is not None:
         raise unprocessable("expires_in_s", "must be left out beside expires_at")
     expires_at = None if body.expires_at is None else moment(body.expires_at, field="expires_at")
-    reason = None if body.reason is None else checked_reason(body.reason)
     hold_id = _hold_id(services, request, body.hold_id)
-    return AskedHold(hold_id, amount, currency, expires_at, body.expires_in_s, reason)
+    return AskedHold(hold_id, amount, currency, expires_at, body.expires_in_s, body.reason)
 
 
 def _hold_id(services: Services, request: web.Request, given: str | None) -> str:

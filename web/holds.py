@@ -18,7 +18,7 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.ports import HoldView, WalletView
 from web.hold_request import AskedHold, asked_hold
 from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Success
-from web.payloads import HoldEnd, HoldRequest, checked_reason, shaped
+from web.payloads import HoldEnd, HoldRequest, shaped
 from web.problems import Refused, not_found
 from web.reading import id_in_path, wallet_or_404
 from web.services import Services
@@ -101,8 +101,7 @@ class HoldRelease(LedgerView):
         """Answer 200 with the hold, which has ended; 404; 409 with the reason."""
         services = self.services(request)
         query(request)
-        reason = shaped(await self.body_or_nothing(request), HoldEnd).reason
-        reason = RELEASED if reason is None else checked_reason(reason)
+        reason = shaped(await self.body_or_nothing(request), HoldEnd).reason or RELEASED
         wallet = await wallet_or_404(services, id_in_path(wallet_id, "wallet"))
         event = await _hold_or_404(services, wallet.wallet_id, hold_id)
         await _released(services, wallet, event["data"]["hold_id"], reason)

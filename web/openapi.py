@@ -74,7 +74,7 @@ def _components(operations: Iterable[Operation]) -> dict[str, Any]:
             structs.add(schema)
     ordered = sorted(structs, key=lambda struct: struct.__name__)
     _, generated = msgspec.json.schema_components(ordered, ref_template=ref("{name}")["$ref"])
-    worded = {name: _worded(schema) for name, schema in generated.items()}
+    worded = {name: _worded(name, schema) for name, schema in generated.items()}
     return dict(sorted((written | worded).items()))
 
 
@@ -86,14 +86,14 @@ def _schemas(operations: Iterable[Operation]) -> Iterator[type | Named]:
             yield answer.schema
 
 
-def _worded(schema: dict[str, Any]) -> dict[str, Any]:
+def _worded(struct: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Return a struct's schema with the fields that WORD_OF_FIELD knows as references to their word."""
     if "properties" not in schema:
         return schema
-    properties = {
-        name: _word(WORD_OF_FIELD[name], field) if name in WORD_OF_FIELD else field
-        for name, field in schema["properties"].items()
-    }
+    properties = {}
+    for name, field in schema["properties"].items():
+        word = WORD_OF_FIELD.get(f"{struct}.{name}", WORD_OF_FIELD.get(name))
+        properties[name] = field if word is None else _word(word, field)
     return schema | {"properties": properties}
 
 

@@ -22,6 +22,11 @@ def ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_LIMITS: Final = {
+    "type": "object",
+    "propertyNames": ref("Currency"),
+    "additionalProperties": ref("Limit"),
+}
 WORDS: Final[Mapping[str, Schema]] = {
     "Id": {
         "type": "string",
@@ -31,8 +36,14 @@ WORDS: Final[Mapping[str, Schema]] = {
     "Currency": {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."},
     "Amount": {
         "type": "string",
+        "pattern": r"^([1-9][0-9]{0,15}(\.[0-9]{1,4})?"
+        r"|0\.([1-9][0-9]{0,3}|0[1-9][0-9]{0,2}|00[1-9][0-9]?|000[1-9]))$",
+        "description": "A positive decimal string with at most the digits of its currency.",
+    },
+    "Limit": {
+        "type": "string",
         "pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$",
-        "description": "A decimal string with at most the digits of its currency. A payment's is positive.",
+        "description": "A decimal string, 0 or more, with at most the digits of its currency.",
     },
     "Sum": {
         "type": "string",
@@ -40,12 +51,8 @@ WORDS: Final[Mapping[str, Schema]] = {
         "description": "A decimal string with all digits of its currency.",
     },
     "Time": {"type": "string", "format": "date-time", "description": "RFC 3339; answered in UTC."},
-    "Limits": {
-        "type": "object",
-        "propertyNames": ref("Currency"),
-        "additionalProperties": ref("Amount"),
-        "description": "Overdraft limits by currency.",
-    },
+    "Limits": {**_LIMITS, "description": "Overdraft limits by currency."},
+    "NewLimits": {**_LIMITS, "minProperties": 1, "description": "Overdraft limits by currency, one or more."},
     "Currencies": {"type": "array", "items": ref("Currency"), "minItems": 1, "uniqueItems": True},
 }
 """The values that mean the same wherever they are."""
@@ -56,11 +63,13 @@ WORD_OF_FIELD: Final[Mapping[str, str]] = {
     **dict.fromkeys(("available", "held", "balance", "overdraft_limit", "refunded"), "Sum"),
     **dict.fromkeys(("as_of", "occurred_at", "expires_at", "since"), "Time"),
     "amount": "Amount",
+    "HoldView.amount": "Sum",
+    "LimitsChange.overdraft_limits": "NewLimits",
     "currency": "Currency",
     "currencies": "Currencies",
     "overdraft_limits": "Limits",
 }
-"""Which word the fields of structs are, by their names."""
+"""Which word the fields of structs are, by their names, or by the struct's and theirs."""
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ REASON_CHARACTERS_MAX: Final = 500
 HOLD_S_MAX: Final = 10 * 366 * 86_400
 """Ten years: a hold for longer is a mistake of units."""
 
+ReasonGiven = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
+
 BATCH_PAYMENTS_MAX: Final = 1000
 """Of one batch: they are taken within about a second, and are one produce request a partition."""
 
@@ -53,7 +55,7 @@ class WalletOpening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of freeze, unfreeze and close."""
 
-    reason: str
+    reason: ReasonGiven
 
 
 class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,19 +66,19 @@ class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold_id: str | None = None
     expires_at: str | None = None
     expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=HOLD_S_MAX)] | None = None
-    reason: str | None = None
+    reason: ReasonGiven | None = None
 
 
 class HoldEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST release, which may be left out."""
 
-    reason: str | None = None
+    reason: ReasonGiven | None = None
 
 
 class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT limits: the currencies named get these limits, the others keep theirs."""
 
-    overdraft_limits: dict[str, str]
+    overdraft_limits: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
 
 
 class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -126,13 +128,6 @@ def shaped(value: dict[str, Any], kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise unprocessable(*_field_and_problem(str(error))) from error
-
-
-def checked_reason(reason: str) -> str:
-    """Return the reason of an administrative command; raises Rejected 422."""
-    if not 1 <= len(reason) <= REASON_CHARACTERS_MAX:
-        raise unprocessable("reason", f"must have 1 to {REASON_CHARACTERS_MAX} characters")
-    return reason
 
 
 def moment(text: str, *, field: str) -> datetime:

@@ -23,6 +23,13 @@ IN_A_CURRENCY: Final = {
     "then": {"required": ["currency"], "properties": {"currency": {"type": "string"}}},
 }
 """A refund may leave out the amount, but not the currency of the one it names."""
+WITHOUT_BOTH: Final = {
+    "not": {
+        "required": ["provider", "hold_id"],
+        "properties": {"provider": {"type": "string"}, "hold_id": {"type": "string"}},
+    }
+}
+"""What goes by a provider has a hold of its own."""
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +62,7 @@ def _kind(kind: PaymentKind) -> dict[str, Any]:
             "metadata": _or_null({"type": "object"}),
         },
         **({} if money else IN_A_CURRENCY),
+        **(WITHOUT_BOTH if kind in BY_A_PROVIDER & OUT_OF_A_WALLET else {}),
     }
 
 

@@ -31,8 +31,8 @@ _seconds = re.compile(r"\d{1,2}(\.\d{1,3})?", re.ASCII).fullmatch
 
 WAIT: Final = Parameter(
     "wait",
-    "Seconds to wait for the payment's end.",
-    {"type": "number", "minimum": 0, "maximum": WAIT_S_MAX, "description": "Three decimals at most."},
+    f"Seconds to wait for the payment's end, at most {WAIT_S_MAX}.",
+    {"type": "string", "pattern": r"^(30|[12]?[0-9](\.[0-9]{1,3})?)$"},
 )
 ANSWERS: Final[Mapping[int, Success]] = {
     200: Success("The payment, which has ended in time", PaymentShown),

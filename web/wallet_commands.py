@@ -13,8 +13,7 @@ from aiohttp import web
 
 from ledger_streams.ports import WalletView
 from web.operations import Operation, Success
-from web.payloads import LimitsChange, StatusChange, checked_reason, shaped
-from web.problems import unprocessable
+from web.payloads import LimitsChange, StatusChange, shaped
 from web.reading import id_in_path, wallet_or_404
 from web.services import Services
 from web.views import LedgerView, answer, query
@@ -37,7 +36,7 @@ class StatusView(LedgerView):
     async def post(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet as asked, 404, or 409 with the reason."""
         query(request)
-        reason = checked_reason(shaped(await self.body(request), StatusChange).reason)
+        reason = shaped(await self.body(request), StatusChange).reason
         wanted = self.wanted
         return await _carried_out(
             self.services(request),
@@ -77,8 +76,6 @@ class Limits(LedgerView):
         """Answer 200 with the wallet and its new limits, 404, or 409 with the reason."""
         query(request)
         limits = checked_limits(shaped(await self.body(request), LimitsChange).overdraft_limits)
-        if not limits:
-            raise unprocessable("overdraft_limits", "must name one currency or more")
 
         def has_these(wallet: WalletView) -> bool:
             balances = wallet.balances

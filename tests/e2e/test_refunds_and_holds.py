@@ -92,7 +92,7 @@ async def test_a_refund_the_payee_cannot_pay_fails_and_may_be_asked_for_later(sh
     assert (await refunded(shared, spent["payment_id"]))["status"] == "completed"
 
     async def goes_back() -> bool:
-        return (await refunded(shared, payment_id))["status"] == "completed"
+        return bool((await refunded(shared, payment_id))["status"] == "completed")
 
     await eventually(goes_back, what="what was set aside for the first refund is free again")
     assert (await balance(shared, ada), await balance(shared, bob)) == ("10.00", "0.00")

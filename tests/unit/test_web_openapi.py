@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from ledger_streams.domain.money import parse_amount, parse_limit
 from ledger_streams.domain.payment import read_request
 from ledger_streams.errors import Unreadable
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, WALLET, Stage, served
@@ -23,6 +25,20 @@ WANTED = {
 }
 IDS = {"source_wallet_id": WALLET, "target_wallet_id": OTHER_WALLET, "refund_of": PAYMENT}
 OPTIONAL = {"provider": "acme", "hold_id": PAYMENT}
+DECIMALS = (
+    "0",
+    "0.0",
+    "0.0000",
+    "0.0001",
+    "0.0010",
+    "0.01",
+    "0.1",
+    "0.50",
+    "1",
+    "10.2500",
+    "98765432101.1234",
+)
+NO_DECIMALS = ("", "1.", "01", ".5", "-1", "+1", "1e3", " 1", "1.00001", "0.00001", "12345678901234567")
 PAGES = (*API_PAGES, *HEALTH_PAGES)
 
 
@@ -67,6 +83,38 @@ async def test_every_documented_path_is_a_route(stage: Stage, described: dict[st
         assert response.status == 405, f"{path} is served"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "0",
+            "0.0",
+            "0.0000",
+            "0.0001",
+            "0.0010",
+            "0.01",
+            "0.1",
+            "0.50",
+            "1",
+            "10.2500",
+            "98765432101.1234",
+        ],
+        *NO_DECIMALS,
+    ],
+)
+def test_an_amount_and_a_limit_are_valid_by_their_schemas_just_when_the_domain_takes_them(
+    text: str, described: dict[str, Any]
+) -> None:
+    for word, read in (("Amount", parse_amount), ("Limit", partial(parse_limit, field=""))):
+        try:
+            read(text, "CLF")
+            is_taken = True
+        except Unreadable:
+            is_taken = False
+        schema = OAS31Validator(described["components"]["schemas"][word])
+        assert schema.is_valid(text) is is_taken, word
+
+
 def test_every_schema_is_there_and_used(described: dict[str, Any]) -> None:
     schemas = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
     assert set(references(described)) == schemas
@@ -83,7 +131,7 @@ def test_an_operation_has_an_id_of_its_own_a_summary_and_its_problems(described:
 
 
 @pytest.mark.parametrize("kind", ["transfer", "deposit", "withdrawal", "refund", "theft"])
-@pytest.mark.parametrize("field", [None, *IDS, *OPTIONAL, "amount", "currency"])
+@pytest.mark.parametrize("field", [None, *IDS, *OPTIONAL, "both", "amount", "currency"])
 def test_a_payment_is_valid_by_its_schema_just_when_the_domain_takes_it(
     kind: str, field: str | None, described: dict[str, Any]
 ) -> None:
@@ -92,6 +140,8 @@ def test_a_payment_is_valid_by_its_schema_just_when_the_domain_takes_it(
     data |= {name: IDS[name] for name in WANTED.get(kind, ())}
     if field in data:
         del data[field]
+    elif field == "both":
+        data |= OPTIONAL
     elif field is not None:
         data[field] = (IDS | OPTIONAL)[field]
     try:
