@@ -33,7 +33,7 @@ CHECKS = (
 WAIT = {"query.wait": "0.25"}
 """Seconds: what waits for somebody else would take all of the time it is given."""
 OPTIONS = (
-    *("--seed", str(SEED), "--mode", "all", "--max-examples", "12"),
+    *("--seed", str(SEED), "--mode", "all", "--max-examples", "6"),
     *("--checks", ",".join(CHECKS), "--suppress-health-check", "all", "--no-color", "--warnings", "off"),
     *("--generation-database", "none", "--request-timeout", "20"),
 )
