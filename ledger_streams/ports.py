@@ -36,7 +36,7 @@ class WalletView(msgspec.Struct, frozen=True):
 
 
 class HoldView(msgspec.Struct, frozen=True):
-    """Money that a wallet has set aside: `amount` is what is left of it, `payment_id` null in a caller's hold."""
+    """Money that a wallet has set aside: `amount` is what is left of it, `payment_id` null in a caller's."""
 
     wallet_id: str
     hold_id: str

@@ -27,6 +27,7 @@ from web.wallet_answers import WalletCommand, carried_out
 
 RELEASED: Final = "released"
 """The reason of a release for which the caller gave none."""
+OTHER_HOLD: Final = "This hold_id is known with other content; the first hold is unchanged."
 
 
 class WalletHolds(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ class Holds(LedgerView):
         wallet = await wallet_or_404(services, id_in_path(wallet_id, "wallet"))
         status, event = await _held(services, wallet, asked)
         if not asked.is_of(event["data"]):
-            raise Refused(reason=Reason.DUPLICATE_MISMATCH, detail="There is a hold of this id, and another.")
+            raise Refused(reason=Reason.DUPLICATE_MISMATCH, detail=OTHER_HOLD)
         headers = {"Location": f"/v1/wallets/{wallet.wallet_id}/holds/{asked.hold_id}"}
         return answer(await _as_it_stands(services, event), status=status, headers=headers)
 
