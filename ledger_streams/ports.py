@@ -35,6 +35,17 @@ class WalletView(msgspec.Struct, frozen=True):
     as_of: str
 
 
+class HoldView(msgspec.Struct, frozen=True):
+    """Money that a wallet has set aside: `amount` is what is left of it, `payment_id` null in a caller's."""
+
+    wallet_id: str
+    hold_id: str
+    amount: str
+    currency: str
+    payment_id: str | None
+    expires_at: str | None
+
+
 class StepView(msgspec.Struct, frozen=True):
     """One event in a payment's life."""
 
@@ -56,6 +67,10 @@ class PaymentView(msgspec.Struct, frozen=True):
     fingerprint: str
     """Of the first request's content (domain/payment); tells a repetition from a mismatch."""
     steps: tuple[StepView, ...] = ()
+    refunded: str | None = None
+    """By all refunds together; None before the first."""
+    provider: str | None = None
+    """Whom it goes by; of a refund, once the refunded payment has said so and if steps are asked for."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -86,8 +101,17 @@ class ReadModel(Protocol):
     async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
         """Return the envelope of the wallet event that the command caused, once it is projected."""
 
+    async def holds(self, wallet_id: str) -> Sequence[HoldView]:
+        """Return what the wallet holds, payments' and callers', ordered by hold_id."""
+
+    async def hold_event(self, wallet_id: str, hold_id: str) -> Mapping[str, Any] | None:
+        """Return the envelope of the FundsHeld of a caller's hold, whether it has ended or not."""
+
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps in order."""
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those of the payments that are projected, each with its steps in order."""
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those of the payments that are projected, ended or not, without steps."""

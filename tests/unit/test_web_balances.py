@@ -25,7 +25,7 @@ async def stage() -> AsyncIterator[Stage]:
     async with served(Stage()) as stage:
         await stage.open(currencies=["JPY", "EUR"])
         added = BalanceAdded(WalletId(WALLET), 2, PaymentId(PAYMENT), 500, "EUR", Counterparty.EXTERNAL)
-        await stage.happened(added, causation_id=PAYMENT, payment_id=PAYMENT)
+        await stage.happened(added, causation_id=PAYMENT)
         yield stage
 
 
