@@ -24,7 +24,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "payments": ("ledger_streams.cli.payments", "payments", "Look at payments: show."),
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
-    "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list."),
+    "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list, show, redrive."),
     "provider-simulator": (
         "ledger_streams.cli.provider_simulator",
         "provider_simulator",
