@@ -48,6 +48,7 @@ def ledger_committer() -> Committer:
             group_id=ledger.conf.id,
             transaction_timeout_ms=config.transaction_timeout_ms,
         ),
+        letters_in_a_row_max=config.dead_letters_in_a_row_max,
     )
 
 
