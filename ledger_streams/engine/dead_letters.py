@@ -32,7 +32,9 @@ def park(share: Share, record: Record, error: Unreadable) -> bool:
     and the process ends when what comes before it is committed.
     """
     topic, partition = share.tp
-    if not share.takes_letter(record):
+    if any(name == REDRIVEN_HEADER for name, _ in record.headers):
+        share.pass_over(record)  # it was counted when it was parked for the first time
+    elif not share.takes_letter(record):
         share.flood = _flood(share, record, error)
         return False
     about = {

@@ -1,9 +1,10 @@
 """Letter run: how many dead letters in a row a source partition has come to.
 
-A record that is carried out ends the row.  One that is passed over, because the ledger
-wrote it itself, neither ends it nor counts: else the failure of each bad payment would
-end the row of bad payments.  The count is the note beside the partition's committed
-offset, so it moves in the transaction that parks the letters, and a restart knows it.
+A record that is carried out ends the row.  One that is passed over neither ends it nor
+counts: what the ledger wrote itself (else the failure of each bad payment would end the
+row of bad payments), and a letter that was redriven.  The count is the note beside the
+partition's committed offset, so it moves in the transaction that parks the letters, and
+a restart knows it.
 """
 
 from __future__ import annotations

@@ -30,8 +30,12 @@ class Raw(msgspec.Struct):
 
 
 def share_of(kinds: str, *, before: int = 0, count_max: int = 3) -> Share:
-    """Return a share of a letter a record, b(ad), g(ood) or o(utcome), at every other offset from 100."""
-    records: list[Record] = [Raw(100 + 2 * at, kind.encode()) for at, kind in enumerate(kinds)]
+    """Return a share: a record a letter, b(ad), r(edriven, bad), g(ood) or o(utcome), at 100, 102, ..."""
+    redriven = (("dlq.redriven", b"payment-events.dlq:3:4"),)
+    records: list[Record] = [
+        Raw(100 + 2 * at, kind.encode(), headers=redriven if kind == "r" else ())
+        for at, kind in enumerate(kinds)
+    ]
     run = LetterRun(before, count_max=count_max)
     return Share(TP_3, records, source_next=100 + 2 * len(kinds) - 1, letters=run)
 
@@ -41,7 +45,7 @@ def decided(share: Share) -> list[int]:
     seen = []
     for record in share.records:
         seen.append(record.offset)
-        if record.value == b"b":
+        if record.value in (b"b", b"r"):
             park(share, record, Unreadable(reason="invalid", detail="value: bad"))
         elif record.value == b"o":
             share.pass_over(record)
@@ -62,9 +66,14 @@ def decided(share: Share) -> list[int]:
         ("obo", 1, 2),
         ("bogob", 1, 1),
         ("oggb", 3, 1),
+        ("rrrrr", 3, 3),
+        ("brrb", 1, 3),
+        ("rrrrr", 0, 0),
     ],
 )
-def test_a_good_record_ends_the_row_and_an_outcome_does_not(kinds: str, before: int, in_a_row: int) -> None:
+def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
+    kinds: str, before: int, in_a_row: int
+) -> None:
     share = share_of(kinds, before=before)
     decided(share)
     assert share.letters.at_end(len(share.records)) == in_a_row
@@ -73,7 +82,13 @@ def test_a_good_record_ends_the_row_and_an_outcome_does_not(kinds: str, before: 
 
 @pytest.mark.parametrize(
     ("kinds", "before", "letters", "source_next"),
-    [("bbbbg", 0, 3, 106), ("b", 3, 0, 100), ("gbbobobg", 3, 3, 112), ("bbbb", 1, 2, 104)],
+    [
+        ("bbbbg", 0, 3, 106),
+        ("b", 3, 0, 100),
+        ("gbbobobg", 3, 3, 112),
+        ("bbbb", 1, 2, 104),
+        ("rrbr", 3, 2, 104),
+    ],
 )
 def test_a_letter_too_many_cuts_the_share_before_it(
     kinds: str, before: int, letters: int, source_next: int
