@@ -134,6 +134,9 @@ class Redrive:
     ) -> asyncio.Future[Any]:
         delivered: asyncio.Future[Any] = await self._producer.send(topic, value, key, **where)
         delivered.add_done_callback(_noted)
+        for batches in self._producer._message_accumulator._batches.values():
+            for batch in batches:  # when fenced, aiokafka fails these too, and nobody waits for them
+                batch._drain_waiter.add_done_callback(_noted)
         return delivered
 
     def _unavailable(self, error: KafkaError) -> Unavailable:
