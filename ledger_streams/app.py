@@ -49,6 +49,7 @@ def ledger_committer() -> Committer:
             further_sources=further,
         ),
         transactions=transactions(ledger.conf.id),
+        letters_in_a_row_max=config.dead_letters_in_a_row_max,
     )
 
 
@@ -61,6 +62,7 @@ def gateway_committer() -> Committer:
         changelog_topics={},
         takeover=Takeover(bootstrap=config.kafka, group_id=group_id, changelog_topics={}),
         transactions=transactions(group_id),
+        letters_in_a_row_max=config.dead_letters_in_a_row_max,
     )
 
 

@@ -73,6 +73,13 @@ DEAD_LETTERS: Final = Counter(
     labelnames=("topic", "reason"),
 )
 
+DEAD_LETTERS_IN_A_ROW: Final = Gauge(
+    "ledger_dead_letters_in_a_row",
+    "Dead letters since the last record that was carried out; the worker ends beyond "
+    "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX",
+    labelnames=("topic", "partition"),
+)
+
 CONSUMER_LAG: Final = Gauge(
     "ledger_consumer_lag",
     "Offsets between a partition's end and what has been carried out; markers of transactions count too",

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(
         10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this"
     )
+    dead_letters_in_a_row_max: int = Field(
+        1_000,
+        ge=0,
+        description="dead letters of one partition without a good record between them, beyond which a worker "
+        "ends: more than the bad rows of a file, less than a topic in a format it does not know; 0: no limit",
+    )
     provider_patience_ms: int = Field(
         60_000,
         ge=1_000,

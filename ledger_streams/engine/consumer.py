@@ -206,6 +206,9 @@ class FrameConsumer(driver.Consumer):
         try:
             await self.app.committer.commit(cycle)
             self._observe_lag(cycle)
+            for share in cycle.shares:
+                if share.flood is not None:
+                    end_process("too many dead letters in a row", share.flood)
         except CycleLost as lost:
             CYCLES_LOST.inc()
             log.warning("cycle lost, taking over anew: %s", lost)

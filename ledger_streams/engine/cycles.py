@@ -9,8 +9,10 @@ it is visible to anybody before the cycle's transaction has been committed.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -19,7 +21,9 @@ from faust.types import TP
 
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.letter_run import LetterRun
 from ledger_streams.engine.store import PartitionStore
+from ledger_streams.errors import InvariantBroken
 
 
 class Record(Protocol):
@@ -34,7 +38,7 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = Sequence[tuple[str, bytes]]
 
 
 Outgoing = tuple[bytes | None, bytes | None, Headers]
@@ -66,7 +70,16 @@ class Destination:
 class Share:
     """One partition's deadlines that have come and its records, in order, and what they cause."""
 
-    __slots__ = ("due", "outbox", "records", "source_next", "store", "tp")
+    __slots__ = (
+        "due",
+        "flood",
+        "letters",
+        "outbox",
+        "records",
+        "source_next",
+        "store",
+        "tp",
+    )
 
     def __init__(
         self,
@@ -76,15 +89,19 @@ class Share:
         *,
         source_next: int,
         due: Sequence[Due] = (),
+        letters: LetterRun | None = None,
     ) -> None:
         self.tp = tp
-        self.records = records
+        self.records = list(records)
         self.store = store
         self.due = due
         """Decided before the records: they came before these were read."""
         self.outbox: Outbox = {}
         self.source_next = source_next
         """The source position once this share is committed; without records, as it was."""
+        self.letters = letters or LetterRun()
+        self.flood: InvariantBroken | None = None
+        """Why the process ends once this share, cut before a dead letter too many, is committed."""
 
     def emit(self, tp: TP, outgoing: Outgoing) -> None:
         """Send a record in the cycle's transaction; records to one partition keep their order."""
@@ -106,6 +123,23 @@ class Share:
         assert self.store is not None, "this topic has no table"
         self.store.put(key, state, stored)
         self.emit(changelog.numbered(self.tp.partition), (key, logged, ()))
+
+    def takes_letter(self, record: Record) -> bool:
+        """Count `record` as a dead letter; False when it is one too many: the share is cut before it."""
+        at = self._at(record)
+        if self.letters.takes(at):
+            return True
+        del self.records[at:]  # which ends the agent's loop over them
+        self.source_next = record.offset
+        return False
+
+    def pass_over(self, record: Record) -> None:
+        """Say that `record` was not carried out and is no dead letter either."""
+        if self.letters.count:
+            self.letters.pass_over(self._at(record))
+
+    def _at(self, record: Record) -> int:
+        return bisect_left(self.records, record.offset, key=attrgetter("offset"))
 
 
 class Cycle:

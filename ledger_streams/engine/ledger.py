@@ -18,11 +18,12 @@ from faust.types import TP
 from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, merged
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.letter_run import LetterRun, note_of
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
 from ledger_streams.engine.takeover import Takeover, source_header
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
-from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
+from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class LedgerCommitter:
     """Exactly once for agents that have tables: one Kafka transaction a cycle, state after the commit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its parts, made in one place
         self,
         *,
         tables: Mapping[str, TableSpec[Any]],
@@ -38,6 +39,7 @@ class LedgerCommitter:
         changelog_topics: Mapping[str, str],
         takeover: Takeover,
         transactions: Transactions,
+        letters_in_a_row_max: int = 0,
     ) -> None:
         self._tables = tables
         """Table of each source topic (full name) that has one; a table may have more than one source."""
@@ -50,13 +52,19 @@ class LedgerCommitter:
         self._stores: dict[TP, PartitionStore] = {}
         """The same by source partition."""
         self._next: dict[TP, int] = {}
+        self._letters: dict[TP, int] = {}
+        """Dead letters in a row that each source partition has come to."""
+        self._letters_in_a_row_max = letters_in_a_row_max
+        """0: no limit."""
 
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
         await self._transactions.start()
         self._open(assigned)
         self.drop_overlays()
-        self._next = await self._takeover.run(assigned, self._stores)
+        reached = await self._takeover.run(assigned, self._stores)
+        self._next = {tp: source_next for tp, (source_next, _) in reached.items()}
+        self._note_letters({tp: letters for tp, (_, letters) in reached.items()})
         log.info("generation %d: took over %d partitions", membership.generation, len(assigned))
         return self._next
 
@@ -101,18 +109,23 @@ class LedgerCommitter:
         if not records and not due:
             return None
         source_next = records[-1].offset + 1 if records else position
-        return Share(tp, records, self._stores.get(tp), source_next=source_next, due=due)
+        letters = LetterRun(self._letters[tp], count_max=self._letters_in_a_row_max)
+        store = self._stores.get(tp)
+        return Share(tp, records, store, source_next=source_next, due=due, letters=letters)
 
     async def commit(self, cycle: Cycle) -> None:
         """Commit the cycle's transaction, then write its state; raises CycleLost, see Transactions.commit."""
         began = time.perf_counter()
         sources = {share.tp: share.source_next for share in cycle.shares}
+        letters = {share.tp: share.letters.at_end(len(share.records)) for share in cycle.shares}
+        self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
         outbox = self._with_positions(merged(cycle.shares), {**self._next, **sources})
         ends = await self._transactions.commit(outbox, sources, cycle.membership)
         committed = time.perf_counter()
         self._next.update(sources)
         for share in cycle.shares:
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
+        self._note_letters(letters)
         for store in self._opened.values():
             if store.changed:
                 self._keep(store, ends)
@@ -146,6 +159,12 @@ class LedgerCommitter:
         first, *further = self._sources(store.spec)
         others = {topic: self._next[TP(topic, store.partition)] for topic in further}
         store.keep(Position(changelog_next, self._next[TP(first, store.partition)], others))
+
+    def _note_letters(self, letters: Mapping[TP, int]) -> None:
+        for tp, count in letters.items():
+            if count or self._letters.get(tp):
+                DEAD_LETTERS_IN_A_ROW.labels(*tp).set(count)
+        self._letters.update(letters)
 
     def drop_overlays(self) -> None:
         """Forget what an uncommitted cycle has changed."""
