@@ -23,16 +23,20 @@ from ledger_streams.domain.answers import (
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.engine.cycles import Destination, Frame, Record, Share
+from ledger_streams.engine.cycles import Destination, Frame, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.gateway_wiring import ProviderCalls, ProviderConnections
 from ledger_streams.ports import ProviderAnswer
 from ledger_streams.ports import ProviderOrder as Order
 from ledger_streams.settings import settings
+from ledger_streams.wire.provider_requests import OrderRecord
 
 SOURCE = settings().topic(topics.PROVIDER_REQUESTS)
 SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
+
+Asked = tuple[OrderRecord, int]
+"""An order, and the append time of its record in ms."""
 
 
 @gateway.agent(gateway.frames(SOURCE), name="providers")
@@ -44,29 +48,35 @@ async def providers(frames: Any) -> None:
             calls = await ProviderConnections.opened()
             async with asyncio.TaskGroup() as at_once:
                 for share in shares:
-                    for records in by_payment(share.records):
-                        at_once.create_task(carry_out(share, records, calls))
+                    for orders in by_payment(read(share)):
+                        at_once.create_task(carry_out(share, orders, calls))
 
 
-def by_payment(records: Sequence[Record]) -> Sequence[Sequence[Record]]:
-    """Return the records of each payment, in order: they are for one another, payments are not."""
-    payments: dict[bytes | None, list[Record]] = {}
-    for record in records:
-        payments.setdefault(record.key, []).append(record)
+def read(share: Share) -> Sequence[Asked]:
+    """Read what is asked, in order, before anything is called; park what cannot be read."""
+    asked: list[Asked] = []
+    for record in share.records:
+        try:
+            asked.append((wire.read_order(record.value, key=record.key), record.timestamp))
+        except Unreadable as error:
+            park(share, record, error)
+    return asked
+
+
+def by_payment(asked: Sequence[Asked]) -> Sequence[Sequence[Asked]]:
+    """Return the orders of each payment: they come one after the other, those of others at once."""
+    payments: dict[str, list[Asked]] = {}
+    for order, append_ms in asked:
+        payments.setdefault(order.order.payment_id, []).append((order, append_ms))
     return list(payments.values())
 
 
-async def carry_out(share: Share, records: Sequence[Record], calls: ProviderCalls) -> None:
-    """Ask what each record asks, one after the other; park what cannot be read."""
-    for record in records:
-        try:
-            read = wire.read_order(record.value, key=record.key)
-        except Unreadable as error:
-            park(share, record, error)
-            continue
+async def carry_out(share: Share, orders: Sequence[Asked], calls: ProviderCalls) -> None:
+    """Ask the provider what is asked of it, one after the other, and send its answers."""
+    for read, append_ms in orders:
         reply = await answer(read.order, calls)
         key = reply.payment_id.encode()
-        value = wire.encode_saga_event(reply, causation_id=read.event_id, append_ms=record.timestamp)
+        value = wire.encode_saga_event(reply, causation_id=read.event_id, append_ms=append_ms)
         share.emit(SAGA_EVENTS.of(key), (key, value, ()))
 
 

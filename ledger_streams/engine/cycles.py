@@ -81,7 +81,7 @@ class Share:
         "tp",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a share is made in one place
         self,
         tp: TP,
         records: Sequence[Record],

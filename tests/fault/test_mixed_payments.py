@@ -34,6 +34,8 @@ REFUNDS: Final = 1_000
 WALLETS: Final = 40
 SEED: Final = 11
 END_S_MAX: Final = 600.0
+STRETCH: Final = 250
+"""Payments that end between two kills."""
 WORST: Final = {
     "--latency-ms": "5",
     "--slow-share": "0.1",
@@ -138,7 +140,7 @@ async def burn(fire: Fire) -> None:
     """Kill gateway and workers, one after the other, as long as there is something under way."""
     while True:
         for name in ("gateway-1", "worker-1", "gateway-1", "worker-2"):
-            await asyncio.sleep(4)  # a stretch of work between two faults
+            await fire.further(STRETCH)
             await fire.kill(name)
 
 
