@@ -61,7 +61,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
     unlike = {(Course.TRANSFER, SagaStatus.COMPENSATED), (Course.REFUND, SagaStatus.FAILED)}
     assert ends == both | unlike
     assert refunded == ways
-    assert letters == {"duplicate_mismatch"}
+    assert letters == {"duplicate_mismatch", "invalid"}
     assert reasons == {
         None,
         "insufficient_funds",
@@ -181,4 +181,7 @@ FAULTY = [
 
 @pytest.mark.parametrize("faulty", FAULTY)
 async def test_the_auditor_sees_a_fault(faulty: type[PureSystem]) -> None:
-    assert await driven(faulty(seed=3), seed=3) != []
+    for seed in range(10):  # not every run leaves what the fault is about
+        if await driven(faulty(seed=seed), seed=seed):
+            return
+    pytest.fail("ten runs, and nothing seen")
