@@ -19,6 +19,7 @@ from ledger_streams.settings import settings
 from tables import payments as table
 
 SOURCE = settings().topic(topics.PAYMENT_EVENTS)
+PROVIDERS = settings().provider_urls
 SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 
@@ -40,7 +41,7 @@ def read(share: Share, record: Record) -> None:
         if requested is None:
             return  # the outcome of a payment, written by its saga
         known = table.find(share, requested.request.payment_id)
-        event = payment.decide(known, requested)
+        event = payment.decide(known, requested, providers=PROVIDERS)
     except Unreadable as error:
         park(share, record, error)
         fail(share, record, error)

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         ge=1_000,
         description="how long a provider is asked before it is told to cancel",
     )
+    saga_stuck_s: int = Field(
+        300, ge=1, description="a payment that has not ended after so long counts as stuck"
+    )
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
     providers: str = Field(
         "", description="payment providers: name=base URL, comma separated; a payment names one of them"

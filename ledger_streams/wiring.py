@@ -1,4 +1,4 @@
-"""Wiring: the connections of a ledger worker's web views, made when the worker starts.
+"""Wiring: the connections of the web views, of a ledger worker or of an api, made when it starts.
 
 The views ask for them at each request; before they exist, and while a worker is
 stopping, the answer is `Unavailable`.
@@ -17,7 +17,7 @@ from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.app import ledger
+from ledger_streams.app import api, ledger
 from ledger_streams.errors import Unavailable
 from ledger_streams.resilience import retried
 from ledger_streams.settings import settings
@@ -51,6 +51,7 @@ class Connections:
         await self.pool.close()
 
 
+@api.service
 @ledger.service
 class ConnectionService(Service):
     """Opens the connections beside the worker's other services; a dependency away holds up nothing else."""
@@ -82,9 +83,15 @@ def connections() -> Connections:
     return ConnectionService.connections
 
 
-async def readiness() -> Mapping[str, str]:
+async def worker_readiness() -> Mapping[str, str]:
     """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    states: dict[str, str] = {"tables": "ok" if ledger.ready else "partitions are being taken over"}
+    tables = "ok" if ledger.ready else "partitions are being taken over"
+    return {"tables": tables, **await readiness()}
+
+
+async def readiness() -> Mapping[str, str]:
+    """Say of each dependency `ok` or what is wrong with it."""
+    states: dict[str, str] = {}
     try:
         opened = connections()
     except Unavailable as error:

@@ -135,6 +135,8 @@ class LiveSystem:
         for name in names:
             self.start("worker", name)
         self.start("projector")
+        if self.settings.providers:
+            self.start("gateway")
         for name in names:
             await self.ready(name)
 

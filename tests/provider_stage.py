@@ -80,14 +80,23 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def simulator(folder: Path, name: str = "book", **behaviour: Any) -> AsyncIterator[str]:
+    """The simulator's server with this behaviour (else quick and without faults); yields its URL."""
+    book = Book(folder / f"{name}.sqlite3")
+    try:
+        async with serving(ProviderServer(book, Behaviour(**({"latency_ms": 0} | behaviour))).app()) as url:
+            yield url
+    finally:
+        book.close()
+
+
+@asynccontextmanager
 async def provider(
     folder: Path, *, timeout_ms: float = 5_000, **behaviour: Any
 ) -> AsyncIterator[ProviderStage]:
-    """The simulator with this behaviour (else quick and without faults) and a client of it."""
-    book = Book(folder / "book.sqlite3")
-    server = ProviderServer(book, Behaviour(**({"latency_ms": 0} | behaviour)))
-    try:
-        async with serving(server.app()) as url, client(url, timeout_ms=timeout_ms) as providers:
-            yield ProviderStage(url, providers)
-    finally:
-        book.close()
+    """The simulator with this behaviour and a client of it."""
+    async with (
+        simulator(folder, **behaviour) as url,
+        client(url, timeout_ms=timeout_ms) as providers,
+    ):
+        yield ProviderStage(url, providers)

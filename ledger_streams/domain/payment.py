@@ -8,7 +8,7 @@ the same payment again (ignored) from another one under the same id (parked).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -54,9 +54,13 @@ class PaymentKnown(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str
 
 
-def decide(known: PaymentKnown | None, requested: PaymentRequested) -> SagaStarted | SagaFailed | None:
+def decide(
+    known: PaymentKnown | None, requested: PaymentRequested, *, providers: Container[str]
+) -> SagaStarted | SagaFailed | None:
     """Say what a request sets off: a saga, its failure before the start, or nothing since it is known.
 
+    `providers` are the names that are configured: the one question that is answered before
+    any provider can have been asked, and never again for this payment.
     Raises Unreadable `duplicate_mismatch` when the id is known with other content.
     """
     request = requested.request
@@ -68,7 +72,7 @@ def decide(known: PaymentKnown | None, requested: PaymentRequested) -> SagaStart
             detail="data: this payment_id is known with other content",
             payment_id=request.payment_id,
         )
-    reason = impossible_reason(request)
+    reason = impossible_reason(request, providers)
     if reason is not None:
         return SagaFailed(payment_id=request.payment_id, version=1, reason=reason)
     return SagaStarted(request=request, data=requested.data)
@@ -90,10 +94,12 @@ def decide_unreadable(known: PaymentKnown | None, error: Unreadable) -> SagaFail
     return SagaFailed(payment_id=payment_id, version=1, reason=error.reason, detail=error.detail)
 
 
-def impossible_reason(request: PaymentRequest) -> Reason | None:
+def impossible_reason(request: PaymentRequest, providers: Container[str]) -> Reason | None:
     """Return why a valid request cannot be carried out whatever the wallets say, or None."""
     if request.source_wallet_id is not None and request.source_wallet_id == request.target_wallet_id:
         return Reason.SAME_WALLET
+    if request.provider is not None and request.provider not in providers:
+        return Reason.PROVIDER_UNAVAILABLE
     return None
 
 

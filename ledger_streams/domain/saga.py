@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -41,7 +42,7 @@ SUPERSEDED: Final = ""
 """Stands among the replies for one that is not awaited any more."""
 _FINAL: Final = (ProviderApproved.__name__, ProviderDeclined.__name__)
 ASK_AGAIN_MS: Final = 250
-"""After the first answer that told nothing; doubled each time."""
+"""At most, after the first answer that told nothing; doubled each time."""
 ASK_AGAIN_MS_MAX: Final = 30_000
 PATIENCE_MS: Final = 60_000
 """How long a provider is asked for an outcome, if nobody says otherwise; then it is told to cancel."""
@@ -203,8 +204,14 @@ def _entered_anew(saga: Saga, at_ms: int, patience_ms: int) -> Saga:
 
 
 def _waiting(saga: Saga, at_ms: int) -> Saga:
-    """Return the saga as it waits to ask again; the wait grows, and ends when time is up."""
-    again_ms = at_ms + min(ASK_AGAIN_MS * 2 ** min(saga.attempts - 1, 16), ASK_AGAIN_MS_MAX)
+    """Return the saga as it waits to ask again; the wait grows, and ends when time is up.
+
+    Payments that a provider has failed together do not come back to it together: each waits
+    from half to the whole of it, by a share that its id and the attempt make.
+    """
+    wait_ms = min(ASK_AGAIN_MS * 2 ** min(saga.attempts - 1, 16), ASK_AGAIN_MS_MAX)
+    spread = crc32(f"{saga.payment_id}:{saga.attempts}".encode()) / 2**32
+    again_ms = at_ms + int(wait_ms * (1 + spread) / 2)
     due_ms = again_ms if saga.give_up_ms is None else min(again_ms, saga.give_up_ms)
     return msgspec.structs.replace(saga, due_ms=due_ms)
 

@@ -47,7 +47,11 @@ class EngineApp(faust.App):
         self._new_committer = new_committer
         self._committer: Committer | None = None
         super().__init__(
-            app_id, autodiscover=list(modules), origin="ledger_streams.app", **_faust_settings(settings)
+            app_id,
+            autodiscover=list(modules),
+            origin="ledger_streams.app",
+            TableManager=LedgerTables,
+            **_faust_settings(settings),
         )
 
     @property
@@ -93,12 +97,26 @@ class EngineApp(faust.App):
         await self.consumer.wait_cycle_over()
 
 
+class WebApp(faust.App):
+    """An app of web views alone: it reads no topic, so it joins no group and holds no partition."""
+
+    producer_only = True
+
+    def __init__(self, app_id: str, *, settings: Settings, modules: Sequence[str]) -> None:
+        """`modules` are imported by name when the app is found: they hold its pages."""
+        super().__init__(
+            app_id, autodiscover=list(modules), origin="ledger_streams.app", **_faust_settings(settings)
+        )
+
+    def _create_directories(self) -> None:
+        """None: it keeps nothing."""
+
+
 def _faust_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         "datadir": settings.home / "workers" / settings.worker_id,
         "store": "memory://",
-        "TableManager": LedgerTables,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "topic_replication_factor": settings.replication_factor,
