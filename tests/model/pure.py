@@ -46,10 +46,11 @@ a person reads in a provider's book and settles a payment by hand."""
 
 
 class PureSystem:
-    """The ledger as pure functions; `seed` makes its order."""
+    """The ledger as pure functions; `seed` makes its order, `providers` are those it has."""
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, providers: Sequence[str] = ()) -> None:
         self._random = Random(seed)
+        self._providers = providers
         self._now_ms = AT_MS
         self._queues: dict[Queue, deque[tuple[bytes | None, int]]] = defaultdict(deque)
         self._due_ms: dict[Deadline, int] = {}
@@ -183,7 +184,7 @@ class PureSystem:
                 return
             payment_id = requested.request.payment_id
             known = self._known.get(payment_id)
-            event = payment.decide(known, requested)
+            event = payment.decide(known, requested, providers=self._providers)
         except Unreadable as error:
             self._dead_letters.append(Parked(key, value, error.reason))
             self._fail(error, append_ms)

@@ -88,6 +88,7 @@ HOLD = HoldId(derived_id("hold"))
 EVENT = derived_id("event")
 COMMAND = derived_id("command")
 EXPIRES_MS = AT_MS + 900_000
+PROVIDERS = ("acme",)
 
 
 def content(**changes: Any) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def requested(data: dict[str, Any] | None = None) -> PaymentRequested:
 
 
 def started(data: dict[str, Any] | None = None) -> SagaStarted:
-    event = payment.decide(None, requested(data))
+    event = payment.decide(None, requested(data), providers=PROVIDERS)
     assert isinstance(event, SagaStarted)
     return event
 

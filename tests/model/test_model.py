@@ -25,7 +25,7 @@ async def driven(system: PureSystem, *, seed: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(25))
 async def test_the_auditor_finds_nothing_wrong_with_the_pure_ledger(seed: int) -> None:
-    system = PureSystem(seed=seed)
+    system = PureSystem(seed=seed, providers=PROVIDERS)
     assert await driven(system, seed=seed) == []
     for saga in system.sagas.values():
         assert saga.status in ENDS
@@ -50,7 +50,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
     reasons: set[str | None] = set()
     letters: set[str] = set()
     for seed in range(25):
-        system = PureSystem(seed=seed)
+        system = PureSystem(seed=seed, providers=PROVIDERS)
         await driven(system, seed=seed)
         ends |= {(saga.course, saga.status) for saga in system.sagas.values()}
         refunded |= {saga.course for saga in system.sagas.values() if saga.refunds}
@@ -72,13 +72,14 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
         "same_wallet",
         "provider_declined",
         "provider_timeout",
+        "provider_unavailable",
         "limit_exceeded",
         "invalid",
     }
 
 
 async def test_the_same_seed_is_the_same_run() -> None:
-    first, second = PureSystem(seed=7), PureSystem(seed=7)
+    first, second = (PureSystem(seed=7, providers=PROVIDERS) for _ in range(2))
     for system in (first, second):
         await driven(system, seed=7)
     assert first.wallet_events == second.wallet_events
@@ -182,6 +183,6 @@ FAULTY = [
 @pytest.mark.parametrize("faulty", FAULTY)
 async def test_the_auditor_sees_a_fault(faulty: type[PureSystem]) -> None:
     for seed in range(10):  # not every run leaves what the fault is about
-        if await driven(faulty(seed=seed), seed=seed):
+        if await driven(faulty(seed=seed, providers=PROVIDERS), seed=seed):
             return
     pytest.fail("ten runs, and nothing seen")

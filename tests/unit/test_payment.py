@@ -23,6 +23,7 @@ from ledger_streams.errors import Unreadable
 from tests.model.samples import (
     HOLD,
     PAYMENT,
+    PROVIDERS,
     REFUND,
     SOURCE,
     TARGET,
@@ -191,33 +192,40 @@ def test_the_fingerprint_is_the_same_for_ever() -> None:
 
 
 def test_what_no_wallet_need_be_asked_about_is_impossible() -> None:
-    assert impossible_reason(read_request(content())) is None
-    assert impossible_reason(read_request(content(target_wallet_id=SOURCE))) == "same_wallet"
+    assert impossible_reason(read_request(content()), PROVIDERS) is None
+    assert impossible_reason(read_request(content(target_wallet_id=SOURCE)), PROVIDERS) == "same_wallet"
     for data in (deposit(provider="acme"), withdrawal(provider="acme"), refund()):
-        assert impossible_reason(read_request(data)) is None
+        assert impossible_reason(read_request(data), PROVIDERS) is None
+    for data in (deposit(provider="nobody"), withdrawal(provider="nobody")):
+        assert impossible_reason(read_request(data), PROVIDERS) == "provider_unavailable"
+
+
+def test_a_payment_by_a_provider_that_was_known_is_not_failed_when_it_comes_again() -> None:
+    by_acme = requested(deposit(provider="acme"))
+    assert decide(evolve(None, by_acme), by_acme, providers=()) is None
 
 
 def test_a_new_payment_starts_its_saga_with_the_content_as_it_came() -> None:
-    event = decide(None, requested())
+    event = decide(None, requested(), providers=PROVIDERS)
     assert isinstance(event, SagaStarted)
     assert (event.version, event.payment_id, event.data) == (1, PAYMENT, requested().data)
 
 
 def test_an_impossible_payment_fails_before_it_starts() -> None:
-    event = decide(None, requested(content(target_wallet_id=SOURCE)))
+    event = decide(None, requested(content(target_wallet_id=SOURCE)), providers=PROVIDERS)
     assert event == SagaFailed(PAYMENT, 1, "same_wallet")
 
 
 def test_the_same_payment_again_is_ignored_and_stays_known_as_first() -> None:
     known = evolve(None, requested())
-    assert decide(known, requested()) is None
+    assert decide(known, requested(), providers=PROVIDERS) is None
     assert evolve(known, requested(content(amount="1"))) == known
 
 
 def test_other_content_under_a_known_id_is_a_mismatch() -> None:
     known = evolve(None, requested())
     with pytest.raises(Unreadable) as caught:
-        decide(known, requested(content(amount="1")))
+        decide(known, requested(content(amount="1")), providers=PROVIDERS)
     assert (caught.value.reason, caught.value.payment_id) == ("duplicate_mismatch", PAYMENT)
 
 
@@ -231,4 +239,4 @@ def test_an_unreadable_payment_fails_once_and_only_when_it_can_be_told() -> None
 
 def test_nothing_is_the_same_payment_as_an_invalid_one() -> None:
     with pytest.raises(Unreadable, match="duplicate_mismatch"):
-        payment.decide(PaymentKnown(FINGERPRINT_INVALID), requested())
+        payment.decide(PaymentKnown(FINGERPRINT_INVALID), requested(), providers=PROVIDERS)
