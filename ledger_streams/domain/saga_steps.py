@@ -10,12 +10,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_streams.domain.answers import (
-    ProviderApproved,
-    ProviderDeclined,
-    ProviderReply,
-    ProviderTimedOut,
-)
+from ledger_streams.domain.answers import ProviderApproved, ProviderDeclined, ProviderReply, ProviderTimedOut
 from ledger_streams.domain.commands import (
     AddFunds,
     CaptureHold,
@@ -88,8 +83,9 @@ def decide(
                 detail="event_type: another answer of the provider has been taken at this version",
             )
         after = evolve(saga, event, at_ms=at_ms, patience_ms=patience_ms)
-        # an answer that tells nothing is followed by a wait: the deadline asks again
-        return SagaDecision(after) if isinstance(event, ProviderTimedOut) else entered(after)
+        if isinstance(event, ProviderTimedOut):
+            return SagaDecision(after)  # it asks again when its deadline comes, not at once
+        return entered(after)
     if saga is None and isinstance(event, SagaStarted):
         return entered(started(event, at_ms=at_ms, patience_ms=patience_ms))
     if saga is None and isinstance(event, SagaFailed) and event.version == 1:

@@ -22,6 +22,9 @@ _TIME_BYTES: Final = 8
 GIVEN_MAX: Final = 500
 """Deadlines of one partition in one cycle; what is left comes with the next."""
 
+STALE_MAX: Final = 1_000
+"""Entries of the heap that are not true any more, beyond as many as there are deadlines."""
+
 
 class Due(NamedTuple):
     """A deadline that has come: the state's key, and when it was due (ms since 1970)."""
@@ -81,6 +84,8 @@ class Deadlines:
             batch.put(_entry(key, due_ms), b"")
             self._due_ms[key] = due_ms
             heapq.heappush(self._heap, (due_ms, key))
+        if len(self._heap) > 2 * len(self._due_ms) + STALE_MAX:
+            self._rebuild()
 
     def make_past(self, batch: WriteBatch) -> None:
         """Drop what the cycle was given, unless its state has got another deadline."""
@@ -89,6 +94,16 @@ class Deadlines:
                 batch.delete(_entry(key, due_ms))
                 del self._due_ms[key]
         self._given.clear()
+
+    def size(self) -> int:
+        """Return the room that the order of the deadlines takes, in entries."""
+        return len(self._heap)
+
+    def _rebuild(self) -> None:
+        """Forget where deadlines have been: far ones that were moved away would stay until they come."""
+        given = self._given
+        self._heap = [(due_ms, key) for key, due_ms in self._due_ms.items() if given.get(key) != due_ms]
+        heapq.heapify(self._heap)
 
     def _drop_stale(self) -> None:
         while self._heap and self._due_ms.get(self._heap[0][1]) != self._heap[0][0]:

@@ -38,8 +38,8 @@ class Moved(msgspec.Struct, frozen=True):
 class Auditor:
     """Told of every step in the order of sending; then asked for what is wrong."""
 
-    def __init__(self) -> None:
-        self._predictions = Predictions()
+    def __init__(self, *, providers: Sequence[str] = ()) -> None:
+        self._predictions = Predictions(providers)
         self._opened: dict[str, OpenWallet] = {}
         self._holds: dict[str, HoldFunds] = {}
         self._first: dict[str, Payment] = {}

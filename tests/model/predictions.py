@@ -7,12 +7,13 @@ frozen or closed may have been so just then, and money may have been short at an
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from ledger_streams.domain.commands import ChangeLimits, CloseWallet, FreezeWallet, HoldFunds, OpenWallet
 from tests.model.system import Administration
-from tests.model.workload import UNKNOWN_PROVIDER, Intent, Payment
+from tests.model.workload import Intent, Payment
 
 COMPLETED = "PaymentCompleted"
 BY_A_PROVIDER = {"provider_declined", "provider_timeout"}
@@ -21,7 +22,8 @@ BY_A_PROVIDER = {"provider_declined", "provider_timeout"}
 class Predictions:
     """Told of every command to a wallet in the order of sending."""
 
-    def __init__(self) -> None:
+    def __init__(self, providers: Sequence[str]) -> None:
+        self._providers = providers
         self._currencies: dict[str, tuple[str, ...]] = {}
         self._limit_minor: Counter[tuple[str, str]] = Counter()
         self._ever: dict[str, set[type[Administration]]] = defaultdict(set)
@@ -70,7 +72,7 @@ class Predictions:
         source, target = data.get("source_wallet_id"), data.get("target_wallet_id")
         if source is not None and source == target:
             return {"same_wallet"}
-        if data.get("provider") == UNKNOWN_PROVIDER:
+        if data.get("provider") not in (None, *self._providers):
             return {"provider_unavailable"}
         ends = BY_A_PROVIDER if data.get("provider") else set[str]()
         may_go_on, refusals = self._taking(data) if source else (True, set[str]())

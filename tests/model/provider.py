@@ -42,6 +42,12 @@ class BookedProvider:
         """Return what has an effect."""
         return self._approved
 
+    def has_done(self, payment_id: PaymentId) -> bool | None:
+        """Return what a person reads: whether the payment has an effect; None without an entry."""
+        if payment_id in self._approved:
+            return True
+        return False if payment_id in self._without_effect else None
+
     def _carried_out(self, order: CarryOutPayment) -> ProviderReply:
         payment_id, provider = order.payment_id, order.provider
         about = (payment_id, order.saga_version, provider, order.amount_minor, order.currency)

@@ -1,9 +1,10 @@
 """PureSystem: the domain and the wire with queues in memory between them.
 
 Each topic is a queue a key, and a seeded scheduler takes the next record of any of them,
-or lets time pass to the next deadline, so that everything partitions do not order is
-tried in many orders.  All that goes through a queue is bytes, read and written as the
-agents do.  Orders to providers are taken out of order, and answered twice at times.
+or lets time pass to the next deadline, or a person settle a payment by a provider's book,
+so that everything partitions do not order is tried in many orders.  All that goes through
+a queue is bytes, read and written as the agents do.  Orders to providers are taken out of
+order, and answered twice at times.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ledger_streams import wire
 from ledger_streams.domain import payment, refunds, saga_steps, wallet, wallet_decisions
 from ledger_streams.domain.commands import ExpireHold, LegCommand
 from ledger_streams.domain.events import PaymentCompleted, PaymentOutcome, PaymentRefunded, SagaEvent
-from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.ids import PaymentId, derived_id
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentKnown
 from ledger_streams.domain.postings import postings_of
 from ledger_streams.domain.saga import Saga
@@ -31,7 +32,7 @@ from ledger_streams.domain.saga_steps import Command, SagaDecision
 from ledger_streams.domain.wallet import Wallet
 from ledger_streams.errors import Unreadable
 from tests.model.provider import BookedProvider
-from tests.model.samples import AT_MS, PROVIDERS
+from tests.model.samples import AT_MS
 from tests.model.system import Administration, Booked, Ended, Funds, Held, Parked, Refunded, Sent
 
 Queue = tuple[str, bytes | None]
@@ -39,15 +40,17 @@ Deadline = tuple[str, str]
 """A table and the key of its state."""
 PAYMENTS, SAGAS, COMMANDS = "payment-events", "saga-events", "wallet-commands"
 SAGA_COMMANDS, ORDERS = "saga-commands", "provider-requests"
-TIME_PASSES, COMES_AGAIN = 0.05, 0.1
-"""How often: time goes on to the next deadline while records wait; a deadline or an order comes again."""
+TIME_PASSES, COMES_AGAIN, IS_SETTLED = 0.05, 0.1, 0.02
+"""How often: time goes on to the next deadline while records wait; a deadline or an order comes again;
+a person reads in a provider's book and settles a payment by hand."""
 
 
 class PureSystem:
-    """The ledger as pure functions; `seed` makes its order."""
+    """The ledger as pure functions; `seed` makes its order, `providers` are those it has."""
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, providers: Sequence[str] = ()) -> None:
         self._random = Random(seed)
+        self._providers = providers
         self._now_ms = AT_MS
         self._queues: dict[Queue, deque[tuple[bytes | None, int]]] = defaultdict(deque)
         self._due_ms: dict[Deadline, int] = {}
@@ -130,6 +133,8 @@ class PureSystem:
         for _ in range(steps):
             if self._random.random() < TIME_PASSES:
                 self._pass_time()
+            if self._random.random() < IS_SETTLED:
+                self._settle_by_hand()
             for deadline in [d for d, due_ms in self._due_ms.items() if due_ms <= self._now_ms]:
                 self._expire(deadline)
             if not self._queues:
@@ -146,6 +151,17 @@ class PureSystem:
     def _pass_time(self) -> None:
         """Let time go on to the next deadline."""
         self._now_ms = max(self._now_ms, min(self._due_ms.values(), default=0))
+
+    def _settle_by_hand(self) -> None:
+        """Send a person's word on a payment that waits for a provider, as the book has it."""
+        waiting = [key for table, key in self._due_ms if table == SAGAS]
+        payment_id = PaymentId(self._random.choice(waiting)) if waiting else None
+        is_approved = None if payment_id is None else self._provider.has_done(payment_id)
+        if payment_id is not None and is_approved is not None:
+            command = SettlePayment(payment_id, is_approved, "read in the book")
+            command_id = derived_id(f"settlement:{self._now_ms}")
+            value = wire.encode_settlement(command, command_id=command_id, occurred_ms=self._now_ms)
+            self._append(SAGA_COMMANDS, payment_id.encode(), value)
 
     def _expire(self, deadline: Deadline) -> None:
         """Give a deadline that has come to its agent; now and then it comes again."""
@@ -168,7 +184,7 @@ class PureSystem:
                 return
             payment_id = requested.request.payment_id
             known = self._known.get(payment_id)
-            event = payment.decide(known, requested, providers=PROVIDERS)
+            event = payment.decide(known, requested, providers=self._providers)
         except Unreadable as error:
             self._dead_letters.append(Parked(key, value, error.reason))
             self._fail(error, append_ms)
@@ -200,7 +216,12 @@ class PureSystem:
     def _take_saga_command(self, key: bytes | None, value: bytes | None, append_ms: int) -> None:
         read = wire.read_saga_command(value, key=key)
         known = self.sagas.get(read.command.payment_id)
-        self._carry_on(_decided(known, read.command), read.command_id, append_ms)
+        try:
+            decision = _decided(known, read.command)
+        except Unreadable as error:
+            self.saga_letters.append(Parked(key, value, error.reason))
+            return
+        self._carry_on(decision, read.command_id, append_ms)
 
     def _carry_on(self, decision: SagaDecision, cause: str | None, append_ms: int) -> None:
         """Keep and send what a saga's decision has, as the sagas agent does."""

@@ -88,8 +88,7 @@ HOLD = HoldId(derived_id("hold"))
 EVENT = derived_id("event")
 COMMAND = derived_id("command")
 EXPIRES_MS = AT_MS + 900_000
-PROVIDERS = frozenset({"acme", "zenith"})
-"""Those that are configured."""
+PROVIDERS = ("acme",)
 
 
 def content(**changes: Any) -> dict[str, Any]:

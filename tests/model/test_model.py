@@ -11,21 +11,21 @@ from ledger_streams.domain.courses import ENDS, Course, SagaStatus
 from ledger_streams.domain.wallet import Wallet, evolve
 from tests.model.drive import audited
 from tests.model.pure import PureSystem
-from tests.model.samples import PROVIDERS
 from tests.model.system import Booked, Ended, Funds, Held, Parked, Refunded
 from tests.model.workload import Workload
 
 STEPS = 400
+PROVIDERS = ("acme", "zenith")
 
 
 async def driven(system: PureSystem, *, seed: int) -> list[str]:
     """Return what is wrong with the system after the workload of this seed."""
-    return await audited(system, Workload(seed=seed, providers=sorted(PROVIDERS)), steps=STEPS)
+    return await audited(system, Workload(seed=seed, providers=PROVIDERS), steps=STEPS)
 
 
 @pytest.mark.parametrize("seed", range(25))
 async def test_the_auditor_finds_nothing_wrong_with_the_pure_ledger(seed: int) -> None:
-    system = PureSystem(seed=seed)
+    system = PureSystem(seed=seed, providers=PROVIDERS)
     assert await driven(system, seed=seed) == []
     for saga in system.sagas.values():
         assert saga.status in ENDS
@@ -50,7 +50,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
     reasons: set[str | None] = set()
     letters: set[str] = set()
     for seed in range(25):
-        system = PureSystem(seed=seed)
+        system = PureSystem(seed=seed, providers=PROVIDERS)
         await driven(system, seed=seed)
         ends |= {(saga.course, saga.status) for saga in system.sagas.values()}
         refunded |= {saga.course for saga in system.sagas.values() if saga.refunds}
@@ -61,7 +61,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
     unlike = {(Course.TRANSFER, SagaStatus.COMPENSATED), (Course.REFUND, SagaStatus.FAILED)}
     assert ends == both | unlike
     assert refunded == ways
-    assert letters == {"duplicate_mismatch"}
+    assert letters == {"duplicate_mismatch", "invalid"}
     assert reasons == {
         None,
         "insufficient_funds",
@@ -79,7 +79,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
 
 
 async def test_the_same_seed_is_the_same_run() -> None:
-    first, second = PureSystem(seed=7), PureSystem(seed=7)
+    first, second = (PureSystem(seed=7, providers=PROVIDERS) for _ in range(2))
     for system in (first, second):
         await driven(system, seed=7)
     assert first.wallet_events == second.wallet_events
@@ -182,4 +182,7 @@ FAULTY = [
 
 @pytest.mark.parametrize("faulty", FAULTY)
 async def test_the_auditor_sees_a_fault(faulty: type[PureSystem]) -> None:
-    assert await driven(faulty(seed=3), seed=3) != []
+    for seed in range(10):  # not every run leaves what the fault is about
+        if await driven(faulty(seed=seed, providers=PROVIDERS), seed=seed):
+            return
+    pytest.fail("ten runs, and nothing seen")

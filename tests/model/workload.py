@@ -4,7 +4,8 @@ It makes wallets with and without overdraft, in one currency or more; payments b
 them and wallets that do not exist; repetitions, other content under a known id, poison
 of many kinds; and it freezes, unfreezes and closes wallets while payments are under way.
 Callers hold money, and payments capture it; payments are refunded, in part and too much.
-Payments by a provider are made where the system has one: `providers` names them.
+Payments by a provider are made where the system has one, `providers` names them, and a few
+by one that nobody has.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from ledger_streams.domain.money import format_amount
 from tests.model.system import Administration, Sent
 
 CURRENCIES = ("EUR", "USD", "JPY")
-UNKNOWN_PROVIDER = "nobody"
 LATELY = 5
 """Of how many last holds a payment chooses one, so that several are after the same."""
 EXPIRES_AFTER_MS = (1, 2_000, 600_000, None, None)
@@ -75,7 +75,7 @@ class Workload:
         self._random = Random(seed)
         self._at = at
         self._at_ms = wire.time_ms(wire.parse_time(at))
-        self._providers = providers
+        self.providers = providers
         self._wallets = [WalletId(self._id()) for _ in range(wallets)]
         self._nobody = [WalletId(self._id()) for _ in range(2)]
         self._first: list[dict[str, Any]] = []
@@ -162,10 +162,10 @@ class Workload:
             data["source_wallet_id"] = source
         if kind != "withdrawal":
             data["target_wallet_id"] = target
-        if kind != "transfer" and self._random.random() < 0.03:
-            data["provider"] = UNKNOWN_PROVIDER
-        elif self._providers and kind != "transfer" and self._random.random() < 0.5:
-            data["provider"] = self._random.choice(self._providers)
+        if kind != "transfer" and self._random.random() < 0.05:
+            data["provider"] = "nobody"
+        elif self.providers and kind != "transfer" and self._random.random() < 0.5:
+            data["provider"] = self._random.choice(self.providers)
         elif self._holds and kind != "deposit" and self._random.random() < 0.3:
             self._out_of_a_hold(data, self._random.choice(self._holds[-LATELY:]))
         if self._random.random() < 0.3:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rocksdict import Options, Rdict, WriteBatch
 
-from ledger_streams.engine.deadlines import GIVEN_MAX, Deadlines, Due
+from ledger_streams.engine.deadlines import GIVEN_MAX, STALE_MAX, Deadlines, Due
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
 
 KEYS = [f"key-{number}".encode() for number in range(4)]
@@ -45,7 +45,6 @@ def test_what_a_committed_cycle_was_given_is_past(db: Rdict) -> None:
     deadlines = Deadlines(db)
     moved(db, deadlines, k0=100, k1=200)
     assert deadlines.due(100) == [Due(KEYS[0], 100)]
-    assert deadlines.any_given
     moved(db, deadlines)
     assert deadlines.due(100) == []
     assert deadlines.next_ms() == Deadlines(db).next_ms() == 200
@@ -92,6 +91,16 @@ def test_a_deadline_moved_there_and_back_comes_once(db: Rdict) -> None:
     assert deadlines.next_ms() is None
 
 
+def test_deadlines_that_were_moved_away_take_no_room(db: Rdict) -> None:
+    deadlines, far_ms = Deadlines(db), 10**12
+    for number in range(5 * STALE_MAX):
+        moved(db, deadlines, k0=far_ms + number, k1=number or None)
+    assert deadlines.size() <= STALE_MAX + 4
+    assert deadlines.due(10**9) == [Due(KEYS[1], 5 * STALE_MAX - 1)]
+    moved(db, deadlines, **{f"k{number}": None for number in (2, 3)})
+    assert deadlines.due(10**13) == [Due(KEYS[0], far_ms + 5 * STALE_MAX - 1)]
+
+
 def test_a_cycle_is_given_no_more_than_it_can_bear_and_the_next_the_rest(db: Rdict) -> None:
     deadlines, batch = Deadlines(db), WriteBatch(raw_mode=True)
     for number in range(GIVEN_MAX + 3):
@@ -130,13 +139,12 @@ def test_a_table_keeps_its_deadlines_with_its_states_and_knows_them_when_it_is_o
     store.close()
     store = PartitionStore(tmp_path, spec(), 3)
     assert store.due(700) == [Due(b"a", 700)]
-    assert store.changed
     store.put(b"a", b"0", b"0")
     store.drop_overlay()
     assert store.due(700) == [Due(b"a", 700)]
     store.put(b"a", b"0", b"0")
     store.keep(Position(2, 2))
-    assert (store.next_due_ms(), store.changed) == (None, False)
+    assert store.next_due_ms() is None
     store.close()
 
 

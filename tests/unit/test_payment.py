@@ -192,11 +192,17 @@ def test_the_fingerprint_is_the_same_for_ever() -> None:
 
 
 def test_what_no_wallet_need_be_asked_about_is_impossible() -> None:
+    assert impossible_reason(read_request(content()), PROVIDERS) is None
     assert impossible_reason(read_request(content(target_wallet_id=SOURCE)), PROVIDERS) == "same_wallet"
-    unheard_of = read_request(deposit(provider="unheard-of"))
-    assert impossible_reason(unheard_of, PROVIDERS) == "provider_unavailable"
-    for data in (content(), deposit(provider="acme"), withdrawal(provider="acme"), refund()):
+    for data in (deposit(provider="acme"), withdrawal(provider="acme"), refund()):
         assert impossible_reason(read_request(data), PROVIDERS) is None
+    for data in (deposit(provider="nobody"), withdrawal(provider="nobody")):
+        assert impossible_reason(read_request(data), PROVIDERS) == "provider_unavailable"
+
+
+def test_a_payment_by_a_provider_that_was_known_is_not_failed_when_it_comes_again() -> None:
+    by_acme = requested(deposit(provider="acme"))
+    assert decide(evolve(None, by_acme), by_acme, providers=()) is None
 
 
 def test_a_new_payment_starts_its_saga_with_the_content_as_it_came() -> None:
