@@ -80,6 +80,16 @@ DEAD_LETTERS_IN_A_ROW: Final = Gauge(
     labelnames=("topic", "partition"),
 )
 
+PAYMENTS_STUCK: Final = Gauge(
+    "ledger_payments_stuck",
+    "Payments that have not ended LEDGER_SAGA_STUCK_S after they were requested; each worker says the same",
+)
+
+PAYMENT_OLDEST_SECONDS: Final = Gauge(
+    "ledger_payment_oldest_seconds",
+    "Age of the oldest payment counted as stuck, else 0; each worker says the same",
+)
+
 CONSUMER_LAG: Final = Gauge(
     "ledger_consumer_lag",
     "Offsets between a partition's end and what has been carried out; markers of transactions count too",

@@ -81,6 +81,13 @@ class Outcome(msgspec.Struct, frozen=True):
     """The wallets it touched, at the version of its last step or later."""
 
 
+class UnderWay(msgspec.Struct, frozen=True):
+    """How many payments have not ended, and when the oldest of them was requested."""
+
+    payments: int
+    oldest: datetime | None
+
+
 class ReadModel(Protocol):
     """Queries on the projections."""
 
@@ -115,6 +122,9 @@ class ReadModel(Protocol):
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those of the payments that are projected, ended or not, without steps."""
+
+    async def under_way(self, requested_before: datetime) -> UnderWay:
+        """Return what has not ended of the payments requested before then."""
 
     async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return those of the payments that have ended and whose wallets are projected, without steps."""

@@ -7,7 +7,9 @@ stopping, the answer is `Unavailable`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mode import Service
@@ -19,9 +21,14 @@ from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.app import api, ledger
 from ledger_streams.errors import Unavailable
+from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
 from ledger_streams.settings import settings
 
+log = logging.getLogger(__name__)
+
+STUCK_EVERY_S = 10.0
+"""Between two counts of the payments that wait too long."""
 POOL_CONNECTIONS_MAX = 10
 """Of one worker's web views; PgBouncer and several workers share the server's 200."""
 
@@ -68,6 +75,22 @@ class ConnectionService(Service):
         opened = Connections(pool)
         await opened.start()
         type(self).connections = opened
+
+    @Service.timer(STUCK_EVERY_S)
+    async def _watch_stuck(self) -> None:
+        """Count the payments that wait too long, for the metrics."""
+        if self.connections is None:
+            return
+        now = datetime.now(UTC)
+        try:
+            stuck = await self.connections.read_model.under_way(
+                now - timedelta(seconds=settings().saga_stuck_s)
+            )
+        except Unavailable as error:
+            log.warning("stuck payments are not counted: %s", error)
+            return
+        PAYMENTS_STUCK.set(stuck.payments)
+        PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
 
     async def on_stop(self) -> None:
         """Close what was opened."""

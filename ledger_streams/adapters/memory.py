@@ -22,7 +22,7 @@ from ledger_streams.adapters.postgres_rows import (
     WalletEventRow,
 )
 from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
-from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, WalletView
+from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
 
 
 class MemoryBalances:
@@ -140,6 +140,15 @@ class MemoryReadModel:
                 if len(reached) == len(versions):
                     found[payment_id] = Outcome(payment, reached)
         return found
+
+    async def under_way(self, requested_before: datetime) -> UnderWay:
+        """Return what has not ended of the payments requested before then."""
+        waiting = [
+            row.requested_at
+            for row in self._payments.values()
+            if row.payment_id not in self._outcomes and row.requested_at < requested_before
+        ]
+        return UnderWay(len(waiting), min(waiting, default=None))
 
     def _steps(self, payment_id: str) -> tuple[StepView, ...]:
         ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)

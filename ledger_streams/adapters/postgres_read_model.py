@@ -23,7 +23,7 @@ from ledger_streams.adapters.postgres_views import (
     wallet_view_of_state,
     wire_time,
 )
-from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, WalletView
+from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
 
 SQL: Final = queries("read_model")
 
@@ -103,6 +103,11 @@ class PostgresReadModel:
             by_payment.setdefault(row["payment_id"], []).append(row)
         reached = {key: rows for key, rows in by_payment.items() if all(row["reached"] for row in rows)}
         return {key: _outcome(rows) for key, rows in reached.items()}
+
+    async def under_way(self, requested_before: datetime) -> UnderWay:
+        """Return what has not ended of the payments requested before then."""
+        (row,) = await self._fetch("under_way", requested_before)
+        return UnderWay(row["payments"], row["oldest"])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         async with acquired(self._pool) as connection:

@@ -15,7 +15,7 @@ from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.postgres_rows import SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.errors import Unavailable
-from ledger_streams.ports import HoldView, ReadModel
+from ledger_streams.ports import HoldView, ReadModel, UnderWay
 from ledger_streams.settings import Settings
 from tests.projected import Story, new_id
 
@@ -275,6 +275,20 @@ async def test_holds_are_those_of_the_last_event_and_a_callers_is_remembered(
     assert event is not None
     assert (event["event_version"], event["data"]["amount"]) == (2, "2.50")
     assert await read.hold_event(wallet_id, new_id()) is None
+
+
+async def test_payments_that_have_not_ended_are_counted_with_the_oldest(projections: Projections) -> None:
+    story, read = Story(), projections.read
+    wallet_id = story.open()
+    story.deposit(wallet_id, 100)
+    waiting = [story.request(target=wallet_id, amount_minor=100) for _ in range(2)]
+    batch = story.batch()
+    await projections.write(batch)
+    first, second = (row.requested_at for row in batch.payments if row.payment_id in waiting)
+    assert first < second
+    assert await read.under_way(first) == UnderWay(0, None)
+    assert await read.under_way(second) == UnderWay(1, first)
+    assert await read.under_way(second + timedelta(microseconds=1)) == UnderWay(2, first)
 
 
 async def test_a_postgres_that_is_away_is_unavailable() -> None:

@@ -22,7 +22,7 @@ from tests.provider_stage import simulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE_MS = 3_000
+PATIENCE_MS = 8_000
 BEHAVIOURS: dict[str, dict[str, float]] = {
     "good": {},
     "stern": {"decline_share": 1.0},
@@ -45,6 +45,7 @@ async def shared(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> A
         changes: dict[str, Any] = {
             "providers": ",".join(f"{name}={url}" for name, url in urls.items()),
             "provider_patience_ms": PATIENCE_MS,
+            "saga_stuck_s": 2,
             "provider_timeout_ms": 1_000,
             "breaker_failures_max": 1_000,
         }
@@ -143,23 +144,75 @@ async def test_lost_and_late_answers_end_as_the_provider_s_book_has_it(
     assert await balance(shared, wallet) == f"{expected:.2f}"
 
 
+async def under_way(live: LiveSystem, payment_id: str, *options: str) -> dict[str, Any] | None:
+    """Return the payment's saga as `sagas list` has it."""
+    listed = await live.document("sagas", "list", *options)
+    return next((saga for saga in listed if saga["payment_id"] == payment_id), None)
+
+
 async def test_nothing_is_compensated_while_the_provider_may_have_paid(shared: LiveSystem) -> None:
     wallet = await open_wallet(shared, funds="10.00")
     payment = by_provider("withdrawal", wallet, "silent")
-    status, _, _ = await shared.request("POST", "/v1/payments?wait=0", json=payment)
-    assert status == 202
+    payment_id = payment["payment_id"]
+    assert (await shared.request("POST", "/v1/payments", json=payment))[0] == 202
 
     async def is_cancelling() -> bool:
-        """It has been asked for longer than the patience lasts."""
-        timed_out = (await steps(shared, payment["payment_id"])).count("ProviderTimedOut")
-        return timed_out > 6
+        saga = await under_way(shared, payment_id, "--stuck")
+        return saga is not None and (saga["status"], saga["reason"]) == ("cancelling", "provider_timeout")
 
     await eventually(is_cancelling, what="the provider is told to cancel, and says nothing")
-    _, waiting, _ = await shared.request("GET", f"/v1/payments/{payment['payment_id']}")
+    _, waiting, _ = await shared.request("GET", f"/v1/payments/{payment_id}")
     assert waiting["status"] == "pending"
-    _, wallet_now, _ = await shared.request("GET", f"/v1/wallets/{wallet}")
-    money = wallet_now["balances"]["EUR"]
-    assert (money["held"], money["available"]) == ("4.00", "6.00")
+    assert waiting["waiting_for"]["what"] == "provider"
+    assert await held(shared, wallet) == ("4.00", "6.00")
+
+    async def is_counted() -> bool:
+        _, metrics, _ = await shared.request("GET", "/metrics")
+        (line,) = [line for line in metrics.splitlines() if line.startswith("ledger_payments_stuck ")]
+        return float(line.split()[1]) >= 1
+
+    await eventually(is_counted, what="the metric says that a payment is stuck")
+    code, _, error = await shared.command(
+        "sagas", "settle", payment_id, "approved", "--reason", "x", *at(shared)
+    )
+    assert (code, "has not ended" in error) == (1, True), "it has been told to cancel: it cannot be approved"
+    settled = await settle(shared, payment_id, "declined", "their support says that nothing was paid")
+    assert (settled["status"], settled["reason"]) == ("failed", "provider_timeout")
+    assert await held(shared, wallet) == ("0.00", "10.00")
+    again, _, error = await shared.command(
+        "sagas", "settle", payment_id, "declined", "--reason", "x", *at(shared)
+    )
+    assert (again, "is failed: nothing is awaited" in error) == (1, True)
+
+
+async def test_a_person_says_what_the_provider_has_done(shared: LiveSystem) -> None:
+    wallet = await open_wallet(shared, funds="10.00")
+    payment = by_provider("withdrawal", wallet, "silent")
+    await shared.request("POST", "/v1/payments", json=payment)
+    settled = await settle(shared, payment["payment_id"], "approved", "it is on their statement of today")
+    assert settled["status"] == "completed"
+    assert await balance(shared, wallet) == "6.00"
+    (approved,) = [
+        event
+        for event in await events(shared, topics.SAGA_EVENTS, payment["payment_id"])
+        if event["event_type"] == "ProviderApproved"
+    ]
+    assert approved["data"]["detail"] == "settled by hand: it is on their statement of today"
+
+
+async def settle(live: LiveSystem, payment_id: str, outcome: str, reason: str) -> Any:
+    return await live.document("sagas", "settle", payment_id, outcome, "--reason", reason, *at(live))
+
+
+def at(live: LiveSystem) -> tuple[str, str]:
+    return "--url", f"http://127.0.0.1:{live.ports['worker-1']}"
+
+
+async def held(live: LiveSystem, wallet_id: str) -> tuple[str, str]:
+    """Return held and available."""
+    _, wallet, _ = await live.request("GET", f"/v1/wallets/{wallet_id}")
+    money = wallet["balances"]["EUR"]
+    return money["held"], money["available"]
 
 
 async def test_a_provider_nobody_has_configured_fails_the_payment_at_once(shared: LiveSystem) -> None:

@@ -25,6 +25,7 @@ ALL = [
     "0005_projection_positions",
     "0006_refunds",
     "0007_callers_holds",
+    "0008_payments_under_way",
 ]
 
 

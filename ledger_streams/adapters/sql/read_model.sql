@@ -82,3 +82,6 @@ SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currenc
   LEFT JOIN LATERAL jsonb_each_text(p.wallets) AS w (wallet_id, version) ON true
   LEFT JOIN wallet_snapshots s ON s.wallet_id = w.wallet_id::uuid
  WHERE p.payment_id = ANY($1::uuid[]) AND p.ended_at IS NOT NULL;
+
+-- name: under_way
+SELECT count(*) AS payments, min(requested_at) AS oldest FROM payments WHERE ended_at IS NULL AND requested_at < $1;
