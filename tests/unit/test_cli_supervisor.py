@@ -139,7 +139,7 @@ def test_next_back_off_is_doubled_and_bounded() -> None:
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_all_processes_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
+def test_workers_gateways_and_projectors_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
     workers = worker_specs(2, home=tmp_path, http_port=6066, loglevel="INFO")
     assert [spec.name for spec in workers] == ["worker-1", "worker-2"]
     assert [spec.environment["LEDGER_HTTP_PORT"] for spec in workers] == ["6066", "6067"]
