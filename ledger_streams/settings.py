@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         6066, description="port of the first worker's web views; worker n takes the n-th after it"
     )
 
+    drain_s: float = Field(
+        1.0,
+        ge=0,
+        description="how long a worker that stops still answers after it has said that it is not ready",
+    )
+
     poll_records_max: int = Field(500, ge=1, description="max.poll.records: records of one cycle")
     poll_records_bulk_max: int = Field(
         4_000, ge=1, description="what a cycle may grow to while polls come back full"

@@ -15,6 +15,7 @@ from ledger_streams.app import api, ledger
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
 from ledger_streams.wiring import connections, readiness, worker_readiness
+from web.draining import draining
 from web.routes import add_pages
 from web.services import Readiness, Services, Topics
 
@@ -40,3 +41,5 @@ def services(ready: Readiness) -> Services:
 
 add_pages(ledger, partial(services, worker_readiness))
 add_pages(api, partial(services, readiness))
+for app in (ledger, api):
+    app.before_stop.append(draining(app, linger_s=settings().drain_s))
