@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+POLL_S_MAX = 0.25
+"""A takeover waits for the poll under way, so none is long."""
+
 DUE_POLL_S = 0.01
 """At least so long is polled when a deadline has come: it waits for older records to be read."""
 
@@ -107,8 +110,11 @@ class FrameConsumer(driver.Consumer):
     app: EngineApp
     RebalanceListener = _Listener
     _cycle_over: asyncio.Event
+    _poll_over: asyncio.Event
 
     def __post_init__(self) -> None:
+        self._poll_over = asyncio.Event()
+        self._poll_over.set()
         self._cycle_over = asyncio.Event()
         self._cycle_over.set()
 
@@ -123,11 +129,14 @@ class FrameConsumer(driver.Consumer):
         try:
             if not self.flow_active:  # first, since it tells when the next deadline is
                 await self.wait(self.can_resume_flow)
+            self._poll_over.clear()
             records, _active = await self._wait_next_records(self._until_due(timeout))
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
             end_process("records were deleted before they were carried out", error)
+        finally:
+            self._poll_over.set()
         cycle = self._new_cycle(records)
         if cycle is None:
             return
@@ -149,10 +158,15 @@ class FrameConsumer(driver.Consumer):
         """Return when no cycle is under way: revocation waits for the commit in flight."""
         await self._cycle_over.wait()
 
+    async def wait_poll_over(self) -> None:
+        """Return when no poll is under way: what one brings of before a takeover is dropped."""
+        await self._poll_over.wait()
+
     def _until_due(self, timeout: float) -> float:
         """Return how long to poll at most: no longer than until the next deadline."""
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
-        return timeout if due_ms is None else min(timeout, max(DUE_POLL_S, due_ms / 1000 - time.time()))
+        until_due_s = POLL_S_MAX if due_ms is None else due_ms / 1000 - time.time()
+        return min(timeout, POLL_S_MAX, max(DUE_POLL_S, until_due_s))
 
     def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
         taken, committer = self.app.tables.taken_over, self.app.committer
@@ -168,9 +182,9 @@ class FrameConsumer(driver.Consumer):
         return Cycle(taken, topics) if topics else None
 
     def _read_until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
-        """Return what says up to when no record of a partition is unread, before those just polled.
+        """Return what says up to when a partition's records are read, all but those just polled.
 
-        A worker that was away finds answers in the log that came in time: no deadline overtakes them.
+        A worker that was away finds answers that came in time: no deadline overtakes them.
         """
         now_ms = int(time.time() * 1000)
 
@@ -185,9 +199,8 @@ class FrameConsumer(driver.Consumer):
         """Whether nothing was left in the partition, for a reader of committed records, at the last fetch."""
         assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
         state = assignment.state_value(tp)
-        if state is None or state.lso is None or not state.has_valid_position:
-            return False
-        return bool(state.position >= state.lso)
+        is_known = state is not None and state.lso is not None and state.has_valid_position
+        return bool(is_known and state.position >= state.lso)
 
     async def _decided(self, cycle: Cycle) -> bool:
         """Wait until all agents have decided; False when the partitions are being revoked first."""

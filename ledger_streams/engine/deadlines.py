@@ -61,11 +61,6 @@ class Deadlines:
             self._given[key] = due_ms
         return [Due(key, due_ms) for key, due_ms in self._given.items()]
 
-    @property
-    def any_given(self) -> bool:
-        """Whether the cycle under way has any."""
-        return bool(self._given)
-
     def give_again(self) -> None:
         """Take back what a lost cycle was given."""
         for key, due_ms in self._given.items():

@@ -126,9 +126,8 @@ class LedgerCommitter:
         for share in cycle.shares:
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
         self._note_letters(letters)
-        for store in self._opened.values():
-            if store.changed:
-                self._keep(store, ends)
+        for store in {share.store for share in cycle.shares if share.store is not None}:
+            self._keep(store, ends)  # a cycle that has changed nothing has come further all the same
         CYCLE_SECONDS.labels("commit").observe(committed - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - committed)
 

@@ -116,11 +116,6 @@ class PartitionStore:
         """Change the state of `key` for this cycle; `stored` is its form in RocksDB."""
         self._overlay[key] = Pending(state, stored)
 
-    @property
-    def changed(self) -> bool:
-        """Whether the cycle under way has changed any state, or has been given a deadline."""
-        return bool(self._overlay) or self._deadlines.any_given
-
     def due(self, until_ms: int) -> Sequence[Due]:
         """Return the deadlines up to a time, for the cycle that begins; `keep` makes them past."""
         return self._deadlines.due(until_ms)

@@ -1,5 +1,6 @@
 """toy-in, toy-more -> sums -> toy-changelog, toy-out: adds up the numbers of each key.
 
+A zero comes out with the sum so far and changes nothing.
 It reads toy-more too when TOY_SOURCES is 2.  TOY_FAULT makes it fail: as `faults` says, or
 `raise` lets the agent fail on the value 13.
 """
@@ -61,7 +62,8 @@ def add(share: Share, key: bytes, number: int) -> None:
         raise ValueError("thirteen")
     total = (share.state(key) or 0) + number
     encoded = b"%d" % total
-    share.change(key, total, stored=encoded, logged=encoded, changelog=changelog)
+    if number:
+        share.change(key, total, stored=encoded, logged=encoded, changelog=changelog)
     share.emit(out.numbered(share.tp.partition), (key, encoded, ()))
 
 

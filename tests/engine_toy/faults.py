@@ -2,8 +2,9 @@
 
 `die-before-keep:N` kills it at the N-th store that is to be written after a commit, before RocksDB
 is; `lose-answer:N` drops the answer of every N-th commit, which has happened; `abort:N` commits for
-the N-th time in the name of another generation, so that the broker refuses it; what else is said
-concerns the agents.  No commit begins while the file `hold-<worker id>` is in LEDGER_HOME.
+the N-th time in the name of another generation, so that the broker refuses it; `slow-seek` takes its
+time between one partition and the next; what else is said concerns the agents.  No commit begins
+while the file `hold-<worker id>` is in LEDGER_HOME.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from ledger_streams.engine.app import EngineApp
+from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.cycles import Committer, Cycle, Outbox
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.ledger import LedgerCommitter
@@ -72,6 +74,28 @@ class MortalCommitter(LedgerCommitter):
         super()._keep(store, ends)
 
 
+class SlowConsumer(FrameConsumer):
+    """Is slow to seek."""
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        await super().seek(partition, offset)
+        if FAULT == "slow-seek":
+            await asyncio.sleep(0.1)
+
+
+class SlowTransport(FrameTransport):
+    """The transport with the consumer above."""
+
+    Consumer = SlowConsumer
+
+
+class ToyApp(EngineApp):
+    """The engine's app with the transport above."""
+
+    def _new_transport(self) -> FrameTransport:
+        return SlowTransport(self.conf.broker_consumer, self)
+
+
 def toy_app(spec: TableSpec[Any]) -> EngineApp:
     """Return an app with this table; its agents are added by the caller."""
     config = settings()
@@ -97,6 +121,6 @@ def toy_app(spec: TableSpec[Any]) -> EngineApp:
             ),
         )
 
-    app = EngineApp(config.app_id, settings=config, new_committer=new_committer)
+    app = ToyApp(config.app_id, settings=config, new_committer=new_committer)
     app.tables.declare(spec)
     return app

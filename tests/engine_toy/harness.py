@@ -98,7 +98,7 @@ class Toys:
     async def feed(self, numbers: dict[str, int], *, times: int = 1, topic: str = "toy-in") -> None:
         """Send each key's number as often as said, with the partition of the key."""
         async with AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka, acks="all", linger_ms=2
+            bootstrap_servers=self.settings.kafka, enable_idempotence=True, linger_ms=2
         ) as producer:
             for _ in range(times):
                 for key, number in numbers.items():

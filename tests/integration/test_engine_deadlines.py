@@ -271,3 +271,23 @@ def partition_of(key: str) -> int:
     """Return the partition of a key."""
     number: int = Destination("", PARTITIONS).of(key.encode()).partition
     return number
+
+
+async def test_an_open_transaction_in_the_source_and_its_markers_hold_no_deadline_back(toys: Toys) -> None:
+    await started(toys)
+    settings = toys.settings
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.kafka, transactional_id=f"{settings.app_id}-outside"
+    ) as outside:
+        due_ms = in_ms(1_000)
+        await set_alarms(toys, {"bell": due_ms}, partition=0)
+        await outside.begin_transaction()
+        await outside.send_and_wait(settings.topic("toy-in"), b"off", b"bell", partition=0)
+        assert (await have_rung(toys, "bell"))["bell"] == [due_ms]
+        later_ms = in_ms(1_500)
+        await outside.abort_transaction()
+        await set_alarms(toys, {"bell-2": later_ms}, partition=0)
+        await outside.begin_transaction()
+        await outside.send_and_wait(settings.topic("toy-in"), b"off", b"bell-2", partition=0)
+        await outside.abort_transaction()  # the log ends with a marker
+        assert (await have_rung(toys, "bell-2"))["bell-2"] == [later_ms]
