@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from tests.e2e.outside import balance, ended, events, new_id, open_wallet, pay, 
 from tests.live import LiveSystem, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REFUNDS = 200
 
 
 async def refunded(live: LiveSystem, payment_id: str, **body: str) -> dict[str, Any]:
@@ -82,6 +86,38 @@ async def test_a_refund_repeated_under_its_key_is_one(shared: LiveSystem) -> Non
     status, problem, _ = await shared.request("POST", path, json={"amount": "4"}, headers=headers)
     assert (status, problem["reason"]) == (409, "duplicate_mismatch")
     assert await balance(shared, bob) == "7.00"
+
+
+async def test_of_two_hundred_refunds_at_once_no_more_are_carried_out_than_was_paid(
+    shared: LiveSystem,
+) -> None:
+    ada, bob = await open_wallet(shared, funds="100.00"), await open_wallet(shared, funds="500.00")
+    payment_id = (await pay(shared, transfer(ada, bob, "50.00")))["payment_id"]
+    path = f"/v1/payments/{payment_id}/refund?wait=30"
+    answers = await asyncio.gather(
+        *(
+            shared.request(
+                "POST",
+                path,
+                json={"amount": "1.50"},
+                headers={"Idempotency-Key": f"{payment_id} {number % 180}"},  # twenty are asked for twice
+                worker_id="12"[number % 2],
+            )
+            for number in range(REFUNDS)
+        )
+    )
+    assert {status for status, _, _ in answers} == {200}
+    refunds = {refund["payment_id"]: refund for _, refund, _ in answers}
+    assert len(refunds) == 180
+    ends = Counter((refund["status"], refund["reason"]) for refund in refunds.values())
+    assert ends == {("completed", None): 33, ("failed", "limit_exceeded"): 147}
+    assert (await balance(shared, ada), await balance(shared, bob)) == ("99.50", "500.50")
+    await shows(shared, payment_id, status="partially_refunded", amount="49.50")
+    rest = await refunded(shared, payment_id)
+    assert (rest["status"], rest["amount"]) == ("completed", "0.50")
+    await shows(shared, payment_id, status="refunded", amount="50.00")
+    outcomes = await events(shared, topics.PAYMENT_EVENTS, payment_id)
+    assert [event["event_type"] for event in outcomes].count("PaymentRefunded") == 34
 
 
 async def test_a_refund_the_payee_cannot_pay_fails_and_may_be_asked_for_later(shared: LiveSystem) -> None:
