@@ -7,6 +7,7 @@ provider owes it, with the reason in it, and goes on from there as ever.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
@@ -67,6 +68,11 @@ def list_(stuck: bool, as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
+    click.echo(sagas_text(found))
+
+
+def sagas_text(found: Sequence[SagaUnderWay]) -> str:
+    """Return the sagas for people."""
     rows = [
         (
             saga.payment_id,
@@ -81,7 +87,7 @@ def list_(stuck: bool, as_json: bool) -> None:
         )
         for saga in found
     ]
-    click.echo(table(f"{len(found)} sagas under way", COLUMNS, rows, numbers=("attempts", "seconds")))
+    return table(f"{len(found)} sagas under way", COLUMNS, rows, numbers=("attempts", "seconds"))
 
 
 def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:

@@ -20,7 +20,10 @@ from ledger_streams.cli.output import json_text
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.cli.reconcile import Reconciliation, result_text
 from ledger_streams.cli.rows import RefusedRow
+from ledger_streams.cli.sagas import sagas_text, under_way
 from ledger_streams.cli.wallets import wallet_text
+from ledger_streams.domain.saga_steps import decide
+from tests.model.samples import AT_MS, deposit, refund, started
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
 WALLET = "7b551d24-ee71-5e09-8457-b246b832b826"
@@ -85,6 +88,24 @@ FAILED = {
         {"event_type": "PaymentFailed", "occurred_at": "2026-11-24T22:00:00.040000Z"},
     ],
 }
+WAITING = {
+    **FAILED,
+    "kind": "deposit",
+    "status": "pending",
+    "reason": None,
+    "source_wallet_id": None,
+    "refunded": "0.00",
+    "waiting_for": {"what": "provider", "provider": "acme", "since": "2026-11-24T22:00:00.020000Z"},
+    "steps": [{"event_type": "ProviderTimedOut", "occurred_at": "2026-11-24T22:00:05.020000Z"}],
+}
+SAGAS = [
+    under_way(saga, AT_MS + 61_500)
+    for saga in (
+        decide(None, started(deposit(provider="acme")), at_ms=AT_MS).saga,
+        decide(None, started(refund(amount=None, currency=None)), at_ms=AT_MS + 1_000).saga,
+    )
+    if saga is not None
+]
 
 
 def letter(key: bytes | None, value: bytes | None, **about: str) -> SimpleNamespace:
@@ -125,6 +146,12 @@ OUTPUTS = {
     "reconcile_differs.json": json_text(DIFFERS),
     "wallets_show.txt": wallet_text(SHOWN),
     "payments_show.txt": payment_text(FAILED),
+    "payments_show_waiting.txt": payment_text(WAITING),
+    "payments_show_refunded.txt": payment_text(
+        {**FAILED, "status": "refunded", "reason": None, "refunded": "10.25"}
+    ),
+    "sagas_list.txt": sagas_text(SAGAS),
+    "sagas_list.json": json_text(SAGAS),
     "dlq_list.txt": letters_text(LETTERS),
     "dlq_list.json": json_text(LETTERS),
     "dlq_list_empty.txt": letters_text([]),
