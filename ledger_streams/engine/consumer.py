@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 POLL_S_MAX = 0.25
 """A takeover waits for the poll under way, so none is long."""
-
 DUE_POLL_S = 0.01
 """At least so long is polled when a deadline has come: it waits for older records to be read."""
 
@@ -197,8 +196,7 @@ class FrameConsumer(driver.Consumer):
 
     def _has_read_all(self, tp: TP) -> bool:
         """Whether nothing was left in the partition, for a reader of committed records, at the last fetch."""
-        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
-        state = assignment.state_value(tp)
+        state = self._thread._ensure_consumer()._subscription.subscription.assignment.state_value(tp)
         is_known = state is not None and state.lso is not None and state.has_valid_position
         return bool(is_known and state.position >= state.lso)
 
@@ -219,9 +217,8 @@ class FrameConsumer(driver.Consumer):
         try:
             await self.app.committer.commit(cycle)
             self._observe_lag(cycle)
-            for share in cycle.shares:
-                if share.flood is not None:
-                    end_process("too many dead letters in a row", share.flood)
+            if cycle.flood is not None:
+                end_process("too many dead letters in a row", cycle.flood)
         except CycleLost as lost:
             CYCLES_LOST.inc()
             log.warning("cycle lost, taking over anew: %s", lost)

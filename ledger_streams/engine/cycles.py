@@ -162,6 +162,11 @@ class Cycle:
         """
         return (share for frame in self._in_order for share in frame.shares)
 
+    @property
+    def flood(self) -> InvariantBroken | None:
+        """Why the process ends once the cycle is committed; None as a rule."""
+        return next((share.flood for share in self.shares if share.flood is not None), None)
+
     def frame_decided(self, frame: Frame, failure: BaseException | None) -> None:
         """Note that a frame has been decided, or why it could not be."""
         self._in_order.append(frame)
