@@ -19,6 +19,7 @@ from ledger_streams.settings import settings
 from tables import payments as table
 
 SOURCE = settings().topic(topics.PAYMENT_EVENTS)
+PROVIDERS = settings().provider_urls
 SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 
@@ -38,12 +39,13 @@ def read(share: Share, record: Record) -> None:
     try:
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
         if requested is None:
-            return  # the outcome of a payment, written by its saga
+            share.pass_over(record)  # the outcome of a payment, written by its saga
+            return
         known = table.find(share, requested.request.payment_id)
-        event = payment.decide(known, requested)
+        event = payment.decide(known, requested, providers=PROVIDERS)
     except Unreadable as error:
-        park(share, record, error)
-        fail(share, record, error)
+        if park(share, record, error):
+            fail(share, record, error)
         return
     if event is not None:
         table.keep(share, requested.request.payment_id, payment.evolve(known, requested))

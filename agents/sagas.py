@@ -1,7 +1,8 @@
-"""saga-events -> sagas table -> wallet-commands, saga-events, payment-events.
+"""saga-events, saga-commands -> sagas table -> what wallets, providers and other sagas are asked.
 
-Takes each payment one step further: commands to wallets out, their replies in, and at
-its end the outcome of the payment.
+Takes each payment one step further: commands out, replies in, and at its end the outcome
+of the payment.  What refunds and people ask of a saga comes on a topic of its own, whose
+partitions go with those of saga-events.
 """
 
 from __future__ import annotations
@@ -10,57 +11,133 @@ from typing import Any
 
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
-from ledger_streams.domain import saga
-from ledger_streams.engine.cycles import Destination, Frame, Record, Share
+from ledger_streams.domain import refunds, saga_steps
+from ledger_streams.domain.commands import LegCommand
+from ledger_streams.domain.saga import Saga
+from ledger_streams.domain.saga_commands import (
+    EndRefund,
+    ProviderOrder,
+    ReserveRefund,
+    SagaCommand,
+    SettlePayment,
+)
+from ledger_streams.domain.saga_steps import Command, SagaDecision
+from ledger_streams.engine.cycles import Destination, Frame, Outgoing, Record, Share
 from ledger_streams.engine.dead_letters import park
-from ledger_streams.errors import Unreadable
+from ledger_streams.engine.deadlines import Due
+from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.settings import settings
 from tables import sagas as table
 
-SOURCE = settings().topic(topics.SAGA_EVENTS)
-WALLET_COMMANDS = Destination(
-    settings().topic(topics.WALLET_COMMANDS), topics.spec(topics.WALLET_COMMANDS).partitions
-)
-PAYMENT_EVENTS = Destination(
-    settings().topic(topics.PAYMENT_EVENTS), topics.spec(topics.PAYMENT_EVENTS).partitions
-)
+PATIENCE_MS = settings().provider_patience_ms
 
 
-@ledger.agent(ledger.frames(SOURCE), name="sagas")
+def destination(name: str) -> Destination:
+    """Return a topic to send to, by its name in the contract."""
+    return Destination(settings().topic(name), topics.spec(name).partitions)
+
+
+SAGA_EVENTS = destination(topics.SAGA_EVENTS)
+SAGA_COMMANDS = destination(topics.SAGA_COMMANDS)
+WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
+PROVIDER_REQUESTS = destination(topics.PROVIDER_REQUESTS)
+PAYMENT_EVENTS = destination(topics.PAYMENT_EVENTS)
+
+
+@ledger.agent(ledger.frames(settings().topic(topics.SAGA_EVENTS)), name="sagas")
 async def sagas(frames: Any) -> None:
-    """saga-events -> sagas table -> wallet-commands, saga-events, payment-events."""
+    """saga-events -> sagas table -> wallet-commands, provider-requests, saga-events, payment-events."""
+    frame: Frame
+    async for frame in frames:
+        with frame as shares:
+            for share in shares:
+                for due in share.due:
+                    expire(share, due)
+                for record in share.records:
+                    advance(share, record)
+
+
+@ledger.agent(ledger.frames(settings().topic(topics.SAGA_COMMANDS)), name="saga-commands")
+async def saga_commands(frames: Any) -> None:
+    """saga-commands -> sagas table -> saga-events, payment-events."""
     frame: Frame
     async for frame in frames:
         with frame as shares:
             for share in shares:
                 for record in share.records:
-                    advance(share, record)
+                    carry_out(share, record)
 
 
 def advance(share: Share, record: Record) -> None:
     """Take a saga its next step; park what cannot be read."""
     try:
         read = wire.read_saga_event(record.value, key=record.key)
+        known = table.find(share, read.event.payment_id)
+        decision = saga_steps.decide(known, read.event, at_ms=record.timestamp, patience_ms=PATIENCE_MS)
     except Unreadable as error:
         park(share, record, error)
         return
-    payment_id = read.event.payment_id
-    decision = saga.decide(table.find(share, payment_id), read.event, at_ms=record.timestamp)
+    emit(share, decision, cause=read.event_id, append_ms=record.timestamp)
+
+
+def carry_out(share: Share, record: Record) -> None:
+    """Do what a refund or a person asks of a saga; park what cannot be read, or comes too late."""
+    try:
+        read = wire.read_saga_command(record.value, key=record.key)
+        decision = decide(table.find(share, read.command.payment_id), read.command)
+    except Unreadable as error:
+        park(share, record, error)
+        return
+    emit(share, decision, cause=read.command_id, append_ms=record.timestamp)
+
+
+def decide(known: Saga | None, command: SagaCommand) -> SagaDecision:
+    """Say what a command does to a saga."""
+    match command:
+        case ReserveRefund():
+            return refunds.decide_reservation(known, command)
+        case EndRefund():
+            return refunds.decide_end(known, command)
+        case SettlePayment():
+            return saga_steps.decide_settlement(known, command)
+
+
+def expire(share: Share, due: Due) -> None:
+    """Go on with a saga whose deadline has come."""
+    decision = saga_steps.decide_due(table.find(share, due.key.decode()), due.due_ms)
+    emit(share, decision, cause=None, append_ms=due.due_ms)
+
+
+def emit(share: Share, decision: SagaDecision, *, cause: str | None, append_ms: int) -> None:
+    """Keep and send what was decided."""
     if decision.saga is not None:
         table.keep(share, decision.saga)
-    emit(share, decision, payment_id.encode(), cause=read.event_id, append_ms=record.timestamp)
-
-
-def emit(share: Share, decision: saga.SagaDecision, key: bytes, *, cause: str, append_ms: int) -> None:
-    """Send what the saga decided."""
-    command, outcome = decision.command, decision.outcome
-    if command is not None:
-        wallet = command.wallet_id.encode()
-        value = wire.encode_command(command, causation_id=cause, append_ms=append_ms)
-        share.emit(WALLET_COMMANDS.of(wallet), (wallet, value, ()))
+    for command in decision.commands:
+        share.emit(*addressed(command, cause, append_ms))
     for event in decision.events:
+        key = event.payment_id.encode()
         value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
-        share.emit(share.tp, (key, value, ()))
+        share.emit(SAGA_EVENTS.of(key), (key, value, ()))
+    outcome = decision.outcome
     if outcome is not None:
+        if cause is None:
+            raise InvariantBroken(f"payment {outcome.payment_id} ended without a cause")
+        key = outcome.payment_id.encode()
         value = wire.encode_payment_outcome(outcome, causation_id=cause, append_ms=append_ms)
         share.emit(PAYMENT_EVENTS.of(key), (key, value, ()))
+
+
+def addressed(command: Command, cause: str | None, append_ms: int) -> tuple[Any, Outgoing]:
+    """Return the partition and the record of a command."""
+    if isinstance(command, LegCommand):
+        key, to = command.wallet_id.encode(), WALLET_COMMANDS
+        value = wire.encode_command(command, causation_id=cause, append_ms=append_ms)
+    elif isinstance(command, ProviderOrder):
+        key, to = command.payment_id.encode(), PROVIDER_REQUESTS
+        value = wire.encode_order(command, causation_id=cause, append_ms=append_ms)
+    elif isinstance(command, SettlePayment):
+        raise InvariantBroken("a saga settles nothing by hand")
+    else:
+        key, to = command.payment_id.encode(), SAGA_COMMANDS
+        value = wire.encode_saga_command(command, causation_id=cause, append_ms=append_ms)
+    return to.of(key), (key, value, ())

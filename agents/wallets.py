@@ -11,8 +11,10 @@ from typing import Any
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import wallet, wallet_decisions
+from ledger_streams.domain.commands import ExpireHold
 from ledger_streams.engine.cycles import Destination, Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import wallets as table
@@ -28,8 +30,19 @@ async def wallets(frames: Any) -> None:
     async for frame in frames:
         with frame as shares:
             for share in shares:
+                for due in share.due:
+                    expire(share, due)
                 for record in share.records:
                     carry_out(share, record)
+
+
+def expire(share: Share, due: Due) -> None:
+    """Have the holds of a wallet released whose time has come: by a command, in order with all others."""
+    state = table.find(share, due.key.decode())
+    for hold_id, hold in state.holds.items() if state is not None else ():
+        if state is not None and hold.expires_ms is not None and hold.expires_ms <= due.due_ms:
+            command = ExpireHold(state.wallet_id, hold_id, hold.expires_ms)
+            share.emit(share.tp, (due.key, wire.encode_expiry(command, due_ms=due.due_ms), ()))
 
 
 def carry_out(share: Share, record: Record) -> None:
@@ -39,14 +52,12 @@ def carry_out(share: Share, record: Record) -> None:
     except Unreadable as error:
         park(share, record, error)
         return
-    before, append_ms = table.find(share, read.command.wallet_id), record.timestamp
-    decision = wallet_decisions.decide(before, read.command)
-    if decision.event is not None:
-        after = wallet.evolve(before, decision.event)
-        value = wire.encode_wallet_event(
-            decision.event, after, command_id=read.command_id, append_ms=append_ms
-        )
-        table.keep(share, after, value)
+    state, append_ms = table.find(share, read.command.wallet_id), record.timestamp
+    decision = wallet_decisions.decide(state, read.command)
+    for event in decision.events:
+        state = wallet.evolve(state, event)
+        value = wire.encode_wallet_event(event, state, command_id=read.command_id, append_ms=append_ms)
+        table.keep(share, state, value)
     if decision.reply is not None:
         key = decision.reply.payment_id.encode()
         value = wire.encode_saga_event(decision.reply, causation_id=read.command_id, append_ms=append_ms)

@@ -1,8 +1,8 @@
-"""The apps: `ledger` with agents, tables and web views, `projector` for the read side.
+"""The apps: `ledger` with tables and web views, `gateway` for providers, `projector` for the read side.
 
-Two consumer groups, so that a slow PostgreSQL never holds back the ledger.  What
-belongs to an app is found by the names of its modules: they import the app, never the
-other way round.
+Three consumer groups, so that neither a slow provider nor a slow PostgreSQL holds back
+the ledger; `api`, the web views alone, is in none.  What belongs to an app is found by the
+names of its modules: they import the app, never the other way round.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.engine.app import EngineApp
+from ledger_streams.engine.app import EngineApp, WebApp
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
@@ -20,7 +20,13 @@ from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
+GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
+API_MODULES = ("web.pages",)
 PROJECTOR_MODULES = ("agents.projections", "web.projector_pages")
+
+GATEWAY_POLL_RECORDS_MAX = 500
+"""A gateway's cycle lasts as long as its slowest calls, so it does not grow as a worker's may; a provider
+that is silent ends it after one time-out, since its breaker opens."""
 
 quiet_libraries()
 
@@ -29,17 +35,45 @@ def ledger_committer() -> Committer:
     """Return the committer of the ledger's workers, for the tables declared so far."""
     config, specs = settings(), list(ledger.tables.values())
     changelogs = {spec.name: config.topic(spec.changelog) for spec in specs}
+    further = [config.topic(source) for spec in specs for source in spec.further_sources]
     return LedgerCommitter(
-        tables={config.topic(spec.source): spec for spec in specs},
+        tables={
+            config.topic(source): spec for spec in specs for source in (spec.source, *spec.further_sources)
+        },
         tables_dir=config.tables_dir,
         changelog_topics=changelogs,
-        takeover=Takeover(bootstrap=config.kafka, group_id=ledger.conf.id, changelog_topics=changelogs),
-        transactions=Transactions(
+        takeover=Takeover(
             bootstrap=config.kafka,
-            transactional_id=f"{ledger.conf.id}-{config.worker_id}",
             group_id=ledger.conf.id,
-            transaction_timeout_ms=config.transaction_timeout_ms,
+            changelog_topics=changelogs,
+            further_sources=further,
         ),
+        transactions=transactions(ledger.conf.id),
+        letters_in_a_row_max=config.dead_letters_in_a_row_max,
+    )
+
+
+def gateway_committer() -> Committer:
+    """Return the committer of the gateways, which have no tables: answers and positions at once."""
+    config, group_id = settings(), gateway.conf.id
+    return LedgerCommitter(
+        tables={},
+        tables_dir=config.tables_dir,
+        changelog_topics={},
+        takeover=Takeover(bootstrap=config.kafka, group_id=group_id, changelog_topics={}),
+        transactions=transactions(group_id),
+        letters_in_a_row_max=config.dead_letters_in_a_row_max,
+    )
+
+
+def transactions(group_id: str) -> Transactions:
+    """Return this worker's transactions in a consumer group."""
+    config = settings()
+    return Transactions(
+        bootstrap=config.kafka,
+        transactional_id=f"{group_id}-{config.worker_id}",
+        group_id=group_id,
+        transaction_timeout_ms=config.transaction_timeout_ms,
     )
 
 
@@ -65,6 +99,18 @@ def projection_committer() -> Committer:
 ledger = EngineApp(
     settings().app_id, settings=settings(), new_committer=ledger_committer, modules=LEDGER_MODULES
 )
+gateway = EngineApp(
+    f"{settings().app_id}-gateway",
+    settings=settings().model_copy(
+        update={
+            "poll_records_max": GATEWAY_POLL_RECORDS_MAX,
+            "poll_records_bulk_max": GATEWAY_POLL_RECORDS_MAX,
+        }
+    ),
+    new_committer=gateway_committer,
+    modules=GATEWAY_MODULES,
+)
+api = WebApp(f"{settings().app_id}-api", settings=settings(), modules=API_MODULES)
 projector = EngineApp(
     f"{settings().app_id}-projector",
     settings=settings(),

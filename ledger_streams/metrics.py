@@ -73,8 +73,47 @@ DEAD_LETTERS: Final = Counter(
     labelnames=("topic", "reason"),
 )
 
+DEAD_LETTERS_IN_A_ROW: Final = Gauge(
+    "ledger_dead_letters_in_a_row",
+    "Dead letters since the last record that was carried out; the worker ends beyond "
+    "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX",
+    labelnames=("topic", "partition"),
+)
+
+PAYMENTS_STUCK: Final = Gauge(
+    "ledger_payments_stuck",
+    "Payments that have not ended LEDGER_SAGA_STUCK_S after they were requested; each worker says the same",
+)
+
+PAYMENT_OLDEST_SECONDS: Final = Gauge(
+    "ledger_payment_oldest_seconds",
+    "Age of the oldest payment counted as stuck, else 0; each worker says the same",
+)
+
 CONSUMER_LAG: Final = Gauge(
     "ledger_consumer_lag",
     "Offsets between a partition's end and what has been carried out; markers of transactions count too",
     labelnames=("topic", "partition"),
+)
+
+PROVIDER_CALL_SECONDS: Final = Histogram(
+    "ledger_provider_call_seconds",
+    "Time of a call of a provider, by provider, call (carry_out, cancel) and outcome "
+    "(approved, declined, cancelled, unknown)",
+    labelnames=("provider", "call", "outcome"),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+"""`provider` is one of LEDGER_PROVIDERS; the wait for one of its slots is not counted."""
+
+BREAKER_OPENED: Final = Counter(
+    "ledger_breaker_opened",
+    "Times a provider's circuit breaker opened, counted where the last failure was",
+    labelnames=("provider",),
+)
+
+BREAKER_SKIPPED: Final = Counter(
+    "ledger_breaker_skipped",
+    "Questions to a circuit breaker answered with yes, and reports lost, because Redis was away; by call "
+    "(allows, succeeded, failed)",
+    labelnames=("call",),
 )

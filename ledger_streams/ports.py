@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -35,6 +35,17 @@ class WalletView(msgspec.Struct, frozen=True):
     as_of: str
 
 
+class HoldView(msgspec.Struct, frozen=True):
+    """Money that a wallet has set aside: `amount` is what is left of it, `payment_id` null in a caller's."""
+
+    wallet_id: str
+    hold_id: str
+    amount: str
+    currency: str
+    payment_id: str | None
+    expires_at: str | None
+
+
 class StepView(msgspec.Struct, frozen=True):
     """One event in a payment's life."""
 
@@ -56,6 +67,10 @@ class PaymentView(msgspec.Struct, frozen=True):
     fingerprint: str
     """Of the first request's content (domain/payment); tells a repetition from a mismatch."""
     steps: tuple[StepView, ...] = ()
+    refunded: str | None = None
+    """By all refunds together; None before the first."""
+    provider: str | None = None
+    """Whom it goes by; of a refund, once the refunded payment has said so and if steps are asked for."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -64,6 +79,13 @@ class Outcome(msgspec.Struct, frozen=True):
     payment: PaymentView
     wallets: tuple[WalletView, ...]
     """The wallets it touched, at the version of its last step or later."""
+
+
+class UnderWay(msgspec.Struct, frozen=True):
+    """How many payments have not ended, and when the oldest of them was requested."""
+
+    payments: int
+    oldest: datetime | None
 
 
 class ReadModel(Protocol):
@@ -86,11 +108,23 @@ class ReadModel(Protocol):
     async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
         """Return the envelope of the wallet event that the command caused, once it is projected."""
 
+    async def holds(self, wallet_id: str) -> Sequence[HoldView]:
+        """Return what the wallet holds, payments' and callers', ordered by hold_id."""
+
+    async def hold_event(self, wallet_id: str, hold_id: str) -> Mapping[str, Any] | None:
+        """Return the envelope of the FundsHeld of a caller's hold, whether it has ended or not."""
+
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps in order."""
 
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those of the payments that are projected, each with its steps in order."""
+
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those of the payments that are projected, ended or not, without steps."""
+
+    async def under_way(self, requested_before: datetime) -> UnderWay:
+        """Return what has not ended of the payments requested before then."""
 
     async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return those of the payments that have ended and whose wallets are projected, without steps."""
@@ -119,3 +153,54 @@ class Publisher(Protocol):
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Send all and wait for all acknowledgements; records of one key keep their order."""
+
+
+class ProviderOrder(msgspec.Struct, frozen=True):
+    """What a provider is to do once: `kind` is deposit (collect) or withdrawal (pay out)."""
+
+    key: str
+    """The idempotency key, a UUID as text: the same key is the same payment, however often it is sent."""
+    payment_id: str
+    kind: str
+    amount: str
+    currency: str
+
+
+class ProviderAnswer(msgspec.Struct, frozen=True):
+    """A known outcome; `detail` is the provider's reference when approved, its reason when declined."""
+
+    status: Literal["approved", "declined", "cancelled"]
+    detail: str | None = None
+
+
+class Providers(Protocol):
+    """The services that collect from and pay out to the outside world, by name.
+
+    `Unavailable` means that the outcome is unknown: it may have been carried out, or still be.
+    """
+
+    def knows(self, provider: str) -> bool:
+        """Say whether there is a provider of this name; calls of another one are Unavailable."""
+
+    async def carry_out(self, provider: str, order: ProviderOrder) -> ProviderAnswer:
+        """Have the order carried out and return approved or declined; safe to repeat with the same order."""
+
+    async def cancel(self, provider: str, key: str) -> ProviderAnswer:
+        """Return cancelled: the key, seen before or not, has for ever no effect; safe to repeat."""
+
+
+class Breakers(Protocol):
+    """A circuit breaker a provider, shared by all workers; unlike other ports it never raises.
+
+    CLOSED lets calls through; failures in a row open it.  OPEN refuses them for a while, then becomes
+    HALF_OPEN: one trial call decides.  Every call that was allowed is reported as one of the two ends.
+    """
+
+    async def allows(self, provider: str) -> bool:
+        """Say whether a call may be made now; True may have made the caller the one on trial."""
+
+    async def succeeded(self, provider: str) -> None:
+        """Report that the provider has answered, whatever the answer."""
+
+    async def failed(self, provider: str) -> None:
+        """Report that a call's outcome is unknown."""

@@ -7,11 +7,16 @@ sizes carry their unit in the name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
 
 
 class Settings(BaseSettings):
@@ -54,6 +59,12 @@ class Settings(BaseSettings):
         6066, description="port of the first worker's web views; worker n takes the n-th after it"
     )
 
+    drain_s: float = Field(
+        1.0,
+        ge=0,
+        description="how long a worker that stops still answers after it has said that it is not ready",
+    )
+
     poll_records_max: int = Field(500, ge=1, description="max.poll.records: records of one cycle")
     poll_records_bulk_max: int = Field(
         4_000, ge=1, description="what a cycle may grow to while polls come back full"
@@ -68,12 +79,52 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(
         10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this"
     )
+    dead_letters_in_a_row_max: int = Field(
+        1_000,
+        ge=0,
+        description="dead letters of one partition without a good record between them, beyond which a worker "
+        "ends: more than the bad rows of a file, less than a topic in a format it does not know; 0: no limit",
+    )
+    provider_patience_ms: int = Field(
+        60_000,
+        ge=1_000,
+        description="how long a provider is asked before it is told to cancel",
+    )
+    saga_stuck_s: int = Field(
+        300, ge=1, description="a payment that has not ended after so long counts as stuck"
+    )
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
+    providers: str = Field(
+        "", description="payment providers: name=base URL, comma separated; a payment names one of them"
+    )
+    provider_timeout_ms: int = Field(
+        5_000, ge=1, description="a provider's call without an answer for so long has an unknown outcome"
+    )
+    provider_calls_max: int = Field(
+        64, ge=1, description="calls of one provider that one process has out at a time"
+    )
+    breaker_failures_max: int = Field(
+        5, ge=1, description="failures in a row that open a provider's circuit breaker"
+    )
+    breaker_open_s: float = Field(
+        10, gt=0, description="how long an open breaker refuses calls before it lets one try"
+    )
     log_level: str = Field("INFO", description="level of the application's own loggers")
 
     def topic(self, name: str) -> str:
         """Return the full name of a topic, given its name in the contract."""
         return f"{self.topic_prefix}{name}"
+
+    @field_validator("providers")
+    @classmethod
+    def _providers_are_readable(cls, text: str) -> str:
+        _base_urls(text)
+        return text
+
+    @property
+    def provider_urls(self) -> Mapping[str, str]:
+        """Base URL of each provider, by name."""
+        return MappingProxyType(_base_urls(self.providers))
 
     @property
     def tables_dir(self) -> Path:
@@ -85,3 +136,26 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """Return the process's settings, read from the environment once."""
     return Settings()
+
+
+def _base_urls(text: str) -> dict[str, str]:
+    """Read `name=url,name=url`; raises ValueError that says which part is wrong, and why."""
+    base_urls: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, url = (piece.strip() for piece in part.partition("="))
+        problem = _problem_of(name, url) if equals else "must be name=url"
+        if problem is None and name in base_urls:
+            problem = "names a provider twice"
+        if problem is not None:
+            raise ValueError(f"LEDGER_PROVIDERS: {part!r} {problem}")
+        base_urls[name] = url.rstrip("/")
+    return base_urls
+
+
+def _problem_of(name: str, url: str) -> str | None:
+    if not 1 <= len(name) <= PROVIDER_CHARACTERS_MAX:
+        return f"must have a name of 1 to {PROVIDER_CHARACTERS_MAX} characters"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        return "must have a URL like http://host:port/path"
+    return None

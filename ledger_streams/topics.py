@@ -26,8 +26,11 @@ PAYMENT_EVENTS: Final = "payment-events"
 SAGA_EVENTS: Final = "saga-events"
 WALLET_EVENTS: Final = "wallet-events"
 WALLET_COMMANDS: Final = "wallet-commands"
+SAGA_COMMANDS: Final = "saga-commands"
+PROVIDER_REQUESTS: Final = "provider-requests"
 PAYMENTS_CHANGELOG: Final = "payments-changelog"
 SAGAS_CHANGELOG: Final = "sagas-changelog"
+REDRIVES: Final = "redrives"
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DEAD_LETTER_BYTES_MAX: Final = 2 << 20
@@ -80,9 +83,12 @@ TOPICS: Final = (
     *_with_dead_letters(TopicSpec(PAYMENT_EVENTS, 12, "delete", 7 * DAY_MS)),
     *_with_dead_letters(TopicSpec(SAGA_EVENTS, 6, "delete", 14 * DAY_MS)),
     *_with_dead_letters(TopicSpec(WALLET_COMMANDS, 8, "delete", 7 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(SAGA_COMMANDS, 6, "delete", 14 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(PROVIDER_REQUESTS, 6, "delete", 14 * DAY_MS)),
     TopicSpec(WALLET_EVENTS, 8, "compact", 30 * DAY_MS, min_compaction_lag_ms=30 * DAY_MS),
     TopicSpec(PAYMENTS_CHANGELOG, 12, "compact"),
     TopicSpec(SAGAS_CHANGELOG, 6, "compact"),
+    TopicSpec(REDRIVES, 1, "compact"),
 )
 """A changelog has as many partitions as the topic whose agent writes its table."""
 
@@ -162,10 +168,9 @@ async def _create(
     """Create the topics and return them, without those that another `apply` has just created."""
     if not topics:
         return []
-    replicas = settings.replication_factor
     wanted = {_name(settings, topic): topic for topic in topics}
     new = [
-        NewTopic(name, topic.partitions, replicas, topic_configs=topic.configs(settings))
+        NewTopic(name, topic.partitions, settings.replication_factor, topic_configs=topic.configs(settings))
         for name, topic in wanted.items()
     ]
     answer = await admin.create_topics(new)
@@ -201,14 +206,13 @@ def _shape_differences(
     name = _name(settings, topic)
     differences = []
     if len(partitions) != topic.partitions:
-        text = f"{name}: has {len(partitions)} partitions, not {topic.partitions}; keys would move"
-        differences.append(text)
+        differences.append(
+            f"{name}: has {len(partitions)} partitions, not {topic.partitions}; keys would move"
+        )
     replicas = {len(part["replicas"]) for part in partitions}
     if replicas != {settings.replication_factor}:
-        has = ", ".join(map(str, sorted(replicas)))
-        differences.append(
-            f"{name}: has {has} replicas, not {settings.replication_factor}; reassign to change it"
-        )
+        has, wanted = ", ".join(map(str, sorted(replicas))), settings.replication_factor
+        differences.append(f"{name}: has {has} replicas, not {wanted}; reassign to change it")
     return differences
 
 

@@ -1,4 +1,4 @@
-"""Wiring: the connections of a ledger worker's web views, made when the worker starts.
+"""Wiring: the connections of the web views, of a ledger worker or of an api, made when it starts.
 
 The views ask for them at each request; before they exist, and while a worker is
 stopping, the answer is `Unavailable`.
@@ -7,7 +7,9 @@ stopping, the answer is `Unavailable`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mode import Service
@@ -17,11 +19,16 @@ from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.app import ledger
+from ledger_streams.app import api, ledger
 from ledger_streams.errors import Unavailable
+from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
 from ledger_streams.settings import settings
 
+log = logging.getLogger(__name__)
+
+STUCK_EVERY_S = 10.0
+"""Between two counts of the payments that wait too long."""
 POOL_CONNECTIONS_MAX = 10
 """Of one worker's web views; PgBouncer and several workers share the server's 200."""
 
@@ -51,6 +58,7 @@ class Connections:
         await self.pool.close()
 
 
+@api.service
 @ledger.service
 class ConnectionService(Service):
     """Opens the connections beside the worker's other services; a dependency away holds up nothing else."""
@@ -68,6 +76,22 @@ class ConnectionService(Service):
         await opened.start()
         type(self).connections = opened
 
+    @Service.timer(STUCK_EVERY_S)
+    async def _watch_stuck(self) -> None:
+        """Count the payments that wait too long, for the metrics."""
+        if self.connections is None:
+            return
+        now = datetime.now(UTC)
+        try:
+            stuck = await self.connections.read_model.under_way(
+                now - timedelta(seconds=settings().saga_stuck_s)
+            )
+        except Unavailable as error:
+            log.warning("stuck payments are not counted: %s", error)
+            return
+        PAYMENTS_STUCK.set(stuck.payments)
+        PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
+
     async def on_stop(self) -> None:
         """Close what was opened."""
         opened, type(self).connections = type(self).connections, None
@@ -82,9 +106,15 @@ def connections() -> Connections:
     return ConnectionService.connections
 
 
-async def readiness() -> Mapping[str, str]:
+async def worker_readiness() -> Mapping[str, str]:
     """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    states: dict[str, str] = {"tables": "ok" if ledger.ready else "partitions are being taken over"}
+    tables = "ok" if ledger.ready else "partitions are being taken over"
+    return {"tables": tables, **await readiness()}
+
+
+async def readiness() -> Mapping[str, str]:
+    """Say of each dependency `ok` or what is wrong with it."""
+    states: dict[str, str] = {}
     try:
         opened = connections()
     except Unavailable as error:

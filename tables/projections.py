@@ -20,10 +20,11 @@ from ledger_streams.adapters.postgres_rows import (
     PaymentOutcomeRow,
     PaymentRow,
     PostingRow,
+    RefundRow,
     SnapshotRow,
     WalletEventRow,
 )
-from ledger_streams.domain.events import PaymentCompleted, PaymentOutcome
+from ledger_streams.domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentRequested
 from ledger_streams.domain.postings import postings_of
@@ -54,7 +55,9 @@ def project_payment_event(share: ProjectionShare, record: Record) -> None:
         share.batch.payments.append(_payment_row(requested))
     elif ended is not None:
         share.batch.events.append(_event_row(share, record, ended.envelope))
-        if ended.outcome is not None:
+        if isinstance(ended.outcome, PaymentRefunded):
+            share.batch.refunds.append(_refund_row(ended.outcome))
+        else:
             share.batch.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
 
 
@@ -124,8 +127,8 @@ def _payment_row(requested: PaymentRequested) -> PaymentRow:
     return PaymentRow(
         request.payment_id,
         request.kind,
-        format_amount(request.amount_minor, request.currency),
-        request.currency,
+        format_amount(request.amount_minor, request.currency) if request.amount_minor else None,
+        request.currency or None,
         request.source_wallet_id,
         request.target_wallet_id,
         request.provider,
@@ -140,14 +143,30 @@ def _invalid_payment_row(payment_id: str, record: Record) -> PaymentRow:
     return PaymentRow(payment_id, None, None, None, None, None, None, None, FINGERPRINT_INVALID, at)
 
 
-def _outcome_row(outcome: PaymentOutcome, occurred_at: str) -> PaymentOutcomeRow:
-    status, reason, detail = (
-        ("completed", None, None)
-        if isinstance(outcome, PaymentCompleted)
-        else ("failed", outcome.reason, outcome.detail)
+def _outcome_row(outcome: PaymentCompleted | PaymentFailed, occurred_at: str) -> PaymentOutcomeRow:
+    wallets, at = _json(outcome.wallets).decode(), _time(occurred_at)
+    if isinstance(outcome, PaymentFailed):
+        return PaymentOutcomeRow(outcome.payment_id, "failed", outcome.reason, outcome.detail, wallets, at)
+    return PaymentOutcomeRow(
+        outcome.payment_id,
+        "completed",
+        None,
+        None,
+        wallets,
+        at,
+        format_amount(outcome.amount_minor, outcome.currency),
+        outcome.currency,
+        outcome.source_wallet_id,
+        outcome.target_wallet_id,
     )
-    wallets = _json(outcome.wallets).decode()
-    return PaymentOutcomeRow(outcome.payment_id, status, reason, detail, wallets, _time(occurred_at))
+
+
+def _refund_row(refunded: PaymentRefunded) -> RefundRow:
+    return RefundRow(
+        refunded.payment_id,
+        "refunded" if refunded.refunded_minor == refunded.paid_minor else "partially_refunded",
+        format_amount(refunded.refunded_minor, refunded.currency),
+    )
 
 
 def _wallet_event_row(read: wire.WalletRecord, at: datetime) -> WalletEventRow:

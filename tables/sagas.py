@@ -1,10 +1,12 @@
-"""saga-events -> sagas (RocksDB) -> sagas-changelog.
+"""saga-events, saga-commands -> sagas (RocksDB) -> sagas-changelog.
 
-Where each payment's saga stands.  Written by agents/sagas only.
+Where each payment's saga stands, and when it has to go on though no reply has come.
+Written by agents/sagas only.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from ledger_streams import topics, wire
@@ -14,6 +16,15 @@ from ledger_streams.engine.cycles import Destination, Share
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.settings import settings
 
+_due_ms = re.compile(rb'"due_ms":(\d+)').search
+
+
+def due_ms_of(stored: bytes) -> int | None:
+    """Return when a saga, as it is kept, is due."""
+    found = _due_ms(stored)
+    return None if found is None else int(found[1])
+
+
 SAGAS: Final = TableSpec(
     name="sagas",
     help="where the saga of each payment stands",
@@ -22,6 +33,8 @@ SAGAS: Final = TableSpec(
     encode=wire.encode_saga_state,
     decode=wire.decode_saga_state,
     stored_form=bytes,
+    further_sources=(topics.SAGA_COMMANDS,),
+    due_ms_of=due_ms_of,
 )
 ledger.tables.declare(SAGAS)
 

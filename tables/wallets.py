@@ -15,6 +15,18 @@ from ledger_streams.engine.cycles import Destination, Share
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.settings import settings
 
+NO_HOLDS: Final = b",{}]"
+"""How a wallet without holds ends, as it is kept; most have none."""
+
+
+def due_ms_of(stored: bytes) -> int | None:
+    """Return when the first hold of a wallet, as it is kept, expires."""
+    if stored.endswith(NO_HOLDS):
+        return None
+    holds = wire.decode_wallet_state(stored).holds.values()
+    return min((hold.expires_ms for hold in holds if hold.expires_ms is not None), default=None)
+
+
 WALLETS: Final = TableSpec(
     name="wallets",
     help="balances, limits and status of each wallet",
@@ -23,6 +35,7 @@ WALLETS: Final = TableSpec(
     encode=wire.encode_wallet_state,
     decode=wire.decode_wallet_state,
     stored_form=lambda event: wire.encode_wallet_state(wire.read_wallet(event)),
+    due_ms_of=due_ms_of,
 )
 ledger.tables.declare(WALLETS)
 

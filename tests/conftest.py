@@ -59,6 +59,7 @@ def alone(stack: Settings, tmp_path: Path) -> Settings:
         topic_prefix=f"{name}-",
         session_timeout_ms=6_000,
         heartbeat_interval_ms=500,
+        drain_s=0,
     )
 
 

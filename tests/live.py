@@ -135,17 +135,21 @@ class LiveSystem:
         for name in names:
             self.start("worker", name)
         self.start("projector")
+        if self.settings.providers:
+            self.start("gateway")
         for name in names:
             await self.ready(name)
 
-    async def ready(self, worker_id: str = "1") -> None:
-        """Wait until the worker says so."""
-        process = self.processes[f"worker-{worker_id}"]
+    async def ready(self, worker_id: str = "1", *, command: str = "worker") -> None:
+        """Wait until the worker, or another process with pages, says so."""
+        process = self.processes[f"{command}-{worker_id}"]
 
         async def is_ready() -> bool:
             assert process.exit_code is None, f"{process.name} ended:\n{process.tail()}"
             try:
-                status, _body, _headers = await self.request("GET", "/health/ready", worker_id=worker_id)
+                status, _body, _headers = await self.request(
+                    "GET", "/health/ready", worker_id=worker_id, command=command
+                )
             except aiohttp.ClientConnectionError:
                 return False
             return status == 200
@@ -153,12 +157,12 @@ class LiveSystem:
         await eventually(is_ready, what=f"{process.name} is ready")
 
     async def request(
-        self, method: str, path: str, *, worker_id: str = "1", **options: Any
+        self, method: str, path: str, *, worker_id: str = "1", command: str = "worker", **options: Any
     ) -> tuple[int, Any, Any]:
         """Return status, body (JSON where it is JSON) and headers."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        url = f"http://127.0.0.1:{self.ports[f'worker-{worker_id}']}{path}"
+        url = f"http://127.0.0.1:{self.ports[f'{command}-{worker_id}']}{path}"
         async with self._session.request(method, url, **options) as answer:
             is_json = "json" in answer.content_type
             return answer.status, await answer.json() if is_json else await answer.text(), answer.headers

@@ -32,7 +32,7 @@ async def own_system(stack: Settings, home: Path) -> AsyncIterator[Settings]:
     server = stack.postgres.rpartition("/")[0]
     async with own_redis(stack) as redis:
         changes = {"home": home, "postgres": f"{server}/{name}", "redis": redis, "app_id": name}
-        timing = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500}
+        timing = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500, "drain_s": 0}
         settings = stack.model_copy(update={**changes, **timing, "topic_prefix": f"{name}-"})
         async with _own_database(stack, name), _own_topics(settings):
             await postgres_migrations.upgrade(settings.postgres)

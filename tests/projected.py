@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -21,6 +21,7 @@ from ledger_streams.adapters.postgres_rows import (
     PaymentOutcomeRow,
     PaymentRow,
     PostingRow,
+    RefundRow,
     SinkBatch,
     SnapshotRow,
     WalletEventRow,
@@ -43,6 +44,7 @@ class Told:
     user_id: str
     version: int = 0
     balance_minor: int = 0
+    holds: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def balances(self) -> dict[str, dict[str, str]]:
         balance = euros(self.balance_minor)
@@ -50,9 +52,9 @@ class Told:
         return {"EUR": {"available": balance, "balance": balance, **limits}}
 
     def state(self) -> str:
-        return json.dumps(
-            {"user_id": self.user_id, "status": "open", "version": self.version, "balances": self.balances()}
-        )
+        holds = {"holds": self.holds} if self.holds else {}
+        about = {"user_id": self.user_id, "status": "open", "version": self.version}
+        return json.dumps({**about, "balances": self.balances(), **holds})
 
 
 class Story:
@@ -123,6 +125,23 @@ class Story:
         self._told.payment_outcomes.append(
             PaymentOutcomeRow(payment_id, status, reason, None, json.dumps(wallets), event.occurred_at)
         )
+
+    def refund(self, payment_id: str, amount_minor: int, *, paid_minor: int) -> None:
+        """Tell that so much of the payment has gone back in all."""
+        status = "refunded" if amount_minor == paid_minor else "partially_refunded"
+        self.payment_event(payment_id, "PaymentRefunded", 3, {"payment_id": payment_id})
+        self._told.refunds.append(RefundRow(payment_id, status, euros(amount_minor)))
+
+    def hold(self, wallet_id: str, hold_id: str, amount_minor: int, *, payment_id: str | None = None) -> None:
+        """Set money aside, for the payment or for a caller."""
+        money = {"amount": euros(amount_minor), "currency": "EUR"}
+        self.wallets[wallet_id].holds[hold_id] = money | ({"payment_id": payment_id} if payment_id else {})
+        self._wallet_event(wallet_id, "FundsHeld", {"hold_id": hold_id, **money}, payment_id=payment_id)
+
+    def release(self, wallet_id: str, hold_id: str) -> None:
+        """End a hold."""
+        del self.wallets[wallet_id].holds[hold_id]
+        self._wallet_event(wallet_id, "HoldReleased", {"hold_id": hold_id})
 
     def payment_event(
         self,

@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar
 
+import msgspec
 from aiohttp import web
 
 from ledger_streams.domain.money import CURRENCIES
 from ledger_streams.ports import WalletView
+from web.operations import Operation, Parameter, Success, ref
+from web.payloads import moment
 from web.problems import not_found, unprocessable
 from web.reading import cached_wallet, id_in_path, wallet_or_404
 from web.services import Services
 from web.views import LedgerView, answer, query
 
-_rfc3339 = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
-).fullmatch
+
+class CurrencyBalance(msgspec.Struct, frozen=True):
+    """The money of one currency; balance = available + held."""
+
+    currency: str
+    available: str
+    held: str
+    balance: str
+
+
+class Balances(msgspec.Struct, frozen=True):
+    """The balances of a wallet as of its event `version`."""
+
+    wallet_id: str
+    balances: list[CurrencyBalance]
+    version: int
+    as_of: str
 
 
 class Balance(LedgerView):
     """The balances of a wallet, all or one currency's, now or as of a moment."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            {200: Success("The balances", Balances, {"X-Cache": {"enum": ["hit", "miss"]}})},
+            problems=(404,),
+            parameters=(
+                Parameter("currency", "This one alone.", ref("Currency")),
+                Parameter("at", "As of this time.", ref("Time")),
+            ),
+        )
+    }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with X-Cache; 404 for no wallet then, or a currency it does not hold."""
@@ -45,21 +73,16 @@ async def _wallet_at(services: Services, wallet_id: str, at: datetime) -> Wallet
     return wallet
 
 
-def _balances(wallet: WalletView, currency: str | None) -> dict[str, Any]:
+def _balances(wallet: WalletView, currency: str | None) -> Balances:
     held = wallet.balances if currency is None else {currency: wallet.balances.get(currency)}
     balances = [
-        {"currency": code, "available": sum_.available, "held": sum_.held, "balance": sum_.balance}
+        CurrencyBalance(code, sum_.available, sum_.held, sum_.balance)
         for code, sum_ in sorted(held.items())
         if sum_ is not None
     ]
     if not balances and currency is not None:
         raise not_found(f"The wallet does not hold {currency}.")
-    return {
-        "wallet_id": wallet.wallet_id,
-        "balances": balances,
-        "version": wallet.version,
-        "as_of": wallet.as_of,
-    }
+    return Balances(wallet.wallet_id, balances, wallet.version, wallet.as_of)
 
 
 def _currency(text: str | None) -> str | None:
@@ -72,10 +95,4 @@ def _moment(text: str | None) -> datetime | None:
     """Read RFC 3339; a `+` that came as a space, as form encoding has it, is taken for what it was."""
     if text is None:
         return None
-    text = text.replace(" ", "+")
-    try:
-        if not _rfc3339(text):
-            raise ValueError("not RFC 3339")
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise unprocessable("at", "must be a time as RFC 3339 has it, with Z or an offset") from error
+    return moment(text.replace(" ", "+"), field="at")

@@ -8,12 +8,15 @@ cache, without which they can, is shown and does not count.
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal
 
+import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ledger_streams.errors import Unavailable
+from web.operations import Named, Operation, Success
 from web.services import READINESS
 from web.views import LedgerView, answer
 
@@ -24,16 +27,37 @@ DISPENSABLE: Final = frozenset({"redis"})
 """What the API answers without."""
 
 
+class Liveness(msgspec.Struct, frozen=True):
+    """A process that answers."""
+
+    status: Literal["live"] = "live"
+
+
+class ReadyState(msgspec.Struct, frozen=True):
+    """A process that takes requests; of each dependency whether it is `ok` or `away`."""
+
+    checks: dict[str, Literal["ok", "away"]]
+    status: Literal["ready"] = "ready"
+
+
 class Live(LedgerView):
-    """GET /health/live."""
+    """Whether the process is alive."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("Alive", Liveness)}),
+    }
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer 200 as long as anything is answered at all."""
-        return answer({"status": "live"})
+        return answer(Liveness())
 
 
 class Ready(LedgerView):
-    """GET /health/ready."""
+    """Whether the process can take requests."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("Ready", ReadyState)}, problems=(503,)),
+    }
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer 200 with the state of each dependency, or 503; what is wrong exactly is for the log."""
@@ -44,12 +68,17 @@ class Ready(LedgerView):
         missing = sorted(wrong.keys() - DISPENSABLE)
         if missing:
             raise Unavailable(dependency=", ".join(missing), detail="not ready")
-        checks = {name: "away" if name in wrong else OK for name in sorted(states)}
-        return answer({"status": "ready", "checks": checks})
+        return answer(ReadyState({name: "away" if name in wrong else "ok" for name in sorted(states)}))
 
 
 class Metrics(LedgerView):
-    """GET /metrics."""
+    """What the process measures."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            {200: Success("Metrics", Named("Metrics", {"type": "string"}), content_type="text/plain")}
+        ),
+    }
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the process's metrics, in Prometheus' text format."""

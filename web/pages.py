@@ -1,4 +1,4 @@
-"""Pages: the views on the ledger's app, with a worker's connections as their services.
+"""Pages: the views on the ledger's app and on the api's, with the process's connections as their services.
 
 Importing this module adds them.  Here, and nowhere else in the web, are the clock and
 the randomness.
@@ -7,19 +7,21 @@ the randomness.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 from ledger_streams.adapters.redis_claims import RedisClaims
-from ledger_streams.app import ledger
+from ledger_streams.app import api, ledger
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
-from ledger_streams.wiring import connections, readiness
+from ledger_streams.wiring import connections, readiness, worker_readiness
+from web.draining import draining
 from web.routes import add_pages
-from web.services import Services, Topics
+from web.services import Readiness, Services, Topics
 
 
-def services() -> Services:
-    """Return the services of this worker; raises Unavailable while it starts or stops."""
+def services(ready: Readiness) -> Services:
+    """Return the services of this process; raises Unavailable while it starts or stops."""
     opened = connections()
     return Services(
         read_model=opened.read_model,
@@ -31,10 +33,13 @@ def services() -> Services:
             payment_events=settings().topic(PAYMENT_EVENTS),
             wallet_commands=settings().topic(WALLET_COMMANDS),
         ),
-        readiness=readiness,
+        readiness=ready,
         now=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid4()),
     )
 
 
-add_pages(ledger, services)
+add_pages(ledger, partial(services, worker_readiness))
+add_pages(api, partial(services, readiness))
+for app in (ledger, api):
+    app.before_stop.append(draining(app, linger_s=settings().drain_s))

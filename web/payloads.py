@@ -9,7 +9,8 @@ would be no limit; the data of a payment may, as the contract keeps them.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -24,8 +25,19 @@ DEPTH_MAX: Final = 32
 REASON_CHARACTERS_MAX: Final = 500
 """The reason of an administrative command is a sentence, kept for ever."""
 
+HOLD_S_MAX: Final = 10 * 366 * 86_400
+"""Ten years: a hold for longer is a mistake of units."""
+
+ReasonGiven = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
+
+BATCH_PAYMENTS_MAX: Final = 1000
+"""Of one batch: they are taken within about a second, and are one produce request a partition."""
+
 _id = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE | re.ASCII
+).fullmatch
+_rfc3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
 ).fullmatch
 _path = re.compile(r" - at `\$\.?(?P<path>.*)`\Z")
 _named = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
@@ -43,28 +55,71 @@ class WalletOpening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of freeze, unfreeze and close."""
 
-    reason: str
+    reason: ReasonGiven
+
+
+class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST holds; it ends by itself at `expires_at`, or in so many seconds, or never."""
+
+    amount: str
+    currency: str
+    hold_id: str | None = None
+    expires_at: str | None = None
+    expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=HOLD_S_MAX)] | None = None
+    reason: ReasonGiven | None = None
+
+
+class HoldEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST release, which may be left out."""
+
+    reason: ReasonGiven | None = None
 
 
 class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT limits: the currencies named get these limits, the others keep theirs."""
 
-    overdraft_limits: dict[str, str]
+    overdraft_limits: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
+
+
+class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of POST refund; without an amount it is all that is left of the payment."""
+
+    amount: str | None = None
+    currency: str | None = None
+    payment_id: str | None = None
+    user_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/batch; each payment is still the bytes that came."""
+
+    payments: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=BATCH_PAYMENTS_MAX)]
 
 
 def json_of(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is; raises Rejected 400, else 422."""
+    value = _decoded(body, Any)
+    if not isinstance(value, dict):
+        raise unprocessable("", "must be a JSON object")
+    _check_storable(value)
+    return value
+
+
+def batch_of(body: bytes) -> PaymentBatch:
+    """Return the batch that `body` is, without a look into its payments; raises Rejected 400, else 422."""
+    batch: PaymentBatch = _decoded(body, PaymentBatch)
+    return batch
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
     try:
-        value = msgspec.json.decode(body)
-    except msgspec.ValidationError as error:  # a number beyond every range: JSON, but no use
-        raise unprocessable("", str(error)) from error
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:  # of Any, a number beyond every range: JSON, but no use
+        raise unprocessable(*_field_and_problem(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         detail = "The body is empty." if not body else "The body is not JSON in UTF-8, or nested without end."
         raise Rejected(status=400, title="Not JSON", detail=detail) from error
-    if not isinstance(value, dict):
-        raise unprocessable("", "the body must be an object")
-    _check_storable(value)
-    return value
 
 
 def shaped(value: dict[str, Any], kind: type[T]) -> T:
@@ -73,6 +128,16 @@ def shaped(value: dict[str, Any], kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise unprocessable(*_field_and_problem(str(error))) from error
+
+
+def moment(text: str, *, field: str) -> datetime:
+    """Return the time that RFC 3339 text means, in UTC; raises Rejected 422."""
+    try:
+        if not _rfc3339(text):
+            raise ValueError("not RFC 3339")
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise unprocessable(field, "must be a time as RFC 3339 has it, with Z or an offset") from error
 
 
 def canonical_id(text: str, *, field: str) -> str:

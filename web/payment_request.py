@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 
 from ledger_streams.domain.ids import derived_id
 from ledger_streams.domain.payment import fingerprint, read_request
 from ledger_streams.errors import Unreadable
-from web.idempotency import text_to_derive_from
 from web.payloads import canonical_if_id
 from web.problems import invalid_content
 from web.services import Services
 
-ID_FIELDS: Final = ("source_wallet_id", "target_wallet_id", "user_id", "refund_of")
+PAYMENT_BYTES_MAX: Final = 256 * 1024
+"""A payment's content is copied into three topics and a table, and a record batch takes 1 MiB."""
+
+ID_FIELDS: Final = ("source_wallet_id", "target_wallet_id", "user_id", "refund_of", "hold_id")
 
 
 class AskedPayment(msgspec.Struct, frozen=True):
@@ -33,9 +34,11 @@ class AskedPayment(msgspec.Struct, frozen=True):
     """Whether the caller can ask for the same payment again."""
 
 
-def asked_payment(services: Services, request: web.Request, body: Mapping[str, Any]) -> AskedPayment:
-    """Return the payment that is asked for; raises Rejected 422 naming the field at fault."""
-    derived_from = text_to_derive_from(request)
+def asked_payment(services: Services, body: Mapping[str, Any], derived_from: str | None) -> AskedPayment:
+    """Return the payment that is asked for; raises Rejected 422 naming the field at fault.
+
+    `derived_from` is the text its id comes from if the body has none; None stands for a random id.
+    """
     given = body.get("payment_id")
     if given is not None:
         payment_id = canonical_if_id(given)

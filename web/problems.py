@@ -81,6 +81,11 @@ def invalid_content(error: Unreadable) -> Rejected:
     return Refused(reason=Reason(error.reason), detail=problem, field=field)
 
 
+def within(problem: Problem, whole: str) -> Problem:
+    """Return the problem of a part as it is called from outside: `amount` is `payments[3].amount`."""
+    return msgspec.structs.replace(problem, field=f"{whole}.{problem.field}" if problem.field else whole)
+
+
 def not_found(detail: str) -> Rejected:
     """Return the 404 for a thing that is not there."""
     return Rejected(status=404, title="Not found", detail=detail)

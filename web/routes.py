@@ -10,14 +10,19 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 import faust
+import msgspec
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from web.balances import Balance
+from web.batches import Batches
 from web.health import Live, Metrics, Ready
+from web.holds import HoldDetail, HoldRelease, Holds
 from web.middleware import answer_in_problems
+from web.openapi import OpenApi, document
 from web.payments import PaymentDetail, Payments
-from web.services import READINESS, SERVICES, Readiness, Services
+from web.refunds import Refund
+from web.services import DOCUMENT, READINESS, SERVICES, Readiness, Services
 from web.views import LedgerView
 from web.wallet_commands import Close, Freeze, Limits, Unfreeze
 from web.wallets import UserWallets, WalletDetail, WalletEvents, Wallets
@@ -31,9 +36,15 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/wallets/{wallet_id}/unfreeze", Unfreeze),
     ("/v1/wallets/{wallet_id}/close", Close),
     ("/v1/wallets/{wallet_id}/limits", Limits),
+    ("/v1/wallets/{wallet_id}/holds", Holds),
+    ("/v1/wallets/{wallet_id}/holds/{hold_id}", HoldDetail),
+    ("/v1/wallets/{wallet_id}/holds/{hold_id}/release", HoldRelease),
     ("/v1/users/{user_id}/wallets", UserWallets),
     ("/v1/payments", Payments),
+    ("/v1/payments/batch", Batches),
     ("/v1/payments/{payment_id}", PaymentDetail),
+    ("/v1/payments/{payment_id}/refund", Refund),
+    ("/openapi.json", OpenApi),
 )
 
 HEALTH_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
@@ -41,6 +52,9 @@ HEALTH_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/health/ready", Ready),
     ("/metrics", Metrics),
 )
+
+BATCH_IS_NO_ID: Final = ("{payment_id}", "{payment_id:(?!batch$)[^/]+}")
+"""How a payment's path is told from its sibling, which takes no GET: not as a payment that is not there."""
 
 WEB_SETTINGS: Final[Mapping[str, bool]] = {
     "web_tables_enabled": False,
@@ -63,6 +77,7 @@ def add_pages(app: faust.App, services: Callable[[], Services]) -> None:
         return await services().readiness()
 
     _web_of(app).web_app[SERVICES] = services
+    _web_of(app).web_app[DOCUMENT] = msgspec.json.encode(document((*API_PAGES, *HEALTH_PAGES)))
     _add(app, API_PAGES)
     add_health(app, readiness)
 
@@ -79,7 +94,7 @@ def add_health(app: faust.App, readiness: Readiness) -> None:
 
 def _add(app: faust.App, pages: tuple[tuple[str, type[LedgerView]], ...]) -> None:
     for path, view in pages:
-        app.page(path, name=view.__name__)(view)
+        app.page(path.replace(*BATCH_IS_NO_ID), name=view.__name__)(view)
 
 
 def _web_of(app: faust.App) -> Web:

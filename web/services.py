@@ -32,10 +32,11 @@ class Outcomes(Protocol):
 class Claims(Protocol):
     """First come, first served on a payment's id, for the time until the payment is projected."""
 
-    async def claim(self, payment_id: str, fingerprint: str) -> str:
-        """Return the fingerprint that holds the id: this one when it is free, else the earlier one.
+    async def claim(self, fingerprints: Mapping[str, str]) -> Mapping[str, str]:
+        """Claim ids with their fingerprints, and return the fingerprint that holds each id.
 
-        Raises `Unavailable` when the store is away.
+        It is the one given where the id was free, else the earlier one.  Raises `Unavailable`
+        when the store is away.
         """
 
 
@@ -70,6 +71,9 @@ class Services:
 
 SERVICES: Final[web.AppKey[Callable[[], Services]]] = web.AppKey("services")
 """Where the aiohttp application keeps the way to its services."""
+
+DOCUMENT: Final[web.AppKey[bytes]] = web.AppKey("document")
+"""Where it keeps the OpenAPI document, as JSON."""
 
 READINESS: Final[web.AppKey[Readiness]] = web.AppKey("readiness")
 """Where it keeps the question whether the process is ready; an app without the API has this alone."""

@@ -18,6 +18,7 @@ from faust.web import Request, View
 from faust.web.exceptions import WebError
 
 from ledger_streams.errors import Rejected
+from web.operations import Operation
 from web.payloads import json_of
 from web.problems import problem_response, unprocessable
 from web.services import SERVICES, Services
@@ -35,6 +36,8 @@ class LedgerView(View):
     """A Faust view that gets `Services` and leaves its errors to the middleware."""
 
     body_bytes_max: ClassVar[int] = BODY_BYTES_MAX
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    """What each method takes and answers, for the OpenAPI document."""
 
     def get_methods(self) -> set[str]:
         """Return the methods this view has; HEAD comes with GET alone, so that others get their 405."""
@@ -52,11 +55,20 @@ class LedgerView(View):
 
     async def body(self, request: web.Request) -> dict[str, Any]:
         """Return the body, a JSON object; raises Rejected 400, 413, 415 or 422."""
+        return json_of(await self.body_bytes(request))
+
+    async def body_or_nothing(self, request: web.Request) -> dict[str, Any]:
+        """Return the body as `body` does, or an empty object where none was sent."""
+        body = await self.body_bytes(request)
+        return json_of(body) if body else {}
+
+    async def body_bytes(self, request: web.Request) -> bytes:
+        """Return the body as it came, said to be JSON; raises Rejected 400, 413 or 415."""
         body = await _read(request, bytes_max=self.body_bytes_max)
         if body and not _says_json(request):
             detail = "The body has to be sent as application/json, in UTF-8."
             raise Rejected(status=415, title="Unsupported media type", detail=detail)
-        return json_of(body)
+        return body
 
 
 def answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -89,23 +101,24 @@ def integer(parameters: Mapping[str, str], name: str, *, default: int, largest: 
     return int(text)
 
 
+def too_large(bytes_max: int) -> Rejected:
+    """Return the 413 for a body, or a part of it, beyond its bound."""
+    return Rejected(status=413, title="Too large", detail=f"The body is longer than {bytes_max} bytes.")
+
+
 async def _read(request: web.Request, *, bytes_max: int) -> bytes:
     if (request.content_length or 0) > bytes_max:
-        raise _too_large(bytes_max)
+        raise too_large(bytes_max)
     body = bytearray()
     try:
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > bytes_max:
-                raise _too_large(bytes_max)
+                raise too_large(bytes_max)
     except (web.RequestPayloadError, HttpProcessingError) as error:
         detail = "The body does not follow its own Content-Encoding or Transfer-Encoding."
         raise Rejected(status=400, title="Unreadable body", detail=detail) from error
     return bytes(body)
-
-
-def _too_large(bytes_max: int) -> Rejected:
-    return Rejected(status=413, title="Too large", detail=f"The body is longer than {bytes_max} bytes.")
 
 
 def _says_json(request: web.Request) -> bool:

@@ -7,17 +7,20 @@ opened it, with other content has not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
 
+import msgspec
 from aiohttp import web
 
 from ledger_streams.domain.ids import derived_id
 from ledger_streams.domain.money import check_currency, format_amount, parse_limit
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable, Unreadable
+from ledger_streams.ports import WalletView
 from web.envelopes import Content, enveloped
 from web.idempotency import text_to_derive_from
+from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.payloads import WalletOpening, canonical_id, shaped
 from web.problems import Refused, invalid_content, not_found, unprocessable
 from web.reading import id_in_path, wallet_or_404, write_through
@@ -27,10 +30,43 @@ from web.views import LedgerView, answer, integer, query
 EVENTS_DEFAULT: Final = 100
 EVENTS_MAX: Final = 1000
 """Of one answer; a thousand envelopes are less than 1 MiB."""
+ENVELOPE_FIELDS: Final = (
+    *("event_id", "event_type", "schema_version", "aggregate_id", "event_version", "occurred_at"),
+    *("correlation_id", "causation_id", "data", "wallet"),
+)
+"""What every envelope of wallet-events has."""
+
+
+class UsersWallets(msgspec.Struct, frozen=True):
+    """The wallets of a user, by wallet_id."""
+
+    user_id: str
+    wallets: Sequence[WalletView]
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """Envelopes of wallet-events in order; `next` is the after_version of the next page."""
+
+    events: Sequence[
+        Annotated[Mapping[str, Any], msgspec.Meta(extra_json_schema={"required": ENVELOPE_FIELDS})]
+    ]
+    next: int | None
 
 
 class Wallets(LedgerView):
-    """POST /v1/wallets."""
+    """Open a wallet."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            {
+                200: Success("The wallet, opened earlier", WalletView, LOCATION),
+                201: Success("The wallet", WalletView, LOCATION),
+            },
+            (409,),
+            (IDEMPOTENCY_KEY,),
+            WalletOpening,
+        )
+    }
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer 201 with the wallet once it is open, 200 when it was, 409 when it is another."""
@@ -46,7 +82,11 @@ class Wallets(LedgerView):
 
 
 class WalletDetail(LedgerView):
-    """GET /v1/wallets/{wallet_id}."""
+    """A wallet as it stands."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("The wallet", WalletView)}, (404,))
+    }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet, or 404."""
@@ -55,7 +95,11 @@ class WalletDetail(LedgerView):
 
 
 class UserWallets(LedgerView):
-    """GET /v1/users/{user_id}/wallets."""
+    """The wallets of a user."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation({200: Success("The wallets", UsersWallets)}, (404,))
+    }
 
     async def get(self, request: web.Request, user_id: str) -> web.Response:
         """Answer 200 with the user's wallets by wallet_id; 404 when there are none."""
@@ -64,11 +108,22 @@ class UserWallets(LedgerView):
         wallets = await self.services(request).read_model.wallets_of_user(user_id)
         if not wallets:
             raise not_found("There is no such user with a wallet.")
-        return answer({"user_id": user_id, "wallets": wallets})
+        return answer(UsersWallets(user_id, wallets))
 
 
 class WalletEvents(LedgerView):
-    """GET /v1/wallets/{wallet_id}/events."""
+    """The events of a wallet."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            {200: Success("A page of them", EventsPage)},
+            (404,),
+            (
+                Parameter("after_version", "Only later ones.", {"type": "integer", "minimum": 0}),
+                Parameter("limit", "Of the page.", {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX}),
+            ),
+        )
+    }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with envelopes in order; `next` is the after_version of the next page, or null."""
@@ -84,7 +139,7 @@ class WalletEvents(LedgerView):
             await wallet_or_404(self.services(request), wallet_id)
         events = found[:limit]
         next_version = events[-1]["event_version"] if len(found) > limit else None
-        return answer({"events": events, "next": next_version})
+        return answer(EventsPage(events, next_version))
 
 
 def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:

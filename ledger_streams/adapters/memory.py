@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from ledger_streams.adapters.postgres_rows import (
     EventRow,
     PaymentOutcomeRow,
     PaymentRow,
+    RefundRow,
     SinkBatch,
     WalletEventRow,
 )
 from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
-from ledger_streams.ports import Outcome, PaymentView, StepView, WalletView
+from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
 
 
 class MemoryBalances:
@@ -48,6 +51,7 @@ class MemoryReadModel:
         self._events: dict[str, list[EventRow]] = {}
         self._payments: dict[str, PaymentRow] = {}
         self._outcomes: dict[str, PaymentOutcomeRow] = {}
+        self._refunds: dict[str, RefundRow] = {}
 
     async def write(self, batch: SinkBatch) -> None:
         """Project the batch; its positions are taken on trust."""
@@ -59,6 +63,8 @@ class MemoryReadModel:
             self._payments.setdefault(payment.payment_id, payment)
         for outcome in batch.payment_outcomes:
             self._outcomes[outcome.payment_id] = outcome
+        for refund in batch.refunds:
+            self._refunds[refund.payment_id] = refund
 
     async def wallet(self, wallet_id: str) -> WalletView | None:
         """Return the state of the last event."""
@@ -89,12 +95,34 @@ class MemoryReadModel:
                 return _envelope(event)
         return None
 
+    async def holds(self, wallet_id: str) -> Sequence[HoldView]:
+        """Return what the wallet's last event says is held, ordered by hold_id."""
+        events = self._wallet_events.get(wallet_id)
+        held = json.loads(events[-1].wallet_state).get("holds", {}) if events else {}
+        fields = ("amount", "currency", "payment_id", "expires_at")
+        return [HoldView(wallet_id, key, *map(hold.get, fields)) for key, hold in sorted(held.items())]
+
+    async def hold_event(self, wallet_id: str, hold_id: str) -> Mapping[str, Any] | None:
+        """Return the FundsHeld of a caller's hold."""
+        for event in self._wallet_events.get(wallet_id, ()):
+            is_held = event.event_type == "FundsHeld" and event.payment_id is None
+            if is_held and json.loads(event.event_data)["hold_id"] == hold_id:
+                return _envelope(event)
+        return None
+
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps, in the saga's order."""
-        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
-        return self._payment(
-            payment_id, tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
-        )
+        return (await self.payments([payment_id])).get(payment_id)
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those that are projected with their steps."""
+        known = await self.known_payments(payment_ids)
+        return {
+            key: msgspec.structs.replace(
+                view, steps=self._steps(key), provider=self._provider(key) or view.provider
+            )
+            for key, view in known.items()
+        }
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, without steps."""
@@ -113,22 +141,48 @@ class MemoryReadModel:
                     found[payment_id] = Outcome(payment, reached)
         return found
 
-    def _payment(self, payment_id: str, steps: tuple[StepView, ...] = ()) -> PaymentView | None:
+    async def under_way(self, requested_before: datetime) -> UnderWay:
+        """Return what has not ended of the payments requested before then."""
+        waiting = [
+            row.requested_at
+            for row in self._payments.values()
+            if row.payment_id not in self._outcomes and row.requested_at < requested_before
+        ]
+        return UnderWay(len(waiting), min(waiting, default=None))
+
+    def _steps(self, payment_id: str) -> tuple[StepView, ...]:
+        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
+        return tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
+
+    def _provider(self, payment_id: str) -> str | None:
+        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
+        named = [json.loads(event.event_data).get("provider") for event in ordered]
+        return next((provider for provider in reversed(named) if provider is not None), None)
+
+    def _payment(self, payment_id: str) -> PaymentView | None:
         request, outcome = self._payments.get(payment_id), self._outcomes.get(payment_id)
         if request is None and outcome is None:
             return None
+        refund = self._refunds.get(payment_id)
+        ended = refund or outcome
         return PaymentView(
             payment_id,
             kind=request.kind or "" if request else "",
-            status=outcome.status if outcome else "pending",
+            status=ended.status if ended else "pending",
             reason=outcome.reason if outcome else None,
-            amount=request.amount or "" if request else "",
-            currency=request.currency or "" if request else "",
-            source_wallet_id=request.source_wallet_id if request else None,
-            target_wallet_id=request.target_wallet_id if request else None,
+            amount=_first("amount", request, outcome) or "",
+            currency=_first("currency", request, outcome) or "",
+            source_wallet_id=_first("source_wallet_id", request, outcome),
+            target_wallet_id=_first("target_wallet_id", request, outcome),
             fingerprint=request.fingerprint if request else "",
-            steps=steps,
+            refunded=refund.refunded if refund else None,
+            provider=request.provider if request else None,
         )
+
+
+def _first(field: str, *rows: PaymentRow | PaymentOutcomeRow | None) -> str | None:
+    """Return the field of the first row that has it: a refund's request need not."""
+    return next((value for row in rows if (value := getattr(row, field, None)) is not None), None)
 
 
 def _view(event: WalletEventRow) -> WalletView:

@@ -29,7 +29,7 @@ class OutcomeWatch:
     def __init__(self, read_model: ReadModel, *, interval_ms: float = 15) -> None:
         self._read_model = read_model
         self._interval_s = interval_ms / 1000
-        self._waiting: dict[str, set[asyncio.Future[Outcome]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[Outcome | None]]] = {}
         self._somebody_waits = asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
 
@@ -45,15 +45,18 @@ class OutcomeWatch:
         self._ticking = asyncio.create_task(self._tick_for_ever(), name="outcome-watch")
 
     async def stop(self) -> None:
-        """End; whoever still waits waits out their time."""
+        """End; whoever still waits for a payment is told that its time is up."""
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.wait([self._ticking])
             self._ticking = None
+        for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
         """Return how the payment ended once its wallets are projected, or None after `timeout_s`."""
-        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(payment_id, set()).add(waiter)
         self._somebody_waits.set()
         try:
@@ -113,7 +116,7 @@ class OutcomeWatch:
             await asyncio.sleep(AWAY_MS / 1000)
             return None
 
-    def _forget(self, payment_id: str, waiter: asyncio.Future[Outcome]) -> None:
+    def _forget(self, payment_id: str, waiter: asyncio.Future[Outcome | None]) -> None:
         waiters = self._waiting[payment_id]
         waiters.discard(waiter)
         if not waiters:

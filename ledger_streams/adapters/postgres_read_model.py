@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from ledger_streams.adapters.postgres_pool import Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
@@ -22,7 +23,7 @@ from ledger_streams.adapters.postgres_views import (
     wallet_view_of_state,
     wire_time,
 )
-from ledger_streams.ports import Outcome, PaymentView, StepView, WalletView
+from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
 
 SQL: Final = queries("read_model")
 
@@ -58,14 +59,37 @@ class PostgresReadModel:
         rows = await self._fetch("wallet_event_of", wallet_id, command_id)
         return envelope(rows[0]) if rows else None
 
+    async def holds(self, wallet_id: str) -> Sequence[HoldView]:
+        """Return what the wallet's last event says is held, ordered by hold_id."""
+        return [HoldView(wallet_id, *row) for row in await self._fetch("holds", wallet_id)]
+
+    async def hold_event(self, wallet_id: str, hold_id: str) -> Mapping[str, Any] | None:
+        """Return the FundsHeld of a caller's hold."""
+        rows = await self._fetch("hold_event", wallet_id, hold_id)
+        return envelope(rows[0]) if rows else None
+
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps, in the saga's order."""
+        return (await self.payments([payment_id])).get(payment_id)
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
+        """Return those that are projected with their steps; two queries for all."""
         async with acquired(self._pool) as connection:
-            row = await connection.fetchrow(SQL["payments"], [payment_id])
-            if row is None:
-                return None
-            steps = await connection.fetch(SQL["steps"], payment_id)
-        return payment_view(row, tuple(StepView(kind, wire_time(at)) for kind, at in steps))
+            rows = await connection.fetch(SQL["payments"], payment_ids)
+            found = await connection.fetch(SQL["steps"], [row["payment_id"] for row in rows]) if rows else []
+        steps: dict[str, list[StepView]] = {}
+        providers: dict[str, str] = {}
+        for payment_id, event_type, occurred_at, provider in found:
+            steps.setdefault(payment_id, []).append(StepView(event_type, wire_time(occurred_at)))
+            if provider is not None:
+                providers[payment_id] = provider
+        views = [payment_view(row, tuple(steps.get(row["payment_id"], ()))) for row in rows]
+        return {
+            view.payment_id: msgspec.structs.replace(
+                view, provider=providers.get(view.payment_id, view.provider)
+            )
+            for view in views
+        }
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, ended or not, without steps."""
@@ -79,6 +103,11 @@ class PostgresReadModel:
             by_payment.setdefault(row["payment_id"], []).append(row)
         reached = {key: rows for key, rows in by_payment.items() if all(row["reached"] for row in rows)}
         return {key: _outcome(rows) for key, rows in reached.items()}
+
+    async def under_way(self, requested_before: datetime) -> UnderWay:
+        """Return what has not ended of the payments requested before then."""
+        (row,) = await self._fetch("under_way", requested_before)
+        return UnderWay(row["payments"], row["oldest"])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         async with acquired(self._pool) as connection:

@@ -89,7 +89,10 @@ class PaymentRow(NamedTuple):
 
 
 class PaymentOutcomeRow(NamedTuple):
-    """How a payment ended; `wallets` is the JSON object {wallet_id: version}."""
+    """How a payment ended; `wallets` is the JSON object {wallet_id: version}.
+
+    The money and the wallets of a completed one: a refund's request need not have named them.
+    """
 
     payment_id: str
     status: str
@@ -97,6 +100,18 @@ class PaymentOutcomeRow(NamedTuple):
     detail: str | None
     wallets: str
     ended_at: datetime
+    amount: str | None = None
+    currency: str | None = None
+    source_wallet_id: str | None = None
+    target_wallet_id: str | None = None
+
+
+class RefundRow(NamedTuple):
+    """How much of a payment has been refunded in all, a decimal string."""
+
+    payment_id: str
+    status: str
+    refunded: str
 
 
 class PostingRow(NamedTuple):
@@ -122,4 +137,5 @@ class SinkBatch:
     snapshots: list[SnapshotRow] = field(default_factory=list)
     payments: list[PaymentRow] = field(default_factory=list)
     payment_outcomes: list[PaymentOutcomeRow] = field(default_factory=list)
+    refunds: list[RefundRow] = field(default_factory=list)
     postings: list[PostingRow] = field(default_factory=list)

@@ -24,6 +24,7 @@ from ledger_streams.adapters.postgres_rows import (
     PaymentOutcomeRow,
     PaymentRow,
     PostingRow,
+    RefundRow,
     SinkBatch,
     SnapshotRow,
     TopicPartition,
@@ -71,6 +72,7 @@ class PostgresSink:
                 await _put_wallets(connection, batch.wallet_events, batch.snapshots)
                 await _copy(connection, "postings", PostingRow._fields, batch.postings)
                 await _put_payments(connection, batch.payments, batch.payment_outcomes)
+                await _put_refunds(connection, batch.refunds)
 
     async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
         """Return the wallets of a wallet-events partition that the cache may not have as they are."""
@@ -198,6 +200,13 @@ async def _put_payments(
         last = {row.payment_id: row for row in outcomes}
         ended = [last[payment_id] for payment_id in sorted(last)]
         await connection.execute(SQL["end_payments"], *_columns(ended, len(PaymentOutcomeRow._fields)))
+
+
+async def _put_refunds(connection: Connection, refunds: Sequence[RefundRow]) -> None:
+    last = {row.payment_id: row for row in refunds}
+    if last:
+        rows = [last[payment_id] for payment_id in sorted(last)]
+        await connection.execute(SQL["refund_payments"], *_columns(rows, len(RefundRow._fields)))
 
 
 async def _copy(

@@ -80,4 +80,6 @@ def payment_view(row: asyncpg.Record, steps: tuple[StepView, ...] = ()) -> Payme
         target_wallet_id=row["target_wallet_id"],
         fingerprint=row["fingerprint"],
         steps=steps,
+        refunded=row["refunded"],
+        provider=row["provider"],
     )

@@ -7,6 +7,7 @@ fingerprint for ever, decides; a claim only makes the caller hear of it at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from redis import asyncio as aioredis
@@ -24,10 +25,16 @@ class RedisClaims:
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
 
-    async def claim(self, payment_id: str, fingerprint: str) -> str:
-        """Return the fingerprint that holds the id: this one when it was free, else the earlier one."""
+    async def claim(self, fingerprints: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the fingerprint that holds each id, this one or an earlier one; one round trip for all."""
         try:
-            holder = await self._redis.set(f"claim:{payment_id}", fingerprint, nx=True, get=True, ex=CLAIM_S)
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for payment_id, fingerprint in fingerprints.items():
+                    pipeline.set(f"claim:{payment_id}", fingerprint, nx=True, get=True, ex=CLAIM_S)
+                holders = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(dependency="redis", detail=f"{type(error).__name__}: {error}") from error
-        return holder.decode() if isinstance(holder, bytes) else fingerprint
+        return {
+            payment_id: holder.decode() if isinstance(holder, bytes) else fingerprint
+            for (payment_id, fingerprint), holder in zip(fingerprints.items(), holders, strict=True)
+        }

@@ -18,19 +18,27 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
     "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check."),
     "db": ("ledger_streams.cli.db", "db", "The database's schema: upgrade."),
-    "run": ("ledger_streams.cli.run", "run", "Workers and projector on this machine, supervised."),
+    "run": ("ledger_streams.cli.run", "run", "Workers, gateway and projector on this machine, supervised."),
     "import": ("ledger_streams.cli.imports", "import_", "Import bank transactions or payments from a file."),
     "wallets": ("ledger_streams.cli.wallets", "wallets", "Look at wallets: show, list."),
     "payments": ("ledger_streams.cli.payments", "payments", "Look at payments: show."),
+    "sagas": ("ledger_streams.cli.sagas", "sagas", "Sagas under way: list, and settle by hand."),
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
-    "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list."),
+    "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list, show, redrive."),
+    "provider-simulator": (
+        "ledger_streams.cli.provider_simulator",
+        "provider_simulator",
+        "A payment provider over HTTP that misbehaves.",
+    ),
     "demo": ("ledger_streams.cli.demo", "demo", "The main job end to end on the local stack."),
 }
 """Name: module, attribute, and the line of the overview (so that the overview imports nothing)."""
 
 FAUST_COMMANDS: dict[str, str] = {
     "worker": "A ledger worker: agents, tables, web views (Faust worker).",
+    "api": "The web views alone, without agents and tables (Faust worker).",
+    "gateway": "A gateway: calls of payment providers (Faust worker).",
     "projector": "A projector: wallet and payment events to PostgreSQL and Redis (Faust worker).",
     "agents": "List agents (Faust).",
     "model": "Show model detail (Faust).",

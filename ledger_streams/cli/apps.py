@@ -1,6 +1,6 @@
-"""`worker` and `projector`: Faust's worker command, told which app and where.
+"""`worker`, `api`, `gateway` and `projector`: Faust's worker command, told which app and where.
 
-Both inherit every option of Faust's worker.  What is not said on the command line
+All inherit every option of Faust's worker.  What is not said on the command line
 comes from Settings: the port and the address to bind to, the level of the log.  The
 app is Faust's `-A`, which here has a default.
 """
@@ -46,10 +46,16 @@ class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their c
         super()._init_worker_options(*args, **kwargs)
 
 
-class projector(worker):  # noqa: N801
-    """Start a projector: what the log says, into PostgreSQL and Redis."""
+class api(worker):  # noqa: N801
+    """Start the web views alone: they read PostgreSQL and Redis, and write to Kafka."""
 
-    app_name = "projector"
+    app_name = "api"
+
+
+class behind(worker):  # noqa: N801
+    """A worker that answers nobody, and so has its web views only where it is told to."""
+
+    abstract = True
     options = [  # noqa: RUF012 (as in Faust)
         option(
             "--with-web/--without-web",
@@ -58,6 +64,18 @@ class projector(worker):  # noqa: N801
         ),
         *[given for given in FaustWorker.options if given not in FaustWorker.worker_options[:1]],
     ]
+
+
+class gateway(behind):  # noqa: N801
+    """Start a gateway: what sagas ask of providers, over HTTP."""
+
+    app_name = "gateway"
+
+
+class projector(behind):  # noqa: N801
+    """Start a projector: what the log says, into PostgreSQL and Redis."""
+
+    app_name = "projector"
 
 
 def faust_root(arguments: Sequence[str]) -> click.Group:
@@ -71,6 +89,8 @@ def faust_root(arguments: Sequence[str]) -> click.Group:
     root.context_settings["default_map"] = {
         "app": APPS,
         "worker": at_level,
+        "api": at_level,
+        "gateway": at_level,
         "projector": at_level,
     }
     return root

@@ -1,41 +1,19 @@
-"""`dlq`: the dead letters, as they stand in the topics."""
+"""`dlq`: the dead letters: list, show, and redrive, which sends them back onto their own topic."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import click
-import msgspec
 
-from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import opened_log
+from ledger_streams.cli.dlq_redrive import Wanted, redrive_letters, redriven_text, would_redrive
+from ledger_streams.cli.dlq_show import letter_shown, shown_text
+from ledger_streams.cli.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.settings import Settings, settings
 
-WITH_DEAD_LETTERS = tuple(
-    topic.name
-    for topic in topics.TOPICS
-    if topics.dead_letters(topic.name) in {other.name for other in topics.TOPICS}
-)
 KEY_CHARACTERS_MAX = 60
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """One dead letter: where it lies, where it stood, and why it is here."""
-
-    topic: str
-    partition: int
-    offset: int
-    parked_at: str
-    source_topic: str
-    source_partition: str
-    source_offset: str
-    reason: str
-    detail: str
-    key: str
-    value_bytes: int
 
 
 @click.group()
@@ -44,65 +22,80 @@ def dlq() -> None:
 
 
 @dlq.command("list")
-@click.option("--topic", type=click.Choice(WITH_DEAD_LETTERS), help="Only those of this topic.")
+@click.option("--topic", type=LetterTopic(), help="Only those of this topic.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(topic: str | None, as_json: bool) -> None:
     """List the dead letters, oldest first."""
-    names = [topic] if topic else list(WITH_DEAD_LETTERS)
-    letters = awaited(dead_letters(settings(), names))
+    letters = awaited(dead_letters(settings(), [topic] if topic else WITH_DEAD_LETTERS))
     if as_json:
         say_json(letters)
     else:
         click.echo(letters_text(letters))
 
 
+@dlq.command()
+@click.argument("topic", type=LetterTopic())
+@click.argument("partition", type=click.IntRange(min=0))
+@click.argument("offset", type=click.IntRange(min=0))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
+    """Show the dead letter of TOPIC at PARTITION and OFFSET, as `list` names them, with all that is in it."""
+    shown = awaited(letter_shown(settings(), topic, partition=partition, offset=offset))
+    if shown is None:
+        raise click.ClickException(f"no dead letter of {topic} is at partition {partition}, offset {offset}")
+    if as_json:
+        say_json(shown)
+    else:
+        click.echo(shown_text(shown))
+
+
+@dlq.command()
+@click.argument("topic", type=LetterTopic())
+@click.option("--reason", help="Only those that were parked for this reason.")
+@click.option("--partition", type=click.IntRange(min=0), help="Only those of this partition.")
+@click.option("--offset", type=click.IntRange(min=0), help="Only the one at this offset; with --partition.")
+@click.option("--limit", type=click.IntRange(min=1), help="So many at most, oldest first.")
+@click.option("--dry-run", is_flag=True, help="Print what would go back, and send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def redrive(  # noqa: PLR0913  # one parameter an option
+    topic: str,
+    *,
+    reason: str | None,
+    partition: int | None,
+    offset: int | None,
+    limit: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send dead letters back onto TOPIC, each once, however often this is called.
+
+    They go back as they were, into the partition they came from.  What still cannot be carried out is
+    parked again, as a new letter that names this one.
+    """
+    if offset is not None and partition is None:
+        raise click.UsageError("--offset needs --partition")
+    wanted = Wanted(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
+    carry_out = would_redrive if dry_run else redrive_letters
+    result = awaited(carry_out(settings(), wanted))
+    if as_json:
+        say_json(result)
+    else:
+        if dry_run and result.letters:
+            click.echo(letters_text(result.letters))
+        click.echo(redriven_text(result))
+
+
 async def dead_letters(config: Settings, names: Sequence[str]) -> list[DeadLetter]:
-    """Return all dead letters of the topics, by the time they were parked."""
-    found: list[DeadLetter] = []
+    """Return all dead letters of the topics, oldest first."""
     async with opened_log(config.kafka) as log:
-        ends = await log.ends([config.topic(topics.dead_letters(name)) for name in names])
-        async for _, records in log.read(ends):
-            found += map(dead_letter, records)
-    return sorted(found, key=lambda letter: (letter.parked_at, letter.topic, letter.partition, letter.offset))
-
-
-def dead_letter(record: Any) -> DeadLetter:
-    """Read aiokafka's record as a dead letter; whatever is in it, it can be shown."""
-    about = {
-        name: value.decode(errors="replace") for name, value in record.headers if name.startswith("dlq.")
-    }
-    return DeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        parked_at=datetime.fromtimestamp(record.timestamp / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        + "Z",
-        source_topic=about.get("dlq.topic", ""),
-        source_partition=about.get("dlq.partition", ""),
-        source_offset=about.get("dlq.offset", ""),
-        reason=about.get("dlq.reason", ""),
-        detail=about.get("dlq.detail", ""),
-        key=key_text(record.key),
-        value_bytes=len(record.value or b""),
-    )
-
-
-def key_text(key: bytes | None) -> str:
-    """Return the key as text if it is printable text, else as hex."""
-    if key is None:
-        return ""
-    try:
-        text = key.decode()
-    except UnicodeDecodeError:
-        return "0x" + key.hex()
-    return text if text.isprintable() else "0x" + key.hex()
+        return await read_letters(config, log, names)
 
 
 def letters_text(letters: Sequence[DeadLetter]) -> str:
     """Return the list for people."""
     if not letters:
         return "No dead letters."
-    columns = ("topic", "part.", "offset", "parked at", "reason", "detail", "key", "bytes")
+    columns = ("topic", "part.", "offset", "parked at", "reason", "detail", "key", "bytes", "redrive")
     rows = [
         (
             letter.topic,
@@ -113,7 +106,14 @@ def letters_text(letters: Sequence[DeadLetter]) -> str:
             letter.detail,
             letter.key[:KEY_CHARACTERS_MAX],
             f"{letter.value_bytes:,}",
+            redrive_words(letter),
         )
         for letter in letters
     ]
     return table(f"{len(letters):,} dead letters", columns, rows, numbers=("part.", "offset", "bytes"))
+
+
+def redrive_words(letter: DeadLetter) -> str:
+    """Say what redrives have to do with a letter: it is parked `again` after one, or is `gone` by one."""
+    words = ("again" if letter.repeats else "", "gone" if letter.redriven_to else "")
+    return ", ".join(filter(None, words))

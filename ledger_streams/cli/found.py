@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
+from ledger_streams.app import api, gateway, projector
 from ledger_streams.app import ledger as app
-from ledger_streams.app import projector
 
-__all__ = ["app", "projector"]
+__all__ = ["api", "app", "gateway", "projector"]

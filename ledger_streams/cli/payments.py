@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -42,5 +43,11 @@ def payment_text(payment: Mapping[str, Any]) -> str:
     for name, field in (("from", "source_wallet_id"), ("to", "target_wallet_id")):
         if payment.get(field):
             lines.append(f"{name:<8} {payment[field]}")
+    if Decimal(payment.get("refunded") or 0):
+        lines.append(f"refunded {payment['refunded']} {payment['currency']}")
+    waiting = payment.get("waiting_for")
+    if waiting:
+        whom = f"{waiting['what']} {waiting['provider'] or ''}".rstrip()
+        lines.append(f"waits    for the {whom.replace('_', ' ')}, since {waiting['since']}")
     steps = [(step["occurred_at"], step["event_type"]) for step in payment.get("steps", [])]
     return "\n".join(lines) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)

@@ -17,6 +17,7 @@ from rocksdict import Rdict
 from ledger_streams.adapters.postgres_reconcile import Difference
 from ledger_streams.cli.reconciling import LastRecord, WalletState, table_differences
 from ledger_streams.domain.money import format_amount
+from ledger_streams.domain.saga import Saga
 from ledger_streams.domain.wallet import Wallet
 from ledger_streams.engine.store import POSITION_KEY, Position, TableSpec, read_only
 from ledger_streams.ports import BalanceView
@@ -79,15 +80,9 @@ def worker_folders(home: Path) -> list[Path]:
 
 def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> tuple[int, list[Difference]]:
     """Compare the newest copy of each wallets partition with the log; return how many there were, too."""
-    newest: dict[int, tuple[int, Path]] = {}
-    for tables_dir in worker_folders(home):
-        for number in stored_partitions(tables_dir, WALLETS.name):
-            database = read_only(tables_dir, WALLETS.name, number)
-            copy = position_of(database).changelog_next, tables_dir
-            database.close()
-            newest[number] = max(newest.get(number, copy), copy)
+    newest = newest_copies(home, WALLETS.name)
     found: list[Difference] = []
-    for number, (changelog_next, tables_dir) in sorted(newest.items()):
+    for number, (changelog_next, tables_dir) in newest.items():
         database = read_only(tables_dir, WALLETS.name, number)
         states = (
             (wallet.wallet_id, state_of_wallet(wallet)) for wallet in map(WALLETS.decode, _values(database))
@@ -95,6 +90,28 @@ def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> tuple[int, lis
         found += table_differences(states, last, partition=number, changelog_next=changelog_next)
         database.close()
     return len(newest), found
+
+
+def newest_copies(home: Path, table: str) -> dict[int, tuple[int, Path]]:
+    """Return for each partition how far its newest copy has read the changelog, and in which folder it is."""
+    newest: dict[int, tuple[int, Path]] = {}
+    for tables_dir in worker_folders(home):
+        for number in stored_partitions(tables_dir, table):
+            database = read_only(tables_dir, table, number)
+            copy = position_of(database).changelog_next, tables_dir
+            database.close()
+            newest[number] = max(newest.get(number, copy), copy)
+    return dict(sorted(newest.items()))
+
+
+def stored_sagas(home: Path) -> Iterator[Saga]:
+    """Yield the sagas of the workers of this machine, ended or not."""
+    for number, (_, tables_dir) in newest_copies(home, SAGAS.name).items():
+        database = read_only(tables_dir, SAGAS.name, number)
+        try:
+            yield from map(SAGAS.decode, _values(database))
+        finally:
+            database.close()
 
 
 def state_of_wallet(wallet: Wallet) -> WalletState:

@@ -1,4 +1,4 @@
-"""`run`: ledger workers and projectors as supervised child processes of this machine.
+"""`run`: ledger workers, gateways and projectors as supervised child processes of this machine.
 
 Worker n has the worker id n, its own data folder and the n-th port; all share the
 consumer group, so that partitions move when one ends.
@@ -25,6 +25,7 @@ LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 
 @click.command()
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(min=0), help="Ledger workers.")
+@click.option("--gateways", default=1, show_default=True, type=click.IntRange(min=0), help="Gateways.")
 @click.option("--projectors", default=1, show_default=True, type=click.IntRange(min=0), help="Projectors.")
 @click.option(
     "--loglevel",
@@ -37,16 +38,19 @@ LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 @click.option(
     "--stop-wait", "stop_wait_s", default=30.0, show_default=True, help="Seconds to stop in, then killed."
 )
-def run(workers: int, projectors: int, loglevel: str, stop_wait_s: float) -> None:
-    """Run workers and projectors on this machine, supervised.
+def run(workers: int, gateways: int, projectors: int, loglevel: str, stop_wait_s: float) -> None:
+    """Run workers, gateways and projectors on this machine, supervised.
 
     One that ends is started again, with back-off.  SIGTERM and Ctrl-C stop all.
     Exit code 0 when all stopped by themselves, 1 when one had to be killed.
     """
-    home = settings().home.absolute()
+    home, port = settings().home.absolute(), settings().http_port
     children = [
-        *worker_specs(workers, home=home, http_port=settings().http_port, loglevel=loglevel),
-        *projector_specs(projectors, home=home, first_port=settings().http_port + workers, loglevel=loglevel),
+        *worker_specs(workers, home=home, http_port=port, loglevel=loglevel),
+        *specs_behind("projector", projectors, home=home, first_port=port + workers, loglevel=loglevel),
+        *specs_behind(
+            "gateway", gateways, home=home, first_port=port + workers + projectors, loglevel=loglevel
+        ),
     ]
     with alone(home / "run"):
         killed = asyncio.run(
@@ -67,13 +71,13 @@ def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> li
     ]
 
 
-def projector_specs(count: int, *, home: Path, first_port: int, loglevel: str) -> list[ChildSpec]:
-    """Return the projectors 1 to `count`, with health and metrics on the ports from `first_port`."""
+def specs_behind(command: str, count: int, *, home: Path, first_port: int, loglevel: str) -> list[ChildSpec]:
+    """Return the gateways or projectors 1 to `count`: health and metrics on the ports from `first_port`."""
     return [
         ChildSpec(
-            name=f"projector-{n}",
-            command=(*_command("projector", loglevel), "--with-web"),
-            environment=_environment(f"projector-{n}", home) | {"LEDGER_HTTP_PORT": str(first_port + n - 1)},
+            name=f"{command}-{n}",
+            command=(*_command(command, loglevel), "--with-web"),
+            environment=_environment(f"{command}-{n}", home) | {"LEDGER_HTTP_PORT": str(first_port + n - 1)},
         )
         for n in range(1, count + 1)
     ]

@@ -1,8 +1,8 @@
 """Commands to a wallet: what it is asked to do, in the imperative.
 
-DeductFunds and AddFunds are one leg of a payment, sent by its saga; the others are
-administrative.  A command carries no state and no outcome; `saga_version` is the
-version that the reply on saga-events will bear.
+Legs are steps of a payment, sent by its saga: to take, give, hold, capture or release;
+the others are administrative, callers' holds among them.  A command carries no state and
+no outcome; `saga_version` is the version that the reply on saga-events will bear.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ledger_streams.domain.ids import PaymentId, UserId, WalletId
+from ledger_streams.domain.ids import HoldId, PaymentId, UserId, WalletId
 
 
 class Counterparty(StrEnum):
@@ -43,6 +43,49 @@ class AddFunds(msgspec.Struct, frozen=True, gc=False):
     counterparty: Counterparty
     saga_version: int
     compensates: bool = False
+
+
+class HoldFunds(msgspec.Struct, frozen=True, gc=False):
+    """Set money aside in a wallet, for a payment or, without one, for a caller."""
+
+    wallet_id: WalletId
+    hold_id: HoldId
+    amount_minor: int
+    currency: str
+    payment_id: PaymentId | None = None
+    saga_version: int | None = None
+    expires_ms: int | None = None
+    """When it is released by itself, ms since 1970; a payment's hold is not."""
+
+
+class CaptureHold(msgspec.Struct, frozen=True, gc=False):
+    """Take money out of a hold, at most what is left in it; the rest stays held."""
+
+    wallet_id: WalletId
+    payment_id: PaymentId
+    hold_id: HoldId
+    amount_minor: int
+    currency: str
+    counterparty: Counterparty
+    saga_version: int
+
+
+class ReleaseHold(msgspec.Struct, frozen=True, gc=False):
+    """Make available again what is left of a hold; without a payment a caller asks, for a caller's hold."""
+
+    wallet_id: WalletId
+    hold_id: HoldId
+    reason: str
+    payment_id: PaymentId | None = None
+    saga_version: int | None = None
+
+
+class ExpireHold(msgspec.Struct, frozen=True, gc=False):
+    """Release a hold whose time has come; the wallets agent asks for it."""
+
+    wallet_id: WalletId
+    hold_id: HoldId
+    expires_ms: int
 
 
 class OpenWallet(msgspec.Struct, frozen=True, gc=False):
@@ -82,7 +125,9 @@ class ChangeLimits(msgspec.Struct, frozen=True, gc=False):
     overdraft_limits: Mapping[str, int]
 
 
-LegCommand = DeductFunds | AddFunds
+FundsCommand = DeductFunds | AddFunds
+HoldCommand = HoldFunds | CaptureHold | ReleaseHold | ExpireHold
+LegCommand = FundsCommand | HoldFunds | CaptureHold | ReleaseHold
 """A leg of a payment; answered on saga-events."""
 AdministrativeCommand = OpenWallet | FreezeWallet | UnfreezeWallet | CloseWallet | ChangeLimits
-WalletCommand = LegCommand | AdministrativeCommand
+WalletCommand = FundsCommand | HoldCommand | AdministrativeCommand

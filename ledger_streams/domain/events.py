@@ -1,129 +1,19 @@
 """Events: what has happened, in the past tense; the class's name is the event_type on the wire.
 
-Wallet events belong to a wallet and carry its version after them.  Saga events belong to
-a payment's saga, on saga-events; outcomes end a payment, on payment-events.  Money is
-minor units here and decimal strings on the wire.
+Saga events belong to a payment's saga, on saga-events; outcomes end a payment, on
+payment-events.  A wallet's own are in wallet_events, what providers and refunded payments
+answer a saga in answers.  Money is minor units here and decimal strings on the wire.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import msgspec
 
-from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.ids import PaymentId, UserId, WalletId
-
-
-class WalletOpened(msgspec.Struct, frozen=True, gc=False):
-    """A wallet begins, with every balance zero."""
-
-    wallet_id: WalletId
-    version: int
-    user_id: UserId
-    currencies: tuple[str, ...]
-    overdraft_limits: Mapping[str, int]
-
-
-class BalanceAdded(msgspec.Struct, frozen=True, gc=False):
-    """Available went up; nothing else raises it."""
-
-    wallet_id: WalletId
-    version: int
-    payment_id: PaymentId
-    amount_minor: int
-    currency: str
-    counterparty: Counterparty
-
-
-class BalanceDeducted(msgspec.Struct, frozen=True, gc=False):
-    """Available went down; nothing else lowers it."""
-
-    wallet_id: WalletId
-    version: int
-    payment_id: PaymentId
-    amount_minor: int
-    currency: str
-    counterparty: Counterparty
-
-
-class WalletFrozen(msgspec.Struct, frozen=True, gc=False):
-    """Deductions are refused from here."""
-
-    wallet_id: WalletId
-    version: int
-    reason: str
-
-
-class WalletUnfrozen(msgspec.Struct, frozen=True, gc=False):
-    """Deductions are taken again."""
-
-    wallet_id: WalletId
-    version: int
-    reason: str
-
-
-class WalletClosed(msgspec.Struct, frozen=True, gc=False):
-    """The wallet, empty, has ended; only compensations still reach it."""
-
-    wallet_id: WalletId
-    version: int
-    reason: str
-
-
-class LimitsChanged(msgspec.Struct, frozen=True, gc=False):
-    """The overdraft limits of these currencies are now these."""
-
-    wallet_id: WalletId
-    version: int
-    overdraft_limits: Mapping[str, int]
-
-
-class WalletCommandRefused(msgspec.Struct, frozen=True, gc=False):
-    """An administrative command was refused; only the version moves."""
-
-    wallet_id: WalletId
-    version: int
-    command: str
-    reason: str
-    detail: str
-
-
-WalletEvent = (
-    WalletOpened
-    | BalanceAdded
-    | BalanceDeducted
-    | WalletFrozen
-    | WalletUnfrozen
-    | WalletClosed
-    | LimitsChanged
-    | WalletCommandRefused
-)
-
-
-class PaymentKind(StrEnum):
-    """Between whom the money moves."""
-
-    TRANSFER = "transfer"
-    """From a source wallet to a target wallet."""
-    DEPOSIT = "deposit"
-    """From the outside world to a target wallet."""
-    WITHDRAWAL = "withdrawal"
-    """From a source wallet to the outside world."""
-
-
-class PaymentRequest(msgspec.Struct, frozen=True, gc=False):
-    """What a payment asks for; which wallets are set follows from the kind."""
-
-    payment_id: PaymentId
-    kind: PaymentKind
-    amount_minor: int
-    currency: str
-    source_wallet_id: WalletId | None = None
-    target_wallet_id: WalletId | None = None
-    provider: str | None = None
-    user_id: UserId | None = None
+from ledger_streams.domain.answers import ProviderReply, RefundReply
+from ledger_streams.domain.ids import HoldId, PaymentId, WalletId
+from ledger_streams.domain.request import PaymentKind, PaymentRequest
 
 
 class SagaStarted(msgspec.Struct, frozen=True, gc=False):
@@ -187,6 +77,30 @@ class WalletCreditRefused(msgspec.Struct, frozen=True, gc=False):
     compensates: bool = False
 
 
+class WalletHeld(msgspec.Struct, frozen=True, gc=False):
+    """The wallet has set the money aside for this payment."""
+
+    payment_id: PaymentId
+    version: int
+    wallet_id: WalletId
+    amount_minor: int
+    currency: str
+    wallet_version: int
+    hold_id: HoldId
+
+
+class WalletReleased(msgspec.Struct, frozen=True, gc=False):
+    """What the wallet had set aside for this payment is available again."""
+
+    payment_id: PaymentId
+    version: int
+    wallet_id: WalletId
+    amount_minor: int
+    currency: str
+    wallet_version: int
+    hold_id: HoldId
+
+
 class SagaCompensated(msgspec.Struct, frozen=True, gc=False):
     """The payer has the money back."""
 
@@ -217,9 +131,18 @@ class SagaFailed(msgspec.Struct, frozen=True, gc=False):
     detail: str | None = None
 
 
-WalletReply = WalletDeducted | WalletDeductionRefused | WalletCredited | WalletCreditRefused
+WalletReply = (
+    WalletDeducted
+    | WalletDeductionRefused
+    | WalletCredited
+    | WalletCreditRefused
+    | WalletHeld
+    | WalletReleased
+)
+Reply = WalletReply | ProviderReply | RefundReply
+"""What a saga awaits: the answer to its last step."""
 SagaEnd = SagaCompensated | SagaCompleted | SagaFailed
-SagaEvent = SagaStarted | WalletReply | SagaEnd
+SagaEvent = SagaStarted | Reply | SagaEnd
 
 
 class PaymentCompleted(msgspec.Struct, frozen=True, gc=False):
@@ -245,4 +168,18 @@ class PaymentFailed(msgspec.Struct, frozen=True, gc=False):
     version: int = 2
 
 
-PaymentOutcome = PaymentCompleted | PaymentFailed
+class PaymentRefunded(msgspec.Struct, frozen=True, gc=False):
+    """Part of a completed payment, or all of it, has gone back; its versions follow the outcome's."""
+
+    payment_id: PaymentId
+    version: int
+    refund_id: PaymentId
+    """The payment of kind refund that did it."""
+    amount_minor: int
+    refunded_minor: int
+    """By all refunds so far."""
+    paid_minor: int
+    currency: str
+
+
+PaymentOutcome = PaymentCompleted | PaymentFailed | PaymentRefunded

@@ -15,6 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 PaymentId = NewType("PaymentId", str)
 WalletId = NewType("WalletId", str)
 UserId = NewType("UserId", str)
+HoldId = NewType("HoldId", str)
 EventId = NewType("EventId", str)
 """Of an event or of a command."""
 

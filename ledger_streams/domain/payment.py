@@ -8,16 +8,17 @@ the same payment again (ignored) from another one under the same id (parked).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from ledger_streams.domain.events import PaymentKind, PaymentRequest, SagaFailed, SagaStarted
-from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, is_canonical_id
+from ledger_streams.domain.events import SagaFailed, SagaStarted
+from ledger_streams.domain.ids import EventId, HoldId, PaymentId, UserId, WalletId, is_canonical_id
 from ledger_streams.domain.money import check_currency, invalid, parse_amount, with_all_digits
 from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.request import PaymentKind, PaymentRequest
 from ledger_streams.errors import Unreadable
 
 PROVIDER_CHARACTERS_MAX: Final = 100
@@ -25,6 +26,10 @@ PROVIDER_CHARACTERS_MAX: Final = 100
 
 FINGERPRINT_INVALID: Final = "invalid"
 """Stands for the content of a payment that was invalid at first sight; equals no fingerprint."""
+
+OUT_OF_A_WALLET: Final = frozenset({PaymentKind.TRANSFER, PaymentKind.WITHDRAWAL})
+INTO_A_WALLET: Final = frozenset({PaymentKind.TRANSFER, PaymentKind.DEPOSIT})
+BY_A_PROVIDER: Final = frozenset({PaymentKind.DEPOSIT, PaymentKind.WITHDRAWAL})
 
 _KINDS: Final[Mapping[str, PaymentKind]] = {kind.value: kind for kind in PaymentKind}
 _canonical_json = msgspec.json.Encoder(order="sorted").encode
@@ -49,9 +54,13 @@ class PaymentKnown(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str
 
 
-def decide(known: PaymentKnown | None, requested: PaymentRequested) -> SagaStarted | SagaFailed | None:
+def decide(
+    known: PaymentKnown | None, requested: PaymentRequested, *, providers: Container[str]
+) -> SagaStarted | SagaFailed | None:
     """Say what a request sets off: a saga, its failure before the start, or nothing since it is known.
 
+    `providers` are the names that are configured: the one question that is answered before
+    any provider can have been asked, and never again for this payment.
     Raises Unreadable `duplicate_mismatch` when the id is known with other content.
     """
     request = requested.request
@@ -63,7 +72,7 @@ def decide(known: PaymentKnown | None, requested: PaymentRequested) -> SagaStart
             detail="data: this payment_id is known with other content",
             payment_id=request.payment_id,
         )
-    reason = impossible_reason(request)
+    reason = impossible_reason(request, providers)
     if reason is not None:
         return SagaFailed(payment_id=request.payment_id, version=1, reason=reason)
     return SagaStarted(request=request, data=requested.data)
@@ -85,11 +94,11 @@ def decide_unreadable(known: PaymentKnown | None, error: Unreadable) -> SagaFail
     return SagaFailed(payment_id=payment_id, version=1, reason=error.reason, detail=error.detail)
 
 
-def impossible_reason(request: PaymentRequest) -> Reason | None:
+def impossible_reason(request: PaymentRequest, providers: Container[str]) -> Reason | None:
     """Return why a valid request cannot be carried out whatever the wallets say, or None."""
     if request.source_wallet_id is not None and request.source_wallet_id == request.target_wallet_id:
         return Reason.SAME_WALLET
-    if request.provider is not None:
+    if request.provider is not None and request.provider not in providers:
         return Reason.PROVIDER_UNAVAILABLE
     return None
 
@@ -102,7 +111,8 @@ def fingerprint(data: Mapping[str, Any]) -> str:
     content = {field: value for field, value in data.items() if value is not None}
     if content.get("metadata") == {}:
         del content["metadata"]
-    content["amount"] = with_all_digits(content["amount"], content["currency"])
+    if "amount" in content:
+        content["amount"] = with_all_digits(content["amount"], content["currency"])
     return sha256(_canonical_json(content)).hexdigest()[:32]
 
 
@@ -113,32 +123,58 @@ def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentReques
     """
     payment_id = PaymentId(_id(data, "payment_id", at))
     kind = _kind(data.get("kind"), at)
-    currency = check_currency(data.get("currency"), field=f"{at}currency")
-    amount_minor = parse_amount(data.get("amount"), currency, field=f"{at}amount")
-    provider = data.get("provider")
-    if provider is not None and not _is_provider(provider):
-        raise invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
+    amount_minor, currency = _money(data, kind, at)
     metadata = data.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise invalid(f"{at}metadata", "must be an object")
-    user_id = data.get("user_id")
+    provider, user_id = _provider(data.get("provider"), kind, at), data.get("user_id")
+    hold_id = data.get("hold_id")
+    if hold_id is not None and (kind not in OUT_OF_A_WALLET or provider is not None):
+        raise invalid(f"{at}hold_id", "must be left out but in a transfer or withdrawal without a provider")
     return PaymentRequest(
         payment_id,
         kind,
         amount_minor,
         currency,
-        _wallet(data, "source_wallet_id", at, wanted=kind is not PaymentKind.DEPOSIT, kind=kind),
-        _wallet(data, "target_wallet_id", at, wanted=kind is not PaymentKind.WITHDRAWAL, kind=kind),
+        _wallet(data, "source_wallet_id", at, wanted=kind in OUT_OF_A_WALLET, kind=kind),
+        _wallet(data, "target_wallet_id", at, wanted=kind in INTO_A_WALLET, kind=kind),
         provider,
         None if user_id is None else UserId(_id(data, "user_id", at)),
+        None if hold_id is None else HoldId(_id(data, "hold_id", at)),
+        _refund_of(data, kind, at),
     )
+
+
+def _money(data: Mapping[str, Any], kind: PaymentKind, at: str) -> tuple[int, str]:
+    """Return amount and currency; a refund may leave out the amount, or both."""
+    if kind is PaymentKind.REFUND and data.get("amount") is None:
+        named = data.get("currency")
+        return 0, "" if named is None else check_currency(named, field=f"{at}currency")
+    currency = check_currency(data.get("currency"), field=f"{at}currency")
+    return parse_amount(data.get("amount"), currency, field=f"{at}amount"), currency
+
+
+def _provider(provider: object, kind: PaymentKind, at: str) -> str | None:
+    if provider is None:
+        return None
+    if not isinstance(provider, str) or not 1 <= len(provider) <= PROVIDER_CHARACTERS_MAX:
+        raise invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
+    if kind not in BY_A_PROVIDER:
+        raise invalid(f"{at}provider", f"must be left out or null in a {kind}")
+    return provider
+
+
+def _refund_of(data: Mapping[str, Any], kind: PaymentKind, at: str) -> PaymentId | None:
+    if kind is PaymentKind.REFUND:
+        return PaymentId(_id(data, "refund_of", at))
+    if data.get("refund_of") is not None:
+        raise invalid(f"{at}refund_of", f"must be left out or null in a {kind}")
+    return None
 
 
 def _kind(kind: object, at: str) -> PaymentKind:
     known = _KINDS.get(kind) if isinstance(kind, str) else None
     if known is None:
-        if kind == "refund":
-            raise invalid(f"{at}kind", "refund is not available yet")
         raise invalid(f"{at}kind", f"must be one of {', '.join(_KINDS)}")
     return known
 
@@ -158,7 +194,3 @@ def _id(data: Mapping[str, Any], field: str, at: str) -> str:
     if not is_canonical_id(value):
         raise invalid(f"{at}{field}", "must be a UUID, lower-case and hyphenated")
     return value
-
-
-def _is_provider(provider: object) -> bool:
-    return isinstance(provider, str) and 1 <= len(provider) <= PROVIDER_CHARACTERS_MAX

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ledger_streams.domain.events import BalanceAdded, BalanceDeducted, WalletEvent
+from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted, WalletEvent
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):

@@ -1,75 +1,54 @@
 """Saga: the course of one payment, one step at a time, to an end.
 
-`evolve` is the table NEXT below: kind, status and reply say the next status.  What a
+`evolve` is the table `courses.NEXT`: course, status and reply say the next status.  What a
 saga sends depends only on the status it enters, so `decide` is that transition and what
-its arrival sets off.  Versions count the saga's events: a command bears the version that
-its reply will have, so a reply fits exactly one step.  A saga that has taken money ends
-only when the money has arrived or is back.
+its arrival sets off (saga_steps).  Versions count the saga's events: a command bears the
+version that its reply will have, so a reply fits exactly one step.  A saga that has taken
+money ends only when the money has arrived or is back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
-from ledger_streams.domain.commands import AddFunds, Counterparty, DeductFunds, LegCommand
+from ledger_streams.domain.answers import (
+    ProviderApproved,
+    ProviderDeclined,
+    ProviderReply,
+    ProviderTimedOut,
+    RefundGranted,
+    RefundRefused,
+)
+from ledger_streams.domain.courses import ENDS, NEXT, START, Course, SagaStatus, course_back, course_of
 from ledger_streams.domain.events import (
-    PaymentCompleted,
-    PaymentFailed,
-    PaymentKind,
-    PaymentOutcome,
-    SagaCompensated,
-    SagaCompleted,
-    SagaEnd,
-    SagaEvent,
-    SagaFailed,
+    Reply,
     SagaStarted,
     WalletCredited,
-    WalletCreditRefused,
     WalletDeducted,
-    WalletDeductionRefused,
+    WalletHeld,
+    WalletReleased,
     WalletReply,
 )
-from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.ids import HoldId, PaymentId, WalletId
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.request import PaymentKind
 from ledger_streams.errors import InvariantBroken
 
-
-class SagaStatus(StrEnum):
-    """Where a saga stands; the members say where they go next."""
-
-    DEDUCTING = "deducting"
-    """-> CREDITING (transfer), COMPLETED (withdrawal), FAILED"""
-    CREDITING = "crediting"
-    """-> COMPLETED, COMPENSATING (transfer), FAILED (deposit)"""
-    COMPENSATING = "compensating"
-    """-> COMPENSATED"""
-    COMPLETED = "completed"
-    """the end: the money has arrived"""
-    FAILED = "failed"
-    """the end: no money has moved"""
-    COMPENSATED = "compensated"
-    """the end: the money is back"""
+SUPERSEDED: Final = ""
+"""Stands among the replies for one that is not awaited any more."""
+_FINAL: Final = (ProviderApproved.__name__, ProviderDeclined.__name__)
+ASK_AGAIN_MS: Final = 250
+"""At most, after the first answer that told nothing; doubled each time."""
+ASK_AGAIN_MS_MAX: Final = 30_000
+PATIENCE_MS: Final = 60_000
+"""How long a provider is asked for an outcome, if nobody says otherwise; then it is told to cancel."""
 
 
-ENDS: Final = frozenset({SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED})
-
-NEXT: Final[Mapping[tuple[PaymentKind, SagaStatus, type[WalletReply]], SagaStatus]] = {
-    (PaymentKind.TRANSFER, SagaStatus.DEDUCTING, WalletDeducted): SagaStatus.CREDITING,
-    (PaymentKind.TRANSFER, SagaStatus.DEDUCTING, WalletDeductionRefused): SagaStatus.FAILED,
-    (PaymentKind.TRANSFER, SagaStatus.CREDITING, WalletCredited): SagaStatus.COMPLETED,
-    (PaymentKind.TRANSFER, SagaStatus.CREDITING, WalletCreditRefused): SagaStatus.COMPENSATING,
-    (PaymentKind.TRANSFER, SagaStatus.COMPENSATING, WalletCredited): SagaStatus.COMPENSATED,
-    (PaymentKind.DEPOSIT, SagaStatus.CREDITING, WalletCredited): SagaStatus.COMPLETED,
-    (PaymentKind.DEPOSIT, SagaStatus.CREDITING, WalletCreditRefused): SagaStatus.FAILED,
-    (PaymentKind.WITHDRAWAL, SagaStatus.DEDUCTING, WalletDeducted): SagaStatus.COMPLETED,
-    (PaymentKind.WITHDRAWAL, SagaStatus.DEDUCTING, WalletDeductionRefused): SagaStatus.FAILED,
-}
-
-
-class Saga(msgspec.Struct, frozen=True, gc=False):
+class Saga(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A payment's course so far."""
 
     payment_id: PaymentId
@@ -83,90 +62,45 @@ class Saga(msgspec.Struct, frozen=True, gc=False):
     target_wallet_id: WalletId | None
     started_ms: int
     updated_ms: int
-    """When it was started and last moved: the append time of the record that did it."""
+    """When it was started and last moved: the append time of the record that did it, or its deadline."""
     replies: tuple[str, ...] = ()
     """Names of the replies taken, that of version 2 first."""
     wallets: Mapping[str, int] = {}
-    """The version of each wallet whose balance it has changed, after the change."""
+    """The version of each wallet it has changed, after the change."""
     reason: str | None = None
     """Why it fails or compensates: the reason of the first refusal."""
+    way: Course | None = None
+    """None: that of its kind, without a provider."""
+    provider: str | None = None
+    hold_id: HoldId | None = None
+    """The caller's hold that the money is taken out of."""
+    refund_of: PaymentId | None = None
+    attempts: int = 0
+    """How often the provider has been asked, or told to cancel, in this status."""
+    due_ms: int | None = None
+    """When something has to be done though no reply has come."""
+    give_up_ms: int | None = None
+    """When the provider is told to cancel."""
+    reserved: Mapping[PaymentId, int] = {}
+    """Refunds of this payment that are under way, and their amounts in minor units."""
+    refunded_minor: int = 0
+    refunds: int = 0
+    """How many refunds have completed."""
+
+    @property
+    def course(self) -> Course:
+        """The way its money takes."""
+        return self.way or Course(self.kind)
 
 
-class SagaDecision(msgspec.Struct, frozen=True, gc=False):
-    """The saga's next state (None: it stays as it is) and what is sent, in this order."""
-
-    saga: Saga | None = None
-    command: LegCommand | None = None
-    events: tuple[SagaEnd, ...] = ()
-    outcome: PaymentOutcome | None = None
-
-
-NOTHING: Final = SagaDecision()
-"""A repetition, or one of the saga's own events come back."""
-
-
-def decide(saga: Saga | None, event: SagaEvent, *, at_ms: int) -> SagaDecision:
-    """Say what `event` sets off in its payment's saga (None: unknown); change nothing.
-
-    A repetition and a saga's own events set off nothing.  A reply that fits no step taken
-    or awaited raises InvariantBroken: money has moved that no saga knows of.
-    """
-    if isinstance(event, WalletReply):
-        if saga is None:
-            raise InvariantBroken(f"{type(event).__name__} of payment {event.payment_id}, which has no saga")
-        if _is_repetition(saga, event):
-            return NOTHING
-        return _entered(evolve(saga, event, at_ms=at_ms))
-    if saga is None and isinstance(event, SagaStarted):
-        return _entered(evolve(None, event, at_ms=at_ms))
-    if saga is None and isinstance(event, SagaFailed) and event.version == 1:
-        return SagaDecision(outcome=PaymentFailed(event.payment_id, event.reason, {}, event.detail))
-    return NOTHING
-
-
-def evolve(saga: Saga | None, event: SagaStarted | WalletReply, *, at_ms: int) -> Saga:
-    """Return the saga after `event`, which must start it or be the reply it awaits."""
-    if isinstance(event, SagaStarted):
-        return _started(saga, event, at_ms)
-    if saga is None:
-        raise InvariantBroken(f"payment {event.payment_id} has no saga")
-    status = NEXT.get((saga.kind, saga.status, type(event)))
-    if status is None or not _fits(saga, event):
-        raise InvariantBroken(
-            f"payment {saga.payment_id}, {saga.status} at version {saga.version}, "
-            f"does not await {type(event).__name__} {event.version} of wallet {event.wallet_id}"
-        )
-    wallets, reason = saga.wallets, saga.reason
-    if isinstance(event, (WalletDeductionRefused, WalletCreditRefused)):
-        reason = event.reason
-    else:
-        wallets = {**wallets, event.wallet_id: event.wallet_version}
-    return Saga(
-        saga.payment_id,
-        saga.kind,
-        status,
-        saga.version + (2 if status is SagaStatus.COMPENSATED else 1),
-        saga.amount_minor,
-        saga.currency,
-        saga.source_wallet_id,
-        saga.target_wallet_id,
-        saga.started_ms,
-        at_ms,
-        (*saga.replies, type(event).__name__),
-        wallets,
-        reason,
-    )
-
-
-def _started(saga: Saga | None, event: SagaStarted, at_ms: int) -> Saga:
+def started(event: SagaStarted, *, at_ms: int, patience_ms: int) -> Saga:
+    """Return the saga that `event` begins."""
     request = event.request
-    if saga is not None:
-        raise InvariantBroken(f"payment {request.payment_id} is started twice")
-    is_deposit = request.kind is PaymentKind.DEPOSIT
-    return Saga(
+    course = course_of(request.kind, request.provider)
+    saga = Saga(
         request.payment_id,
         request.kind,
-        SagaStatus.CREDITING if is_deposit else SagaStatus.DEDUCTING,
+        START[course],
         event.version + 1,
         request.amount_minor,
         request.currency,
@@ -174,68 +108,130 @@ def _started(saga: Saga | None, event: SagaStarted, at_ms: int) -> Saga:
         request.target_wallet_id,
         at_ms,
         at_ms,
+        way=None if request.provider is None else course,
+        provider=request.provider,
+        hold_id=request.hold_id,
+        refund_of=request.refund_of,
+    )
+    return _entered_anew(saga, at_ms, patience_ms) if saga.status is SagaStatus.ASKING else saga
+
+
+def evolve(saga: Saga, reply: Reply, *, at_ms: int, patience_ms: int = PATIENCE_MS) -> Saga:
+    """Return the saga after the reply that it awaits; any other raises InvariantBroken."""
+    if isinstance(reply, RefundGranted):
+        return _granted(saga, reply, at_ms, patience_ms)
+    status = NEXT.get((saga.course, saga.status, type(reply)))
+    if status is None or not _fits(saga, reply):
+        raise InvariantBroken(
+            f"payment {saga.payment_id}, {saga.status} at version {saga.version}, "
+            f"does not await {type(reply).__name__} {reply.version}"
+        )
+    after = msgspec.structs.replace(
+        saga,
+        status=status,
+        version=saga.version + (2 if status is SagaStatus.COMPENSATED else 1),
+        updated_ms=at_ms,
+        replies=(*saga.replies, type(reply).__name__),
+        wallets=_wallets_after(saga, reply),
+        reason=saga.reason or getattr(reply, "reason", None),
+    )
+    if isinstance(reply, ProviderTimedOut):
+        return _waiting(after, at_ms)
+    if status in (SagaStatus.ASKING, SagaStatus.CANCELLING):
+        return _entered_anew(after, at_ms, patience_ms)
+    return after if saga.due_ms is None else msgspec.structs.replace(after, due_ms=None, give_up_ms=None)
+
+
+def past_due(saga: Saga, due_ms: int) -> Saga:
+    """Return the saga whose deadline has come: it asks again or, when time is up, has it cancelled."""
+    if saga.status is SagaStatus.ASKING and saga.give_up_ms is not None and due_ms >= saga.give_up_ms:
+        return msgspec.structs.replace(
+            saga,
+            status=SagaStatus.CANCELLING,
+            version=saga.version + 1,
+            replies=(*saga.replies, SUPERSEDED),
+            updated_ms=due_ms,
+            attempts=1,
+            due_ms=None,
+            give_up_ms=None,
+            reason=saga.reason or Reason.PROVIDER_TIMEOUT,
+        )
+    return msgspec.structs.replace(
+        saga, attempts=saga.attempts + 1, updated_ms=due_ms, due_ms=saga.give_up_ms
     )
 
 
-def _fits(saga: Saga, reply: WalletReply) -> bool:
-    awaited = saga.target_wallet_id if saga.status is SagaStatus.CREDITING else saga.source_wallet_id
-    return reply.version == saga.version and reply.wallet_id == awaited and _is_its_money(saga, reply)
-
-
-def _is_repetition(saga: Saga, reply: WalletReply) -> bool:
+def is_repetition(saga: Saga, reply: Reply) -> bool:
+    """Tell whether this very reply has been taken before, or is one that tells nothing any more."""
     taken = saga.replies[max(reply.version - 2, 0) : max(reply.version - 1, 0)]
+    if taken == (SUPERSEDED,):
+        return isinstance(reply, ProviderReply)
+    if isinstance(reply, ProviderTimedOut) and taken and taken[0] in _FINAL:
+        return _is_its_money(saga, reply)
     return taken == (type(reply).__name__,) and _is_its_money(saga, reply)
 
 
-def _is_its_money(saga: Saga, reply: WalletReply) -> bool:
-    return reply.amount_minor == saga.amount_minor and reply.currency == saga.currency
+def has_ended(saga: Saga) -> bool:
+    """Tell whether nothing is awaited any more."""
+    return saga.status in ENDS
 
 
-def _entered(saga: Saga) -> SagaDecision:
-    """Say what arriving at its status makes `saga` send."""
-    match saga.status:
-        case SagaStatus.DEDUCTING | SagaStatus.CREDITING | SagaStatus.COMPENSATING:
-            return SagaDecision(saga, _command(saga))
-        case SagaStatus.COMPLETED:
-            completed = SagaCompleted(saga.payment_id, saga.version, saga.amount_minor, saga.currency)
-            return SagaDecision(saga, None, (completed,), _payment_completed(saga))
-        case SagaStatus.FAILED:
-            return SagaDecision(saga, None, (_failed(saga),), _payment_failed(saga))
-        case SagaStatus.COMPENSATED:
-            compensated = SagaCompensated(
-                saga.payment_id, saga.version - 1, saga.amount_minor, saga.currency, saga.reason or ""
-            )
-            return SagaDecision(saga, None, (compensated, _failed(saga)), _payment_failed(saga))
-
-
-def _command(saga: Saga) -> LegCommand:
-    is_transfer = saga.kind is PaymentKind.TRANSFER
-    counterparty = Counterparty.TRANSIT if is_transfer else Counterparty.EXTERNAL
-    is_credit = saga.status is SagaStatus.CREDITING
-    wallet_id = saga.target_wallet_id if is_credit else saga.source_wallet_id
-    if wallet_id is None:
-        raise InvariantBroken(f"payment {saga.payment_id}, {saga.kind}, has no wallet for {saga.status}")
-    leg = (wallet_id, saga.payment_id, saga.amount_minor, saga.currency, counterparty, saga.version)
-    if saga.status is SagaStatus.DEDUCTING:
-        return DeductFunds(*leg)
-    return AddFunds(*leg, compensates=not is_credit)
-
-
-def _failed(saga: Saga) -> SagaFailed:
-    return SagaFailed(saga.payment_id, saga.version, saga.reason or "", saga.amount_minor, saga.currency)
-
-
-def _payment_failed(saga: Saga) -> PaymentFailed:
-    return PaymentFailed(saga.payment_id, saga.reason or "", saga.wallets)
-
-
-def _payment_completed(saga: Saga) -> PaymentCompleted:
-    return PaymentCompleted(
-        saga.payment_id,
-        saga.kind,
-        saga.amount_minor,
-        saga.currency,
-        saga.source_wallet_id,
-        saga.target_wallet_id,
-        saga.wallets,
+def _granted(saga: Saga, reply: RefundGranted, at_ms: int, patience_ms: int) -> Saga:
+    is_awaited = saga.status is SagaStatus.RESERVING and reply.version == saga.version
+    if not is_awaited or not _is_its_money(saga, reply):
+        raise InvariantBroken(f"payment {saga.payment_id}, {saga.status}, does not await RefundGranted")
+    course = course_back(reply.kind, reply.provider)
+    after = msgspec.structs.replace(
+        saga,
+        status=START[course],
+        version=saga.version + 1,
+        amount_minor=reply.amount_minor,
+        currency=reply.currency,
+        source_wallet_id=reply.target_wallet_id,
+        target_wallet_id=reply.source_wallet_id,
+        updated_ms=at_ms,
+        replies=(*saga.replies, type(reply).__name__),
+        way=course,
+        provider=reply.provider,
     )
+    return _entered_anew(after, at_ms, patience_ms) if after.status is SagaStatus.ASKING else after
+
+
+def _entered_anew(saga: Saga, at_ms: int, patience_ms: int) -> Saga:
+    """Return the saga as it is asked or told to cancel for the first time."""
+    give_up_ms = at_ms + patience_ms if saga.status is SagaStatus.ASKING else None
+    return msgspec.structs.replace(saga, attempts=1, due_ms=give_up_ms, give_up_ms=give_up_ms)
+
+
+def _waiting(saga: Saga, at_ms: int) -> Saga:
+    """Return the saga as it waits to ask again; the wait grows, and ends when time is up.
+
+    Payments that a provider has failed together do not come back to it together: each waits
+    from half to the whole of it, by a share that its id and the attempt make.
+    """
+    wait_ms = min(ASK_AGAIN_MS * 2 ** min(saga.attempts - 1, 16), ASK_AGAIN_MS_MAX)
+    spread = crc32(f"{saga.payment_id}:{saga.attempts}".encode()) / 2**32
+    again_ms = at_ms + int(wait_ms * (1 + spread) / 2)
+    due_ms = again_ms if saga.give_up_ms is None else min(again_ms, saga.give_up_ms)
+    return msgspec.structs.replace(saga, due_ms=due_ms)
+
+
+def _wallets_after(saga: Saga, reply: Reply) -> Mapping[str, int]:
+    if isinstance(reply, (WalletDeducted, WalletCredited, WalletHeld, WalletReleased)):
+        return {**saga.wallets, reply.wallet_id: reply.wallet_version}
+    return saga.wallets
+
+
+def _fits(saga: Saga, reply: Reply) -> bool:
+    if reply.version != saga.version or not _is_its_money(saga, reply):
+        return False
+    if isinstance(reply, WalletReply):
+        is_credit = saga.status is SagaStatus.CREDITING
+        return reply.wallet_id == (saga.target_wallet_id if is_credit else saga.source_wallet_id)
+    return True
+
+
+def _is_its_money(saga: Saga, reply: Reply) -> bool:
+    if isinstance(reply, (RefundGranted, RefundRefused)):
+        return reply.refund_of == saga.refund_of
+    return reply.amount_minor == saga.amount_minor and reply.currency == saga.currency

@@ -13,9 +13,13 @@ from enum import StrEnum
 
 import msgspec
 
-from ledger_streams.domain.events import (
+from ledger_streams.domain.ids import HoldId, PaymentId, UserId, WalletId
+from ledger_streams.domain.wallet_events import (
     BalanceAdded,
     BalanceDeducted,
+    FundsHeld,
+    HoldCaptured,
+    HoldReleased,
     LimitsChanged,
     WalletClosed,
     WalletEvent,
@@ -23,7 +27,6 @@ from ledger_streams.domain.events import (
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.domain.ids import UserId, WalletId
 from ledger_streams.errors import InvariantBroken
 
 
@@ -51,6 +54,15 @@ class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return self.available_minor + self.held_minor
 
 
+class Hold(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Money set aside: what is left of it, for which payment, and until when (ms since 1970)."""
+
+    amount_minor: int
+    currency: str
+    payment_id: PaymentId | None = None
+    expires_ms: int | None = None
+
+
 class Wallet(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A wallet after its event `version`."""
 
@@ -59,6 +71,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False, array_like=True):
     status: WalletStatus
     version: int
     balances: Mapping[str, Balance]
+    holds: Mapping[HoldId, Hold] = {}
+    """By currency they sum to what is held."""
 
 
 def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:
@@ -76,6 +90,7 @@ def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:
         _status_after(wallet, event),
         event.version,
         _balances_after(wallet, event),
+        _holds_after(wallet.holds, event),
     )
 
 
@@ -105,8 +120,13 @@ def _balances_after(wallet: Wallet, event: WalletEvent) -> Mapping[str, Balance]
     match event:
         case BalanceAdded():
             return _moved(wallet.balances, event.currency, event.amount_minor)
-        case BalanceDeducted():
+        case BalanceDeducted(hold_id=None):
             return _moved(wallet.balances, event.currency, -event.amount_minor)
+        case BalanceDeducted():
+            return _moved(wallet.balances, event.currency, 0, held_minor=-event.amount_minor)
+        case FundsHeld() | HoldReleased():
+            held_minor = event.amount_minor if isinstance(event, FundsHeld) else -event.amount_minor
+            return _moved(wallet.balances, event.currency, -held_minor, held_minor=held_minor)
         case LimitsChanged():
             return {
                 currency: Balance(
@@ -120,9 +140,29 @@ def _balances_after(wallet: Wallet, event: WalletEvent) -> Mapping[str, Balance]
             return wallet.balances
 
 
-def _moved(balances: Mapping[str, Balance], currency: str, change_minor: int) -> Mapping[str, Balance]:
+def _holds_after(holds: Mapping[HoldId, Hold], event: WalletEvent) -> Mapping[HoldId, Hold]:
+    match event:
+        case FundsHeld():
+            held = Hold(event.amount_minor, event.currency, event.payment_id, event.expires_ms)
+            return {**holds, event.hold_id: held}
+        case BalanceDeducted(hold_id=str(hold_id)):
+            before = holds[HoldId(hold_id)]
+            left_minor = before.amount_minor - event.amount_minor
+            return {**holds, HoldId(hold_id): msgspec.structs.replace(before, amount_minor=left_minor)}
+        case HoldCaptured(left_minor=0) | HoldReleased():
+            return {hold_id: hold for hold_id, hold in holds.items() if hold_id != event.hold_id}
+        case _:
+            return holds
+
+
+def _moved(
+    balances: Mapping[str, Balance], currency: str, change_minor: int, *, held_minor: int = 0
+) -> Mapping[str, Balance]:
+    """Return the balances with `change_minor` more available and `held_minor` more held."""
     before = balances[currency]
-    after = Balance(before.available_minor + change_minor, before.held_minor, before.overdraft_limit_minor)
+    after = Balance(
+        before.available_minor + change_minor, before.held_minor + held_minor, before.overdraft_limit_minor
+    )
     if len(balances) == 1:
         return {currency: after}
     return {**balances, currency: after}

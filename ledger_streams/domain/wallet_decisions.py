@@ -4,14 +4,12 @@ A leg of a payment is always answered: carried out, it is a wallet event and a r
 the saga; refused, a reply alone, for a wallet that did nothing has no event.  A refused
 administrative command is a wallet event, since no saga would hear of it.  A refusal
 never raises.  Compensations are taken whatever the wallet's status and balance.
+Holds are decided in hold_decisions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
-
-import msgspec
 
 from ledger_streams.domain.commands import (
     AddFunds,
@@ -20,40 +18,37 @@ from ledger_streams.domain.commands import (
     CloseWallet,
     DeductFunds,
     FreezeWallet,
+    HoldCommand,
     OpenWallet,
     UnfreezeWallet,
     WalletCommand,
 )
 from ledger_streams.domain.events import (
-    BalanceAdded,
-    BalanceDeducted,
-    LimitsChanged,
-    WalletClosed,
-    WalletCommandRefused,
     WalletCredited,
     WalletCreditRefused,
     WalletDeducted,
     WalletDeductionRefused,
-    WalletEvent,
-    WalletFrozen,
-    WalletOpened,
-    WalletReply,
-    WalletUnfrozen,
+)
+from ledger_streams.domain.hold_decisions import (
+    NOTHING,
+    WalletDecision,
+    decide_hold,
+    deduction_refusal,
+    refused,
 )
 from ledger_streams.domain.money import BALANCE_MINOR_MAX
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.wallet import Wallet, WalletStatus
-
-
-class WalletDecision(msgspec.Struct, frozen=True, gc=False):
-    """At most one event of the wallet, and the reply to the saga when it was a leg of a payment."""
-
-    event: WalletEvent | None = None
-    reply: WalletReply | None = None
-
-
-NOTHING: Final = WalletDecision()
-"""The wallet is already as asked, or there is none to bear an event."""
+from ledger_streams.domain.wallet_events import (
+    BalanceAdded,
+    BalanceDeducted,
+    LimitsChanged,
+    WalletClosed,
+    WalletEvent,
+    WalletFrozen,
+    WalletOpened,
+    WalletUnfrozen,
+)
 
 
 def decide(wallet: Wallet | None, command: WalletCommand) -> WalletDecision:
@@ -62,19 +57,22 @@ def decide(wallet: Wallet | None, command: WalletCommand) -> WalletDecision:
         return _deduct(wallet, command)
     if isinstance(command, AddFunds):
         return _add(wallet, command)
+    if isinstance(command, HoldCommand):
+        return decide_hold(wallet, command)
     if wallet is not None:
-        return WalletDecision(event=_administer(wallet, command))
+        event = _administer(wallet, command)
+        return NOTHING if event is None else WalletDecision((event,))
     if isinstance(command, OpenWallet):
         limits = dict(command.overdraft_limits)
         opened = WalletOpened(command.wallet_id, 1, command.user_id, command.currencies, limits)
-        return WalletDecision(event=opened)
+        return WalletDecision((opened,))
     return NOTHING
 
 
 def _deduct(wallet: Wallet | None, command: DeductFunds) -> WalletDecision:
     payment_id, wallet_id = command.payment_id, command.wallet_id
     amount_minor, currency, saga_version = command.amount_minor, command.currency, command.saga_version
-    reason = _deduction_refusal(wallet, command)
+    reason = deduction_refusal(wallet, command)
     if reason is not None:
         version = wallet.version if wallet is not None else 0
         refused = WalletDeductionRefused(
@@ -84,24 +82,9 @@ def _deduct(wallet: Wallet | None, command: DeductFunds) -> WalletDecision:
     assert wallet is not None
     version = wallet.version + 1
     return WalletDecision(
-        BalanceDeducted(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),
+        (BalanceDeducted(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),),
         WalletDeducted(payment_id, saga_version, wallet_id, amount_minor, currency, version),
     )
-
-
-def _deduction_refusal(wallet: Wallet | None, command: DeductFunds) -> Reason | None:
-    if wallet is None:
-        return Reason.WALLET_NOT_FOUND
-    balance = wallet.balances.get(command.currency)
-    if balance is None:
-        return Reason.CURRENCY_MISMATCH
-    if wallet.status is WalletStatus.CLOSED:
-        return Reason.WALLET_CLOSED
-    if wallet.status is WalletStatus.FROZEN:
-        return Reason.WALLET_FROZEN
-    if balance.available_minor - command.amount_minor < -balance.overdraft_limit_minor:
-        return Reason.INSUFFICIENT_FUNDS
-    return None
 
 
 def _add(wallet: Wallet | None, command: AddFunds) -> WalletDecision:
@@ -118,7 +101,7 @@ def _add(wallet: Wallet | None, command: AddFunds) -> WalletDecision:
     assert wallet is not None
     version = wallet.version + 1
     return WalletDecision(
-        BalanceAdded(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),
+        (BalanceAdded(wallet_id, version, payment_id, amount_minor, currency, command.counterparty),),
         WalletCredited(payment_id, saga_version, wallet_id, amount_minor, currency, version, compensates),
     )
 
@@ -142,9 +125,9 @@ def _administer(wallet: Wallet, command: AdministrativeCommand) -> WalletEvent |
     if isinstance(command, OpenWallet):
         if _is_as_asked(wallet, command):
             return None
-        return _refused(wallet, command, Reason.DUPLICATE_MISMATCH, "the wallet is open with other content")
+        return refused(wallet, command, Reason.DUPLICATE_MISMATCH, "the wallet is open with other content")
     if wallet.status is WalletStatus.CLOSED:
-        return _refused(wallet, command, Reason.WALLET_CLOSED, "the wallet is closed for ever")
+        return refused(wallet, command, Reason.WALLET_CLOSED, "the wallet is closed for ever")
     match command:
         case FreezeWallet() | UnfreezeWallet():
             return _freeze_or_unfreeze(wallet, command)
@@ -164,7 +147,7 @@ def _freeze_or_unfreeze(wallet: Wallet, command: FreezeWallet | UnfreezeWallet) 
 
 def _close(wallet: Wallet, command: CloseWallet) -> WalletEvent:
     if any(balance.available_minor or balance.held_minor for balance in wallet.balances.values()):
-        return _refused(wallet, command, Reason.NOT_EMPTY, "a balance of the wallet is not zero")
+        return refused(wallet, command, Reason.NOT_EMPTY, "a balance of the wallet is not zero")
     return WalletClosed(wallet.wallet_id, wallet.version + 1, command.reason)
 
 
@@ -173,9 +156,9 @@ def _change_limits(wallet: Wallet, command: ChangeLimits) -> WalletEvent | None:
     for currency, limit_minor in limits.items():
         balance = wallet.balances.get(currency)
         if balance is None:
-            return _refused(wallet, command, Reason.CURRENCY_MISMATCH, f"the wallet has no {currency}")
+            return refused(wallet, command, Reason.CURRENCY_MISMATCH, f"the wallet has no {currency}")
         if balance.available_minor < -limit_minor:
-            return _refused(wallet, command, Reason.LIMIT_EXCEEDED, f"more {currency} than that is overdrawn")
+            return refused(wallet, command, Reason.LIMIT_EXCEEDED, f"more {currency} than that is overdrawn")
     if all(wallet.balances[currency].overdraft_limit_minor == limit for currency, limit in limits.items()):
         return None
     return LimitsChanged(wallet.wallet_id, wallet.version + 1, dict(limits))
@@ -185,9 +168,3 @@ def _is_as_asked(wallet: Wallet, command: OpenWallet) -> bool:
     asked = {currency: command.overdraft_limits.get(currency, 0) for currency in command.currencies}
     limits = {currency: balance.overdraft_limit_minor for currency, balance in wallet.balances.items()}
     return wallet.user_id == command.user_id and limits == asked
-
-
-def _refused(
-    wallet: Wallet, command: AdministrativeCommand, reason: Reason, detail: str
-) -> WalletCommandRefused:
-    return WalletCommandRefused(wallet.wallet_id, wallet.version + 1, type(command).__name__, reason, detail)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
@@ -27,7 +27,23 @@ GC_THRESHOLDS = (50_000, 20, 50)
 NO_MEMBERSHIP = Membership(-1, "")
 
 
-class EngineApp(faust.App):
+class DrainedApp(faust.App):
+    """An app that lets its callers go before anything of it stops."""
+
+    def __init__(self, app_id: str, **options: Any) -> None:
+        self.before_stop: list[Callable[[], Awaitable[None]]] = []
+        """Called in order, while all still works."""
+        super().__init__(app_id, **options)
+
+    async def stop(self) -> None:
+        """Stop, after what `before_stop` asks for; a second call finds nothing left to do."""
+        before, self.before_stop = self.before_stop, []
+        for let_go in before:
+            await let_go()
+        await super().stop()
+
+
+class EngineApp(DrainedApp):
     """A worker's app; `new_committer` is called when the worker starts, not at import."""
 
     consumer: FrameConsumer
@@ -47,7 +63,11 @@ class EngineApp(faust.App):
         self._new_committer = new_committer
         self._committer: Committer | None = None
         super().__init__(
-            app_id, autodiscover=list(modules), origin="ledger_streams.app", **_faust_settings(settings)
+            app_id,
+            autodiscover=list(modules),
+            origin="ledger_streams.app",
+            TableManager=LedgerTables,
+            **_faust_settings(settings),
         )
 
     @property
@@ -93,12 +113,26 @@ class EngineApp(faust.App):
         await self.consumer.wait_cycle_over()
 
 
+class WebApp(DrainedApp):
+    """An app of web views alone: it reads no topic, so it joins no group and holds no partition."""
+
+    producer_only = True
+
+    def __init__(self, app_id: str, *, settings: Settings, modules: Sequence[str]) -> None:
+        """`modules` are imported by name when the app is found: they hold its pages."""
+        super().__init__(
+            app_id, autodiscover=list(modules), origin="ledger_streams.app", **_faust_settings(settings)
+        )
+
+    def _create_directories(self) -> None:
+        """None: it keeps nothing."""
+
+
 def _faust_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         "datadir": settings.home / "workers" / settings.worker_id,
         "store": "memory://",
-        "TableManager": LedgerTables,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "topic_replication_factor": settings.replication_factor,

@@ -24,11 +24,13 @@ class EvenAssignor(AbstractPartitionAssignor):
     def assign(cls, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
         """Return each member's partitions; a topic goes only to members that are subscribed to it."""
         given: dict[str, dict[str, list[int]]] = {member: {} for member in members}
-        first = 0
+        first, first_of_count = 0, dict[int, int]()
         for topic in sorted({topic for member in members.values() for topic in member.subscription}):
             takers = sorted(member for member in members if topic in members[member].subscription)
             partitions = sorted(cluster.partitions_for_topic(topic) or ())
-            for place, partition in enumerate(partitions, start=first):
+            # topics of one partition count go together: two of them may feed one table
+            start = first_of_count.setdefault(len(partitions), first)
+            for place, partition in enumerate(partitions, start=start):
                 given[takers[place % len(takers)]].setdefault(topic, []).append(partition)
             first += len(partitions)  # the next topic begins with the member whose turn it is
         return {

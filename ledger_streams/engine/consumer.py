@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp
 
 log = logging.getLogger(__name__)
+
+POLL_S_MAX = 0.25
+"""A takeover waits for the poll under way, so none is long."""
+DUE_POLL_S = 0.01
+"""At least so long is polled when a deadline has come: it waits for older records to be read."""
 
 
 class _Listener(driver.ConsumerRebalanceListener):
@@ -104,8 +109,11 @@ class FrameConsumer(driver.Consumer):
     app: EngineApp
     RebalanceListener = _Listener
     _cycle_over: asyncio.Event
+    _poll_over: asyncio.Event
 
     def __post_init__(self) -> None:
+        self._poll_over = asyncio.Event()
+        self._poll_over.set()
         self._cycle_over = asyncio.Event()
         self._cycle_over.set()
 
@@ -118,11 +126,16 @@ class FrameConsumer(driver.Consumer):
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
-            records, _active = await self._wait_next_records(timeout)
+            if not self.flow_active:  # first, since it tells when the next deadline is
+                await self.wait(self.can_resume_flow)
+            self._poll_over.clear()
+            records, _active = await self._wait_next_records(self._until_due(timeout))
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
             end_process("records were deleted before they were carried out", error)
+        finally:
+            self._poll_over.set()
         cycle = self._new_cycle(records)
         if cycle is None:
             return
@@ -144,16 +157,48 @@ class FrameConsumer(driver.Consumer):
         """Return when no cycle is under way: revocation waits for the commit in flight."""
         await self._cycle_over.wait()
 
+    async def wait_poll_over(self) -> None:
+        """Return when no poll is under way: what one brings of before a takeover is dropped."""
+        await self._poll_over.wait()
+
+    def _until_due(self, timeout: float) -> float:
+        """Return how long to poll at most: no longer than until the next deadline."""
+        due_ms = self.app.committer.next_due_ms() if self.app.ready else None
+        until_due_s = POLL_S_MAX if due_ms is None else due_ms / 1000 - time.time()
+        return min(timeout, POLL_S_MAX, max(DUE_POLL_S, until_due_s))
+
     def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
-        taken = self.app.tables.taken_over
-        if not records or self.should_stop or not self.flow_active or taken != self.app.membership:
+        taken, committer = self.app.tables.taken_over, self.app.committer
+        if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
+        polled = {TP(*tp): polled for tp, polled in (records or {}).items()}
+        due = committer.due(self._read_until_ms(polled))
         topics: dict[str, list[Share]] = {}
-        for tp, polled in records.items():
-            share = self.app.committer.share(TP(*tp), polled) if polled else None
+        for tp in {**polled, **due}:
+            share = committer.share(tp, polled.get(tp, ()), due.get(tp, ()))
             if share is not None:
                 topics.setdefault(tp.topic, []).append(share)
         return Cycle(taken, topics) if topics else None
+
+    def _read_until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
+        """Return what says up to when a partition's records are read, all but those just polled.
+
+        A worker that was away finds answers that came in time: no deadline overtakes them.
+        """
+        now_ms = int(time.time() * 1000)
+
+        def until_ms(tp: TP) -> int:
+            if tp in polled:
+                return min(now_ms, int(polled[tp][0].timestamp))
+            return now_ms if self._has_read_all(tp) else 0
+
+        return until_ms
+
+    def _has_read_all(self, tp: TP) -> bool:
+        """Whether nothing was left in the partition, for a reader of committed records, at the last fetch."""
+        state = self._thread._ensure_consumer()._subscription.subscription.assignment.state_value(tp)
+        is_known = state is not None and state.lso is not None and state.has_valid_position
+        return bool(is_known and state.position >= state.lso)
 
     async def _decided(self, cycle: Cycle) -> bool:
         """Wait until all agents have decided; False when the partitions are being revoked first."""
@@ -172,6 +217,8 @@ class FrameConsumer(driver.Consumer):
         try:
             await self.app.committer.commit(cycle)
             self._observe_lag(cycle)
+            if cycle.flood is not None:
+                end_process("too many dead letters in a row", cycle.flood)
         except CycleLost as lost:
             CYCLES_LOST.inc()
             log.warning("cycle lost, taking over anew: %s", lost)
@@ -196,7 +243,7 @@ class FrameTransport(driver.Transport):
 
 def _message(frame: Frame, generation: int) -> tuple[TP, ConsumerMessage]:
     """Return the frame as a message of Faust, whose streams pass over those of another generation."""
-    tp, offset = frame.last
+    tp, offset = frame.reached
     message = ConsumerMessage(
         tp.topic, tp.partition, offset, 0.0, 1, (), None, frame, None, 0, 0, tp, generation_id=generation
     )

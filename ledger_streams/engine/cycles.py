@@ -9,16 +9,21 @@ it is visible to anybody before the cycle's transaction has been committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol
 
 from aiokafka.partitioner import murmur2
 from faust.types import TP
 
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.letter_run import LetterRun
 from ledger_streams.engine.store import PartitionStore
+from ledger_streams.errors import InvariantBroken
 
 
 class Record(Protocol):
@@ -33,10 +38,7 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
-SOURCE_HEADER = "source"
-"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
-
-Headers = tuple[tuple[str, bytes], ...]
+Headers = Sequence[tuple[str, bytes]]
 
 
 Outgoing = tuple[bytes | None, bytes | None, Headers]
@@ -66,18 +68,40 @@ class Destination:
 
 
 class Share:
-    """One partition's records of a cycle, in order, and what they cause."""
+    """One partition's deadlines that have come and its records, in order, and what they cause."""
 
-    __slots__ = ("_source_headers", "outbox", "records", "source_next", "store", "tp")
+    __slots__ = (
+        "due",
+        "flood",
+        "letters",
+        "outbox",
+        "records",
+        "source_next",
+        "store",
+        "tp",
+    )
 
-    def __init__(self, tp: TP, records: Sequence[Record], store: PartitionStore | None) -> None:
+    def __init__(  # noqa: PLR0913  # a share is made in one place
+        self,
+        tp: TP,
+        records: Sequence[Record],
+        store: PartitionStore | None = None,
+        *,
+        source_next: int,
+        due: Sequence[Due] = (),
+        letters: LetterRun | None = None,
+    ) -> None:
         self.tp = tp
-        self.records = records
+        self.records = list(records)
         self.store = store
+        self.due = due
+        """Decided before the records: they came before these were read."""
         self.outbox: Outbox = {}
-        self.source_next = records[-1].offset + 1
-        """The source position once this share is committed."""
-        self._source_headers: Headers = ((SOURCE_HEADER, b"%d" % self.source_next),)
+        self.source_next = source_next
+        """The source position once this share is committed; without records, as it was."""
+        self.letters = letters or LetterRun()
+        self.flood: InvariantBroken | None = None
+        """Why the process ends once this share, cut before a dead letter too many, is committed."""
 
     def emit(self, tp: TP, outgoing: Outgoing) -> None:
         """Send a record in the cycle's transaction; records to one partition keep their order."""
@@ -92,10 +116,30 @@ class Share:
         return self.store.get(key)
 
     def change(self, key: bytes, state: Any, *, stored: bytes, logged: bytes, changelog: Destination) -> None:
-        """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed."""
+        """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed.
+
+        The changelog record gets its headers when the cycle is committed.
+        """
         assert self.store is not None, "this topic has no table"
         self.store.put(key, state, stored)
-        self.emit(changelog.numbered(self.tp.partition), (key, logged, self._source_headers))
+        self.emit(changelog.numbered(self.tp.partition), (key, logged, ()))
+
+    def takes_letter(self, record: Record) -> bool:
+        """Count `record` as a dead letter; False when it is one too many: the share is cut before it."""
+        at = self._at(record)
+        if self.letters.takes(at):
+            return True
+        del self.records[at:]  # which ends the agent's loop over them
+        self.source_next = record.offset
+        return False
+
+    def pass_over(self, record: Record) -> None:
+        """Say that `record` was not carried out and is no dead letter either."""
+        if self.letters.count:
+            self.letters.pass_over(self._at(record))
+
+    def _at(self, record: Record) -> int:
+        return bisect_left(self.records, record.offset, key=attrgetter("offset"))
 
 
 class Cycle:
@@ -107,18 +151,27 @@ class Cycle:
         self.decided = asyncio.Event()
         """Set when every frame has been decided, or one of them has failed."""
         self.failure: BaseException | None = None
-        self._undecided = len(self.frames)
+        self._in_order: list[Frame] = []
+        """The frames in the order in which they were decided."""
 
     @property
     def shares(self) -> Iterator[Share]:
-        """All shares, topic by topic."""
-        return (share for frame in self.frames for share in frame.shares)
+        """All shares of the frames decided so far, in the order of the decisions.
 
-    def frame_decided(self, failure: BaseException | None) -> None:
+        Two topics may feed one table: the changelog has to have the states as they followed each other.
+        """
+        return (share for frame in self._in_order for share in frame.shares)
+
+    @property
+    def flood(self) -> InvariantBroken | None:
+        """Why the process ends once the cycle is committed; None as a rule."""
+        return next((share.flood for share in self.shares if share.flood is not None), None)
+
+    def frame_decided(self, frame: Frame, failure: BaseException | None) -> None:
         """Note that a frame has been decided, or why it could not be."""
-        self._undecided -= 1
+        self._in_order.append(frame)
         self.failure = self.failure or failure
-        if self._undecided == 0 or failure is not None:
+        if len(self._in_order) == len(self.frames) or failure is not None:
             self.decided.set()
 
 
@@ -127,7 +180,8 @@ class Frame:
 
     Use it as a context: leaving the block hands in what was decided.  An exception
     in the block ends the process before anything is acknowledged, where Faust
-    would count the event as done and go on.
+    would count the event as done and go on.  Nothing is awaited in the block: frames
+    of one table are decided one after the other.
     """
 
     __slots__ = ("_cycle", "shares", "topic")
@@ -138,10 +192,14 @@ class Frame:
         self.shares = shares
 
     @property
-    def last(self) -> tuple[TP, int]:
-        """Partition and offset of the frame's last record, which stand for it in Faust's books."""
+    def reached(self) -> tuple[TP, int]:
+        """Partition and position that stand for the frame in Faust's books.
+
+        Not the last record's offset: deadlines may come without one, and Faust passes
+        over an offset below the position it has sought.
+        """
         share = self.shares[-1]
-        return share.tp, share.source_next - 1
+        return share.tp, share.source_next
 
     def __enter__(self) -> list[Share]:
         return self.shares
@@ -149,7 +207,7 @@ class Frame:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._cycle.frame_decided(error)
+        self._cycle.frame_decided(self, error)
 
 
 class Committer(Protocol):
@@ -158,8 +216,17 @@ class Committer(Protocol):
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Make the partitions one's own and return the position each is to be read from."""
 
-    def share(self, tp: TP, records: Sequence[Record]) -> Share | None:
-        """Return the share of these records, without those already carried out; None when none is left."""
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines that have come, by the partition whose agent decides them.
+
+        Only those up to the time for which every record of their sources has been read.
+        """
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next deadline comes; None without one."""
+
+    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
+        """Return the share of these, without records already carried out; None when nothing is left."""
 
     async def commit(self, cycle: Cycle) -> None:
         """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""

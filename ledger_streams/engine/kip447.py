@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import aiokafka.errors as kafka_errors
@@ -117,20 +118,36 @@ class FencedProducer(AIOKafkaProducer):
         )
 
     async def send_fenced_offsets(
-        self, offsets: Mapping[TopicPartition, int], group_id: str, membership: Membership
+        self,
+        offsets: Mapping[TopicPartition, int],
+        group_id: str,
+        membership: Membership,
+        notes: Mapping[TopicPartition, str] = MappingProxyType({}),
     ) -> None:
-        """Add the source offsets to the open transaction, in the name of `membership`."""
+        """Add the source offsets, some with a note, to the open transaction, in the name of `membership`."""
         check_fences(membership)
         self._sender.membership = membership
         await self.send_offsets_to_transaction(
-            {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}, group_id
+            {
+                TopicPartition(*tp): OffsetAndMetadata(offset, notes.get(tp, ""))
+                for tp, offset in offsets.items()
+            },
+            group_id,
         )
 
 
 async def stable_offsets(
     client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition], *, retry_ms: int = 50
 ) -> dict[TopicPartition, int]:
-    """Return the committed offset of each partition, NO_OFFSET where there is none.
+    """Return the committed offset of each partition, NO_OFFSET where there is none; waits as below."""
+    commits = await stable_commits(client, group_id, partitions, retry_ms=retry_ms)
+    return {tp: commit.offset for tp, commit in commits.items()}
+
+
+async def stable_commits(
+    client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition], *, retry_ms: int = 50
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Return the committed offset of each partition, NO_OFFSET where there is none, and the note beside it.
 
     Waits until no transaction that may still move one of them is open: an offset
     read before the last owner is out would be stale.
@@ -143,9 +160,9 @@ async def stable_offsets(
         node_id = await client.coordinator_lookup(CoordinationType.GROUP, group_id)
         if await client.ready(node_id, group=ConnectionGroup.COORDINATION):
             response = await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
-            offsets = _read_offsets(response)
-            if offsets is not None:
-                return offsets
+            commits = _read_commits(response)
+            if commits is not None:
+                return commits
         await asyncio.sleep(retry_ms / 1000)
 
 
@@ -153,14 +170,14 @@ _RETRIED = {14, 15, 16, 88}
 """Coordinator loading, not available, moved; UNSTABLE_OFFSET_COMMIT: a transaction is still open."""
 
 
-def _read_offsets(response: OffsetFetchResponseV7) -> dict[TopicPartition, int] | None:
+def _read_commits(response: OffsetFetchResponseV7) -> dict[TopicPartition, OffsetAndMetadata] | None:
     codes = {response.error_code}
-    offsets: dict[TopicPartition, int] = {}
+    commits: dict[TopicPartition, OffsetAndMetadata] = {}
     for topic, partitions, _ in response.topics:
-        for partition, offset, _epoch, _metadata, error_code, _tags in partitions:
+        for partition, offset, _epoch, note, error_code, _tags in partitions:
             codes.add(error_code)
-            offsets[TopicPartition(topic, partition)] = offset
+            commits[TopicPartition(topic, partition)] = OffsetAndMetadata(offset, note or "")
     codes.discard(0)
     if codes - _RETRIED:
         raise kafka_errors.for_code(next(iter(codes - _RETRIED)))()
-    return None if codes else offsets
+    return None if codes else commits

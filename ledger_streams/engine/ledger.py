@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Cycle, Record, Share, merged
+from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, merged
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.letter_run import LetterRun, note_of
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import Takeover
+from ledger_streams.engine.takeover import Takeover, source_header
 from ledger_streams.engine.transactions import Transactions
-from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
+from ledger_streams.errors import InvariantBroken
+from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,7 @@ log = logging.getLogger(__name__)
 class LedgerCommitter:
     """Exactly once for agents that have tables: one Kafka transaction a cycle, state after the commit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its parts, made in one place
         self,
         *,
         tables: Mapping[str, TableSpec[Any]],
@@ -36,63 +39,140 @@ class LedgerCommitter:
         changelog_topics: Mapping[str, str],
         takeover: Takeover,
         transactions: Transactions,
+        letters_in_a_row_max: int = 0,
     ) -> None:
         self._tables = tables
-        """Table of each source topic (full name) that has one."""
+        """Table of each source topic (full name) that has one; a table may have more than one source."""
         self._tables_dir = tables_dir
         self._changelog_topics = changelog_topics
         self._takeover = takeover
         self._transactions = transactions
+        self._opened: dict[tuple[str, int], PartitionStore] = {}
+        """By table and partition."""
         self._stores: dict[TP, PartitionStore] = {}
+        """The same by source partition."""
         self._next: dict[TP, int] = {}
+        self._letters: dict[TP, int] = {}
+        """Dead letters in a row that each source partition has come to."""
+        self._letters_in_a_row_max = letters_in_a_row_max
+        """0: no limit."""
 
     async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
         await self._transactions.start()
-        for tp in set(self._stores) - assigned:
-            self._stores.pop(tp).close()
-        for tp in assigned:
-            spec = self._tables.get(tp.topic)
-            if spec is not None and tp not in self._stores:
-                self._stores[tp] = PartitionStore(self._tables_dir, spec, tp.partition)
+        self._open(assigned)
         self.drop_overlays()
-        self._next = await self._takeover.run(assigned, self._stores)
+        reached = await self._takeover.run(assigned, self._stores)
+        self._next = {tp: source_next for tp, (source_next, _) in reached.items()}
+        self._note_letters({tp: letters for tp, (_, letters) in reached.items()})
         log.info("generation %d: took over %d partitions", membership.generation, len(assigned))
         return self._next
 
-    def share(self, tp: TP, records: Sequence[Record]) -> Share | None:
-        """Return the records from the partition's position on, as a share; None when there are none."""
+    def _open(self, assigned: frozenset[TP]) -> None:
+        tables = {tp: self._tables[tp.topic] for tp in assigned if tp.topic in self._tables}
+        places = {tp: (spec.name, tp.partition) for tp, spec in tables.items()}
+        for place in set(self._opened) - set(places.values()):
+            self._opened.pop(place).close()
+        for tp, spec in tables.items():
+            apart = [topic for topic in self._sources(spec) if TP(topic, tp.partition) not in assigned]
+            if apart:
+                raise InvariantBroken(f"{tp} is assigned without {apart}, which feed the same table")
+            if places[tp] not in self._opened:
+                self._opened[places[tp]] = PartitionStore(self._tables_dir, spec, tp.partition)
+        self._stores = {tp: self._opened[place] for tp, place in places.items()}
+
+    def _sources(self, spec: TableSpec[Any]) -> list[str]:
+        return [topic for topic, other in self._tables.items() if other.name == spec.name]
+
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines of the tables that have come, by the first source's partition."""
+        found = {}
+        for store in self._opened.values():
+            if store.next_due_ms() is None:
+                continue
+            sources = [TP(topic, store.partition) for topic in self._sources(store.spec)]
+            due = store.due(min(map(read_until_ms, sources)))
+            if due:
+                found[sources[0]] = due
+        return found
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next deadline of any table comes."""
+        dues = [due_ms for store in self._opened.values() if (due_ms := store.next_due_ms()) is not None]
+        return min(dues, default=None)
+
+    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
+        """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
-        if records[0].offset < position:
+        if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        return Share(tp, records, self._stores.get(tp)) if records else None
+        if not records and not due:
+            return None
+        source_next = records[-1].offset + 1 if records else position
+        letters = LetterRun(self._letters[tp], count_max=self._letters_in_a_row_max)
+        store = self._stores.get(tp)
+        return Share(tp, records, store, source_next=source_next, due=due, letters=letters)
 
     async def commit(self, cycle: Cycle) -> None:
         """Commit the cycle's transaction, then write its state; raises CycleLost, see Transactions.commit."""
         began = time.perf_counter()
         sources = {share.tp: share.source_next for share in cycle.shares}
-        ends = await self._transactions.commit(merged(cycle.shares), sources, cycle.membership)
+        letters = {share.tp: share.letters.at_end(len(share.records)) for share in cycle.shares}
+        self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
+        outbox = self._with_positions(merged(cycle.shares), {**self._next, **sources})
+        ends = await self._transactions.commit(outbox, sources, cycle.membership)
         committed = time.perf_counter()
+        self._next.update(sources)
         for share in cycle.shares:
-            self._keep(share, ends)
+            CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
+        self._note_letters(letters)
+        for store in {share.store for share in cycle.shares if share.store is not None}:
+            self._keep(store, ends)  # a cycle that has changed nothing has come further all the same
         CYCLE_SECONDS.labels("commit").observe(committed - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - committed)
 
-    def _keep(self, share: Share, ends: Mapping[TP, int]) -> None:
-        self._next[share.tp] = share.source_next
-        CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
-        store = share.store
-        if store is not None and store.changed:
-            changelog = TP(self._changelog_topics[store.spec.name], store.partition)
-            store.keep(Position(ends[changelog] + 1, share.source_next))
+    def _with_positions(self, outbox: Outbox, positions: Mapping[TP, int]) -> Outbox:
+        """Add to changelog records where the cycle leaves all sources of their table.
+
+        Compaction keeps the last record of a changelog, and may keep no other one.
+        """
+        for store in self._opened.values():
+            changelog = self._changelog_of(store)
+            if changelog in outbox:
+                headers = self._source_headers(store, positions)
+                outbox[changelog] = [(key, value, (*own, *headers)) for key, value, own in outbox[changelog]]
+        return outbox
+
+    def _source_headers(self, store: PartitionStore, positions: Mapping[TP, int]) -> Headers:
+        return tuple(
+            (source_header(topic if number else None), b"%d" % positions[TP(topic, store.partition)])
+            for number, topic in enumerate(self._sources(store.spec))
+        )
+
+    def _changelog_of(self, store: PartitionStore) -> TP:
+        return TP(self._changelog_topics[store.spec.name], store.partition)
+
+    def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
+        changelog = self._changelog_of(store)
+        changelog_next = ends[changelog] + 1 if changelog in ends else store.position.changelog_next
+        first, *further = self._sources(store.spec)
+        others = {topic: self._next[TP(topic, store.partition)] for topic in further}
+        store.keep(Position(changelog_next, self._next[TP(first, store.partition)], others))
+
+    def _note_letters(self, letters: Mapping[TP, int]) -> None:
+        for tp, count in letters.items():
+            if count or self._letters.get(tp):
+                DEAD_LETTERS_IN_A_ROW.labels(*tp).set(count)
+        self._letters.update(letters)
 
     def drop_overlays(self) -> None:
         """Forget what an uncommitted cycle has changed."""
-        for store in self._stores.values():
+        for store in self._opened.values():
             store.drop_overlay()
 
     async def close(self) -> None:
         """Close the stores and the producer."""
-        while self._stores:
-            self._stores.popitem()[1].close()
+        self._stores.clear()
+        while self._opened:
+            self._opened.popitem()[1].close()
         await self._transactions.drop()

@@ -21,6 +21,7 @@ from faust.types import TP
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.cycles import Cycle, Record, Share
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
@@ -47,7 +48,7 @@ class ProjectionShare(Share):
     __slots__ = ("batch", "wallets")
 
     def __init__(self, tp: TP, records: Sequence[Record]) -> None:
-        super().__init__(tp, records, None)
+        super().__init__(tp, records, source_next=records[-1].offset + 1)
         self.batch = SinkBatch(positions={})
         self.wallets: dict[str, WalletView] = {}
         """Newest state of each wallet in this share, for the cache."""
@@ -88,10 +89,18 @@ class ProjectionCommitter:
         log.info("generation %d: projecting %d partitions", membership.generation, len(assigned))
         return self._next
 
-    def share(self, tp: TP, records: Sequence[Record]) -> Share | None:
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
+        """Return nothing: projections wait for nothing."""
+        return {}
+
+    def next_due_ms(self) -> int | None:
+        """Return None, likewise."""
+        return None
+
+    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
         """Return the records from the partition's position on, as a share; None when there are none."""
         position = self._next[tp]
-        if records[0].offset < position:
+        if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
         return ProjectionShare(tp, records) if records else None
 
@@ -199,5 +208,6 @@ def _merged(shares: Sequence[ProjectionShare], stored: Mapping[TP, int | None]) 
         merged.snapshots += share.batch.snapshots
         merged.payments += share.batch.payments
         merged.payment_outcomes += share.batch.payment_outcomes
+        merged.refunds += share.batch.refunds
         merged.postings += share.batch.postings
     return merged

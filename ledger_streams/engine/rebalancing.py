@@ -116,6 +116,7 @@ class LedgerTables(TableManager):
                 backoff_s = min(backoff_s * 2, RETRY_BACKOFF_S_MAX)
         else:
             return
+        await self.app.consumer.wait_poll_over()  # it must not go on reading from where is sought
         if membership == self.app.membership and not self._wanted.is_set():
             await self._resume(positions, membership)
             TAKEOVER_SECONDS.observe(time.monotonic() - began)

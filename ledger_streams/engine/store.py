@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
+from ledger_streams.engine.deadlines import Deadlines, Due
 from ledger_streams.errors import InvariantBroken
 
 log = logging.getLogger(__name__)
@@ -42,13 +43,17 @@ class TableSpec(msgspec.Struct, Generic[State], frozen=True):
     name: str
     help: str
     source: str
-    """The topic whose partitions the table follows (contract name)."""
+    """The topic whose partitions the table follows (contract name); its agent decides deadlines."""
     changelog: str
     """The compacted topic that holds the table's states, with as many partitions."""
     encode: Callable[[State], bytes]
     decode: Callable[[bytes], State]
     stored_form: Callable[[bytes], bytes]
     """From a changelog record's value to what RocksDB keeps."""
+    further_sources: tuple[str, ...] = ()
+    """Topics with as many partitions, whose agents write the table too."""
+    due_ms_of: Callable[[bytes], int | None] = lambda stored: None
+    """When a state, as RocksDB keeps it, is due; None when it waits for nothing.  Milliseconds since 1970."""
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -58,6 +63,8 @@ class Position(msgspec.Struct, frozen=True):
     """The changelog offset to be read next."""
     source_next: int | None = None
     """The source offset to be carried out next; None while that is not known from the changelog."""
+    further: Mapping[str, int] = {}
+    """The same of further sources, by topic (full name)."""
 
 
 class Pending(NamedTuple):
@@ -87,6 +94,7 @@ class PartitionStore:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._db = Rdict(str(self._path), _options())
         self.position = self._read_position()
+        self._deadlines = Deadlines(self._db)
         self._overlay: dict[bytes, Pending] = {}
         self._recent: dict[bytes, Any] = {}
         self._older: dict[bytes, Any] = {}
@@ -108,14 +116,18 @@ class PartitionStore:
         """Change the state of `key` for this cycle; `stored` is its form in RocksDB."""
         self._overlay[key] = Pending(state, stored)
 
-    @property
-    def changed(self) -> bool:
-        """Whether the cycle under way has changed any state."""
-        return bool(self._overlay)
+    def due(self, until_ms: int) -> Sequence[Due]:
+        """Return the deadlines up to a time, for the cycle that begins; `keep` makes them past."""
+        return self._deadlines.due(until_ms)
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next deadline comes."""
+        return self._deadlines.next_ms()
 
     def drop_overlay(self) -> None:
-        """Forget the changes of a cycle that was not committed."""
+        """Forget the changes of a cycle that was not committed; its deadlines come again."""
         self._overlay.clear()
+        self._deadlines.give_again()
 
     def keep(self, position: Position) -> None:
         """Write the overlay and the position it leads to, at once; call it after the commit only."""
@@ -144,6 +156,7 @@ class PartitionStore:
         self.close()
         shutil.rmtree(self._path)
         self._db = Rdict(str(self._path), _options())
+        self._deadlines = Deadlines(self._db)
         self.position = Position()
         self._recent, self._older = {}, {}
 
@@ -160,6 +173,8 @@ class PartitionStore:
         batch = WriteBatch(raw_mode=True)
         for key, value in pairs.items():
             batch.put(key, value)
+            self._deadlines.move(batch, key, self.spec.due_ms_of(value))
+        self._deadlines.make_past(batch)
         batch.put(POSITION_KEY, _position_encoder.encode(position))
         self._db.write(batch)
         self.position = position

@@ -13,14 +13,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from ledger_streams.engine.cycles import SOURCE_HEADER
-from ledger_streams.engine.kip447 import NO_OFFSET, stable_offsets
+from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
+from ledger_streams.engine.letter_run import noted
 from ledger_streams.engine.store import PartitionStore, Position
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.metrics import RESTORED_RECORDS
@@ -31,19 +32,43 @@ RESTORE_RECORDS_MAX = 5_000
 """Records of one poll while restoring."""
 
 FETCH_BYTES_MAX = 16 << 20
+SOURCE_HEADER = "source"
+"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
+
+
+def source_header(topic: str | None) -> str:
+    """Return the header with the position in a table's first source (None) or in a further one."""
+    return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
+
+
+class Reached(NamedTuple):
+    """How far a source partition has been carried out."""
+
+    source_next: int
+    letters_in_a_row: int
+    """Dead letters at the end of that; they are known from the group's offset, if that is the position."""
 
 
 class Takeover:
     """Reads positions and changelogs in the name of one consumer group."""
 
-    def __init__(self, *, bootstrap: str, group_id: str, changelog_topics: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        bootstrap: str,
+        group_id: str,
+        changelog_topics: Mapping[str, str],
+        further_sources: Collection[str] = (),
+    ) -> None:
+        self._further_sources = frozenset(further_sources)
+        """Topics (full names) that feed a table beside its first source, and may never have had a record."""
         self._bootstrap = bootstrap
         self._group_id = group_id
         self._changelog_topics = changelog_topics
         """Full name of the changelog topic of each table."""
 
-    async def run(self, sources: Collection[TP], stores: Mapping[TP, PartitionStore]) -> dict[TP, int]:
-        """Bring the stores up to the log and return the position of each source partition.
+    async def run(self, sources: Collection[TP], stores: Mapping[TP, PartitionStore]) -> dict[TP, Reached]:
+        """Bring the stores up to the log and return how far each source partition is.
 
         `stores` maps a source partition to its store, where it has one.  All
         partitions are restored in parallel.  Raises Unavailable while Kafka is away.
@@ -63,7 +88,7 @@ class Takeover:
         try:
             await log_ends.start()
             await changelogs.start()
-            committed = await stable_offsets(log_ends._client, self._group_id, sources)
+            committed = await stable_commits(log_ends._client, self._group_id, sources)
             await self._restore(changelogs, log_ends, stores)
             beginnings = await log_ends.beginning_offsets(list(sources))
         except KafkaError as error:
@@ -71,7 +96,16 @@ class Takeover:
         finally:
             await changelogs.stop()
             await log_ends.stop()
-        return {tp: _source_position(tp, committed[tp], stores.get(tp), beginnings[tp]) for tp in sources}
+        return {
+            tp: _reached(
+                tp,
+                committed[tp],
+                stores.get(tp),
+                beginning=beginnings[tp],
+                is_further=tp.topic in self._further_sources,
+            )
+            for tp in sources
+        }
 
     async def _restore(
         self, changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Mapping[TP, PartitionStore]
@@ -129,17 +163,24 @@ class Takeover:
 
 def _apply(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
     pairs = {record.key: store.spec.stored_form(record.value) for record in records}
-    source_next = store.position.source_next
+    source_next, further = store.position.source_next, dict(store.position.further)
     for record in records:
         for name, value in record.headers:
             if name == SOURCE_HEADER:
                 source_next = max(source_next or 0, int(value))
-    store.restore(pairs, Position(changelog_next, source_next))
+            elif name.startswith(f"{SOURCE_HEADER}:"):
+                topic = name.removeprefix(f"{SOURCE_HEADER}:")
+                further[topic] = max(further.get(topic, 0), int(value))
+    store.restore(pairs, Position(changelog_next, source_next, further))
 
 
-def _source_position(tp: TP, committed: int, store: PartitionStore | None, beginning: int) -> int:
-    known = [] if committed == NO_OFFSET else [committed]
-    if store is not None:
+def _reached(
+    tp: TP, commit: OffsetAndMetadata, store: PartitionStore | None, *, beginning: int, is_further: bool
+) -> Reached:
+    known = [] if commit.offset == NO_OFFSET else [commit.offset]
+    if store is not None and is_further:
+        known.append(store.position.further.get(tp.topic, beginning))
+    elif store is not None:
         if store.position.source_next is not None:
             known.append(store.position.source_next)
         elif not known and not store.is_empty():
@@ -147,4 +188,4 @@ def _source_position(tp: TP, committed: int, store: PartitionStore | None, begin
     position = max(known, default=beginning)
     if position < beginning:
         raise InvariantBroken(f"{tp}: records {position} to {beginning} were deleted unread")
-    return position
+    return Reached(position, noted(commit.metadata) if position == commit.offset else 0)

@@ -60,6 +60,8 @@ class Transactions:
         self._transaction_timeout_ms = transaction_timeout_ms
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
+        self.notes: dict[TP, str] = {}
+        """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
     async def start(self) -> None:
         """Start the producers if there are none, which settles the last ones' transactions."""
@@ -114,7 +116,7 @@ class Transactions:
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
                 delivered.add_done_callback(_noted)
                 sent.append((tp, count, delivered))
-        await producer.send_fenced_offsets(sources, self._group_id, membership)
+        await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         ends: dict[TP, int] = {}
         for tp, count, delivered in sent:
             ends[tp] = (await delivered).offset + count - 1

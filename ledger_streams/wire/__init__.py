@@ -16,12 +16,20 @@ from ledger_streams.wire.envelope import (
     time_ms,
     time_text,
 )
-from ledger_streams.wire.payment_events import (
-    OutcomeRecord,
-    encode_payment_outcome,
-    encode_payment_request,
-    read_payment_event,
-    read_payment_outcome,
+from ledger_streams.wire.hold_commands import encode_expiry
+from ledger_streams.wire.payment_events import encode_payment_request, read_payment_event
+from ledger_streams.wire.payment_outcomes import OutcomeRecord, encode_payment_outcome, read_payment_outcome
+from ledger_streams.wire.provider_requests import (
+    OrderRecord,
+    encode_order,
+    idempotency_key,
+    read_order,
+)
+from ledger_streams.wire.saga_commands import (
+    SagaCommandRecord,
+    encode_saga_command,
+    encode_settlement,
+    read_saga_command,
 )
 from ledger_streams.wire.saga_events import SagaRecord, encode_saga_event, read_saga_event, saga_event_id
 from ledger_streams.wire.states import (
@@ -43,15 +51,13 @@ from ledger_streams.wire.wallet_commands import (
     read_wallet_command,
 )
 from ledger_streams.wire.wallet_events import (
-    BalanceObject,
-    WalletObject,
     WalletRecord,
     encode_wallet_event,
     read_wallet,
     read_wallet_event,
     wallet_event_id,
-    wallet_object,
 )
+from ledger_streams.wire.wallet_objects import BalanceObject, WalletObject, wallet_object
 
 __all__ = [
     "RECORD_BYTES_MAX",
@@ -59,7 +65,9 @@ __all__ = [
     "BalanceObject",
     "CommandRecord",
     "Envelope",
+    "OrderRecord",
     "OutcomeRecord",
+    "SagaCommandRecord",
     "SagaRecord",
     "WalletObject",
     "WalletRecord",
@@ -74,17 +82,24 @@ __all__ = [
     "decode_wallet_state",
     "encode_administrative",
     "encode_command",
+    "encode_expiry",
     "encode_known_payment",
+    "encode_order",
     "encode_payment_outcome",
     "encode_payment_request",
+    "encode_saga_command",
     "encode_saga_event",
     "encode_saga_state",
+    "encode_settlement",
     "encode_wallet_event",
     "encode_wallet_state",
+    "idempotency_key",
     "parse_time",
     "read_object",
+    "read_order",
     "read_payment_event",
     "read_payment_outcome",
+    "read_saga_command",
     "read_saga_event",
     "read_wallet",
     "read_wallet_command",

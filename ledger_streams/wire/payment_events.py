@@ -1,4 +1,4 @@
-"""payment-events on the wire: requests from outside, outcomes from the sagas agent.
+"""payment-events on the wire: requests from outside; the outcomes are in payment_outcomes.
 
 Requests come from gateways that may leave out half the envelope, so they are read
 leniently and checked to the last field; what is wrong is named.  The error bears the
@@ -14,19 +14,15 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_streams.domain.events import PaymentCompleted, PaymentFailed, PaymentKind, PaymentOutcome
-from ledger_streams.domain.ids import EventId, PaymentId, WalletId, derived_id, is_canonical_id
-from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
+from ledger_streams.domain.ids import EventId, derived_id, is_canonical_id
+from ledger_streams.domain.money import invalid
 from ledger_streams.domain.payment import PaymentRequested, fingerprint, read_request
 from ledger_streams.errors import Unreadable
 from ledger_streams.wire.envelope import (
     SCHEMA_VERSION,
-    Envelope,
-    Version,
     check_id,
     check_key,
     check_optional_ids,
-    decode_stored,
     decode_with,
     parse_time,
     read_object,
@@ -34,6 +30,7 @@ from ledger_streams.wire.envelope import (
     text_of,
     time_ms,
 )
+from ledger_streams.wire.payment_outcomes import OUTCOMES, read_payment_outcome
 
 OCCURRED_BEFORE_MS_MAX: Final = timedelta(days=31) // timedelta(milliseconds=1)
 """How far before its append time a request may have occurred: as old as the oldest open partition."""
@@ -41,7 +38,6 @@ OCCURRED_AFTER_MS_MAX: Final = timedelta(minutes=5) // timedelta(milliseconds=1)
 """How far after it: the clocks of gateways differ."""
 
 REQUESTED: Final = "PaymentRequested"
-OUTCOMES: Final = frozenset({"PaymentCompleted", "PaymentFailed", "PaymentRefunded"})
 
 
 class _Head(msgspec.Struct, gc=False, kw_only=True):
@@ -61,35 +57,8 @@ class _Glance(msgspec.Struct, gc=False):
     data: dict[str, Any]
 
 
-class _Completed(msgspec.Struct, gc=False):
-    payment_id: PaymentId
-    kind: PaymentKind
-    amount: str
-    currency: str
-    source_wallet_id: WalletId | None
-    target_wallet_id: WalletId | None
-    wallets: dict[str, Version]
-
-
-class _Failed(msgspec.Struct, gc=False, omit_defaults=True):
-    payment_id: PaymentId
-    reason: str
-    wallets: dict[str, Version]
-    detail: str | None = None
-
-
-class OutcomeRecord(msgspec.Struct, frozen=True, gc=False):
-    """A payment's end as read from payment-events; the envelope's `data` can be stored by PostgreSQL."""
-
-    envelope: Envelope
-    outcome: PaymentOutcome | None
-    """None for PaymentRefunded, which changes no row of its own yet."""
-
-
 _head = msgspec.json.Decoder(_Head).decode
 _glance = msgspec.json.Decoder(_Glance).decode
-_completed = msgspec.json.Decoder(_Completed).decode
-_failed = msgspec.json.Decoder(_Failed).decode
 
 
 def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int) -> PaymentRequested | None:
@@ -159,48 +128,6 @@ def _tellable(value: bytes | None, key: bytes | None) -> str | None:
     return payment_id
 
 
-def read_payment_outcome(value: bytes | None, *, key: bytes | None) -> OutcomeRecord:
-    """Read PaymentCompleted, PaymentFailed or PaymentRefunded whole; raises Unreadable."""
-    envelope = decode_stored(value)
-    parse_time(envelope.occurred_at)
-    check_key(key, envelope.aggregate_id, "aggregate_id")
-    outcome = _read_outcome(envelope)
-    if outcome is not None and envelope.aggregate_id != outcome.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
-    for wallet_id in outcome.wallets if outcome is not None else ():
-        check_id(wallet_id, "data.wallets")
-    return OutcomeRecord(envelope, outcome)
-
-
-def _read_outcome(envelope: Envelope) -> PaymentOutcome | None:
-    match envelope.event_type:
-        case "PaymentCompleted":
-            return _read_completed(envelope.data, envelope.event_version)
-        case "PaymentFailed":
-            failed: _Failed = decode_with(_failed, envelope.data, "data.")
-            version = envelope.event_version
-            return PaymentFailed(failed.payment_id, failed.reason, failed.wallets, failed.detail, version)
-        case "PaymentRefunded":
-            return None
-        case _:
-            raise invalid("event_type", "is no payment's outcome")
-
-
-def _read_completed(raw: msgspec.Raw, version: int) -> PaymentCompleted:
-    data: _Completed = decode_with(_completed, raw, "data.")
-    currency = check_currency(data.currency)
-    return PaymentCompleted(
-        data.payment_id,
-        data.kind,
-        parse_amount(data.amount, currency),
-        currency,
-        data.source_wallet_id,
-        data.target_wallet_id,
-        data.wallets,
-        version,
-    )
-
-
 def encode_payment_request(
     data: Mapping[str, Any], *, event_id: str, occurred_ms: int, causation_id: str | None = None
 ) -> bytes:
@@ -215,36 +142,4 @@ def encode_payment_request(
         append_ms=occurred_ms,
         correlation_id=payment_id,
         causation_id=causation_id,
-    )
-
-
-def encode_payment_outcome(outcome: PaymentOutcome, *, causation_id: str, append_ms: int) -> bytes:
-    """Write a payment's end, caused by the saga event `causation_id` appended at `append_ms`."""
-    payment_id = outcome.payment_id
-    event_type = type(outcome).__name__
-    return seal(
-        _outcome_data(outcome),
-        event_id=derived_id(f"{payment_id}:{event_type}:{outcome.version}"),
-        event_type=event_type,
-        aggregate_id=payment_id,
-        event_version=outcome.version,
-        append_ms=append_ms,
-        correlation_id=payment_id,
-        causation_id=causation_id,
-    )
-
-
-def _outcome_data(outcome: PaymentOutcome) -> _Completed | _Failed:
-    wallets = dict(outcome.wallets)
-    if isinstance(outcome, PaymentFailed):
-        return _Failed(outcome.payment_id, outcome.reason, wallets, outcome.detail)
-    amount = format_amount(outcome.amount_minor, outcome.currency)
-    return _Completed(
-        outcome.payment_id,
-        outcome.kind,
-        amount,
-        outcome.currency,
-        outcome.source_wallet_id,
-        outcome.target_wallet_id,
-        wallets,
     )

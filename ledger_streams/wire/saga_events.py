@@ -14,6 +14,7 @@ import msgspec
 from ledger_streams.domain.events import (
     SagaCompensated,
     SagaCompleted,
+    SagaEnd,
     SagaEvent,
     SagaFailed,
     SagaStarted,
@@ -21,9 +22,11 @@ from ledger_streams.domain.events import (
     WalletCreditRefused,
     WalletDeducted,
     WalletDeductionRefused,
+    WalletHeld,
+    WalletReleased,
     WalletReply,
 )
-from ledger_streams.domain.ids import EventId, PaymentId, WalletId, derived_id
+from ledger_streams.domain.ids import EventId, HoldId, PaymentId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.payment import read_request
 from ledger_streams.wire.envelope import (
@@ -34,6 +37,13 @@ from ledger_streams.wire.envelope import (
     decode_with,
     read_object,
     seal,
+)
+from ledger_streams.wire.saga_answers import (
+    PROVIDER_NAMES,
+    REFUND_NAMES,
+    answer_data,
+    read_provider_reply,
+    read_refund_reply,
 )
 
 
@@ -55,6 +65,15 @@ class _Reply(msgspec.Struct, gc=False, omit_defaults=True):
     compensates: bool = False
 
 
+class _Set(msgspec.Struct, gc=False):
+    payment_id: PaymentId
+    wallet_id: WalletId
+    amount: str
+    currency: str
+    wallet_version: int
+    hold_id: HoldId
+
+
 class _End(msgspec.Struct, gc=False, omit_defaults=True):
     payment_id: PaymentId
     amount: str | None = None
@@ -63,11 +82,15 @@ class _End(msgspec.Struct, gc=False, omit_defaults=True):
     detail: str | None = None
 
 
-_REPLIES: Final[dict[str, type[WalletReply]]] = {
+_HOLD_REPLIES: Final[dict[str, type[WalletHeld | WalletReleased]]] = {
+    reply.__name__: reply for reply in (WalletHeld, WalletReleased)
+}
+_REPLIES: Final = {
     reply.__name__: reply
     for reply in (WalletDeducted, WalletDeductionRefused, WalletCredited, WalletCreditRefused)
 }
 _reply = msgspec.json.Decoder(_Reply).decode
+_set = msgspec.json.Decoder(_Set).decode
 _end = msgspec.json.Decoder(_End).decode
 
 
@@ -79,6 +102,12 @@ def read_saga_event(value: bytes | None, *, key: bytes | None) -> SagaRecord:
         event = _read_reply(envelope)
     elif envelope.event_type == "SagaStarted":
         event = SagaStarted(read_request(read_object(envelope.data)), envelope.data, envelope.event_version)
+    elif envelope.event_type in _HOLD_REPLIES:
+        event = _read_hold_reply(envelope)
+    elif envelope.event_type in PROVIDER_NAMES:
+        event = read_provider_reply(envelope)
+    elif envelope.event_type in REFUND_NAMES:
+        event = read_refund_reply(envelope)
     else:
         event = _read_end(envelope)
     if envelope.aggregate_id != event.payment_id:
@@ -117,6 +146,20 @@ def _read_reply(envelope: Envelope) -> WalletReply:
                 data.reason,
                 data.compensates,
             )
+
+
+def _read_hold_reply(envelope: Envelope) -> WalletHeld | WalletReleased:
+    data: _Set = decode_with(_set, envelope.data, "data.")
+    check_id(data.wallet_id, "data.wallet_id")
+    return _HOLD_REPLIES[envelope.event_type](
+        data.payment_id,
+        envelope.event_version,
+        data.wallet_id,
+        parse_amount(data.amount, check_currency(data.currency)),
+        data.currency,
+        data.wallet_version,
+        data.hold_id,
+    )
 
 
 def _read_end(envelope: Envelope) -> SagaCompensated | SagaCompleted | SagaFailed:
@@ -165,6 +208,18 @@ def _data_of(event: SagaEvent) -> Any:
             return event.data
         case WalletDeducted() | WalletCredited() | WalletDeductionRefused() | WalletCreditRefused():
             return _reply_data(event)
+        case WalletHeld() | WalletReleased():
+            amount = format_amount(event.amount_minor, event.currency)
+            wallet = (event.wallet_id, amount, event.currency, event.wallet_version)
+            return _Set(event.payment_id, *wallet, event.hold_id)
+        case SagaFailed() | SagaCompleted() | SagaCompensated():
+            return _end_data(event)
+        case _:
+            return answer_data(event)
+
+
+def _end_data(event: SagaEnd) -> _End:
+    match event:
         case SagaFailed(amount_minor=int(amount_minor), currency=str(currency)):
             amount = format_amount(amount_minor, currency)
             return _End(event.payment_id, amount, currency, event.reason, event.detail)
@@ -177,7 +232,9 @@ def _data_of(event: SagaEvent) -> Any:
             return _End(event.payment_id, amount, event.currency, event.reason)
 
 
-def _reply_data(event: WalletReply) -> _Reply:
+def _reply_data(
+    event: WalletDeducted | WalletCredited | WalletDeductionRefused | WalletCreditRefused,
+) -> _Reply:
     return _Reply(
         event.payment_id,
         event.wallet_id,

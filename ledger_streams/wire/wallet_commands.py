@@ -8,7 +8,7 @@ and data.wallet_id are one wallet or the record is Unreadable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -20,13 +20,18 @@ from ledger_streams.domain.commands import (
     Counterparty,
     DeductFunds,
     FreezeWallet,
+    FundsCommand,
+    HoldCommand,
+    HoldFunds,
     LegCommand,
     OpenWallet,
+    ReleaseHold,
     UnfreezeWallet,
     WalletCommand,
 )
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_limit
+from ledger_streams.wire import hold_commands
 from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
 
 REASON_CHARACTERS_MAX: Final = 500
@@ -98,6 +103,8 @@ def _read(envelope: Envelope) -> WalletCommand:
             change: _Limits = decode_with(_limits, envelope.data, "data.")
             limits = checked_limits(change.overdraft_limits, at="data.")
             return ChangeLimits(change.wallet_id, limits)
+        case name if name in hold_commands.NAMES:
+            return hold_commands.read_hold_command(name, envelope.data)
         case name if name in _REASONED:
             reasoned: _Reasoned = decode_with(_reasoned, envelope.data, "data.")
             return _REASONED[name](reasoned.wallet_id, checked_reason(reasoned.reason, at="data."))
@@ -105,7 +112,7 @@ def _read(envelope: Envelope) -> WalletCommand:
             raise invalid("event_type", "is none that wallet-commands has")
 
 
-def _read_leg(envelope: Envelope) -> LegCommand:
+def _read_leg(envelope: Envelope) -> FundsCommand:
     data: _Leg = decode_with(_leg, envelope.data, "data.")
     check_id(data.payment_id, "data.payment_id")
     currency = check_currency(data.currency)
@@ -162,7 +169,7 @@ def checked_reason(reason: object, *, at: str) -> str:
     return reason
 
 
-def encode_command(command: LegCommand, *, causation_id: str, append_ms: int) -> bytes:
+def encode_command(command: LegCommand, *, causation_id: str | None, append_ms: int) -> bytes:
     """Write a leg of a payment, caused by the saga event `causation_id` appended at `append_ms`."""
     name = type(command).__name__
     return seal(
@@ -170,9 +177,9 @@ def encode_command(command: LegCommand, *, causation_id: str, append_ms: int) ->
         event_id=command_id(command),
         event_type=name,
         aggregate_id=command.wallet_id,
-        event_version=command.saga_version,
+        event_version=command.saga_version or 1,
         append_ms=append_ms,
-        correlation_id=command.payment_id,
+        correlation_id=command.payment_id or command.wallet_id,
         causation_id=causation_id,
     )
 
@@ -182,8 +189,10 @@ def command_id(command: LegCommand) -> EventId:
     return derived_id(f"{command.payment_id}:{type(command).__name__}:{command.saga_version}")
 
 
-def encode_administrative(command: AdministrativeCommand, *, command_id: str, occurred_ms: int) -> bytes:
-    """Write an administrative command under the id that its sender has given it."""
+def encode_administrative(
+    command: AdministrativeCommand | HoldFunds | ReleaseHold, *, command_id: str, occurred_ms: int
+) -> bytes:
+    """Write an administrative command, or one about a caller's hold, under the id its sender has given it."""
     return seal(
         _administrative_data(command),
         event_id=command_id,
@@ -196,7 +205,9 @@ def encode_administrative(command: AdministrativeCommand, *, command_id: str, oc
     )
 
 
-def _leg_data(command: LegCommand) -> _Leg:
+def _leg_data(command: LegCommand) -> Any:
+    if isinstance(command, HoldCommand):
+        return hold_commands.hold_data(command)
     return _Leg(
         command.payment_id,
         command.wallet_id,
@@ -208,8 +219,10 @@ def _leg_data(command: LegCommand) -> _Leg:
     )
 
 
-def _administrative_data(command: AdministrativeCommand) -> _Open | _Limits | _Reasoned:
+def _administrative_data(command: AdministrativeCommand | HoldFunds | ReleaseHold) -> Any:
     match command:
+        case HoldFunds() | ReleaseHold():
+            return hold_commands.hold_data(command)
         case OpenWallet():
             limits = limits_text(command.overdraft_limits)
             return _Open(command.wallet_id, command.user_id, list(command.currencies), limits)

@@ -7,15 +7,20 @@ the event as well for projections.  Only the wallets agent writes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import (
+from ledger_streams.domain.ids import EventId, HoldId, PaymentId, UserId, WalletId, derived_id
+from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
+from ledger_streams.domain.wallet import Wallet
+from ledger_streams.domain.wallet_events import (
     BalanceAdded,
     BalanceDeducted,
+    FundsHeld,
+    HoldCaptured,
+    HoldReleased,
     LimitsChanged,
     WalletClosed,
     WalletCommandRefused,
@@ -24,11 +29,11 @@ from ledger_streams.domain.events import (
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
-from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_balance
-from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus
 from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
+from ledger_streams.wire.hold_events import hold_event_data, read_hold_event
 from ledger_streams.wire.wallet_commands import checked_limits, limits_text
+from ledger_streams.wire.wallet_objects import WalletObject, wallet_object, wallet_of
 
 
 class WalletRecord(msgspec.Struct, frozen=True, gc=False):
@@ -39,11 +44,12 @@ class WalletRecord(msgspec.Struct, frozen=True, gc=False):
     envelope: Envelope
 
 
-class _Money(msgspec.Struct, gc=False):
+class _Money(msgspec.Struct, gc=False, omit_defaults=True):
     payment_id: PaymentId
     amount: str
     currency: str
     counterparty: Counterparty
+    hold_id: HoldId | None = None
 
 
 class _Opened(msgspec.Struct, gc=False):
@@ -70,24 +76,6 @@ class _Refused(msgspec.Struct, gc=False):
     detail: str
 
 
-class BalanceObject(msgspec.Struct, frozen=True, gc=False):
-    """One currency in the contract's `wallet` object."""
-
-    available: str
-    held: str
-    balance: str
-    overdraft_limit: str
-
-
-class WalletObject(msgspec.Struct, frozen=True, gc=False):
-    """The contract's `wallet` object; encodes as it stands."""
-
-    user_id: UserId
-    status: WalletStatus
-    version: int
-    balances: dict[str, BalanceObject]
-
-
 class _StateOnly(msgspec.Struct, gc=False):
     aggregate_id: WalletId
     wallet: WalletObject
@@ -101,10 +89,7 @@ _refused = msgspec.json.Decoder(_Refused).decode
 _wallet = msgspec.json.Decoder(WalletObject).decode
 _state_only = msgspec.json.Decoder(_StateOnly).decode
 
-_MOVEMENTS: Final[dict[str, type[BalanceAdded | BalanceDeducted]]] = {
-    "BalanceAdded": BalanceAdded,
-    "BalanceDeducted": BalanceDeducted,
-}
+_MOVEMENTS: Final = frozenset({"BalanceAdded", "BalanceDeducted"})
 _REASONED: Final[dict[str, type[WalletFrozen | WalletUnfrozen | WalletClosed]]] = {
     event.__name__: event for event in (WalletFrozen, WalletUnfrozen, WalletClosed)
 }
@@ -115,7 +100,7 @@ def read_wallet(value: bytes | None) -> Wallet:
     if value is None:
         raise invalid("value", "is empty; wallet-events has no tombstones")
     record: _StateOnly = decode_with(_state_only, value)
-    return _wallet_of(record.aggregate_id, record.wallet)
+    return wallet_of(record.aggregate_id, record.wallet)
 
 
 def read_wallet_event(value: bytes | None, *, key: bytes | None) -> WalletRecord:
@@ -125,7 +110,7 @@ def read_wallet_event(value: bytes | None, *, key: bytes | None) -> WalletRecord
         raise invalid("wallet", "is missing")
     wallet_id = WalletId(envelope.aggregate_id)
     check_key(key, wallet_id, "aggregate_id")
-    wallet = _wallet_of(wallet_id, decode_with(_wallet, envelope.wallet, "wallet."))
+    wallet = wallet_of(wallet_id, decode_with(_wallet, envelope.wallet, "wallet."))
     if wallet.version != envelope.event_version:
         raise invalid("wallet.version", "is not event_version")
     return WalletRecord(_read(envelope, wallet_id), wallet, envelope)
@@ -135,6 +120,8 @@ def _read(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
     name, version, data = envelope.event_type, envelope.event_version, envelope.data
     if name in _MOVEMENTS:
         return _read_movement(envelope, wallet_id)
+    if name in HOLD_EVENTS:
+        return read_hold_event(envelope, wallet_id)
     if name in _REASONED:
         return _REASONED[name](wallet_id, version, decode_with(_reasoned, data, "data.").reason)
     match name:
@@ -157,46 +144,12 @@ def _read_movement(envelope: Envelope, wallet_id: WalletId) -> BalanceAdded | Ba
     data: _Money = decode_with(_money, envelope.data, "data.")
     check_id(data.payment_id, "data.payment_id")
     currency = check_currency(data.currency)
-    return _MOVEMENTS[envelope.event_type](
-        wallet_id,
-        envelope.event_version,
-        data.payment_id,
-        parse_amount(data.amount, currency),
-        currency,
-        data.counterparty,
+    amount_minor, version = parse_amount(data.amount, currency), envelope.event_version
+    if envelope.event_type == "BalanceAdded":
+        return BalanceAdded(wallet_id, version, data.payment_id, amount_minor, currency, data.counterparty)
+    return BalanceDeducted(
+        wallet_id, version, data.payment_id, amount_minor, currency, data.counterparty, data.hold_id
     )
-
-
-def _wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
-    try:
-        balances = {
-            currency: Balance(
-                parse_balance(balance.available, currency),
-                parse_balance(balance.held, currency),
-                parse_balance(balance.overdraft_limit, currency),
-            )
-            for currency, balance in state.balances.items()
-        }
-    except (KeyError, ValueError):
-        raise invalid("wallet.balances", "are not decimal strings of known currencies") from None
-    return Wallet(wallet_id, state.user_id, state.status, state.version, balances)
-
-
-def wallet_object(wallet: Wallet) -> WalletObject:
-    """Return the contract's `wallet` object of a state."""
-    return WalletObject(wallet.user_id, wallet.status, wallet.version, _balance_objects(wallet.balances))
-
-
-def _balance_objects(balances: Mapping[str, Balance]) -> dict[str, BalanceObject]:
-    return {
-        currency: BalanceObject(
-            format_amount(balance.available_minor, currency),
-            format_amount(balance.held_minor, currency),
-            format_amount(balance.balance_minor, currency),
-            format_amount(balance.overdraft_limit_minor, currency),
-        )
-        for currency, balance in balances.items()
-    }
 
 
 def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, append_ms: int) -> bytes:
@@ -209,9 +162,7 @@ def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, 
         aggregate_id=event.wallet_id,
         event_version=event.version,
         append_ms=append_ms,
-        correlation_id=(
-            event.payment_id if isinstance(event, (BalanceAdded, BalanceDeducted)) else event.wallet_id
-        ),
+        correlation_id=getattr(event, "payment_id", None) or event.wallet_id,
         causation_id=command_id,
         wallet=wallet_object(wallet),
     )
@@ -226,7 +177,10 @@ def _data_of(event: WalletEvent) -> Any:
     match event:
         case BalanceAdded() | BalanceDeducted():
             amount = format_amount(event.amount_minor, event.currency)
-            return _Money(event.payment_id, amount, event.currency, event.counterparty)
+            hold_id = event.hold_id if isinstance(event, BalanceDeducted) else None
+            return _Money(event.payment_id, amount, event.currency, event.counterparty, hold_id)
+        case FundsHeld() | HoldCaptured() | HoldReleased():
+            return hold_event_data(event)
         case WalletOpened():
             limits = limits_text(event.overdraft_limits)
             return _Opened(None, event.user_id, list(event.currencies), limits)

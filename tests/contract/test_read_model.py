@@ -15,7 +15,7 @@ from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.postgres_rows import SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.errors import Unavailable
-from ledger_streams.ports import ReadModel
+from ledger_streams.ports import HoldView, ReadModel, UnderWay
 from ledger_streams.settings import Settings
 from tests.projected import Story, new_id
 
@@ -52,9 +52,12 @@ async def test_nothing_is_known_before_it_is_projected(projections: Projections)
     assert await read.payment(unknown) is None
     assert await read.wallets_of_user(unknown) == []
     assert await read.wallet_events(unknown, after_version=0, limit=10) == []
+    assert await read.payments([unknown]) == await read.payments([]) == {}
     assert await read.known_payments([unknown]) == {}
     assert await read.outcomes([unknown]) == {}
     assert await read.outcomes([]) == {}
+    assert await read.holds(unknown) == []
+    assert await read.hold_event(unknown, unknown) is None
 
 
 async def test_a_wallet_is_its_last_event(projections: Projections) -> None:
@@ -152,6 +155,24 @@ async def test_steps_are_in_the_sagas_order_whatever_a_senders_clock_says(projec
     assert steps == ["PaymentRequested", "SagaStarted", "WalletCredited", "SagaCompleted", "PaymentCompleted"]
 
 
+async def test_of_many_payments_each_has_its_own_steps(projections: Projections) -> None:
+    story = Story()
+    wallet_id = story.open()
+    ids = [story.request(target=wallet_id, amount_minor=1000) for _ in range(3)]
+    story.end(ids[0], {}, reason="wallet_frozen")
+    story.payment_event(ids[0], "SagaStarted", 1, {})
+    story.request(target=wallet_id, amount_minor=1)
+    await projections.write(story.batch())
+    payments = await projections.read.payments([*ids[:2], new_id()])
+    assert payments.keys() == set(ids[:2])
+    assert payments[ids[0]] == await projections.read.payment(ids[0])
+    steps = {payment_id: [step.event_type for step in payments[payment_id].steps] for payment_id in ids[:2]}
+    assert steps == {
+        ids[0]: ["PaymentRequested", "SagaStarted", "PaymentFailed"],
+        ids[1]: ["PaymentRequested"],
+    }
+
+
 async def test_only_the_first_request_of_a_payment_counts(projections: Projections) -> None:
     story = Story()
     payment_id = story.request(target=story.open(), amount_minor=1000)
@@ -201,6 +222,73 @@ async def test_a_failure_without_a_readable_request_is_a_payment_too(projections
     payment = await projections.read.payment(payment_id)
     assert payment is not None
     assert (payment.status, payment.kind, payment.amount) == ("failed", "", "")
+
+
+async def test_a_refunded_payment_says_how_much_has_gone_back(projections: Projections) -> None:
+    story = Story()
+    payment_id = story.deposit(story.open(), 1000)
+    await projections.write(story.batch())
+    payment = await projections.read.payment(payment_id)
+    assert payment is not None
+    assert (payment.status, payment.refunded) == ("completed", None)
+    for amount_minor, status in ((250, "partially_refunded"), (1000, "refunded")):
+        story.refund(payment_id, amount_minor, paid_minor=1000)
+        await projections.write(story.batch())
+        payment = await projections.read.payment(payment_id)
+        assert payment is not None
+        assert (payment.status, payment.refunded) == (status, f"{amount_minor / 100:.2f}")
+
+
+async def test_the_provider_of_a_payment_is_the_last_one_its_events_name(projections: Projections) -> None:
+    story = Story()
+    payment_id = story.request(target=story.open(), amount_minor=1000)
+    await projections.write(story.batch())
+    payment = await projections.read.payment(payment_id)
+    assert payment is not None
+    assert payment.provider is None
+    story.payment_event(payment_id, "RefundGranted", 2, {"provider": "acme"})
+    story.payment_event(payment_id, "WalletHeld", 3, {})
+    await projections.write(story.batch())
+    payment = await projections.read.payment(payment_id)
+    assert payment is not None
+    assert payment.provider == "acme"
+
+
+async def test_holds_are_those_of_the_last_event_and_a_callers_is_remembered(
+    projections: Projections,
+) -> None:
+    story, first, second, read = Story(), *sorted([new_id(), new_id()]), projections.read
+    wallet_id, payment_id = story.open(), new_id()
+    assert await read.holds(wallet_id) == []
+    story.hold(wallet_id, second, 250)
+    story.hold(wallet_id, first, 100, payment_id=payment_id)
+    await projections.write(story.batch())
+    assert await read.holds(wallet_id) == [
+        HoldView(wallet_id, first, "1.00", "EUR", payment_id, None),
+        HoldView(wallet_id, second, "2.50", "EUR", None, None),
+    ]
+    assert await read.hold_event(wallet_id, first) is None, "a payment's"
+    story.release(wallet_id, second)
+    await projections.write(story.batch())
+    assert [hold.hold_id for hold in await read.holds(wallet_id)] == [first]
+    event = await read.hold_event(wallet_id, second)
+    assert event is not None
+    assert (event["event_version"], event["data"]["amount"]) == (2, "2.50")
+    assert await read.hold_event(wallet_id, new_id()) is None
+
+
+async def test_payments_that_have_not_ended_are_counted_with_the_oldest(projections: Projections) -> None:
+    story, read = Story(), projections.read
+    wallet_id = story.open()
+    story.deposit(wallet_id, 100)
+    waiting = [story.request(target=wallet_id, amount_minor=100) for _ in range(2)]
+    batch = story.batch()
+    await projections.write(batch)
+    first, second = (row.requested_at for row in batch.payments if row.payment_id in waiting)
+    assert first < second
+    assert await read.under_way(first) == UnderWay(0, None)
+    assert await read.under_way(second) == UnderWay(1, first)
+    assert await read.under_way(second + timedelta(microseconds=1)) == UnderWay(2, first)
 
 
 async def test_a_postgres_that_is_away_is_unavailable() -> None:

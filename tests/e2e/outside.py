@@ -131,11 +131,13 @@ async def command(live: LiveSystem, wallet_id: str, verb: str) -> None:
     assert status == 200, answer
 
 
-async def ended(live: LiveSystem, payment_id: str, *, seconds: float = 30.0) -> dict[str, Any]:
+async def ended(
+    live: LiveSystem, payment_id: str, *, seconds: float = 30.0, worker_id: str = "1"
+) -> dict[str, Any]:
     """Return the payment as HTTP has it, once it has ended."""
 
     async def look() -> dict[str, Any] | None:
-        status, payment, _ = await live.request("GET", f"/v1/payments/{payment_id}")
+        status, payment, _ = await live.request("GET", f"/v1/payments/{payment_id}", worker_id=worker_id)
         return payment if status == 200 and payment["status"] != "pending" else None
 
     return await eventually(look, what=f"payment {payment_id} has ended", seconds=seconds)
@@ -151,9 +153,9 @@ async def carried_out_so_far(live: LiveSystem, payment_id: str) -> None:
     assert (await ended(live, later))["reason"] == "wallet_not_found"
 
 
-async def balance(live: LiveSystem, wallet_id: str) -> str:
+async def balance(live: LiveSystem, wallet_id: str, *, worker_id: str = "1") -> str:
     """Return the wallet's balance in EUR, from the read model and not from the cache."""
-    status, wallet, _ = await live.request("GET", f"/v1/wallets/{wallet_id}")
+    status, wallet, _ = await live.request("GET", f"/v1/wallets/{wallet_id}", worker_id=worker_id)
     assert status == 200, wallet
     text: str = wallet["balances"]["EUR"]["balance"]
     return text

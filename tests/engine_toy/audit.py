@@ -15,10 +15,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ledger_streams.engine.cycles import SOURCE_HEADER
 from ledger_streams.engine.store import PartitionStore
+from ledger_streams.engine.takeover import source_header
 from ledger_streams.settings import Settings
-from tests.engine_toy.__main__ import PARTITIONS, SUMS
+from tests.engine_toy.__main__ import SUMS
+from tests.engine_toy.faults import PARTITIONS
 
 Sums = list[tuple[bytes, int]]
 Log = dict[int, list[Any]]
@@ -80,8 +81,20 @@ def check_table(folder: Path, changelog: Sequence[Any]) -> None:
         store.close()
     known = [record for record in changelog if record.offset < position.changelog_next]
     assert held == {record.key: record.value for record in known}, f"{folder} is not the log up to {position}"
-    sources = [int(value) for record in known for name, value in record.headers if name == SOURCE_HEADER]
-    assert position.source_next == max(sources, default=None), f"{folder} has another source position"
+    told = highest_of_each_header(known)
+    kept = {source_header(topic): next_ for topic, next_ in position.further.items()}
+    if position.source_next is not None:
+        kept[source_header(None)] = position.source_next
+    assert kept == told, f"{folder} has other source positions"
+
+
+def highest_of_each_header(records: Sequence[Any]) -> dict[str, int]:
+    """Return the highest position that the headers of changelog records tell, by header."""
+    told: dict[str, int] = {}
+    for record in records:
+        for name, value in record.headers:
+            told[name] = max(told.get(name, 0), int(value))
+    return told
 
 
 async def committed(settings: Settings, topic: str, *, partitions: int = PARTITIONS) -> Log:

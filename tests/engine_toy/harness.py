@@ -13,18 +13,21 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ledger_streams.settings import Settings
-from tests.engine_toy.__main__ import PARTITIONS
 from tests.engine_toy.audit import Log, audit, committed
+from tests.engine_toy.faults import PARTITIONS
 from tests.live import Process, eventually, free_port
 
-TOPICS = ("toy-in", "toy-changelog", "toy-out")
+TOPICS = ("toy-in", "toy-more", "toy-changelog", "toy-out")
 
 
 class Toys:
     """A group of toys; every worker id is a process with a folder of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, module: str = "tests.engine_toy", sources: int = 1) -> None:
         self.settings = settings
+        self.module = module
+        self.sources = sources
+        """Of the toys that are started from now on."""
         self.fed: Counter[str] = Counter()
         self._processes: dict[str, Process] = {}
 
@@ -74,8 +77,9 @@ class Toys:
         values = self.settings.model_dump(mode="json")
         values |= {"worker_id": worker_id, "http_port": free_port(), "transaction_timeout_ms": 5_000}
         environment = {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
-        environment |= {"TOY_FAULT": fault, "LEDGER_APP_ID": group or self.settings.app_id}
-        command = [sys.executable, "-m", "tests.engine_toy", "worker", "--without-web", "-l", "info"]
+        environment |= {"TOY_FAULT": fault, "TOY_SOURCES": str(self.sources)}
+        environment["LEDGER_APP_ID"] = group or self.settings.app_id
+        command = [sys.executable, "-m", self.module, "worker", "--without-web", "-l", "info"]
         process = Process(
             f"toy-{worker_id}", command, environment, self.settings.home / f"toy-{worker_id}.log"
         )
@@ -91,14 +95,14 @@ class Toys:
         """Let the commit that is held begin."""
         (self.settings.home / f"hold-{worker_id}").unlink()
 
-    async def feed(self, numbers: dict[str, int], *, times: int = 1) -> None:
+    async def feed(self, numbers: dict[str, int], *, times: int = 1, topic: str = "toy-in") -> None:
         """Send each key's number as often as said, with the partition of the key."""
         async with AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka, acks="all", linger_ms=2
+            bootstrap_servers=self.settings.kafka, enable_idempotence=True, linger_ms=2
         ) as producer:
             for _ in range(times):
                 for key, number in numbers.items():
-                    await producer.send(self.settings.topic("toy-in"), b"%d" % number, key=key.encode())
+                    await producer.send(self.settings.topic(topic), b"%d" % number, key=key.encode())
                     self.fed[key] += number
             await producer.flush()
 
@@ -144,9 +148,11 @@ class Toys:
 
 
 @asynccontextmanager
-async def toys_of(settings: Settings) -> AsyncIterator[Toys]:
+async def toys_of(
+    settings: Settings, *, module: str = "tests.engine_toy", sources: int = 1
+) -> AsyncIterator[Toys]:
     """Toys with topics of their own, which end with them."""
-    toys = Toys(settings)
+    toys = Toys(settings, module=module, sources=sources)
     await toys.create_topics()
     try:
         yield toys

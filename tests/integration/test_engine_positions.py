@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from ledger_streams.engine.ending import EXIT_SOFTWARE
 from tests.engine_toy.audit import audit_outputs, audit_tables, committed, last_of_each_key
 from tests.engine_toy.harness import Toys
+from tests.live import eventually
 
 ONES = {f"key-{number}": 1 for number in range(20)}
 
@@ -30,6 +31,24 @@ async def test_without_group_offsets_the_position_comes_from_the_log(toys: Toys,
     toys.start(group=f"{toys.settings.app_id}-anew")
     await toys.feed(ONES, times=5)
     await toys.all_exact()
+
+
+async def test_without_group_offsets_records_that_changed_nothing_are_not_carried_out_again(
+    toys: Toys,
+) -> None:
+    toy = toys.start()
+    await toys.feed(ONES)
+    await toys.all_added()
+    await toys.feed(dict.fromkeys(ONES, 0), times=3)
+
+    async def all_are_out() -> bool:
+        return await toys.outputs() == {key: [1, 1, 1, 1] for key in ONES}
+
+    await eventually(all_are_out, what="the zeros are out")
+    toy.stop()
+    toys.start(group=f"{toys.settings.app_id}-anew")
+    await toys.feed(ONES)
+    assert await toys.all_added() == {key: [1, 1, 1, 1, 2] for key in ONES}
 
 
 @pytest.mark.parametrize("loss", ["deleted", "of an earlier day"])

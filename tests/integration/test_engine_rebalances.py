@@ -13,6 +13,7 @@ from tests.engine_toy.harness import Toys, said
 from tests.live import Process, eventually
 
 ONES = {f"key-{number}": 1 for number in range(20)}
+JOINING = "(Re-)joining group"
 
 
 @asynccontextmanager
@@ -52,6 +53,22 @@ async def test_a_second_worker_comes_and_goes_while_records_come_in(toys: Toys) 
         await said(first, "ready: 4 partitions", times=2)
         assert time.monotonic() - asked < toys.settings.session_timeout_ms / 1000 / 2, "it left the group"
     assert second.wait() == 0
+    await toys.all_exact()
+
+
+async def test_a_poll_from_before_a_takeover_takes_no_record_away_from_after_it(toys: Toys) -> None:
+    slow = toys.start("1", fault="slow-seek")
+    await said(slow, "ready: 4 partitions")
+    joined = slow.log.read_text().count(JOINING)
+    other = toys.start("2")
+    await said(slow, JOINING, times=joined + 1)
+    await toys.feed(ONES, times=5)  # its poll waits for records since before the takeover
+    await said(slow, "ready: 2 partitions")
+    await toys.all_added()
+    other.stop()
+    await said(slow, JOINING, times=joined + 2)
+    await toys.feed(ONES, times=5)
+    await said(slow, "ready: 4 partitions", times=2)
     await toys.all_exact()
 
 

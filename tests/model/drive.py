@@ -9,7 +9,7 @@ from tests.model.workload import Payment, Workload
 
 async def audited(system: System, workload: Workload, *, steps: int) -> list[str]:
     """Run the workload and return what the auditor finds wrong afterwards."""
-    auditor = Auditor()
+    auditor = Auditor(providers=workload.providers)
     for command in workload.opening():
         auditor.administered(command)
         await system.administer(command)

@@ -12,7 +12,10 @@ from typing import Protocol
 
 import msgspec
 
-from ledger_streams.domain.commands import AdministrativeCommand
+from ledger_streams.domain.commands import AdministrativeCommand, HoldFunds, ReleaseHold
+
+Administration = AdministrativeCommand | HoldFunds | ReleaseHold
+"""What callers ask of a wallet without a payment; the holds among it are theirs, not a payment's."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -23,10 +26,44 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A payment's outcome: PaymentCompleted has no reason."""
+    """A payment's outcome: PaymentCompleted has no reason, PaymentFailed no amount."""
 
     event_type: str
     reason: str | None
+    amount_minor: int = 0
+
+
+class Refunded(msgspec.Struct, frozen=True):
+    """A PaymentRefunded of a payment."""
+
+    refund_id: str
+    amount_minor: int
+    refunded_minor: int
+    paid_minor: int
+
+
+class Funds(msgspec.Struct, frozen=True):
+    """A wallet's money of one currency."""
+
+    available_minor: int
+    held_minor: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What is left of a hold."""
+
+    wallet_id: str
+    amount_minor: int
+    currency: str
+
+
+class Booked(msgspec.Struct, frozen=True):
+    """What a provider has done for good."""
+
+    provider: str
+    kind: str
+    amount_minor: int
+    currency: str
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -40,23 +77,32 @@ class Parked(msgspec.Struct, frozen=True):
 class System(Protocol):
     """The ledger from outside."""
 
-    async def administer(self, command: AdministrativeCommand) -> None:
-        """Send an administrative command; those of one wallet are carried out in order."""
+    async def administer(self, command: Administration) -> None:
+        """Send a command to a wallet; those of one wallet are carried out in order."""
 
     async def submit(self, records: Sequence[Sent]) -> None:
         """Put records on payment-events, those of one key in order."""
 
     async def settle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing is under way; a caller's hold is not."""
 
     async def outcomes(self) -> Mapping[str, Sequence[Ended]]:
         """Return all outcomes there are of each payment; more than one is a fault."""
 
+    async def refunds(self) -> Mapping[str, Sequence[Refunded]]:
+        """Return what each payment was told of its refunds, in order."""
+
     async def dead_letters(self) -> Sequence[Parked]:
         """Return the dead letters of payment-events, in no order."""
 
-    async def balances(self) -> Mapping[str, Mapping[str, int]]:
-        """Return available minor units by wallet and currency."""
+    async def balances(self) -> Mapping[str, Mapping[str, Funds]]:
+        """Return each wallet's money by currency."""
+
+    async def holds(self) -> Mapping[str, Held]:
+        """Return the holds there are, by id."""
+
+    async def booked(self) -> Mapping[str, Booked]:
+        """Return what has an effect in the providers' books, by payment."""
 
     async def postings(self) -> Mapping[str, int]:
         """Return the sum of all postings by `<account>:<currency>`, minor units."""

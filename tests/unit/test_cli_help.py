@@ -20,6 +20,8 @@ WITHIN = [
     ("wallets", "list"),
     ("payments", "show"),
     ("dlq", "list"),
+    ("dlq", "show"),
+    ("dlq", "redrive"),
 ]
 COMMANDS = [(name,) for name in (*OWN_COMMANDS, *FAUST_COMMANDS)] + WITHIN
 MAIN = "from ledger_streams.cli import main; main()"

@@ -8,15 +8,22 @@ from types import SimpleNamespace
 
 import pytest
 
+from ledger_streams.adapters.kafka_redrive import Mark
 from ledger_streams.adapters.postgres_reconcile import Difference
-from ledger_streams.cli.dlq import dead_letter, letters_text
+from ledger_streams.cli.dlq import letters_text
+from ledger_streams.cli.dlq_redrive import Redriven, redriven_text
+from ledger_streams.cli.dlq_show import shown_letter, shown_text
 from ledger_streams.cli.import_report import report_text
 from ledger_streams.cli.import_tally import CurrencyTotals, ImportReport
+from ledger_streams.cli.letters import dead_letter
 from ledger_streams.cli.output import json_text
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.cli.reconcile import Reconciliation, result_text
 from ledger_streams.cli.rows import RefusedRow
+from ledger_streams.cli.sagas import sagas_text, under_way
 from ledger_streams.cli.wallets import wallet_text
+from ledger_streams.domain.saga_steps import decide
+from tests.model.samples import AT_MS, deposit, refund, started
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
 WALLET = "7b551d24-ee71-5e09-8457-b246b832b826"
@@ -81,21 +88,56 @@ FAILED = {
         {"event_type": "PaymentFailed", "occurred_at": "2026-11-24T22:00:00.040000Z"},
     ],
 }
+WAITING = {
+    **FAILED,
+    "kind": "deposit",
+    "status": "pending",
+    "reason": None,
+    "source_wallet_id": None,
+    "refunded": "0.00",
+    "waiting_for": {"what": "provider", "provider": "acme", "since": "2026-11-24T22:00:00.020000Z"},
+    "steps": [{"event_type": "ProviderTimedOut", "occurred_at": "2026-11-24T22:00:05.020000Z"}],
+}
+SAGAS = [
+    under_way(saga, AT_MS + 61_500)
+    for saga in (
+        decide(None, started(deposit(provider="acme")), at_ms=AT_MS).saga,
+        decide(None, started(refund(amount=None, currency=None)), at_ms=AT_MS + 1_000).saga,
+    )
+    if saga is not None
+]
 
 
-def letter(key: bytes | None, value: bytes, **about: str) -> SimpleNamespace:
+def letter(key: bytes | None, value: bytes | None, **about: str) -> SimpleNamespace:
     headers = [(f"dlq.{name}", text.encode()) for name, text in about.items()]
     where = {"topic": "payment-events.dlq", "partition": 3, "offset": 4, "timestamp": 1_795_557_600_123}
     return SimpleNamespace(key=key, value=value, headers=(*headers, ("trace", b"x")), **where)
 
 
 ABOUT = {"topic": "payment-events", "partition": "3", "offset": "41"}
+PLACE = "payment-events.dlq:3:4"
+MARKS = {PLACE: Mark("payment-events", 3, 57, at_ms=1_795_557_700_000)}
+BAD_AMOUNT = letter(
+    PAYMENT.encode(),
+    b'{"data": {"amount": 1.10, "name": "J\xc3\xb6rg \\u001b[1m"}}',
+    **ABOUT,
+    reason="invalid",
+    detail="data.amount: must be a string",
+    redriven="payment-events.dlq:3:1",
+)
+SHOWN_LETTERS = {
+    "json": shown_letter(BAD_AMOUNT, MARKS),
+    "text": shown_letter(letter(None, b"amount: 10 EUR", **ABOUT)),
+    "hex": shown_letter(letter(b"\xff", b"\x1b[1m")),
+    "none": shown_letter(letter(b"k", None)),
+}
 LETTERS = [
     dead_letter(
         letter(PAYMENT.encode(), b"{}", **ABOUT, reason="invalid", detail="data.amount: must be positive")
     ),
     dead_letter(letter(b"\xff\x00", b"not json", **ABOUT, reason="invalid", detail="[bold]not JSON[/bold]")),
     dead_letter(letter(None, b"x" * 2_000)),
+    dead_letter(BAD_AMOUNT, MARKS),
 ]
 OUTPUTS = {
     "import_report.txt": report_text(REPORT),
@@ -104,9 +146,20 @@ OUTPUTS = {
     "reconcile_differs.json": json_text(DIFFERS),
     "wallets_show.txt": wallet_text(SHOWN),
     "payments_show.txt": payment_text(FAILED),
+    "payments_show_waiting.txt": payment_text(WAITING),
+    "payments_show_refunded.txt": payment_text(
+        {**FAILED, "status": "refunded", "reason": None, "refunded": "10.25"}
+    ),
+    "sagas_list.txt": sagas_text(SAGAS),
+    "sagas_list.json": json_text(SAGAS),
     "dlq_list.txt": letters_text(LETTERS),
     "dlq_list.json": json_text(LETTERS),
     "dlq_list_empty.txt": letters_text([]),
+    **{f"dlq_show_{form}.txt": shown_text(shown) for form, shown in SHOWN_LETTERS.items()},
+    "dlq_show_json.json": json_text(SHOWN_LETTERS["json"]),
+    "dlq_redrive.txt": redriven_text(Redriven("payment-events", False, LETTERS[:2], 3, 1)),
+    "dlq_redrive_dry_run.txt": redriven_text(Redriven("payment-events", True, LETTERS[:1], 0, 0)),
+    "dlq_redrive_nothing.txt": redriven_text(Redriven("payment-events", False, [], 2, 0)),
 }
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 import click
 import pytest
 
-from ledger_streams.cli.run import alone, projector_specs, worker_specs
+from ledger_streams.cli.run import alone, specs_behind, worker_specs
 from ledger_streams.cli.supervisor import ChildSpec, Supervisor, Timing, next_backoff_s
 from tests.live import eventually
 
@@ -139,15 +139,16 @@ def test_next_back_off_is_doubled_and_bounded() -> None:
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_workers_and_projectors_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
+def test_workers_gateways_and_projectors_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
     workers = worker_specs(2, home=tmp_path, http_port=6066, loglevel="INFO")
     assert [spec.name for spec in workers] == ["worker-1", "worker-2"]
     assert [spec.environment["LEDGER_HTTP_PORT"] for spec in workers] == ["6066", "6067"]
     assert [spec.environment["LEDGER_WORKER_ID"] for spec in workers] == ["1", "2"]
-    (projector,) = projector_specs(1, home=tmp_path, first_port=7000, loglevel="INFO")
-    assert projector.command[-4:] == ("projector", "-l", "info", "--with-web")
-    assert projector.environment["LEDGER_HTTP_PORT"] == "7000"
-    assert projector.environment["LEDGER_WORKER_ID"] == "projector-1"
+    for command in ("projector", "gateway"):
+        (behind,) = specs_behind(command, 1, home=tmp_path, first_port=7000, loglevel="INFO")
+        assert behind.command[-4:] == (command, "-l", "info", "--with-web")
+        assert behind.environment["LEDGER_HTTP_PORT"] == "7000"
+        assert behind.environment["LEDGER_WORKER_ID"] == f"{command}-1"
 
 
 def test_two_runs_in_one_home_are_refused(tmp_path: Path) -> None:

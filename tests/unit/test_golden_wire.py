@@ -16,11 +16,15 @@ from tests.model.samples import (
     AT_MS,
     every_administrative,
     every_leg,
+    every_order,
     every_outcome,
     every_record,
+    every_refund_command,
     every_saga_event,
     every_wallet_event,
+    expiry,
     request,
+    settlement,
     state_after,
 )
 
@@ -61,10 +65,24 @@ def test_golden_saga_events_are_read(event: object) -> None:
         assert read == event
 
 
-@pytest.mark.parametrize("command", [*every_leg(), *every_administrative()], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize(
+    "command", [*every_leg(), *every_administrative(), expiry()], ids=lambda c: type(c).__name__
+)
 def test_golden_commands_are_read(command: object) -> None:
     value = golden(type(command).__name__)
     assert wire.read_wallet_command(value, key=key_of(value)).command == command
+
+
+@pytest.mark.parametrize("order", every_order(), ids=lambda order: type(order).__name__)
+def test_golden_orders_are_read(order: object) -> None:
+    value = golden(type(order).__name__)
+    assert wire.read_order(value, key=key_of(value)).order == order
+
+
+@pytest.mark.parametrize("command", [*every_refund_command(), settlement()], ids=lambda c: type(c).__name__)
+def test_golden_saga_commands_are_read(command: object) -> None:
+    value = golden(type(command).__name__)
+    assert wire.read_saga_command(value, key=key_of(value)).command == command
 
 
 @pytest.mark.parametrize("event", every_wallet_event(), ids=lambda event: type(event).__name__)

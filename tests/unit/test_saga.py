@@ -1,4 +1,7 @@
-"""Saga: one payment's course, step by step, to each of its ends."""
+"""Saga: the course of a payment between wallets, step by step, to each of its ends.
+
+What providers add is in test_saga_providers, refunds are in test_refunds.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_streams.domain.commands import AddFunds, Counterparty, DeductFunds
+from ledger_streams.domain.answers import ProviderApproved, RefundRefused
+from ledger_streams.domain.commands import AddFunds, CaptureHold, Counterparty, DeductFunds
+from ledger_streams.domain.courses import ENDS, NEXT, START, Course, SagaStatus, course_back, course_of
 from ledger_streams.domain.events import (
     PaymentCompleted,
     PaymentFailed,
-    PaymentKind,
+    Reply,
     SagaCompensated,
     SagaCompleted,
     SagaEvent,
@@ -20,11 +25,28 @@ from ledger_streams.domain.events import (
     WalletCreditRefused,
     WalletDeducted,
     WalletDeductionRefused,
+    WalletHeld,
     WalletReply,
 )
-from ledger_streams.domain.saga import ENDS, NEXT, NOTHING, Saga, SagaDecision, SagaStatus, decide, evolve
+from ledger_streams.domain.ids import HoldId
+from ledger_streams.domain.request import PaymentKind
+from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide, decide_due
 from ledger_streams.errors import InvariantBroken
-from tests.model.samples import AT_MS, PAYMENT, SOURCE, TARGET, USER, deposit, started, withdrawal
+from tests.model.samples import (
+    AT_MS,
+    HOLD,
+    PAYMENT,
+    REFUND,
+    SOURCE,
+    TARGET,
+    USER,
+    content,
+    deposit,
+    refund,
+    started,
+    withdrawal,
+)
+from tests.unit.saga_course import run
 
 TRANSIT, EXTERNAL = Counterparty.TRANSIT, Counterparty.EXTERNAL
 DEDUCTED = WalletDeducted(PAYMENT, 2, SOURCE, 1025, "EUR", 7)
@@ -34,33 +56,22 @@ NOT_CREDITED = WalletCreditRefused(PAYMENT, 3, TARGET, 1025, "EUR", 3, "wallet_c
 GIVEN_BACK = WalletCredited(PAYMENT, 4, SOURCE, 1025, "EUR", 8, True)
 
 
-def run(*events: SagaEvent) -> tuple[Saga, SagaDecision]:
-    """Return the saga after the events and the decision on the last."""
-    saga: Saga | None = None
-    decision = NOTHING
-    for at_ms, event in enumerate(events, AT_MS):
-        decision = decide(saga, event, at_ms=at_ms)
-        saga = decision.saga or saga
-    assert saga is not None
-    return saga, decision
-
-
 def test_a_transfer_begins_with_the_deduction() -> None:
     saga, decision = run(started())
     assert saga.status is SagaStatus.DEDUCTING
-    assert decision == SagaDecision(saga, DeductFunds(SOURCE, PAYMENT, 1025, "EUR", TRANSIT, 2))
+    assert decision == SagaDecision(saga, (DeductFunds(SOURCE, PAYMENT, 1025, "EUR", TRANSIT, 2),))
 
 
 def test_then_comes_the_credit() -> None:
     saga, decision = run(started(), DEDUCTED)
     assert saga.status is SagaStatus.CREDITING
-    assert decision == SagaDecision(saga, AddFunds(TARGET, PAYMENT, 1025, "EUR", TRANSIT, 3, False))
+    assert decision == SagaDecision(saga, (AddFunds(TARGET, PAYMENT, 1025, "EUR", TRANSIT, 3, False),))
 
 
 def test_then_it_is_completed_with_the_versions_of_both_wallets() -> None:
     saga, decision = run(started(), DEDUCTED, CREDITED)
     assert (saga.status, saga.version) == (SagaStatus.COMPLETED, 4)
-    assert decision.command is None
+    assert decision.commands == ()
     assert decision.events == (SagaCompleted(PAYMENT, 4, 1025, "EUR"),)
     wallets: dict[str, int] = {SOURCE: 7, TARGET: 4}
     assert decision.outcome == PaymentCompleted(
@@ -78,7 +89,7 @@ def test_a_refused_deduction_fails_the_payment_and_touches_no_wallet() -> None:
 def test_a_refused_credit_is_compensated() -> None:
     saga, decision = run(started(), DEDUCTED, NOT_CREDITED)
     assert saga.status is SagaStatus.COMPENSATING
-    assert decision == SagaDecision(saga, AddFunds(SOURCE, PAYMENT, 1025, "EUR", TRANSIT, 4, True))
+    assert decision == SagaDecision(saga, (AddFunds(SOURCE, PAYMENT, 1025, "EUR", TRANSIT, 4, True),))
 
 
 def test_a_compensated_payment_fails_with_the_reason_of_the_refusal() -> None:
@@ -93,7 +104,7 @@ def test_a_compensated_payment_fails_with_the_reason_of_the_refusal() -> None:
 
 def test_a_deposit_is_one_credit_from_outside() -> None:
     saga, decision = run(started(deposit()))
-    assert decision.command == AddFunds(TARGET, PAYMENT, 1025, "EUR", EXTERNAL, 2, False)
+    assert decision.commands == (AddFunds(TARGET, PAYMENT, 1025, "EUR", EXTERNAL, 2, False),)
     done = decide(saga, msgspec.structs.replace(CREDITED, version=2), at_ms=AT_MS)
     assert isinstance(done.outcome, PaymentCompleted)
     assert done.outcome.wallets == {TARGET: 4}
@@ -103,7 +114,7 @@ def test_a_deposit_is_one_credit_from_outside() -> None:
 
 def test_a_withdrawal_is_one_deduction_to_the_outside() -> None:
     saga, decision = run(started(withdrawal()))
-    assert decision.command == DeductFunds(SOURCE, PAYMENT, 1025, "EUR", EXTERNAL, 2)
+    assert decision.commands == (DeductFunds(SOURCE, PAYMENT, 1025, "EUR", EXTERNAL, 2),)
     done = decide(saga, DEDUCTED, at_ms=AT_MS)
     assert isinstance(done.outcome, PaymentCompleted)
     assert done.outcome.wallets == {SOURCE: 7}
@@ -175,12 +186,44 @@ def test_a_compensation_that_a_wallet_refused_breaks_the_invariant() -> None:
         decide(saga, refused, at_ms=AT_MS)
 
 
-def test_what_starts_a_saga_does_not_go_on_with_one() -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ProviderApproved(PAYMENT, 2, "acme", 1025, "EUR"),
+        RefundRefused(PAYMENT, 2, REFUND, "invalid", "no"),
+        WalletHeld(PAYMENT, 2, SOURCE, 1025, "EUR", 7, HoldId(PAYMENT)),
+    ],
+)
+def test_an_answer_of_another_course_breaks_the_invariant(reply: Reply) -> None:
     saga, _ = run(started())
     with pytest.raises(InvariantBroken):
-        evolve(saga, started(), at_ms=AT_MS)
-    with pytest.raises(InvariantBroken):
-        evolve(None, DEDUCTED, at_ms=AT_MS)
+        decide(saga, reply, at_ms=AT_MS)
+
+
+def test_money_out_of_a_hold_is_captured_and_goes_the_same_way() -> None:
+    saga, decision = run(started(content(hold_id=HOLD)))
+    assert decision.commands == (CaptureHold(SOURCE, PAYMENT, HOLD, 1025, "EUR", TRANSIT, 2),)
+    _, credited = run(started(content(hold_id=HOLD)), DEDUCTED)
+    assert credited.commands == (AddFunds(TARGET, PAYMENT, 1025, "EUR", TRANSIT, 3, False),)
+    _, back = run(started(content(hold_id=HOLD)), DEDUCTED, NOT_CREDITED)
+    assert back.commands == (AddFunds(SOURCE, PAYMENT, 1025, "EUR", TRANSIT, 4, True),)
+    assert saga.hold_id == HOLD
+
+
+def test_a_withdrawal_out_of_a_hold_is_one_capture_or_fails() -> None:
+    saga, decision = run(started(withdrawal(hold_id=HOLD)))
+    assert decision.commands == (CaptureHold(SOURCE, PAYMENT, HOLD, 1025, "EUR", EXTERNAL, 2),)
+    assert isinstance(decide(saga, DEDUCTED, at_ms=AT_MS).outcome, PaymentCompleted)
+    refused = decide(saga, NOT_DEDUCTED, at_ms=AT_MS)
+    assert refused.outcome == PaymentFailed(PAYMENT, "insufficient_funds", {})
+
+
+def test_nothing_without_a_provider_has_a_deadline() -> None:
+    for data in (content(), deposit(), withdrawal(), content(hold_id=HOLD), refund()):
+        saga, _ = run(started(data))
+        assert (saga.due_ms, saga.give_up_ms) == (None, None)
+        assert decide_due(saga, AT_MS) == NOTHING
+    assert decide_due(None, AT_MS) == NOTHING
 
 
 def test_the_saga_knows_when_it_began_and_when_it_last_moved() -> None:
@@ -192,3 +235,22 @@ def test_no_end_has_a_next_status_and_every_other_has_one() -> None:
     going_on = {status for _, status, _ in NEXT}
     assert going_on.isdisjoint(ENDS)
     assert going_on | ENDS == set(SagaStatus)
+
+
+def test_every_course_starts_where_it_can_go_on_and_refunds_have_a_way_back() -> None:
+    for course, status in START.items():
+        assert any((way, at) == (course, status) for way, at, _ in NEXT)
+    assert course_of(PaymentKind.DEPOSIT, "acme") is Course.PROVIDER_DEPOSIT
+    assert course_of(PaymentKind.REFUND, None) is Course.REFUND
+    assert course_back(PaymentKind.TRANSFER, None) is Course.TRANSFER
+    assert course_back(PaymentKind.DEPOSIT, None) is Course.WITHDRAWAL
+    assert course_back(PaymentKind.DEPOSIT, "acme") is Course.PROVIDER_WITHDRAWAL
+    assert course_back(PaymentKind.WITHDRAWAL, "acme") is Course.PROVIDER_DEPOSIT
+
+
+def test_money_that_a_provider_may_have_moved_is_not_compensated() -> None:
+    for course in (Course.PROVIDER_DEPOSIT, Course.PROVIDER_WITHDRAWAL):
+        ways = {(status, reply.__name__): to for (way, status, reply), to in NEXT.items() if way is course}
+        assert SagaStatus.COMPENSATING not in ways.values()
+        for status in (SagaStatus.ASKING, SagaStatus.CANCELLING):
+            assert ways[status, "ProviderTimedOut"] is status

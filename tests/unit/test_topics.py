@@ -13,6 +13,13 @@ CONTRACT = {
     topics.WALLET_EVENTS: (8, "compact", 30, 30),
     topics.WALLET_COMMANDS: (8, "delete", 7, None),
 }
+READ_BY_AGENTS = [
+    topics.PAYMENT_EVENTS,
+    topics.SAGA_EVENTS,
+    topics.WALLET_COMMANDS,
+    topics.SAGA_COMMANDS,
+    topics.PROVIDER_REQUESTS,
+]
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -24,7 +31,7 @@ def test_the_topics_of_the_contract_are_declared_as_it_says(name: str) -> None:
     assert spec.min_compaction_lag_ms == (lag_days * topics.DAY_MS if lag_days else None)
 
 
-@pytest.mark.parametrize("name", [topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_COMMANDS])
+@pytest.mark.parametrize("name", READ_BY_AGENTS)
 def test_a_dead_letter_topic_has_the_partitions_of_its_topic_and_is_kept_for_30_days(name: str) -> None:
     parked = topics.spec(topics.dead_letters(name))
     assert parked.partitions == topics.spec(name).partitions
@@ -33,12 +40,22 @@ def test_a_dead_letter_topic_has_the_partitions_of_its_topic_and_is_kept_for_30_
 
 @pytest.mark.parametrize(
     ("changelog", "source"),
-    [(topics.PAYMENTS_CHANGELOG, topics.PAYMENT_EVENTS), (topics.SAGAS_CHANGELOG, topics.SAGA_EVENTS)],
+    [
+        (topics.PAYMENTS_CHANGELOG, topics.PAYMENT_EVENTS),
+        (topics.SAGAS_CHANGELOG, topics.SAGA_EVENTS),
+        (topics.SAGAS_CHANGELOG, topics.SAGA_COMMANDS),
+    ],
 )
 def test_a_changelog_is_compacted_and_partitioned_as_its_source(changelog: str, source: str) -> None:
     assert topics.spec(changelog).cleanup == "compact"
     assert topics.spec(changelog).min_compaction_lag_ms is None
     assert topics.spec(changelog).partitions == topics.spec(source).partitions
+
+
+@pytest.mark.parametrize("name", [topics.SAGA_COMMANDS, topics.PROVIDER_REQUESTS])
+def test_what_a_saga_waits_for_is_kept_as_long_as_its_events(name: str) -> None:
+    assert topics.spec(name).cleanup == "delete"
+    assert topics.spec(name).retention_ms == topics.spec(topics.SAGA_EVENTS).retention_ms
 
 
 def test_every_topic_has_the_brokers_time_and_the_settings_in_sync_replicas() -> None:

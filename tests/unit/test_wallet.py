@@ -1,4 +1,4 @@
-"""Wallet: what it says to a command, and what it is after its events."""
+"""Wallet: what it says to a command, and what it is after its events; holds are in test_holds."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ from ledger_streams.domain.commands import (
     WalletCommand,
 )
 from ledger_streams.domain.events import (
+    WalletCredited,
+    WalletCreditRefused,
+    WalletDeducted,
+    WalletDeductionRefused,
+)
+from ledger_streams.domain.hold_decisions import NOTHING, WalletDecision
+from ledger_streams.domain.money import BALANCE_MINOR_MAX
+from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus, evolve
+from ledger_streams.domain.wallet_decisions import decide
+from ledger_streams.domain.wallet_events import (
     BalanceAdded,
     BalanceDeducted,
     LimitsChanged,
     WalletClosed,
     WalletCommandRefused,
-    WalletCredited,
-    WalletCreditRefused,
-    WalletDeducted,
-    WalletDeductionRefused,
     WalletEvent,
     WalletFrozen,
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.domain.money import BALANCE_MINOR_MAX
-from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus, evolve
-from ledger_streams.domain.wallet_decisions import NOTHING, decide
 from ledger_streams.errors import InvariantBroken
 from tests.model.samples import PAYMENT, SOURCE, TARGET, USER, opened
 
@@ -50,18 +53,19 @@ def add(amount_minor: int, currency: str = "EUR", *, compensates: bool = False) 
 
 def after(wallet: Wallet | None, *commands: WalletCommand) -> Wallet:
     for command in commands:
-        event = decide(wallet, command).event
-        assert event is not None, command
-        wallet = evolve(wallet, event)
+        events = decide(wallet, command).events
+        assert events, command
+        for event in events:
+            wallet = evolve(wallet, event)
     assert wallet is not None
     return wallet
 
 
 def refusal(wallet: Wallet | None, command: WalletCommand) -> str:
     decision = decide(wallet, command)
-    said = decision.reply if decision.reply is not None else decision.event
+    (said,) = decision.events if decision.reply is None else (decision.reply,)
     assert isinstance(said, WalletDeductionRefused | WalletCreditRefused | WalletCommandRefused)
-    assert decision.event is None or decision.reply is None
+    assert not decision.events or decision.reply is None
     return said.reason
 
 
@@ -71,7 +75,8 @@ CLOSED = after(opened(), CloseWallet(SOURCE, "left"))
 
 def test_opening_makes_a_wallet_with_every_balance_zero() -> None:
     command = OpenWallet(SOURCE, USER, ("EUR", "JPY"), {"EUR": 500})
-    assert decide(None, command).event == WalletOpened(SOURCE, 1, USER, ("EUR", "JPY"), {"EUR": 500})
+    opening = WalletOpened(SOURCE, 1, USER, ("EUR", "JPY"), {"EUR": 500})
+    assert decide(None, command) == WalletDecision((opening,))
     expected = Wallet(
         SOURCE, USER, WalletStatus.OPEN, 1, {"EUR": Balance(0, 0, 500), "JPY": Balance(0, 0, 0)}
     )
@@ -92,14 +97,14 @@ def test_opening_again_is_nothing_when_the_same_and_refused_when_not() -> None:
 def test_a_deduction_is_an_event_and_a_reply() -> None:
     wallet = after(opened(), add(1000))
     decision = decide(wallet, deduct(400))
-    assert decision.event == BalanceDeducted(SOURCE, 3, PAYMENT, 400, "EUR", TRANSIT)
+    assert decision.events == (BalanceDeducted(SOURCE, 3, PAYMENT, 400, "EUR", TRANSIT),)
     assert decision.reply == WalletDeducted(PAYMENT, 2, SOURCE, 400, "EUR", 3)
     assert after(wallet, deduct(400)).balances == {"EUR": Balance(600, 0, 0)}
 
 
 def test_a_credit_is_an_event_and_a_reply() -> None:
     decision = decide(opened(), add(400))
-    assert decision.event == BalanceAdded(SOURCE, 2, PAYMENT, 400, "EUR", TRANSIT)
+    assert decision.events == (BalanceAdded(SOURCE, 2, PAYMENT, 400, "EUR", TRANSIT),)
     assert decision.reply == WalletCredited(PAYMENT, 3, SOURCE, 400, "EUR", 2, False)
 
 
@@ -117,7 +122,7 @@ def test_held_money_is_not_spent() -> None:
 
 def test_a_refused_leg_is_a_reply_alone_at_the_version_the_wallet_has() -> None:
     decision = decide(opened(), deduct(1))
-    assert decision.event is None
+    assert decision.events == ()
     assert decision.reply == WalletDeductionRefused(PAYMENT, 2, SOURCE, 1, "EUR", 1, "insufficient_funds")
     missing = decide(None, add(1)).reply
     assert missing == WalletCreditRefused(PAYMENT, 3, SOURCE, 1, "EUR", 0, "wallet_not_found", False)
@@ -197,7 +202,8 @@ def test_a_refused_command_moves_the_version_alone() -> None:
 
 def test_limits_change_for_the_currencies_named() -> None:
     wallet = opened(limit_minor=10, currencies=("EUR", "USD"))
-    assert decide(wallet, ChangeLimits(SOURCE, {"USD": 20})).event == LimitsChanged(SOURCE, 2, {"USD": 20})
+    change = ChangeLimits(SOURCE, {"USD": 20})
+    assert decide(wallet, change).events == (LimitsChanged(SOURCE, 2, {"USD": 20}),)
     changed = after(wallet, ChangeLimits(SOURCE, {"USD": 20}))
     assert [b.overdraft_limit_minor for b in changed.balances.values()] == [10, 20]
     assert decide(changed, ChangeLimits(SOURCE, {"USD": 20, "EUR": 10})) == NOTHING

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded
 from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.wallet_events import BalanceAdded
 from ledger_streams.ports import WalletView
 from tests.unit.web_stage import PAYMENT, WALLET, Stage, served
 
@@ -25,7 +25,7 @@ async def stage() -> AsyncIterator[Stage]:
     async with served(Stage()) as stage:
         await stage.open(currencies=["JPY", "EUR"])
         added = BalanceAdded(WalletId(WALLET), 2, PaymentId(PAYMENT), 500, "EUR", Counterparty.EXTERNAL)
-        await stage.happened(added, causation_id=PAYMENT, payment_id=PAYMENT)
+        await stage.happened(added, causation_id=PAYMENT)
         yield stage
 
 

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded
 from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.wallet_events import BalanceAdded
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, USER, WALLET, Stage, deposit, served
 
 NS = uuid5(NAMESPACE_URL, "ledger-streams")
@@ -120,7 +120,7 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
     waiting = asyncio.create_task(stage.client.post("/v1/payments?wait=20", json=deposit()))
     await stage.requested(deposit())
     added = BalanceAdded(WalletId(WALLET), 2, PaymentId(PAYMENT), 1025, "EUR", Counterparty.EXTERNAL)
-    await stage.happened(added, causation_id=PAYMENT, payment_id=PAYMENT)
+    await stage.happened(added, causation_id=PAYMENT)
     await stage.ended(PAYMENT, wallets={WALLET: 2})
     response = await waiting
     assert response.status == 200
@@ -133,7 +133,9 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
         "currency": "EUR",
         "source_wallet_id": None,
         "target_wallet_id": WALLET,
+        "refunded": "0.00",
         "steps": [],
+        "waiting_for": None,
     }
 
 
@@ -143,7 +145,7 @@ async def test_a_balance_read_after_wait_sees_the_payment_though_the_cache_was_o
     waiting = asyncio.create_task(stage.client.post("/v1/payments?wait=20", json=deposit()))
     await stage.requested(deposit())
     added = BalanceAdded(WalletId(WALLET), 2, PaymentId(PAYMENT), 1025, "EUR", Counterparty.EXTERNAL)
-    await stage.happened(added, causation_id=PAYMENT, payment_id=PAYMENT)
+    await stage.happened(added, causation_id=PAYMENT)
     await stage.ended(PAYMENT, wallets={WALLET: 2})
     assert (await waiting).status == 200
     seen = await balance(stage)

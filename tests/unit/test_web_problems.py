@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded
 from ledger_streams.domain.ids import PaymentId, WalletId
 from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.wallet_events import BalanceAdded
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.ports import Message
 from tests.unit.web_stage import PAYMENT, USER, WALLET, Stage, check_golden, deposit, served
@@ -111,7 +111,7 @@ async def stage() -> AsyncIterator[Stage]:
     async with served(Stage()) as stage:
         await stage.open()
         added = BalanceAdded(WalletId(WALLET), 2, PaymentId(PAYMENT), 500, "EUR", Counterparty.EXTERNAL)
-        await stage.happened(added, causation_id=PAYMENT, payment_id=PAYMENT)
+        await stage.happened(added, causation_id=PAYMENT)
         yield stage
 
 

@@ -85,6 +85,14 @@ async def test_head_answers_as_get_without_a_body(stage: Stage) -> None:
     assert (response.status, await response.read()) == (200, b"")
 
 
+async def test_the_path_of_batches_is_no_payments(stage: Stage) -> None:
+    response = await stage.client.get("/v1/payments/batch")
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
+    await stage.client.get(f"/v1/payments/{WALLET}")
+    metrics = await (await stage.client.get("/metrics")).text()
+    assert 'route="/v1/payments/{payment_id}",status="404"' in metrics
+
+
 async def test_no_other_site_may_read_answers(stage: Stage) -> None:
     response = await stage.client.get("/health/live", headers={"Origin": "https://elsewhere.example"})
     assert "Access-Control-Allow-Origin" not in response.headers

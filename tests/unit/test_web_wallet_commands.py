@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ledger_streams.domain.commands import Counterparty
-from ledger_streams.domain.events import BalanceAdded, WalletFrozen
 from ledger_streams.domain.ids import PaymentId, WalletId
+from ledger_streams.domain.wallet_events import BalanceAdded, WalletFrozen
 from ledger_streams.ports import Message
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, WALLET, Stage, served
 
@@ -47,7 +47,7 @@ async def test_a_wallet_frozen_by_somebody_else_meanwhile_is_as_asked(stage: Sta
 
     async def be_overtaken(message: Message) -> None:
         added = BalanceAdded(WalletId(WALLET), 2, PaymentId(PAYMENT), 1, "EUR", Counterparty.EXTERNAL)
-        await stage.happened(added, causation_id=PAYMENT, payment_id=PAYMENT)
+        await stage.happened(added, causation_id=PAYMENT)
         await stage.happened(WalletFrozen(WalletId(WALLET), 3, "police"), causation_id=OTHER_WALLET)
         await stage.carry_out(message)
 

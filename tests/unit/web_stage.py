@@ -17,18 +17,15 @@ from typing import Any
 from uuid import UUID
 
 import faust
-import msgspec
 from aiohttp.test_utils import TestClient, TestServer
 
+from ledger_streams import wire
 from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_rows import PaymentOutcomeRow, PaymentRow, SinkBatch, WalletEventRow
-from ledger_streams.domain import commands
-from ledger_streams.domain.events import WalletEvent
-from ledger_streams.domain.ids import UserId, WalletId, derived_id
-from ledger_streams.domain.money import format_amount, parse_limit
 from ledger_streams.domain.payment import fingerprint
 from ledger_streams.domain.wallet import Wallet, evolve
 from ledger_streams.domain.wallet_decisions import decide
+from ledger_streams.domain.wallet_events import WalletEvent
 from ledger_streams.ports import Message
 from tests.unit.web_twins import MemoryClaims, MemoryPublisher, SwitchedCache, SwitchedReadModel, check_here
 from web.routes import WEB_SETTINGS, add_pages
@@ -40,11 +37,6 @@ USER = "aaaaaaaa-0000-4000-8000-000000000001"
 WALLET = "bbbbbbbb-0000-4000-8000-000000000001"
 OTHER_WALLET = "bbbbbbbb-0000-4000-8000-000000000002"
 PAYMENT = "cccccccc-0000-4000-8000-000000000001"
-COMMANDS: Mapping[str, Any] = {
-    "FreezeWallet": commands.FreezeWallet,
-    "UnfreezeWallet": commands.UnfreezeWallet,
-    "CloseWallet": commands.CloseWallet,
-}
 
 
 def deposit(**changes: object) -> dict[str, Any]:
@@ -106,31 +98,32 @@ class Stage:
 
     async def carry_out(self, message: Message) -> None:
         """Be the wallets agent and the projector of an administrative command."""
-        envelope = json.loads(message.value)
         if message.topic != "t-wallet-commands":
             return
-        command = command_of(envelope)
-        event = decide(self.wallets.get(message.key), command).event
-        if event is not None:
-            await self.happened(event, causation_id=envelope["event_id"])
+        read = wire.read_wallet_command(message.value, key=message.key.encode())
+        for event in decide(self.wallets.get(message.key), read.command).events:
+            await self.happened(event, causation_id=read.command_id)
 
-    async def happened(self, event: WalletEvent, *, causation_id: str, payment_id: str | None = None) -> None:
+    async def happened(self, event: WalletEvent, *, causation_id: str) -> None:
         """Let a wallet event happen, one second after the one before, and project it."""
         self.clock += timedelta(seconds=1)
         wallet = evolve(self.wallets.get(event.wallet_id), event)
         self.wallets[event.wallet_id] = wallet
+        at_ms = wire.time_ms(self.clock)
+        value = wire.encode_wallet_event(event, wallet, command_id=causation_id, append_ms=at_ms)
+        envelope = json.loads(value)
         row = WalletEventRow(
             wallet_id=wallet.wallet_id,
             event_version=wallet.version,
-            event_id=derived_id(f"{causation_id}:{wallet.version}"),
+            event_id=envelope["event_id"],
             user_id=wallet.user_id,
-            event_type=type(event).__name__,
+            event_type=envelope["event_type"],
             currency=None,
-            event_data=json.dumps({"payment_id": payment_id, **wire_fields(event)}),
-            wallet_state=json.dumps(state(wallet)),
-            payment_id=payment_id,
+            event_data=json.dumps(envelope["data"]),
+            wallet_state=json.dumps(envelope["wallet"]),
+            payment_id=envelope["data"]["payment_id"],
             schema_version=1,
-            correlation_id=payment_id or wallet.wallet_id,
+            correlation_id=envelope["correlation_id"],
             causation_id=causation_id,
             occurred_at=self.clock,
         )
@@ -175,46 +168,6 @@ async def served(stage: Stage) -> AsyncIterator[Stage]:
     async with stage.outcomes, TestClient(TestServer(app.web.web_app)) as client:
         stage.client = client
         yield stage
-
-
-def command_of(envelope: Mapping[str, Any]) -> commands.WalletCommand:
-    wallet_id, name, data = WalletId(envelope["aggregate_id"]), envelope["event_type"], envelope["data"]
-    limits = {
-        currency: parse_limit(text, currency, field="")
-        for currency, text in data.get("overdraft_limits", {}).items()
-    }
-    if name == "OpenWallet":
-        return commands.OpenWallet(wallet_id, UserId(data["user_id"]), tuple(data["currencies"]), limits)
-    if name == "ChangeLimits":
-        return commands.ChangeLimits(wallet_id, limits)
-    command: commands.WalletCommand = COMMANDS[name](wallet_id, data["reason"])
-    return command
-
-
-def wire_fields(event: WalletEvent) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(event)
-    if "overdraft_limits" in fields:
-        limits = fields["overdraft_limits"].items()
-        fields["overdraft_limits"] = {currency: format_amount(minor, currency) for currency, minor in limits}
-    return {name: value for name, value in fields.items() if name not in {"wallet_id", "version"}}
-
-
-def state(wallet: Wallet) -> dict[str, Any]:
-    balances = {
-        currency: {
-            "available": format_amount(balance.available_minor, currency),
-            "held": format_amount(balance.held_minor, currency),
-            "balance": format_amount(balance.balance_minor, currency),
-            "overdraft_limit": format_amount(balance.overdraft_limit_minor, currency),
-        }
-        for currency, balance in wallet.balances.items()
-    }
-    return {
-        "user_id": wallet.user_id,
-        "status": wallet.status,
-        "version": wallet.version,
-        "balances": balances,
-    }
 
 
 def check_golden(name: str, problem: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from ledger_streams.adapters.memory import MemoryBalances, MemoryReadModel
@@ -42,9 +42,9 @@ class MemoryClaims:
         self.held: dict[str, str] = {}
         self._away = away
 
-    async def claim(self, payment_id: str, fingerprint: str) -> str:
+    async def claim(self, fingerprints: Mapping[str, str]) -> Mapping[str, str]:
         check_here("redis", self._away)
-        return self.held.setdefault(payment_id, fingerprint)
+        return {key: self.held.setdefault(key, fingerprint) for key, fingerprint in fingerprints.items()}
 
 
 class MemoryPublisher:

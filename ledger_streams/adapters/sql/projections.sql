@@ -55,11 +55,23 @@ SELECT payment_id, kind, 'pending', amount::numeric, currency, source, target, p
 
 -- name: end_payments
 -- Inserts only what never had a readable request.
-INSERT INTO payments (payment_id, status, reason, detail, wallets, ended_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+INSERT INTO payments (payment_id, status, reason, detail, wallets, ended_at, amount, currency, source_wallet_id, target_wallet_id)
+SELECT payment_id, status, reason, detail, wallets, ended_at, amount::numeric, currency, source, target
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[], $7::text[], $8::text[],
+              $9::uuid[], $10::uuid[])
+    AS o (payment_id, status, reason, detail, wallets, ended_at, amount, currency, source, target)
     ON CONFLICT (payment_id) DO UPDATE
    SET status = EXCLUDED.status, reason = EXCLUDED.reason, detail = EXCLUDED.detail,
-       wallets = payments.wallets || EXCLUDED.wallets, ended_at = COALESCE(payments.ended_at, EXCLUDED.ended_at);
+       wallets = payments.wallets || EXCLUDED.wallets, ended_at = COALESCE(payments.ended_at, EXCLUDED.ended_at),
+       amount = COALESCE(payments.amount, EXCLUDED.amount), currency = COALESCE(payments.currency, EXCLUDED.currency),
+       source_wallet_id = COALESCE(payments.source_wallet_id, EXCLUDED.source_wallet_id),
+       target_wallet_id = COALESCE(payments.target_wallet_id, EXCLUDED.target_wallet_id);
+
+-- name: refund_payments
+-- The sum only grows, and the last row of a payment has it.
+UPDATE payments p SET status = r.status, refunded = r.refunded::numeric
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (payment_id, status, refunded)
+ WHERE p.payment_id = r.payment_id;
 
 -- name: dirty_wallets
 -- Wallets written since the cache was last known to have them.

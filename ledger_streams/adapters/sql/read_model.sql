@@ -33,9 +33,26 @@ SELECT event_id::text, event_type, schema_version, wallet_id::text, event_versio
  ORDER BY event_version
  LIMIT 1;
 
+-- name: holds
+-- A snapshot has the sums alone; the holds are in the state that the wallet's last event carries.
+SELECT h.hold_id, h.hold ->> 'amount' AS amount, h.hold ->> 'currency' AS currency,
+       h.hold ->> 'payment_id' AS payment_id, h.hold ->> 'expires_at' AS expires_at
+  FROM (SELECT wallet_state FROM wallet_events WHERE wallet_id = $1 ORDER BY event_version DESC LIMIT 1) AS last,
+       jsonb_each(last.wallet_state -> 'holds') AS h (hold_id, hold)
+ ORDER BY h.hold_id;
+
+-- name: hold_event
+-- Callers' holds only; the partial index of this WHERE makes it cheap.
+SELECT event_id::text, event_type, schema_version, wallet_id::text, event_version, occurred_at, correlation_id::text,
+       causation_id::text, event_data, wallet_state
+  FROM wallet_events
+ WHERE wallet_id = $1 AND event_data ->> 'hold_id' = $2 AND event_type = 'FundsHeld' AND payment_id IS NULL
+ ORDER BY event_version
+ LIMIT 1;
+
 -- name: payments
 SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wallet_id::text, target_wallet_id::text,
-       fingerprint
+       fingerprint, refunded::text, provider
   FROM payments
  WHERE payment_id = ANY($1::uuid[]);
 
@@ -43,23 +60,28 @@ SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wa
 -- In the order of the saga, not of the clocks: a request's occurred_at is its sender's.
 -- Of several requests under one id the first is the payment; what came later is no step of it.
 WITH first AS (
-    SELECT min(source_offset) AS source_offset FROM events
-     WHERE aggregate_id = $1 AND event_type = 'PaymentRequested'
+    SELECT aggregate_id, min(source_offset) AS source_offset FROM events
+     WHERE aggregate_id = ANY($1::uuid[]) AND event_type = 'PaymentRequested'
+     GROUP BY aggregate_id
 )
-SELECT event_type, occurred_at
-  FROM events
- WHERE aggregate_id = $1
-   AND (event_type <> 'PaymentRequested' OR source_offset = (SELECT source_offset FROM first))
- ORDER BY CASE WHEN event_type = 'PaymentRequested' THEN 0 WHEN event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
-          event_version, source_offset;
+SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider
+  FROM events e
+  LEFT JOIN first f ON f.aggregate_id = e.aggregate_id
+ WHERE e.aggregate_id = ANY($1::uuid[])
+   AND (e.event_type <> 'PaymentRequested' OR e.source_offset = f.source_offset)
+ ORDER BY CASE WHEN e.event_type = 'PaymentRequested' THEN 0 WHEN e.event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
+          e.event_version, e.source_offset;
 
 -- name: outcomes
 -- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.
 SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currency, p.source_wallet_id::text,
-       p.target_wallet_id::text, p.fingerprint,
+       p.target_wallet_id::text, p.fingerprint, p.refunded::text, p.provider,
        w.wallet_id IS NULL OR COALESCE(s.last_event_version >= w.version::bigint, false) AS reached,
        s.wallet_id::text, s.user_id::text, s.status AS wallet_status, s.last_event_version, s.balances, s.as_of
   FROM payments p
   LEFT JOIN LATERAL jsonb_each_text(p.wallets) AS w (wallet_id, version) ON true
   LEFT JOIN wallet_snapshots s ON s.wallet_id = w.wallet_id::uuid
  WHERE p.payment_id = ANY($1::uuid[]) AND p.ended_at IS NOT NULL;
+
+-- name: under_way
+SELECT count(*) AS payments, min(requested_at) AS oldest FROM payments WHERE ended_at IS NULL AND requested_at < $1;

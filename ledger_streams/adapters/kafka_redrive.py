@@ -1,0 +1,169 @@
+"""Redrive: dead letters back onto their own topic, each of them once.
+
+A letter that goes back and the mark that says so are one transaction.  All redrives of a
+system have one transactional id: who begins later fences who is under way and settles
+what that has left open, and reads the marks only then.  So nothing goes back twice,
+whoever is killed or in a hurry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from ledger_streams.adapters.kafka_log import KafkaLog
+from ledger_streams.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+REDRIVEN_HEADER: Final = "dlq.redriven"
+"""Header of a record that was redriven: the letter's place, `<dead-letter topic>:<partition>:<offset>`."""
+LETTER_HEADERS: Final = "dlq."
+"""Prefix of the headers that a letter has and its record had not."""
+RECORD_BYTES_MAX: Final = 1_048_588 - 61 - 32
+"""The broker's message.max.bytes, less a batch's head and the most that a record's own framing takes."""
+HEADER_OVERHEAD_BYTES: Final = 10
+"""The most that the framing of a header takes."""
+RETRY_BACKOFF_MS: Final = 20
+"""A transaction right after another meets CONCURRENT_TRANSACTIONS, which is asked again."""
+START_S_MAX: Final = 60.0
+STOP_S_MAX: Final = 5.0
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What is known of a letter that has gone back: where to; `at_ms` is the append time of that."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int = 0
+
+
+def place(letter: Any) -> str:
+    """Return where a letter lies, which is the key of its mark."""
+    return f"{letter.topic}:{letter.partition}:{letter.offset}"
+
+
+def headers_back(letter: Any) -> list[tuple[str, bytes]]:
+    """Return the headers of the record that a letter goes back as: those it came with, and the place."""
+    kept = [header for header in letter.headers if not header[0].startswith(LETTER_HEADERS)]
+    return [*kept, (REDRIVEN_HEADER, place(letter).encode())]
+
+
+def is_too_large(letter: Any) -> bool:
+    """Say whether no broker would take the record back: it filled its topic's limit, and gets a header."""
+    record_bytes = len(letter.key or b"") + len(letter.value or b"")
+    for name, text in headers_back(letter):
+        record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES
+    return record_bytes > RECORD_BYTES_MAX
+
+
+async def read_marks(kafka_log: KafkaLog, marks_topic: str) -> dict[str, Mark]:
+    """Return the mark of each letter that has gone back, by its place."""
+    marks: dict[str, Mark] = {}
+    async for _, records in kafka_log.read(await kafka_log.ends([marks_topic])):
+        for record in records:
+            mark = msgspec.json.decode(record.value, type=Mark)
+            marks[record.key.decode()] = msgspec.structs.replace(mark, at_ms=record.timestamp)
+    return marks
+
+
+class Redrive:
+    """One redrive; use as `async with`, and read marks and letters inside."""
+
+    def __init__(
+        self, bootstrap: str, *, transactional_id: str, marks_topic: str, transaction_timeout_ms: int
+    ) -> None:
+        self._marks_topic = marks_topic
+        self.redriven = 0
+        """Letters that have gone back."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=transaction_timeout_ms,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=2 * RECORD_BYTES_MAX,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(START_S_MAX):
+                await self._producer.start()
+        except (KafkaError, OSError) as error:
+            await self._discard()
+            raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._discard()
+
+    async def send(self, letters: Sequence[Any], *, topic: str) -> None:
+        """Send letters back onto `topic`, into the partitions they came from, and mark them: all or none.
+
+        Raises Unavailable when that did not happen, or nobody knows; a later redrive finds out.
+        """
+        try:
+            await self._producer.begin_transaction()
+            sent = [
+                await self._send(
+                    topic, letter.value, letter.key, partition=letter.partition, headers=headers_back(letter)
+                )
+                for letter in letters
+            ]
+            marked = []
+            for letter, delivered in zip(letters, sent, strict=True):
+                mark = Mark(topic, letter.partition, (await delivered).offset)
+                value, key = msgspec.json.encode(mark), place(letter).encode()
+                marked.append(await self._send(self._marks_topic, value, key, partition=0))
+            await asyncio.gather(*marked)
+            await self._producer.commit_transaction()
+        except KafkaError as error:
+            raise self._unavailable(error) from error
+        self.redriven += len(letters)
+
+    async def _send(
+        self, topic: str, value: bytes | None, key: bytes | None, **where: Any
+    ) -> asyncio.Future[Any]:
+        delivered: asyncio.Future[Any] = await self._producer.send(topic, value, key, **where)
+        delivered.add_done_callback(_noted)
+        for batches in self._producer._message_accumulator._batches.values():
+            for batch in batches:  # when fenced, aiokafka fails these too, and nobody waits for them
+                batch._drain_waiter.add_done_callback(_noted)
+        return delivered
+
+    def _unavailable(self, error: KafkaError) -> Unavailable:
+        before = f"{self.redriven:,} letters had gone back"
+        if isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced):
+            return Unavailable(
+                dependency="the redrive",
+                detail=f"another one has begun, or this one took too long; before that {before}",
+            )
+        detail = f"{type(error).__name__}: {error}; {before}, and a redrive that is repeated sends none twice"
+        return Unavailable(dependency="kafka", detail=detail)
+
+    async def _discard(self) -> None:
+        """Disconnect; what is left open is settled by the next redrive, or by the broker's time-out."""
+        ended = self._producer._txn_manager._transaction_waiter
+        if ended is not None:
+            ended.add_done_callback(_noted)
+        try:
+            async with asyncio.timeout(STOP_S_MAX):
+                await self._producer.stop()
+        except (KafkaError, TimeoutError, AssertionError) as error:
+            # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
+            log.info("a producer did not stop cleanly: %r", error)
+            await self._producer.client.close()
+
+
+def _noted(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody asks for, since another one has ended the transaction."""
+    if not future.cancelled():
+        future.exception()

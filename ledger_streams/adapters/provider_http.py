@@ -1,0 +1,154 @@
+"""Providers over HTTP: PUT {base_url}/payments/{key}, and its /cancellation.
+
+Only a readable 200 is an outcome.  All else (another status, a time-out, a connection
+lost, a body that says something else) leaves it unknown and is `Unavailable`: the
+call may have been carried out.  One call is sent once, so that breakers and metrics
+see each that is lost; the key makes it safe for the caller to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import aiohttp
+import msgspec
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.metrics import PROVIDER_CALL_SECONDS
+from ledger_streams.ports import ProviderAnswer, ProviderOrder
+
+ANSWER_BYTES_MAX: Final = 64 * 1024
+"""Of an answer's body; ours need some hundred bytes, and a longer one is not read to its end."""
+DETAIL_CHARACTERS_MAX: Final = 200
+"""Of a reference or reason; it goes into events that are kept for ever."""
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    status: Literal["approved", "declined"]
+    reference: str | None = None
+    reason: str | None = None
+
+
+class _Cancellation(msgspec.Struct, frozen=True):
+    status: Literal["cancelled"]
+
+
+_DECODERS: Final[Mapping[str, msgspec.json.Decoder[_Outcome | _Cancellation]]] = {
+    "carry_out": msgspec.json.Decoder(_Outcome),
+    "cancel": msgspec.json.Decoder(_Cancellation),
+}
+
+
+class HttpProviders:
+    """`ports.Providers` over HTTP; `calls_max` calls of each provider at a time, others wait their turn."""
+
+    def __init__(self, base_urls: Mapping[str, str], *, timeout_ms: float, calls_max: int) -> None:
+        self._base_urls = {name: url.rstrip("/") for name, url in base_urls.items()}
+        self._slots = {name: asyncio.Semaphore(calls_max) for name in base_urls}
+        self._timeout_s = timeout_ms / 1000
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Make the session; to be called before the first call, in the loop of the calls."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            middlewares=(_sent_once,),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Content-Type": "application/json"},
+        )
+
+    async def close(self) -> None:
+        """Close the session and its connections; calls that are out end as Unavailable."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def knows(self, provider: str) -> bool:
+        """Say whether there is a provider of this name."""
+        return provider in self._base_urls
+
+    async def carry_out(self, provider: str, order: ProviderOrder) -> ProviderAnswer:
+        """Return approved or declined."""
+        content = {
+            "kind": order.kind,
+            "amount": order.amount,
+            "currency": order.currency,
+            "payment_id": order.payment_id,
+        }
+        return await self._measured(provider, "carry_out", f"payments/{order.key}", content)
+
+    async def cancel(self, provider: str, key: str) -> ProviderAnswer:
+        """Return cancelled."""
+        return await self._measured(provider, "cancel", f"payments/{key}/cancellation", {})
+
+    async def _measured(
+        self, provider: str, call: str, path: str, content: Mapping[str, str]
+    ) -> ProviderAnswer:
+        if provider not in self._slots:
+            raise _unknown(provider, "there is none of this name")
+        async with self._slots[provider]:
+            started_s, outcome = time.perf_counter(), "unknown"
+            try:
+                answer = await self._answer(provider, call, path, content)
+                outcome = answer.status
+                return answer
+            except TimeoutError as error:
+                raise _unknown(provider, f"no answer within {self._timeout_s:g} s") from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise _unknown(provider, str(error) or type(error).__name__) from error
+            finally:
+                elapsed_s = time.perf_counter() - started_s
+                PROVIDER_CALL_SECONDS.labels(provider, call, outcome).observe(elapsed_s)
+
+    async def _answer(
+        self, provider: str, call: str, path: str, content: Mapping[str, str]
+    ) -> ProviderAnswer:
+        if self._session is None:
+            raise _unknown(provider, "its client is not started, or closed")
+        url, body = f"{self._base_urls[provider]}/{path}", msgspec.json.encode(content)
+        async with self._session.put(url, data=body, allow_redirects=False) as response:
+            if response.status == 409:
+                raise _unknown(
+                    provider, f"409, {path} is known with other content; a person has to settle it"
+                )
+            if response.status != 200:
+                raise _unknown(provider, f"answered {response.status}")
+            return _read(provider, call, await _bounded(provider, response))
+
+
+async def _sent_once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a PUT again by itself, as it does when a connection is lost."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+async def _bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > ANSWER_BYTES_MAX:
+            raise _unknown(provider, f"answered more than {ANSWER_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _read(provider: str, call: str, body: bytes) -> ProviderAnswer:
+    try:
+        said = _DECODERS[call].decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _unknown(provider, f"its answer to {call} is unreadable: {error}") from error
+    if isinstance(said, _Cancellation):
+        return ProviderAnswer(said.status)
+    detail = said.reference if said.status == "approved" else said.reason
+    return ProviderAnswer(said.status, None if detail is None else detail[:DETAIL_CHARACTERS_MAX])
+
+
+def _unknown(provider: str, detail: str) -> Unavailable:
+    return Unavailable(dependency=f"provider {provider}", detail=detail)

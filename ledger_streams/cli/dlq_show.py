@@ -1,0 +1,97 @@
+"""`dlq show`: one dead letter with all that is in it.
+
+A value that is JSON is indented, digit for digit as it was sent; another is text where it
+can be printed, and hex where it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from ledger_streams import topics
+from ledger_streams.adapters.kafka_log import opened_log
+from ledger_streams.adapters.kafka_redrive import Mark, read_marks
+from ledger_streams.cli.letters import NO_MARKS, DeadLetter, dead_letter, key_text
+from ledger_streams.settings import Settings
+
+Form = Literal["none", "json", "text", "hex"]
+
+
+class ShownLetter(msgspec.Struct, frozen=True):
+    """A letter whole: `value` is the JSON itself, or a string, as `value_form` says."""
+
+    letter: DeadLetter
+    headers: list[tuple[str, str]]
+    value_form: Form
+    value: Any
+
+
+async def letter_shown(config: Settings, topic: str, *, partition: int, offset: int) -> ShownLetter | None:
+    """Return the dead letter at this place; None when there is none."""
+    name = config.topic(topics.dead_letters(topic))
+    where = (name, partition)
+    async with opened_log(config.kafka) as log:
+        end = (await log.ends([name])).get(where, 0)
+        if offset >= end:
+            return None
+        marks = await read_marks(log, config.topic(topics.REDRIVES))
+        async for _, records in log.read({where: offset + 1}, begin={where: offset}):
+            for record in records:
+                return shown_letter(record, marks)
+    return None
+
+
+def shown_letter(record: Any, marks: Mapping[str, Mark] = NO_MARKS) -> ShownLetter:
+    """Read aiokafka's record as a letter to be shown."""
+    form, value = _readable(record.value)
+    headers = [(name, key_text(text)) for name, text in record.headers]
+    return ShownLetter(dead_letter(record, marks), headers, form, value)
+
+
+def shown_text(shown: ShownLetter) -> str:
+    """Return the letter for people."""
+    letter = shown.letter
+    pairs = [
+        ("letter", letter.place),
+        ("parked at", letter.parked_at),
+        ("from", _source(letter)),
+        ("reason", letter.reason),
+        ("detail", letter.detail),
+        ("repeats", letter.repeats or "no other letter"),
+        ("gone back", f"{letter.redriven_at}, to {letter.redriven_to}" if letter.redriven_to else "no"),
+        ("key", letter.key),
+    ]
+    lines = [f"{name:<10} {text if text.isprintable() else repr(text)}".rstrip() for name, text in pairs]
+    lines += ["", "headers"]
+    lines += [f"  {name}: {text}".rstrip() for name, text in shown.headers]
+    return "\n".join([*lines, "", *_value_lines(shown)])
+
+
+def _source(letter: DeadLetter) -> str:
+    if not letter.source_topic:
+        return "unknown"
+    return f"{letter.source_topic}:{letter.source_partition}:{letter.source_offset}"
+
+
+def _value_lines(shown: ShownLetter) -> list[str]:
+    if shown.value_form == "none":
+        return ["no value"]
+    text = shown.value
+    if shown.value_form == "json":
+        text = msgspec.json.format(bytes(shown.value), indent=2).decode()
+    return [f"{shown.letter.value_bytes:,} bytes of value, as {shown.value_form}", text]
+
+
+def _readable(value: bytes | None) -> tuple[Form, Any]:
+    if value is None:
+        return "none", None
+    try:
+        msgspec.json.decode(value)
+        value.decode()  # JSON is read for its form only, which may let text pass that is not UTF-8
+        return "json", msgspec.Raw(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = key_text(value)
+    return ("hex", text) if text.startswith("0x") and text == "0x" + value.hex() else ("text", text)

@@ -1,0 +1,148 @@
+"""`sagas`: those under way, from the workers' RocksDB, and a person's word where a provider has none.
+
+A settlement is a record on saga-commands: the saga answers it with the event that the
+provider owes it, with the reason in it, and goes on from there as ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import click
+import msgspec
+
+from ledger_streams import topics, wire
+from ledger_streams.adapters.kafka_publisher import KafkaPublisher
+from ledger_streams.cli.http import get_document, url_option
+from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.payments import payment_text
+from ledger_streams.domain.ids import PaymentId
+from ledger_streams.domain.money import format_amount
+from ledger_streams.domain.saga import Saga, has_ended
+from ledger_streams.domain.saga_commands import SettlePayment
+from ledger_streams.ports import Message
+from ledger_streams.settings import settings
+
+LOOK_EVERY_S: Final = 0.2
+COLUMNS: Final = ("payment_id", "kind", "status", "amount", "provider", "attempts", "since", "seconds", "why")
+
+
+class SagaUnderWay(msgspec.Struct, frozen=True):
+    """A saga that has not ended: where it stands, and for how long it has stood there."""
+
+    payment_id: str
+    kind: str
+    status: str
+    amount: str | None
+    currency: str
+    provider: str | None
+    attempts: int
+    started_at: str
+    seconds: int
+    """Since it was started."""
+    reason: str | None
+
+
+@click.group()
+def sagas() -> None:
+    """Look at the sagas of payments that have not ended."""
+
+
+@sagas.command("list")
+@click.option("--stuck", is_flag=True, help="Only those under way for longer than LEDGER_SAGA_STUCK_S.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(stuck: bool, as_json: bool) -> None:
+    """List the sagas under way on the workers of this machine, the oldest first."""
+    from ledger_streams.cli.rocksdb_tables import stored_sagas  # noqa: PLC0415 (it imports Faust)
+
+    now_ms = int(time.time() * 1000)
+    least_s = settings().saga_stuck_s if stuck else 0
+    open_sagas = [saga for saga in stored_sagas(settings().home) if not has_ended(saga)]
+    found = [under_way(saga, now_ms) for saga in sorted(open_sagas, key=lambda saga: saga.started_ms)]
+    found = [saga for saga in found if saga.seconds >= least_s]
+    if as_json:
+        say_json(found)
+        return
+    click.echo(sagas_text(found))
+
+
+def sagas_text(found: Sequence[SagaUnderWay]) -> str:
+    """Return the sagas for people."""
+    rows = [
+        (
+            saga.payment_id,
+            saga.kind,
+            saga.status,
+            f"{saga.amount} {saga.currency}" if saga.amount else "the rest",
+            saga.provider,
+            saga.attempts or None,
+            saga.started_at,
+            f"{saga.seconds:,}",
+            saga.reason,
+        )
+        for saga in found
+    ]
+    return table(f"{len(found)} sagas under way", COLUMNS, rows, numbers=("attempts", "seconds"))
+
+
+def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:
+    """Return what is shown of a saga."""
+    started = datetime.fromtimestamp(saga.started_ms / 1000, UTC)
+    return SagaUnderWay(
+        saga.payment_id,
+        saga.kind.value,
+        saga.status.value,
+        format_amount(saga.amount_minor, saga.currency) if saga.amount_minor else None,
+        saga.currency,
+        saga.provider,
+        saga.attempts,
+        started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        max(now_ms - saga.started_ms, 0) // 1000,
+        saga.reason,
+    )
+
+
+@sagas.command()
+@click.argument("payment_id")
+@click.argument("outcome", type=click.Choice(["approved", "declined"]))
+@click.option("--reason", required=True, help="Why you say so; it is kept in the event.")
+@click.option("--wait", "wait_s", default=10.0, show_default=True, help="Seconds to wait for the end.")
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def settle(  # noqa: PLR0913 (an option each)
+    payment_id: str, outcome: str, *, reason: str, wait_s: float, url: str, as_json: bool
+) -> None:
+    """Say what the provider of PAYMENT_ID has done, where it does not say so itself.
+
+    Ask the provider first: approved means that the money has moved, declined that it has not and never will.
+    Exit code 1 when the payment has not ended in time: then see `dlq list --topic saga-commands`.
+    """
+    path = f"/v1/payments/{quote(payment_id, safe='')}"
+    payment = get_document(url, path)
+    if payment["status"] != "pending":
+        raise click.ClickException(f"payment {payment_id} is {payment['status']}: nothing is awaited")
+    awaited(publish(SettlePayment(PaymentId(payment_id), outcome == "approved", reason)))
+    end_s = time.monotonic() + wait_s
+    while payment["status"] == "pending" and time.monotonic() < end_s:
+        time.sleep(LOOK_EVERY_S)
+        payment = get_document(url, path)
+    if as_json:
+        say_json(payment)
+    else:
+        click.echo(payment_text(payment))
+    if payment["status"] == "pending":
+        raise click.ClickException(f"payment {payment_id} has not ended within {wait_s:g} s")
+
+
+async def publish(command: SettlePayment) -> None:
+    """Put the settlement on saga-commands."""
+    config = settings()
+    value = wire.encode_settlement(command, command_id=str(uuid4()), occurred_ms=int(time.time() * 1000))
+    async with KafkaPublisher(config.kafka, client_id=f"{config.app_id}-settle") as publisher:
+        topic = config.topic(topics.SAGA_COMMANDS)
+        await publisher.publish([Message(topic, command.payment_id, value)])

@@ -1,0 +1,80 @@
+"""A batch of payments on a live system: the good, the bad and the repeated in one request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ledger_streams import topics
+from tests.e2e.outside import balance, new_id, open_wallet, read, transfer
+from tests.live import LiveSystem
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BATCH = "/v1/payments/batch?wait=30"
+GOOD = 100
+
+
+async def sent(live: LiveSystem, payments: list[Any], *, key: str, worker_id: str = "1") -> list[Any]:
+    """Send a batch and return its results."""
+    headers = {"Idempotency-Key": key}
+    status, answer, _ = await live.request(
+        "POST", BATCH, json={"payments": payments}, headers=headers, worker_id=worker_id
+    )
+    assert status == 200, answer
+    results: list[Any] = answer["results"]
+    return results
+
+
+async def test_each_payment_of_a_batch_is_answered_as_if_it_were_alone_and_a_repetition_changes_nothing(
+    shared: LiveSystem,
+) -> None:
+    ada, bob, key = await open_wallet(shared, funds="100.00"), await open_wallet(shared), new_id()
+    good = [transfer(ada, bob, "0.50") for _ in range(GOOD)]
+    for payment in good[::2]:
+        del payment["payment_id"]
+    named = good[1]
+    others = [
+        transfer(ada, bob, "1.001"),
+        named | {"amount": "0.5"},
+        named | {"amount": "0.51"},
+        transfer(ada, new_id()),
+        "no payment",
+    ]
+    results = await sent(shared, good + others, key=key)
+    assert [result["status_code"] for result in results] == [200] * GOOD + [422, 200, 409, 200, 422]
+    bodies = [result["body"] for result in results]
+    assert {body["status"] for body in bodies[:GOOD]} == {"completed"}
+    steps = [step["event_type"] for step in bodies[0]["steps"]]
+    assert (steps[0], steps[-1]) == ("PaymentRequested", "PaymentCompleted")
+    assert bodies[GOOD]["field"] == f"payments[{GOOD}].amount"
+    assert bodies[GOOD + 1] == bodies[1]
+    assert bodies[GOOD + 2]["reason"] == "duplicate_mismatch"
+    assert (bodies[GOOD + 3]["status"], bodies[GOOD + 3]["reason"]) == ("failed", "wallet_not_found")
+    status, cached, _ = await shared.request("GET", f"/v1/wallets/{bob}/balance", worker_id="2")
+    assert (status, cached["balances"][0]["balance"]) == (200, "50.00"), "what was waited for can be read"
+    assert await balance(shared, ada) == "50.00"
+
+    for worker_id in ("1", "2"):
+        assert await sent(shared, good + others, key=key, worker_id=worker_id) == results
+    requested = [
+        kept
+        for kept in await read(shared, topics.PAYMENT_EVENTS)
+        if b'"PaymentRequested"' in kept.value and bob.encode() in kept.value and ada.encode() in kept.value
+    ]
+    assert len(requested) == GOOD
+    assert await balance(shared, bob) == "50.00"
+
+
+async def test_a_thousand_payments_are_taken_at_once(shared: LiveSystem) -> None:
+    ada, bob = await open_wallet(shared, funds="10.00"), await open_wallet(shared)
+    payments = [transfer(ada, bob, "0.01") for _ in range(1000)]
+    results = await sent(shared, payments, key=new_id())
+    assert {(result["status_code"], result["body"]["status"]) for result in results} == {(200, "completed")}
+    assert (await balance(shared, ada), await balance(shared, bob)) == ("0.00", "10.00")
+
+
+async def test_in_the_end_everything_reconciles(shared: LiveSystem) -> None:
+    reconciled = await shared.document("reconcile")
+    assert (reconciled["differences"], reconciled["lagging"]) == ([], {})

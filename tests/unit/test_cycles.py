@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from faust.types import TP
+
+from ledger_streams.engine.cycles import Cycle, Share, merged
+from ledger_streams.engine.kip447 import Membership
+
+ONE, OTHER, CHANGELOG = TP("one", 0), TP("other", 0), TP("changelog", 0)
+
+
+def cycle_of_two_topics() -> Cycle:
+    shares = {tp.topic: [Share(tp, (), source_next=7)] for tp in (ONE, OTHER)}
+    return Cycle(Membership(1, "member"), shares)
+
+
+def test_records_leave_in_the_order_in_which_the_frames_were_decided() -> None:
+    cycle = cycle_of_two_topics()
+    for frame in reversed(cycle.frames):  # the other topic's agent is the quicker one
+        with frame as shares:
+            for share in shares:
+                share.emit(CHANGELOG, (b"key", share.tp.topic.encode(), ()))
+    assert [value for _key, value, _headers in merged(cycle.shares)[CHANGELOG]] == [b"other", b"one"]
+
+
+def test_a_cycle_is_decided_when_all_its_frames_are() -> None:
+    cycle = cycle_of_two_topics()
+    for frame in cycle.frames:
+        assert not cycle.decided.is_set()
+        with frame:
+            pass
+    assert cycle.decided.is_set()
+    assert cycle.failure is None
+
+
+def test_a_frame_of_deadlines_alone_stands_at_the_position_not_below_it() -> None:
+    for frame in cycle_of_two_topics().frames:
+        assert frame.reached == (TP(frame.topic, 0), 7)

@@ -1,0 +1,130 @@
+"""The row of dead letters of a partition: what counts, what ends it, and where a share is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from faust.types import TP
+
+from ledger_streams.engine.cycles import Record, Share
+from ledger_streams.engine.dead_letters import park
+from ledger_streams.engine.letter_run import LetterRun, note_of, noted
+from ledger_streams.errors import Unreadable
+
+TP_3 = TP("payment-events", 3)
+LETTERS = TP("payment-events.dlq", 3)
+
+
+class Raw(msgspec.Struct):
+    """A record of the log; its value says what the agent below does with it."""
+
+    offset: int
+    value: bytes | None
+    topic: str = TP_3.topic
+    partition: int = TP_3.partition
+    timestamp: int = 0
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def share_of(kinds: str, *, before: int = 0, count_max: int = 3) -> Share:
+    """Return a share: a record a letter, b(ad), r(edriven, bad), g(ood) or o(utcome), at 100, 102, ..."""
+    redriven = (("dlq.redriven", b"payment-events.dlq:3:4"),)
+    records: list[Record] = [
+        Raw(100 + 2 * at, kind.encode(), headers=redriven if kind == "r" else ())
+        for at, kind in enumerate(kinds)
+    ]
+    run = LetterRun(before, count_max=count_max)
+    return Share(TP_3, records, source_next=100 + 2 * len(kinds) - 1, letters=run)
+
+
+def decided(share: Share) -> list[int]:
+    """Decide the share as an agent does and return the offsets it was given."""
+    seen = []
+    for record in share.records:
+        seen.append(record.offset)
+        if record.value in (b"b", b"r"):
+            park(share, record, Unreadable(reason="invalid", detail="value: bad"))
+        elif record.value == b"o":
+            share.pass_over(record)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("kinds", "before", "in_a_row"),
+    [
+        ("", 2, 2),
+        ("g", 2, 0),
+        ("bb", 0, 2),
+        ("b", 2, 3),
+        ("gbb", 2, 2),
+        ("bbg", 0, 0),
+        ("bgbb", 2, 2),
+        ("o", 2, 2),
+        ("obo", 1, 2),
+        ("bogob", 1, 1),
+        ("oggb", 3, 1),
+        ("rrrrr", 3, 3),
+        ("brrb", 1, 3),
+        ("rrrrr", 0, 0),
+    ],
+)
+def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
+    kinds: str, before: int, in_a_row: int
+) -> None:
+    share = share_of(kinds, before=before)
+    decided(share)
+    assert share.letters.at_end(len(share.records)) == in_a_row
+    assert share.flood is None
+
+
+@pytest.mark.parametrize(
+    ("kinds", "before", "letters", "source_next"),
+    [
+        ("bbbbg", 0, 3, 106),
+        ("b", 3, 0, 100),
+        ("gbbobobg", 3, 3, 112),
+        ("bbbb", 1, 2, 104),
+        ("rrbr", 3, 2, 104),
+    ],
+)
+def test_a_letter_too_many_cuts_the_share_before_it(
+    kinds: str, before: int, letters: int, source_next: int
+) -> None:
+    share = share_of(kinds, before=before)
+    assert decided(share)[-1] == source_next, "nothing beyond it is decided"
+    assert len(share.outbox.get(LETTERS, [])) == letters
+    assert share.source_next == source_next
+    assert share.letters.at_end(len(share.records)) == 3
+    assert f"payment-events[3]@{source_next} would be dead letter 4 in a row" in str(share.flood)
+    assert "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX" in str(share.flood)
+
+
+def test_without_a_limit_letters_are_counted_and_all_are_parked() -> None:
+    share = share_of("b" * 50, before=7, count_max=0)
+    decided(share)
+    assert len(share.outbox[LETTERS]) == 50
+    assert share.letters.at_end(50) == 57
+
+
+def test_a_letter_keeps_the_header_that_says_which_letter_it_was_before() -> None:
+    share = share_of("")
+    redriven = ("dlq.redriven", b"payment-events.dlq:3:4")
+    record = Raw(100, b"b", headers=(redriven, ("dlq.reason", b"forged"), ("trace", b"t")))
+    share.records.append(record)
+    assert park(share, record, Unreadable(reason="invalid", detail="no"))
+    headers = share.outbox[LETTERS][0][2]
+    assert headers[:2] == (redriven, ("trace", b"t"))
+    assert dict(headers)["dlq.reason"] == b"invalid"
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 1_000_000])
+def test_a_note_is_read_as_it_was_written(count: int) -> None:
+    assert noted(note_of(count)) == count
+
+
+@pytest.mark.parametrize("note", ["", "by hand", "-1", "1.5", "\N{SUPERSCRIPT TWO}"])
+def test_a_note_of_somebody_else_counts_for_nothing(note: str) -> None:
+    assert noted(note) == 0

@@ -1,0 +1,312 @@
+"""Saga with a provider: asked until it says what it has done, told to cancel when time is up."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from ledger_streams.domain.answers import ProviderApproved, ProviderDeclined, ProviderReply, ProviderTimedOut
+from ledger_streams.domain.commands import AddFunds, CaptureHold, Counterparty, HoldFunds, ReleaseHold
+from ledger_streams.domain.courses import SagaStatus
+from ledger_streams.domain.events import (
+    PaymentCompleted,
+    PaymentFailed,
+    SagaCompleted,
+    SagaFailed,
+    WalletCredited,
+    WalletCreditRefused,
+    WalletDeducted,
+    WalletDeductionRefused,
+    WalletHeld,
+    WalletReleased,
+)
+from ledger_streams.domain.ids import HoldId, PaymentId, derived_id
+from ledger_streams.domain.request import PaymentKind
+from ledger_streams.domain.saga import ASK_AGAIN_MS, ASK_AGAIN_MS_MAX, PATIENCE_MS, Saga, evolve
+from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, SettlePayment
+from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide, decide_due, decide_settlement
+from ledger_streams.errors import InvariantBroken, Unreadable
+from tests.model.samples import AT_MS, PAYMENT, SOURCE, TARGET, deposit, started, withdrawal
+from tests.unit.saga_course import past, run
+
+EXTERNAL, OWN_HOLD = Counterparty.EXTERNAL, HoldId(PAYMENT)
+DEPOSIT = started(deposit(provider="acme"))
+WITHDRAWAL = started(withdrawal(provider="acme"))
+HELD = WalletHeld(PAYMENT, 2, SOURCE, 1025, "EUR", 7, OWN_HOLD)
+
+
+def approved(version: int) -> ProviderApproved:
+    return ProviderApproved(PAYMENT, version, "acme", 1025, "EUR", "acme-1")
+
+
+def declined(version: int, reason: str = "provider_declined") -> ProviderDeclined:
+    return ProviderDeclined(PAYMENT, version, "acme", 1025, "EUR", reason)
+
+
+def timed_out(version: int) -> ProviderTimedOut:
+    return ProviderTimedOut(PAYMENT, version, "acme", 1025, "EUR")
+
+
+def asked(version: int, attempt: int, kind: PaymentKind = PaymentKind.DEPOSIT) -> CarryOutPayment:
+    return CarryOutPayment(PAYMENT, "acme", kind, 1025, "EUR", version, attempt)
+
+
+def cancelled(version: int, attempt: int, reason: str = "provider_timeout") -> CancelPayment:
+    return CancelPayment(PAYMENT, "acme", 1025, "EUR", version, attempt, reason)
+
+
+def out_of_time(saga: Saga) -> tuple[Saga, SagaDecision]:
+    """Return the saga as it gives up, having heard nothing more."""
+    saga, decision = past(saga)
+    while saga.status is SagaStatus.ASKING:
+        saga, decision = past(saga)
+    return saga, decision
+
+
+def test_a_deposit_asks_the_provider_first_and_waits_as_long_as_it_is_patient() -> None:
+    saga, decision = run(DEPOSIT)
+    assert decision == SagaDecision(saga, (asked(2, 1),))
+    assert (saga.status, saga.due_ms, saga.give_up_ms) == (
+        SagaStatus.ASKING,
+        AT_MS + PATIENCE_MS,
+        AT_MS + PATIENCE_MS,
+    )
+
+
+def test_an_approved_deposit_is_credited_and_completes() -> None:
+    saga, decision = run(DEPOSIT, approved(2))
+    assert decision.commands == (AddFunds(TARGET, PAYMENT, 1025, "EUR", EXTERNAL, 3, False),)
+    assert (saga.status, saga.due_ms, saga.give_up_ms) == (SagaStatus.CREDITING, None, None)
+    saga, decision = run(DEPOSIT, approved(2), WalletCredited(PAYMENT, 3, TARGET, 1025, "EUR", 4))
+    assert decision.events == (SagaCompleted(PAYMENT, 4, 1025, "EUR"),)
+    assert isinstance(decision.outcome, PaymentCompleted)
+    assert decision.outcome.wallets == {TARGET: 4}
+
+
+def test_a_declined_deposit_fails_with_the_provider_s_reason() -> None:
+    saga, decision = run(DEPOSIT, declined(2))
+    assert (saga.status, saga.due_ms) == (SagaStatus.FAILED, None)
+    assert decision.commands == ()
+    assert decision.outcome == PaymentFailed(PAYMENT, "provider_declined", {})
+
+
+def test_a_deposit_that_the_wallet_refuses_after_approval_is_cancelled_with_the_provider() -> None:
+    refused = WalletCreditRefused(PAYMENT, 3, TARGET, 1025, "EUR", 3, "wallet_closed")
+    saga, decision = run(DEPOSIT, approved(2), refused)
+    assert (saga.status, saga.attempts, saga.due_ms) == (SagaStatus.CANCELLING, 1, None)
+    assert decision.commands == (cancelled(4, 1, "wallet_closed"),)
+    assert decision.outcome is None
+    saga, decision = run(DEPOSIT, approved(2), refused, declined(4, "wallet_closed"))
+    assert decision.events == (SagaFailed(PAYMENT, 5, "wallet_closed", 1025, "EUR"),)
+    assert decision.outcome == PaymentFailed(PAYMENT, "wallet_closed", {})
+
+
+def test_a_withdrawal_holds_the_money_before_it_asks() -> None:
+    saga, decision = run(WITHDRAWAL)
+    assert (saga.status, saga.due_ms) == (SagaStatus.HOLDING, None)
+    assert decision.commands == (HoldFunds(SOURCE, OWN_HOLD, 1025, "EUR", PAYMENT, 2),)
+    saga, decision = run(WITHDRAWAL, HELD)
+    assert decision.commands == (asked(3, 1, PaymentKind.WITHDRAWAL),)
+    assert saga.give_up_ms == AT_MS + 1 + PATIENCE_MS
+    assert saga.wallets == {SOURCE: 7}
+
+
+def test_a_withdrawal_whose_hold_is_refused_asks_nobody() -> None:
+    refused = WalletDeductionRefused(PAYMENT, 2, SOURCE, 1025, "EUR", 6, "insufficient_funds")
+    saga, decision = run(WITHDRAWAL, refused)
+    assert saga.status is SagaStatus.FAILED
+    assert (decision.commands, decision.outcome) == ((), PaymentFailed(PAYMENT, "insufficient_funds", {}))
+
+
+def test_an_approved_withdrawal_is_captured_and_completes() -> None:
+    _, decision = run(WITHDRAWAL, HELD, approved(3))
+    assert decision.commands == (CaptureHold(SOURCE, PAYMENT, OWN_HOLD, 1025, "EUR", EXTERNAL, 4),)
+    deducted = WalletDeducted(PAYMENT, 4, SOURCE, 1025, "EUR", 9)
+    saga, decision = run(WITHDRAWAL, HELD, approved(3), deducted)
+    assert saga.status is SagaStatus.COMPLETED
+    assert isinstance(decision.outcome, PaymentCompleted)
+    assert decision.outcome.wallets == {SOURCE: 9}
+
+
+def test_a_declined_withdrawal_is_released_and_fails_with_the_wallet_s_version() -> None:
+    _, decision = run(WITHDRAWAL, HELD, declined(3))
+    assert decision.commands == (ReleaseHold(SOURCE, OWN_HOLD, "provider_declined", PAYMENT, 4),)
+    released = WalletReleased(PAYMENT, 4, SOURCE, 1025, "EUR", 8, OWN_HOLD)
+    _, decision = run(WITHDRAWAL, HELD, declined(3), released)
+    assert decision.outcome == PaymentFailed(PAYMENT, "provider_declined", {SOURCE: 8})
+
+
+def test_an_answer_that_tells_nothing_is_asked_for_again_after_a_growing_wait() -> None:
+    saga, _ = run(DEPOSIT)
+    at_ms, waits = AT_MS, []
+    for attempt in range(1, 10):
+        decision = decide(saga, timed_out(saga.version), at_ms=at_ms, patience_ms=PATIENCE_MS)
+        assert decision.saga is not None
+        assert (decision.commands, decision.events) == ((), ())
+        saga = msgspec.structs.replace(decision.saga, give_up_ms=None)
+        assert saga.due_ms is not None
+        waits.append(saga.due_ms - at_ms)
+        at_ms = saga.due_ms
+        saga, decision = past(saga)
+        assert decision.commands == (asked(attempt + 2, attempt + 1),)
+    for number, wait_ms in enumerate(waits):
+        longest_ms = min(ASK_AGAIN_MS * 2**number, ASK_AGAIN_MS_MAX)
+        assert longest_ms // 2 <= wait_ms <= longest_ms
+
+
+def test_payments_that_failed_together_do_not_come_back_together() -> None:
+    saga, _ = run(DEPOSIT)
+    waits = set()
+    for number in range(20):
+        other = msgspec.structs.replace(saga, payment_id=PaymentId(derived_id(f"payment {number}")))
+        about = (other.payment_id, 2, "acme", 1025, "EUR")
+        first, again = (evolve(other, ProviderTimedOut(*about), at_ms=AT_MS).due_ms for _ in range(2))
+        assert first == again
+        waits.add(first)
+    assert len(waits) > 10
+
+
+def test_no_wait_is_longer_than_what_is_left_of_the_patience() -> None:
+    saga, _ = run(DEPOSIT)
+    late_ms = AT_MS + PATIENCE_MS - 1
+    waiting = decide(saga, timed_out(2), at_ms=late_ms).saga
+    assert waiting is not None
+    assert waiting.due_ms == waiting.give_up_ms == AT_MS + PATIENCE_MS
+
+
+def test_a_saga_that_asks_again_waits_for_the_answer_until_its_patience_is_over() -> None:
+    saga, _ = run(DEPOSIT, timed_out(2))
+    asking, _ = past(saga)
+    assert (asking.version, asking.attempts, asking.due_ms) == (3, 2, AT_MS + PATIENCE_MS)
+
+
+def test_the_patience_begins_when_the_provider_is_asked_first_and_not_anew() -> None:
+    saga, _ = run(DEPOSIT, timed_out(2))
+    saga, _ = past(saga)
+    again = evolve(saga, timed_out(3), at_ms=AT_MS + 5_000, patience_ms=PATIENCE_MS)
+    assert again.give_up_ms == AT_MS + PATIENCE_MS
+
+
+@pytest.mark.parametrize("events", [(DEPOSIT,), (DEPOSIT, timed_out(2)), (WITHDRAWAL, HELD)])
+def test_when_the_patience_is_over_the_provider_is_told_to_cancel(
+    events: tuple[WalletHeld | ProviderTimedOut, ...],
+) -> None:
+    asking, _ = run(*events)
+    saga, decision = out_of_time(asking)
+    assert (saga.status, saga.version) == (SagaStatus.CANCELLING, asking.version + 1)
+    assert (saga.reason, saga.attempts, saga.due_ms) == ("provider_timeout", 1, None)
+    assert decision == SagaDecision(saga, (cancelled(saga.version, 1),))
+
+
+def test_a_cancelled_deposit_fails_and_a_cancelled_withdrawal_is_released_first() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    decision = decide(saga, declined(3, "provider_timeout"), at_ms=AT_MS)
+    assert decision.outcome == PaymentFailed(PAYMENT, "provider_timeout", {})
+    saga, _ = out_of_time(run(WITHDRAWAL, HELD)[0])
+    decision = decide(saga, declined(4, "provider_timeout"), at_ms=AT_MS)
+    assert decision.commands == (ReleaseHold(SOURCE, OWN_HOLD, "provider_timeout", PAYMENT, 5),)
+
+
+def test_a_cancel_that_is_not_answered_is_sent_again_for_ever() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    for attempt in range(2, 30):
+        waiting = evolve(saga, timed_out(saga.version), at_ms=AT_MS)
+        assert (waiting.status, waiting.give_up_ms) == (SagaStatus.CANCELLING, None)
+        assert waiting.due_ms is not None
+        assert waiting.due_ms - AT_MS <= ASK_AGAIN_MS_MAX
+        saga, decision = past(waiting)
+        assert decision.commands == (cancelled(saga.version, attempt),)
+
+
+@pytest.mark.parametrize("late", [approved(2), declined(2), timed_out(2)])
+def test_an_answer_to_the_question_that_was_given_up_sets_off_nothing(late: ProviderReply) -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    assert decide(saga, late, at_ms=AT_MS) == NOTHING
+
+
+@pytest.mark.parametrize("answer", [approved(2), declined(2), timed_out(2)])
+def test_the_same_answer_again_sets_off_nothing(answer: ProviderReply) -> None:
+    saga, _ = run(DEPOSIT, answer)
+    assert decide(saga, answer, at_ms=AT_MS) == NOTHING
+
+
+@pytest.mark.parametrize("answer", [approved(2), declined(2)])
+def test_an_answer_that_tells_nothing_after_one_that_does_sets_off_nothing(answer: ProviderReply) -> None:
+    saga, _ = run(DEPOSIT, answer)
+    assert decide(saga, timed_out(2), at_ms=AT_MS) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (approved(2), declined(2)),
+        (declined(2), approved(2)),
+        (timed_out(2), approved(2)),
+        (approved(2), msgspec.structs.replace(approved(2), amount_minor=1)),
+        (approved(2), msgspec.structs.replace(timed_out(2), amount_minor=1)),
+    ],
+)
+def test_an_answer_that_contradicts_one_taken_is_for_somebody_to_look_at(
+    first: ProviderReply, second: ProviderReply
+) -> None:
+    saga, _ = run(DEPOSIT, first)
+    with pytest.raises(Unreadable, match="duplicate_mismatch"):
+        decide(saga, second, at_ms=AT_MS)
+
+
+@pytest.mark.parametrize("version", [3, 9])
+def test_an_answer_to_what_was_never_asked_breaks_the_invariant(version: int) -> None:
+    saga, _ = run(DEPOSIT)
+    with pytest.raises(InvariantBroken):
+        decide(saga, approved(version), at_ms=AT_MS)
+    with pytest.raises(InvariantBroken):
+        decide(None, approved(version), at_ms=AT_MS)
+
+
+def test_an_approval_of_a_cancellation_breaks_the_invariant() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    with pytest.raises(InvariantBroken):
+        decide(saga, approved(3), at_ms=AT_MS)
+
+
+def test_a_deadline_that_is_not_the_saga_s_own_sets_off_nothing() -> None:
+    saga, _ = run(DEPOSIT)
+    assert saga.due_ms is not None
+    assert decide_due(saga, saga.due_ms - 1) == NOTHING
+    moved, _ = past(saga)
+    assert decide_due(moved, saga.due_ms) == NOTHING
+    ended, _ = run(DEPOSIT, declined(2))
+    assert decide_due(ended, saga.due_ms) == NOTHING
+
+
+@pytest.mark.parametrize("events", [(DEPOSIT,), (DEPOSIT, timed_out(2)), (WITHDRAWAL, HELD)])
+def test_a_person_s_word_stands_for_the_provider_s_answer(
+    events: tuple[WalletHeld | ProviderTimedOut, ...],
+) -> None:
+    saga, _ = run(*events)
+    about, detail = (PAYMENT, saga.version, "acme", 1025, "EUR"), "settled by hand: seen"
+    yes = decide_settlement(saga, SettlePayment(PAYMENT, True, "seen"))
+    assert yes == SagaDecision(events=(ProviderApproved(*about, detail),))
+    no = decide_settlement(saga, SettlePayment(PAYMENT, False, "seen"))
+    assert no == SagaDecision(events=(ProviderDeclined(*about, "provider_declined", detail),))
+    for decision in (yes, no):
+        (answer,) = decision.events
+        after = decide(saga, answer, at_ms=AT_MS)
+        assert after.saga is not None
+        assert decide(after.saga, answer, at_ms=AT_MS) == NOTHING
+
+
+def test_a_cancellation_is_settled_by_a_no_alone() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    with pytest.raises(Unreadable, match="payment_id"):
+        decide_settlement(saga, SettlePayment(PAYMENT, True, "seen"))
+    (answer,) = decide_settlement(saga, SettlePayment(PAYMENT, False, "seen")).events
+    assert decide(saga, answer, at_ms=AT_MS).outcome == PaymentFailed(PAYMENT, "provider_timeout", {})
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_where_no_provider_is_awaited_there_is_nothing_to_settle(is_approved: bool) -> None:
+    command = SettlePayment(PAYMENT, is_approved, "seen")
+    for saga in (None, run(started())[0], run(WITHDRAWAL)[0], run(DEPOSIT, declined(2))[0]):
+        with pytest.raises(Unreadable, match="payment_id"):
+            decide_settlement(saga, command)

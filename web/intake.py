@@ -1,0 +1,124 @@
+"""Intake: payments that are asked for, many or one, until Kafka has them and, on request, until they end.
+
+    known? -> claimed? -> PaymentRequested on payment-events -> Pending
+                              wait -> the read side has it   -> PaymentShown
+
+An id stands for one content, and whoever has it first holds it: the read model, else a
+claim, else the first of the batch.  However many there are, each question is asked
+once.  What Kafka has acknowledged is taken, and nothing that goes wrong after that
+makes it an error: the caller is told that it is pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.metrics import CLAIMS_SKIPPED
+from ledger_streams.ports import Outcome, PaymentView, WalletView
+from web.envelopes import enveloped, payment_requested
+from web.payment_answers import PaymentShown, Pending, shown
+from web.payment_request import AskedPayment
+from web.problems import Refused
+from web.reading import write_through
+from web.services import Services
+
+log = logging.getLogger(__name__)
+
+Answer = PaymentShown | Pending | Rejected
+"""The payment that has ended, the payment that is taken, or why it is not."""
+
+
+async def taken(services: Services, asked: Sequence[AskedPayment], wait_s: float) -> list[Answer]:
+    """Have all acknowledged that are new, and return the answer to each, after `wait_s` at most.
+
+    Raises Unavailable when the read model or Kafka is away; some may be taken then.
+    """
+    repeatable = [payment.payment_id for payment in asked if payment.repeatable]
+    known = await services.read_model.known_payments(repeatable) if repeatable else {}
+    holders = {key: view.fingerprint for key, view in known.items()}
+    new = [payment for payment in asked if payment.payment_id not in known]
+    holders |= await _held(services, new)
+    fresh: dict[str, AskedPayment] = {}
+    for payment in new:
+        if _holds(holders, payment):
+            fresh.setdefault(payment.payment_id, payment)
+    await _publish(services, fresh.values())
+    here = {payment.payment_id for payment in asked if _holds(holders, payment)}
+    ended = await _ended(services, here, wait_s) if wait_s > 0 and here else {}
+    return [_answer(payment, holders, known, ended) for payment in asked]
+
+
+async def _held(services: Services, new: Sequence[AskedPayment]) -> Mapping[str, str]:
+    """Return the fingerprint that holds each id that is not projected yet.
+
+    Claims cover the time until then; the same request again is written again, harmlessly.
+    """
+    firsts: dict[str, AskedPayment] = {}
+    for payment in new:
+        firsts.setdefault(payment.payment_id, payment)
+    held = {key: payment.fingerprint for key, payment in firsts.items()}
+    claims = {key: held[key] for key, payment in firsts.items() if payment.repeatable}
+    if not claims:
+        return held
+    try:
+        return held | dict(await services.claims.claim(claims))
+    except Unavailable as error:
+        log.warning("%d payments taken without a claim: %s", len(claims), error)
+        CLAIMS_SKIPPED.inc(len(claims))
+        return held
+
+
+async def _publish(services: Services, payments: Iterable[AskedPayment]) -> None:
+    now, topic = services.now(), services.topics.payment_events
+    contents = [payment_requested(payment.payment_id, payment.data) for payment in payments]
+    if contents:
+        await services.publisher.publish([enveloped(topic, content, now=now) for content in contents])
+
+
+async def _ended(services: Services, payment_ids: Iterable[str], wait_s: float) -> Mapping[str, PaymentView]:
+    """Return the payments that end in time, once a balance read would see them."""
+    try:
+        waited = await asyncio.gather(*(services.outcomes.wait(key, wait_s) for key in payment_ids))
+        outcomes = [outcome for outcome in waited if outcome is not None]
+        if not outcomes:
+            return {}
+        await write_through(services, _newest_wallets(outcomes))
+        ended = {outcome.payment.payment_id: outcome.payment for outcome in outcomes}
+        return ended | dict(await services.read_model.payments(list(ended)))
+    except Unavailable as error:
+        log.warning("payments are taken, their outcomes cannot be read: %s", error)
+        return {}
+
+
+def _newest_wallets(outcomes: Iterable[Outcome]) -> list[WalletView]:
+    newest: dict[str, WalletView] = {}
+    for outcome in outcomes:
+        for wallet in outcome.wallets:
+            other = newest.setdefault(wallet.wallet_id, wallet)
+            if other.version < wallet.version:
+                newest[wallet.wallet_id] = wallet
+    return list(newest.values())
+
+
+def _holds(holders: Mapping[str, str], payment: AskedPayment) -> bool:
+    return holders[payment.payment_id] == payment.fingerprint
+
+
+def _answer(
+    payment: AskedPayment,
+    holders: Mapping[str, str],
+    known: Mapping[str, PaymentView],
+    ended: Mapping[str, PaymentView],
+) -> Answer:
+    payment_id = payment.payment_id
+    end = ended.get(payment_id)
+    if not _holds(holders, payment) or (end is not None and end.fingerprint != payment.fingerprint):
+        detail = "This payment_id is known with other content; the first payment is unchanged."
+        return Refused(reason=Reason.DUPLICATE_MISMATCH, detail=detail)
+    if end is not None:
+        return shown(end)
+    return Pending(payment_id, known[payment_id].status if payment_id in known else "pending")

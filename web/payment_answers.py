@@ -1,0 +1,53 @@
+"""What the API says of a payment: that it is taken, or how it stands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger_streams.domain.money import format_amount
+from ledger_streams.ports import PaymentView, StepView
+from web.waiting import WaitingFor, waiting_for
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A payment that is taken; `status` is other than pending where it was asked for before."""
+
+    payment_id: str
+    status: str
+
+
+class PaymentShown(msgspec.Struct, frozen=True):
+    """A payment as the contract shows it; what an unreadable request did not say is null."""
+
+    payment_id: str
+    kind: str | None
+    status: str
+    reason: str | None
+    amount: str | None
+    currency: str | None
+    source_wallet_id: str | None
+    target_wallet_id: str | None
+    refunded: str | None
+    steps: tuple[StepView, ...]
+    waiting_for: WaitingFor | None
+
+
+def shown(payment: PaymentView) -> PaymentShown:
+    """Return what is shown of a payment of the read model."""
+    return PaymentShown(
+        payment_id=payment.payment_id,
+        kind=payment.kind or None,
+        status=payment.status,
+        reason=payment.reason,
+        amount=payment.amount or None,
+        currency=payment.currency or None,
+        source_wallet_id=payment.source_wallet_id,
+        target_wallet_id=payment.target_wallet_id,
+        refunded=payment.refunded or _nothing_in(payment.currency),
+        steps=payment.steps,
+        waiting_for=waiting_for(payment),
+    )
+
+
+def _nothing_in(currency: str) -> str | None:
+    return format_amount(0, currency) if currency else None
