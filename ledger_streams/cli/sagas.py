@@ -25,6 +25,7 @@ from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.saga import Saga, has_ended
 from ledger_streams.domain.saga_commands import SettlePayment
+from ledger_streams.errors import Unreadable
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings
 
@@ -122,6 +123,10 @@ def settle(  # noqa: PLR0913 (an option each)
     Ask the provider first: approved means that the money has moved, declined that it has not and never will.
     Exit code 1 when the payment has not ended in time: then see `dlq list --topic saga-commands`.
     """
+    try:
+        wire.settlement_reason(reason, at="--")
+    except Unreadable as error:
+        raise click.UsageError(error.detail) from error
     path = f"/v1/payments/{quote(payment_id, safe='')}"
     payment = get_document(url, path)
     if payment["status"] != "pending":

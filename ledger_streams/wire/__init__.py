@@ -30,6 +30,7 @@ from ledger_streams.wire.saga_commands import (
     encode_saga_command,
     encode_settlement,
     read_saga_command,
+    settlement_reason,
 )
 from ledger_streams.wire.saga_events import SagaRecord, encode_saga_event, read_saga_event, saga_event_id
 from ledger_streams.wire.states import (
@@ -106,6 +107,7 @@ __all__ = [
     "read_wallet_event",
     "saga_event_id",
     "seal",
+    "settlement_reason",
     "time_ms",
     "time_text",
     "wallet_event_id",

@@ -11,6 +11,7 @@ from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.saga_commands import EndRefund, ReserveRefund, SagaCommand, SettlePayment
 from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.wallet_commands import checked_reason
 
 
 class SagaCommandRecord(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +67,7 @@ def _read(envelope: Envelope) -> SagaCommand:
             return EndRefund(ended.payment_id, ended.refund_id, ended.completed)
         case "SettlePayment":
             settled: _Settle = decode_with(_settle, envelope.data, "data.")
-            return SettlePayment(settled.payment_id, settled.approved, settled.reason)
+            return SettlePayment(settled.payment_id, settled.approved, settlement_reason(settled.reason))
         case _:
             raise invalid("event_type", "is none that saga-commands has")
 
@@ -77,6 +78,13 @@ def _money(asked: _Reserve) -> tuple[int, str]:
         return 0, ""
     currency = check_currency(asked.currency)
     return 0 if asked.amount is None else parse_amount(asked.amount, currency), currency
+
+
+def settlement_reason(reason: str, *, at: str = "data.") -> str:
+    """Return a person's reason if it says anything, and not too much; raises Unreadable `invalid`."""
+    if not reason.strip():
+        raise invalid(f"{at}reason", "must say why")
+    return checked_reason(reason, at=at)
 
 
 def encode_saga_command(

@@ -134,6 +134,14 @@ def test_a_hold_s_event_that_does_not_agree_with_itself_is_unreadable(
         wire.read_wallet_event(msgspec.json.encode(record), key=record["aggregate_id"].encode())
 
 
+@pytest.mark.parametrize("reason", ["", " \n", "x" * 501, 7])
+def test_a_settlement_says_why(reason: object) -> None:
+    record = msgspec.json.decode(every_record()["SettlePayment"])
+    record["data"]["reason"] = reason
+    with pytest.raises(Unreadable, match=r"data\.reason"):
+        wire.read_saga_command(msgspec.json.encode(record), key=KEY)
+
+
 @pytest.mark.parametrize("hold", [{"amount": "x"}, {"currency": "XXX"}, {"expires_at": "soon"}])
 def test_a_state_whose_holds_cannot_be_read_is_unreadable(hold: dict[str, str]) -> None:
     record = msgspec.json.decode(every_record()["FundsHeld"])
