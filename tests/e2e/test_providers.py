@@ -22,7 +22,8 @@ from tests.provider_stage import simulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE_MS = 8_000
+PATIENCE_MS = 15_000
+"""Long enough for a person, who has to start a command, and for a machine that is slow."""
 BEHAVIOURS: dict[str, dict[str, float]] = {
     "good": {},
     "stern": {"decline_share": 1.0},
