@@ -97,6 +97,7 @@ def with_all_digits(text: str, currency: str) -> str:
     return f"{whole}.{fraction:0<{digits}}" if digits else whole
 
 
+@lru_cache(maxsize=8_192)
 def parse_balance(text: str, currency: str) -> int:
     """Read what `format_amount` wrote, of any sign and size, as minor units; for the system's own records."""
     digits = CURRENCIES[currency]

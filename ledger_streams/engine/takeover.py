@@ -162,15 +162,15 @@ class Takeover:
 
 
 def _apply(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
-    pairs = {record.key: store.spec.stored_form(record.value) for record in records}
+    last = {record.key: record.value for record in records}  # of a state that moved often, only how it ended
+    pairs = {key: store.spec.stored_form(value) for key, value in last.items()}
     source_next, further = store.position.source_next, dict(store.position.further)
-    for record in records:
-        for name, value in record.headers:
-            if name == SOURCE_HEADER:
-                source_next = max(source_next or 0, int(value))
-            elif name.startswith(f"{SOURCE_HEADER}:"):
-                topic = name.removeprefix(f"{SOURCE_HEADER}:")
-                further[topic] = max(further.get(topic, 0), int(value))
+    for name, value in {header for record in records for header in record.headers}:  # a cycle's are the same
+        if name == SOURCE_HEADER:
+            source_next = max(source_next or 0, int(value))
+        elif name.startswith(f"{SOURCE_HEADER}:"):
+            topic = name.removeprefix(f"{SOURCE_HEADER}:")
+            further[topic] = max(further.get(topic, 0), int(value))
     store.restore(pairs, Position(changelog_next, source_next, further))
 
 
