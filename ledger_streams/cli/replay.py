@@ -55,7 +55,6 @@ def projections(as_json: bool) -> None:
 @replay.command()
 @click.option("--worker", "worker_id", required=True, help="The worker, by its id; it has to be stopped.")
 @click.option("--table", "name", type=click.Choice(["payments", "sagas", "wallets"]), help="This table only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:

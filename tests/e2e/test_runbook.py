@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ import pytest
 import pytest_asyncio
 from redis import asyncio as aioredis
 
-from tests.e2e.outside import balance, new_id, open_wallet, pay, record, requested, send, transfer
-from tests.live import LiveSystem
+from ledger_streams.engine.ending import EXIT_SOFTWARE
+from tests.e2e.outside import balance, ended, new_id, open_wallet, pay, record, requested, send, transfer
+from tests.live import LiveSystem, Process, eventually
 from tests.projections import differing, projections
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,7 +185,7 @@ async def test_a_worker_whose_id_is_taken_ends_and_says_so(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
     code, out, err = await shared.command("worker", "--without-web")
-    assert (code, "worker id 1 is in use" in out + err) == (70, True)
+    assert (code, "worker id 1 is in use" in out + err) == (EXIT_SOFTWARE, True)
     await well(shared)
 
 
@@ -199,3 +201,42 @@ async def stored_keys(live: LiveSystem, worker_id: str) -> int:
     code, out, err = await live.command("tables", "--worker", worker_id, "--json")
     assert code == 0, err
     return sum(table["keys"] for table in msgspec.json.decode(out))
+
+
+async def test_two_workers_with_one_id_on_two_machines_do_no_harm_and_one_alone_goes_on(
+    shared: LiveSystem, wallets: tuple[str, str]
+) -> None:
+    older, (ada, bob) = shared.processes["worker-2"], wallets
+    elsewhere = shared.settings.home / "elsewhere"
+    elsewhere.mkdir()
+    environment = shared.environment("2") | {"LEDGER_HOME": str(elsewhere)}
+    command = [sys.executable, "-m", "ledger_streams", "worker", "--without-web"]
+    newer = Process("newer", command, environment, shared.settings.home / "newer.log")
+    newer.start()
+
+    async def in_each_other_s_way() -> bool:
+        return "member_id was not recognized" in older.log.read_text() or older.exit_code is not None
+
+    try:
+        await send(shared, [record(requested(transfer(ada, bob, "0.01"))) for _ in range(50)])
+        await eventually(in_each_other_s_way, what="the older one is pushed out")
+    finally:
+        newer.stop()
+    await started_again(shared)
+    assert (await pay(shared, transfer(bob, ada, "0.50")))["status"] == "completed"
+    await well(shared)
+
+
+async def test_after_lost_positions_the_projector_ends_and_goes_on_from_the_rebuilt_ones(
+    shared: LiveSystem, wallets: tuple[str, str]
+) -> None:
+    projector, (ada, bob) = shared.processes["projector-1"], wallets
+    await shared.rows("DELETE FROM projection_positions")
+    await shared.document("replay", "projections")
+    paid = [transfer(ada, bob), transfer(bob, ada)]
+    await send(shared, [record(requested(payment)) for payment in paid])
+    assert projector.wait() == EXIT_SOFTWARE
+    assert "has lost its partitions" in projector.log.read_text()
+    projector.start()
+    await well(shared)
+    assert [(await ended(shared, payment["payment_id"]))["status"] for payment in paid] == ["completed"] * 2
