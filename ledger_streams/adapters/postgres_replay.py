@@ -133,14 +133,17 @@ class LiveTables:
         """Count the rows of each live table."""
         return await rows(self._connection, schema=await self._connection.fetchval("SELECT current_schema()"))
 
-    async def swap(self, catch_up: CatchUp) -> None:
+    async def swap(self, catch_up: CatchUp, *, endings_stay: bool) -> None:
         """Put the rebuilt tables in the place of the live ones; `catch_up` is given the last live positions.
 
+        With `endings_stay`, InvariantBroken where a live payment has ended and the rebuilt one has not.
         All or nothing.  Raises Unavailable when readers do not let go of the tables soon enough: try again.
         """
         async with self._connection.transaction():
             await self._connection.execute(SQL["lock_positions"], timeout=STATEMENT_S_MAX)
             await catch_up(await self.positions())
+            if endings_stay and (payment := await self._ending_lost()):
+                raise InvariantBroken(f"payment {payment} has ended, and `events` no longer has how")
             try:
                 await self._connection.execute(SQL["lock_timeout"])
                 await self._connection.execute(SQL["lock_tables"])
@@ -150,6 +153,10 @@ class LiveTables:
                 raise Unavailable(dependency="postgres", detail=f"tables in use: {error}") from error
             except asyncpg.DependentObjectsStillExistError as error:
                 raise InvariantBroken(f"others depend on the live tables: {error.detail}") from error
+
+    async def _ending_lost(self) -> str | None:
+        lost: str | None = await self._connection.fetchval(SQL["endings_lost"], timeout=STATEMENT_S_MAX)
+        return lost
 
 
 async def rows(connection: Connection, *, schema: str = SCHEMA) -> dict[str, int]:

@@ -127,7 +127,11 @@ class Rebuild:
         for partition, end in left.items():
             await self._reach(partition, end)
 
-    async def read_last(self, live: Mapping[Partition, int]) -> None:
+    async def swap(self) -> None:
+        """Put what is rebuilt in its place; the log's own word on endings needs no second witness."""
+        await self._live.swap(self._read_last, endings_stay=self.from_postgres > 0)
+
+    async def _read_last(self, live: Mapping[Partition, int]) -> None:
         """Write what the live projector has come to, which waits meanwhile."""
         await self.read({partition: at for partition, at in live.items() if partition in self._next})
 
@@ -207,6 +211,6 @@ async def replay_projections(config: Settings, say: Say) -> Replayed:
         async with acquired(tables.pool) as connection:
             rebuilt = await rows(connection)
         if not found:
-            await retried(lambda: tables.live.swap(rebuild.read_last), purpose="the swap", backoff=SWAP)
+            await retried(rebuild.swap, purpose="the swap", backoff=SWAP)
             say("swapped")
     return Replayed(rebuilt, before, rebuild.from_postgres, round(time.monotonic() - began_s, 3), found)

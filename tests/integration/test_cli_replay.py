@@ -107,6 +107,15 @@ async def test_history_that_is_nowhere_is_an_error_and_nothing_live_is_touched(t
     assert differing(before, await projections(told)) == {}
 
 
+async def test_an_ending_that_the_event_store_has_lost_is_not_forgotten(told: LiveSystem) -> None:
+    await forget(told)
+    await told.rows("DELETE FROM events WHERE event_type = 'PaymentCompleted'")
+    before = await projections(told)
+    code, out, err = await told.command("replay", "projections", "--json")
+    assert (code, out, "has ended, and `events` no longer has how" in err) == (1, "", True)
+    assert differing(before, await projections(told)) == {}
+
+
 async def test_a_rebuild_that_contradicts_itself_is_not_swapped(told: LiveSystem) -> None:
     await forget(told)
     change = "UPDATE wallet_events SET event_data = jsonb_set(event_data, '{amount}', '\"%s\"') WHERE %s"

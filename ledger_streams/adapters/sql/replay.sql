@@ -42,6 +42,12 @@ SELECT payment_id, 'pending', fingerprint, requested_at FROM payments WHERE fing
 -- Projectors wait, readers do not.
 LOCK TABLE projection_positions IN EXCLUSIVE MODE;
 
+-- name: endings_lost
+SELECT p.payment_id::text
+  FROM payments p LEFT JOIN replay.payments r USING (payment_id)
+ WHERE p.ended_at IS NOT NULL AND r.ended_at IS NULL
+ LIMIT 1;
+
 -- name: lock_timeout
 -- Under the second after which PostgreSQL looks for deadlocks: who gives way to whom is then no question.
 SET LOCAL lock_timeout = '500ms';
