@@ -35,6 +35,11 @@ class KafkaLog:
         ends = await self._consumer.end_offsets(partitions)
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
+    async def begins(self, topics: Collection[str]) -> dict[Partition, int]:
+        """Return where each partition of the topics begins: what was before has been deleted."""
+        begins = await self._consumer.beginning_offsets(await self._partitions(topics))
+        return {(tp.topic, tp.partition): begin for tp, begin in begins.items()}
+
     async def read(
         self, ends: Mapping[Partition, int], *, begin: Mapping[Partition, int] | None = None
     ) -> AsyncIterator[tuple[Partition, Records]]:

@@ -25,6 +25,11 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "sagas": ("ledger_streams.cli.sagas", "sagas", "Sagas under way: list, and settle by hand."),
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
+    "replay": (
+        "ledger_streams.cli.replay",
+        "replay",
+        "Make again: projections, a worker's tables, the cache.",
+    ),
     "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list, show, redrive."),
     "provider-simulator": (
         "ledger_streams.cli.provider_simulator",

@@ -22,6 +22,9 @@ WITHIN = [
     ("dlq", "list"),
     ("dlq", "show"),
     ("dlq", "redrive"),
+    ("replay", "projections"),
+    ("replay", "tables"),
+    ("replay", "cache"),
 ]
 COMMANDS = [(name,) for name in (*OWN_COMMANDS, *FAUST_COMMANDS)] + WITHIN
 MAIN = "from ledger_streams.cli import main; main()"

@@ -1,0 +1,78 @@
+-- Projections are rebuilt in the schema `replay`, by the sink and the migrations as they are: their connections
+-- have it as search_path.  The queries here are for connections that see the live tables.
+
+-- name: lock
+-- Held while the connection lives; false when somebody else rebuilds.
+SELECT pg_try_advisory_lock(hashtextextended('ledger-streams replay', 0));
+
+-- name: drop
+DROP SCHEMA IF EXISTS replay CASCADE;
+
+-- name: create
+CREATE SCHEMA replay;
+
+-- name: migrations_that_differ
+SELECT number FROM schema_migrations FULL JOIN replay.schema_migrations AS rebuilt USING (number, checksum)
+ WHERE schema_migrations.name IS NULL OR rebuilt.name IS NULL;
+
+-- name: past_events
+-- What Kafka no longer has of some partitions, each from its begin on, in the order of the log.
+SELECT e.event_id::text, e.event_type, e.aggregate_id::text, e.event_version, e.occurred_at, e.correlation_id::text,
+       e.causation_id::text, e.event_data, e.topic, e.source_partition, e.source_offset
+  FROM (SELECT * FROM events UNION ALL SELECT * FROM event_repeats) AS e
+  JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS b (topic, partition, begins)
+    ON b.topic = e.topic AND b.partition = e.source_partition AND e.source_offset < b.begins
+ ORDER BY e.topic, e.source_partition, e.source_offset;
+
+-- name: past_wallet_events
+-- What compaction has taken: of each wallet the versions after one and before another.
+SELECT event_id::text, event_type, schema_version, e.wallet_id::text, event_version, occurred_at, correlation_id::text,
+       causation_id::text, event_data, wallet_state, g.before_version
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS g (wallet_id, after_version, before_version)
+  JOIN wallet_events e
+    ON e.wallet_id = g.wallet_id AND e.event_version > g.after_version AND e.event_version < g.before_version
+ ORDER BY e.wallet_id, e.event_version;
+
+-- name: past_unreadable
+-- The one thing about a payment that is in no event: that its first request could not be read, and when it came.
+INSERT INTO replay.payments (payment_id, status, fingerprint, requested_at)
+SELECT payment_id, 'pending', fingerprint, requested_at FROM payments WHERE fingerprint = $1;
+
+-- name: lock_positions
+-- Projectors wait, readers do not.
+LOCK TABLE projection_positions IN EXCLUSIVE MODE;
+
+-- name: endings_lost
+SELECT p.payment_id::text
+  FROM payments p LEFT JOIN replay.payments r USING (payment_id)
+ WHERE p.ended_at IS NOT NULL AND r.ended_at IS NULL
+ LIMIT 1;
+
+-- name: lock_timeout
+-- Under the second after which PostgreSQL looks for deadlocks: who gives way to whom is then no question.
+SET LOCAL lock_timeout = '500ms';
+
+-- name: lock_tables
+LOCK TABLE events, event_repeats, payments, wallet_events, wallet_snapshots, postings IN ACCESS EXCLUSIVE MODE;
+
+-- name: rows
+SELECT c.relname AS name,
+       (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.%I', $1::text, c.relname),
+                                            false, true, '')))[1]::text::bigint AS rows
+  FROM pg_class c
+ WHERE c.relnamespace = $1::text::regnamespace AND c.relname = ANY($2::text[]);
+
+-- name: swap
+-- The statements, in order, that put the rebuilt tables in the place of the live ones.  Partitions move one by one.
+SELECT statement
+  FROM (SELECT 1 AS number, format('DROP TABLE %I', name) AS statement FROM unnest($1::text[]) AS name
+         UNION ALL
+        SELECT 2, format('ALTER TABLE replay.%I SET SCHEMA %I', c.relname, current_schema())
+          FROM pg_class c
+         WHERE c.relnamespace = 'replay'::regnamespace
+           AND (c.relname = ANY($1::text[])
+                OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'replay.events'::regclass))
+           AND c.relkind IN ('r', 'p')
+         UNION ALL
+        SELECT 3, 'DROP SCHEMA replay CASCADE') AS steps
+ ORDER BY number;

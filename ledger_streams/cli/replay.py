@@ -1,0 +1,102 @@
+"""`replay`: what is derived is made again from what it was derived from.
+
+    projections   PostgreSQL, from Kafka's topics and the event store, then Redis
+    tables        a worker's RocksDB, from the changelogs, at its next start
+    cache         Redis, from PostgreSQL
+Each may be repeated, and killed at any moment.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+
+from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_snapshots import snapshots
+from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.settings import Settings, settings
+
+PUT_AT_ONCE: Final = 1_000
+"""Wallets of one round trip to Redis."""
+
+
+@click.group()
+def replay() -> None:
+    """Make again what is derived: projections, a worker's tables, the cache."""
+
+
+@replay.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def projections(as_json: bool) -> None:
+    """Rebuild PostgreSQL's projections beside the live ones, swap them, and fill the cache.
+
+    Safe beside a living system: projectors wait for the swap only, readers see the old or the new.
+    Nothing live is touched before it.  Exit 1 without a swap when what was rebuilt contradicts itself.
+    """
+    from ledger_streams.cli.replaying import replay_projections  # noqa: PLC0415 (it imports Faust)
+
+    result = awaited(replay_projections(settings(), lambda line: click.echo(line, err=True)))
+    if as_json:
+        say_json(result)
+    else:
+        rows = [(name, result.rows_before[name], count) for name, count in result.rows.items()]
+        click.echo(table("Rows", ("table", "before", "rebuilt"), rows, numbers=("before", "rebuilt")))
+        click.echo(f"\n{result.from_postgres:,} records that Kafka no longer has; {result.seconds:,} s.")
+        for found in result.differences:
+            click.echo(f"NOT SWAPPED: {found.kind}, {found.subject}: {found.detail}")
+    if not result.differences:
+        awaited(fill_cache(settings()))
+    sys.exit(result.exit_code)
+
+
+@replay.command()
+@click.option("--worker", "worker_id", required=True, help="The worker, by its id; it has to be stopped.")
+@click.option("--table", "name", type=click.Choice(["payments", "sagas", "wallets"]), help="This table only.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:
+    """Delete tables of a stopped worker's RocksDB: its next start rebuilds them from their changelogs."""
+    from ledger_streams.cli.rocksdb_removal import on_disk, remove, stopped  # noqa: PLC0415 (it imports Faust)
+
+    with stopped(settings(), worker_id) as tables_dir:
+        found = on_disk(tables_dir, [name] if name else None)
+        for table_name, numbers in found.items():
+            click.echo(f"{len(numbers)} partitions of {table_name} in {tables_dir} are to go", err=True)
+        if not yes:
+            click.confirm(
+                "The worker reads them back from Kafka when it starts. Go on?", abort=True, err=True
+            )
+        remove(tables_dir, found)
+    if as_json:
+        say_json({"worker": worker_id, "deleted": found})
+    else:
+        rows = [(table_name, len(numbers)) for table_name, numbers in found.items()]
+        click.echo(table("Deleted", ("table", "partitions"), rows, numbers=("partitions",)))
+
+
+@replay.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def cache(as_json: bool) -> None:
+    """Put every wallet of PostgreSQL into Redis, except where that has a newer one."""
+    count = awaited(fill_cache(settings()))
+    if as_json:
+        say_json({"wallets": count})
+    else:
+        click.echo(f"{count:,} wallets are in the cache.")
+
+
+async def fill_cache(config: Settings) -> int:
+    """Put all snapshots into the cache and return how many; raises Unavailable while it is away."""
+    pool, redis = await create_pool(config.postgres), connect(config.redis)
+    try:
+        balances = RedisBalances(redis, ttl_s=config.balance_ttl_s)
+        views = list((await snapshots(pool)).values())
+        for first in range(0, len(views), PUT_AT_ONCE):
+            await balances.put(views[first : first + PUT_AT_ONCE])
+        return len(views)
+    finally:
+        await redis.aclose()
+        await pool.close()

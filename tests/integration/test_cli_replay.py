@@ -1,0 +1,165 @@
+"""`replay projections` where Kafka no longer has all, and where somebody is in the way."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
+from ledger_streams import topics
+from ledger_streams.adapters.postgres_replay import rebuilding
+from ledger_streams.settings import Settings
+from tests.e2e.outside import new_id, open_wallet, pay, read, record, requested, send, transfer
+from tests.live import LiveSystem, Process, eventually, running
+from tests.projections import differing, projections
+
+
+@pytest.fixture
+async def told(migrated: Settings) -> AsyncIterator[LiveSystem]:
+    """A system with payments of several outcomes that are all projected; nothing of it runs any more."""
+    async with running(migrated, workers=1) as live:
+        ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
+        paid = [transfer(ada, bob, "1.25") for _ in range(12)]
+        for payment in paid:
+            assert (await pay(live, payment))["status"] == "completed"
+        refund = f"/v1/payments/{paid[0]['payment_id']}/refund?wait=20"
+        assert (await live.request("POST", refund, json={"amount": "0.25"}))[0] == 200
+        unreadable = requested(transfer(ada, bob, "-1.00"))
+        same_id = requested(paid[1], event_id=new_id())
+        await send(live, [record(unreadable), record(same_id), record(same_id)])
+        assert (await live.command("reconcile"))[0] == 0
+        for running_still in live.processes.values():
+            running_still.stop()
+        yield live
+
+
+async def forget(live: LiveSystem) -> None:
+    """Delete from Kafka what it may: all of the payments' topics, all but each wallet's last record."""
+    names = [live.settings.topic(name) for name in (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS)]
+    positions = await live.rows("SELECT * FROM projection_positions WHERE topic = ANY($1::text[])", names)
+    before = {(row["topic"], row["partition"]): row["next_offset"] for row in positions}
+    last = {kept.key: kept for kept in await read(live, topics.WALLET_EVENTS)}
+    for kept in last.values():
+        place = (kept.topic, kept.partition)
+        before[place] = min(kept.offset, before.get(place, kept.offset))
+    admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
+    await admin.start()
+    try:
+        wallets = live.settings.topic(topics.WALLET_EVENTS)
+        also_delete = {"cleanup.policy": "compact,delete"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, wallets, also_delete)])
+        await admin.delete_records(
+            {TopicPartition(*place): RecordsToDelete(offset) for place, offset in before.items()}
+        )
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def somebody_reading(live: LiveSystem) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Hold a table as a long report does."""
+    reader = await asyncpg.connect(live.settings.postgres)
+    try:
+        await reader.execute("BEGIN; SELECT count(*) FROM payments")
+        yield reader
+    finally:
+        await reader.close()
+
+
+async def schemas(live: LiveSystem) -> int:
+    return len(await live.rows("SELECT FROM pg_namespace WHERE nspname = 'replay'"))
+
+
+async def test_what_kafka_no_longer_has_is_made_again_from_the_event_store(told: LiveSystem) -> None:
+    before = await projections(told)
+    await forget(told)
+    assert await read(told, topics.PAYMENT_EVENTS) == []
+    assert len(await read(told, topics.WALLET_EVENTS)) < len(before["wallet_events"])
+    for statement in (
+        "DELETE FROM postings",
+        "DELETE FROM wallet_snapshots",
+        "UPDATE payments SET status = 'pending', refunded = NULL, amount = NULL",
+    ):
+        await told.rows(statement)
+    result = await told.document("replay", "projections")
+    assert result["from_postgres"] > len(before["events"])
+    assert result["differences"] == []
+    assert differing(before, await projections(told)) == {}
+    told.start("projector")
+    assert (await told.command("reconcile"))[0] == 0
+
+
+async def test_history_that_is_nowhere_is_an_error_and_nothing_live_is_touched(told: LiveSystem) -> None:
+    await forget(told)
+    await told.rows("DELETE FROM wallet_events WHERE event_version = 2")
+    before = await projections(told)
+    code, out, err = await told.command("replay", "projections", "--json")
+    assert (code, out, "a gap, event version 3 came after 1" in err) == (1, "", True)
+    assert differing(before, await projections(told)) == {}
+
+
+async def test_an_ending_that_the_event_store_has_lost_is_not_forgotten(told: LiveSystem) -> None:
+    await forget(told)
+    await told.rows("DELETE FROM events WHERE event_type = 'PaymentCompleted'")
+    before = await projections(told)
+    code, out, err = await told.command("replay", "projections", "--json")
+    assert (code, out, "has ended, and `events` no longer has how" in err) == (1, "", True)
+    assert differing(before, await projections(told)) == {}
+
+
+async def test_a_rebuild_that_contradicts_itself_is_not_swapped(told: LiveSystem) -> None:
+    await forget(told)
+    change = "UPDATE wallet_events SET event_data = jsonb_set(event_data, '{amount}', '\"%s\"') WHERE %s"
+    await told.rows(change % ("2.25", "event_type = 'BalanceAdded' AND event_version = 2"))
+    before = await projections(told)
+    code, out, _ = await told.command("replay", "projections", "--json")
+    found = {difference["kind"] for difference in msgspec.json.decode(out)["differences"]}
+    assert (code, "snapshot_is_sum_of_events" in found) == (1, True)
+    assert differing(before, await projections(told)) == {}
+
+
+async def test_a_rebuild_that_is_killed_has_touched_nothing_and_the_next_one_starts_anew(
+    told: LiveSystem,
+) -> None:
+    before = await projections(told)
+    command = [sys.executable, "-m", "ledger_streams", "replay", "projections"]
+    killed = Process("replay", command, told.environment(), told.settings.home / "replay.log")
+    async with somebody_reading(told):
+        killed.start()
+
+        async def waits_for_the_reader() -> bool:
+            return "the swap" in killed.tail()
+
+        await eventually(waits_for_the_reader, what="the swap is refused while a report reads")
+        killed.kill()
+    assert killed.exit_code == -signal.SIGKILL
+    assert differing(before, await projections(told)) == {}
+    assert await schemas(told) == 1
+    code, out, err = await told.command("replay", "projections")
+    assert (code, "wallet_snapshots" in out, "swapped" in err) == (0, True, True)
+    assert differing(before, await projections(told)) == {}
+    assert await schemas(told) == 0
+
+
+async def test_of_two_rebuilds_at_once_the_later_says_so(told: LiveSystem) -> None:
+    async with rebuilding(told.settings.postgres):
+        code, _, err = await told.command("replay", "projections")
+    assert (code, "another replay of this database is under way" in err) == (1, True)
+    await told.document("replay", "projections")
+
+
+async def test_a_view_that_depends_on_a_table_stops_the_swap_and_is_named(told: LiveSystem) -> None:
+    await told.rows("CREATE VIEW outstanding AS SELECT * FROM payments WHERE ended_at IS NULL")
+    code, _, err = await told.command("replay", "projections")
+    assert (code, "view outstanding depends on table payments" in err) == (1, True)
+    await told.rows("DROP VIEW outstanding")
+    await told.document("replay", "projections")

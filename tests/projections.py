@@ -1,0 +1,42 @@
+"""What the projections of a system say, to be compared before and after they were rebuilt."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.live import LiveSystem
+
+COLUMNS: Final = {
+    "events": "event_id, aggregate_id, event_type, event_data, event_version, occurred_at, topic,"
+    " source_partition, source_offset, correlation_id, causation_id",
+    "event_repeats": "event_id, event_data, topic, source_partition, source_offset",
+    "payments": "payment_id, kind, status, reason, detail, amount, currency, source_wallet_id,"
+    " target_wallet_id, provider, user_id, fingerprint, wallets, requested_at, ended_at, refunded",
+    "wallet_events": "wallet_id, event_version, event_id, user_id, event_type, currency, event_data,"
+    " wallet_state, payment_id, schema_version, correlation_id, causation_id, occurred_at",
+    "wallet_snapshots": "wallet_id, user_id, status, last_event_version, balances, as_of,"
+    " source_partition, source_offset",
+    "postings": "event_id, leg, account, currency, amount_minor, payment_id, occurred_at",
+    "projection_positions": "topic, partition, next_offset",
+}
+"""All columns but those that say when PostgreSQL heard of it, and how far the cache is."""
+
+
+async def projections(live: LiveSystem) -> dict[str, list[str]]:
+    """Return the rows of each table as text, in an order of their own."""
+    found = {}
+    for table, columns in COLUMNS.items():
+        rows = await live.rows(f"SELECT ROW({columns})::text AS row FROM {table} ORDER BY 1")
+        found[table] = [row["row"] for row in rows]
+    return found
+
+
+def differing(
+    one: dict[str, list[str]], other: dict[str, list[str]]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """Return by table the rows that only one of the two has."""
+    return {
+        table: (sorted(set(one[table]) - set(other[table])), sorted(set(other[table]) - set(one[table])))
+        for table in one
+        if one[table] != other[table]
+    }

@@ -1,0 +1,20 @@
+"""How far a replay reads: to where the live projector is, and not at all where logs do not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger_streams.cli.replaying import goals
+from ledger_streams.errors import InvariantBroken
+
+ONE, OTHER = ("payment-events", 0), ("payment-events", 1)
+
+
+def test_the_goal_is_the_live_position_and_else_the_end() -> None:
+    assert goals({ONE: 5}, {ONE: 3, OTHER: 0}, {ONE: 9, OTHER: 7}) == {ONE: 5, OTHER: 7}
+
+
+@pytest.mark.parametrize("position", [2, 10], ids=["records deleted unread", "a shorter log"])
+def test_a_log_that_does_not_reach_the_live_position_is_refused(position: int) -> None:
+    with pytest.raises(InvariantBroken, match=rf"projected up to {position}, but Kafka has 3 to 9"):
+        goals({ONE: position}, {ONE: 3}, {ONE: 9})

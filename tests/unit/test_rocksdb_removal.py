@@ -1,0 +1,44 @@
+"""A stopped worker's tables are deleted partition by partition, and a half-deleted one is never opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from ledger_streams.cli.rocksdb_removal import on_disk, remove, stopped
+from ledger_streams.settings import Settings
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Settings:
+    for name in ("payments/0", "payments/3", "wallets/1"):
+        folder = tmp_path / "workers" / "7" / "tables" / name
+        folder.mkdir(parents=True)
+        (folder / "CURRENT").write_text("a file of RocksDB")
+    return Settings(home=tmp_path)
+
+
+def test_only_the_tables_that_were_asked_for_go(config: Settings) -> None:
+    with stopped(config, "7") as tables_dir:
+        assert on_disk(tables_dir, None) == {"payments": [0, 3], "sagas": [], "wallets": [1]}
+        remove(tables_dir, on_disk(tables_dir, ["payments"]))
+        assert on_disk(tables_dir, None) == {"payments": [], "sagas": [], "wallets": [1]}
+
+
+def test_what_a_killed_deletion_left_is_no_partition_and_goes_with_the_next(config: Settings) -> None:
+    with stopped(config, "7") as tables_dir:
+        (tables_dir / "payments" / "3").rename(tables_dir / "payments" / "3.deleted")
+        assert on_disk(tables_dir, ["payments"]) == {"payments": [0]}
+        remove(tables_dir, on_disk(tables_dir, ["payments"]))
+        assert list((tables_dir / "payments").iterdir()) == []
+
+
+def test_a_folder_that_is_held_is_left_alone(config: Settings) -> None:
+    with (
+        stopped(config, "7"),
+        pytest.raises(click.ClickException, match="worker 7 is running"),
+        stopped(config, "7"),
+    ):
+        raise AssertionError("the lock was given twice")
