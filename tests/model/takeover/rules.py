@@ -26,6 +26,8 @@ class Rule(Enum):
     """Offsets of open transactions are waited for."""
     HIGH_WATERMARK = auto()
     """The changelog is read to its end, open transactions included, and those are waited for."""
+    READ_TO_POSITION = auto()
+    """Its end is reached when the reader's position is there: the last offset may be a marker's."""
     CHANGELOG_READ = auto()
     """States are read back from the changelog, not only positions."""
     KEPT_AFTER_COMMIT = auto()

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from tests.model.takeover import broker as brokers
-from tests.model.takeover.broker import Broker, Producer
+from tests.model.takeover.broker import Broker, Producer, Status
 from tests.model.takeover.rules import Bounds, Rule
 from tests.model.takeover.store import Rocks, restored, source_position
 
@@ -140,8 +140,15 @@ def _takeover_steps(number: int, worker: Worker, broker: Broker, bounds: Bounds)
         case Phase.MEASURES:
             end = len(broker.changelog) if _keeps(bounds, Rule.HIGH_WATERMARK) else broker.stable_end()
             yield "gets the changelog's end", broker, worker._replace(phase=Phase.RESTORES, end=end)
-        case Phase.RESTORES if broker.stable_end() >= worker.end:
+        case Phase.RESTORES if broker.stable_end() >= worker.end and _sees_end(worker, broker, bounds):
             yield "restores", broker, _restored(worker, broker, bounds)
+
+
+def _sees_end(worker: Worker, broker: Broker, bounds: Bounds) -> bool:
+    """Whether the reader knows that it is at the end: one that waits for a record is not told of a marker."""
+    is_there = worker.rocks.changelog_next >= worker.end
+    is_record = is_there or broker.changelog[worker.end - 1].status != Status.MARKER
+    return is_record or _keeps(bounds, Rule.READ_TO_POSITION)
 
 
 def _started(worker: Worker) -> Worker:
