@@ -47,11 +47,12 @@ class LiveModel:
         self._live = live
         self._producer: AIOKafkaProducer | None = None
         self._deliveries: list[asyncio.Future[RecordMetadata]] = []
-        self._named: set[str] = set()
+        self.named: set[str] = set()
+        """The payments that have to end."""
         self._commands = 0
         self.reconciled: dict[str, Any] = {}
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Give up the producer."""
         if self._producer is not None:
             await self._producer.stop()
@@ -66,7 +67,7 @@ class LiveModel:
 
     async def submit(self, records: Sequence[Sent]) -> None:
         for record in records:
-            self._named |= named(record)
+            self.named |= payment_of(record)
             await self._send(topics.PAYMENT_EVENTS, record.key, record.value)
 
     async def settle(self) -> None:
@@ -81,8 +82,8 @@ class LiveModel:
             return all(tp in committed and committed[tp] > offset for tp, offset in read_to.items())
 
         async def all_told() -> bool:
-            (row,) = await self._live.rows(ALL_TOLD, list(self._named))
-            return (row["under_way"], row["known"], row["untold"]) == (0, len(self._named), 0)
+            (row,) = await self._live.rows(ALL_TOLD, list(self.named))
+            return (row["under_way"], row["known"], row["untold"]) == (0, len(self.named), 0)
 
         await eventually(is_read, what="all that was sent is read", seconds=SETTLED_S_MAX, every_s=0.5)
         await eventually(all_told, what="every payment has ended", seconds=SETTLED_S_MAX, every_s=0.5)
@@ -195,7 +196,7 @@ class LiveModel:
         for kept in await read(self._live, topic):
             try:
                 event = msgspec.json.decode(kept.value or b"")
-            except (msgspec.DecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict):
                 found.append(event)
@@ -207,12 +208,12 @@ class LiveModel:
         return body
 
 
-def named(record: Sent) -> set[str]:
+def payment_of(record: Sent) -> set[str]:
     """Return the payment that a record names, which has to end; nobody hears of one it does not name."""
     try:
         event = msgspec.json.decode(record.value or b"")
         payment_id = event["data"]["payment_id"]
-    except (msgspec.DecodeError, RecursionError, TypeError, KeyError):
+    except (ValueError, RecursionError, TypeError, KeyError):
         return set()
     is_known = event["event_type"] == "PaymentRequested" and record.key == str(payment_id).encode()
     return {payment_id} if is_known else set()
