@@ -59,11 +59,16 @@ async def own_redis(stack: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _own_database(stack: Settings, name: str) -> AsyncIterator[None]:
+    await _execute(stack, f'CREATE DATABASE "{name}"')
+    yield
+    await _execute(stack, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _execute(stack: Settings, statement: str) -> None:
+    """Connect for one statement: a test may have killed the server meanwhile."""
     connection = await asyncpg.connect(stack.postgres)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        yield
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await connection.execute(statement)
     finally:
         await connection.close()
 

@@ -18,7 +18,7 @@ from tests.fault.stage import EVERYTHING, WORKERS, Stage
 
 Nemesis = Callable[[Stage], Awaitable[None]]
 
-STRETCH: Final = 100
+STRETCH: Final = 150
 """Steps of the workload that a fault lasts at least."""
 WITHOUT_END: Final = 1_000
 """More connections than the server gives."""

@@ -1,6 +1,6 @@
 """Ordeal: the model's workload through a live system under a nemesis, then the audit.
 
-A third of the steps come before the fault, the rest during it and after it, at a steady
+Some of the steps come before the fault, the rest during it and after it, at a steady
 rate; so there is work under way at each moment that matters.  One system may stand many
 ordeals, one after the other: its auditor remembers all that was ever sent.
 """
@@ -22,12 +22,13 @@ from tests.model.auditor import Auditor
 from tests.model.live_system import LiveModel
 from tests.model.workload import Payment, Workload
 
-STEPS_MIN: Final = 600
-STEPS_MAX: Final = 2_000
+STEPS_MIN: Final = 1_000
+"""Some 650 payments; the others are repetitions, poison and what is asked of wallets."""
+STEPS_MAX: Final = 3_000
 """A fault that is not over by then has to do without further work."""
-RATE_PER_S: Final = 25
+RATE_PER_S: Final = 40
 """Little enough for two cores to keep up beside a restart, so that a fault meets work in every stage."""
-BEFORE: Final = 200
+BEFORE: Final = 300
 RECOVERED_S_MAX: Final = 120.0
 
 
