@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
+import socket
 import sys
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,8 @@ WORKERS: Final = ("worker-1", "worker-2")
 EVERYTHING: Final = ("provider-1", *WORKERS, "projector-1", "gateway-1")
 AGAIN_AFTER_S: Final = 1.0
 """As the supervisor of `run` at first."""
+PORTS: Final = range(20_000, 25_000)
+"""Below those that Linux gives to clients, and below the other stacks'."""
 FURTHER_S_MAX: Final = 120.0
 TIMING: Final = {
     "provider_timeout_ms": 1_000,
@@ -144,11 +148,12 @@ class Stage:
 def own_servers() -> Iterator[Settings]:
     """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
+    port = _free_ports(4)
     servers = stack_settings(
         home=home,
-        kafka="127.0.0.1:29592",
-        postgres="postgresql://ledger@127.0.0.1:25932/ledger",
-        redis="redis://127.0.0.1:26879/0",
+        kafka=f"127.0.0.1:{port}",  # the controller takes the next one
+        postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
+        redis=f"redis://127.0.0.1:{port + 3}/0",
     )
     try:
         up(servers, say=_nothing)
@@ -180,6 +185,20 @@ async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
         finally:
             await stage.servers_up()
             await live.close()
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of so many free ports in a row.
+
+    None of them is one that the kernel gives to clients: who asks a dead server again and again
+    from there connects to itself in the end.
+    """
+    while True:
+        first = secrets.choice(PORTS)
+        with ExitStack() as taken, suppress(OSError):
+            for port in range(first, first + count):
+                taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 def _provider(port: int, home: Path) -> Process:
