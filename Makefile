@@ -16,7 +16,10 @@ TEST_STACK := LEDGER_HOME=.ledger/test \
 	LEDGER_POSTGRES=postgresql://ledger@127.0.0.1:25532/ledger \
 	LEDGER_REDIS=redis://127.0.0.1:26479/0
 
-.PHONY: help setup lint format test test-stack test-fault demo stack-up stack-down lock clean
+MINUTES ?= 30
+SEED ?= 1
+
+.PHONY: help setup lint format test test-stack test-fault soak demo stack-up stack-down lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +51,9 @@ test-stack: setup
 
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
+
+soak: setup ## Run nemeses at random: MINUTES=n SEED=s, exit 1 at a difference
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
 demo: setup ## Run the main job end to end on the local stack
 	@$(BIN)/ledger-streams demo

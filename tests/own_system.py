@@ -44,26 +44,31 @@ async def own_redis(stack: Settings) -> AsyncIterator[str]:
     """Take the first database of Redis that is free, empty it, and give it back empty."""
     server = stack.redis.rpartition("/")[0]
     for number in REDIS_DATABASES:
-        redis = aioredis.Redis.from_url(f"{server}/{number}")
-        try:
-            if await redis.set("taken", "by a test", nx=True, ex=TAKEN_S_MAX):
-                try:
-                    yield f"{server}/{number}"
-                finally:
+        url = f"{server}/{number}"
+        async with aioredis.Redis.from_url(url) as redis:
+            is_ours = await redis.set("taken", "by a test", nx=True, ex=TAKEN_S_MAX)
+        if is_ours:
+            try:
+                yield url
+            finally:
+                async with aioredis.Redis.from_url(url) as redis:  # a test may have killed the server
                     await redis.flushdb()
-                return
-        finally:
-            await redis.aclose()
+            return
     raise AssertionError("every database of Redis is taken")
 
 
 @asynccontextmanager
 async def _own_database(stack: Settings, name: str) -> AsyncIterator[None]:
+    await _execute(stack, f'CREATE DATABASE "{name}"')
+    yield
+    await _execute(stack, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _execute(stack: Settings, statement: str) -> None:
+    """Connect for one statement: a test may have killed the server meanwhile."""
     connection = await asyncpg.connect(stack.postgres)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        yield
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await connection.execute(statement)
     finally:
         await connection.close()
 

@@ -71,6 +71,8 @@ class Auditor:
         faults += self._refunded(ended, await system.refunds())
         faults += self._booked(moved, await system.booked())
         faults += [*self._accounts(await system.postings())]
+        faults += [*_gaps(await system.versions())]
+        faults += [f"event {event_id} was written twice" for event_id in await system.repeated_events()]
         return faults
 
     def _letters(self, parked: Sequence[Parked]) -> Iterator[str]:
@@ -192,6 +194,12 @@ class Auditor:
         for currency, minor in sums.items():
             if minor:
                 yield f"postings in {currency} sum to {minor}"
+
+
+def _gaps(versions: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    for wallet_id, own in versions.items():
+        if list(own) != list(range(1, len(own) + 1)):
+            yield f"wallet {wallet_id} has the versions {own}"
 
 
 def _minor(data: Mapping[str, Any], left_minor: int) -> int:

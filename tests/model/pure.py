@@ -125,6 +125,17 @@ class PureSystem:
                     sums[f"{posting.account}:{posting.currency}"] += posting.amount_minor
         return sums
 
+    async def versions(self) -> Mapping[str, Sequence[int]]:
+        return {
+            wallet_id: [wire.decode_envelope(value).event_version for value in values]
+            for wallet_id, values in self.wallet_events.items()
+        }
+
+    async def repeated_events(self) -> Sequence[str]:
+        written = [wire.decode_envelope(value) for values in self.wallet_events.values() for value in values]
+        counts = Counter(envelope.event_id for envelope in written)
+        return [event_id for event_id, count in counts.items() if count > 1]
+
     def _append(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         self._now_ms += 1
         self._queues[topic, key].append((value, self._now_ms))

@@ -106,3 +106,9 @@ class System(Protocol):
 
     async def postings(self) -> Mapping[str, int]:
         """Return the sum of all postings by `<account>:<currency>`, minor units."""
+
+    async def versions(self) -> Mapping[str, Sequence[int]]:
+        """Return the versions of each wallet's events, in order; they have no gap."""
+
+    async def repeated_events(self) -> Sequence[str]:
+        """Return the ids of events that were written more than once."""

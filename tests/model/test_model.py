@@ -166,6 +166,22 @@ class LegLost(PureSystem):
         return {**await super().postings(), "transit:EUR:EUR": 1}
 
 
+class VersionLost(PureSystem):
+    """Has lost a wallet's event."""
+
+    async def versions(self) -> Mapping[str, Sequence[int]]:
+        versions = dict(await super().versions())
+        wallet_id = max(versions, key=lambda wallet_id: len(versions[wallet_id]))
+        return {**versions, wallet_id: [*versions[wallet_id][:1], *versions[wallet_id][2:]]}
+
+
+class EventTwice(PureSystem):
+    """Has written an event twice."""
+
+    async def repeated_events(self) -> Sequence[str]:
+        return ["the same"]
+
+
 FAULTY = [
     OutcomeTwice,
     OutcomeLost,
@@ -177,6 +193,8 @@ FAULTY = [
     RefundUntold,
     RefundTwice,
     LegLost,
+    VersionLost,
+    EventTwice,
 ]
 
 

@@ -1,0 +1,212 @@
+"""Stage: one live system on servers of its own, which may be killed, and its supervisor.
+
+Two workers, a projector, a gateway and a provider.  What ends by itself is started again, as
+`ledger-streams run` does; what a nemesis has taken down stays down until it says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from ledger_streams.settings import Settings
+from ledger_streams.stack import daemon, down, up
+from tests.conftest import ROOT, stack_settings
+from tests.live import LiveSystem, Process, eventually, free_port
+from tests.own_system import own_system
+
+WORKERS: Final = ("worker-1", "worker-2")
+EVERYTHING: Final = ("provider-1", *WORKERS, "projector-1", "gateway-1")
+AGAIN_AFTER_S: Final = 1.0
+"""As the supervisor of `run` at first."""
+PORTS: Final = range(20_000, 25_000)
+"""Below those that Linux gives to clients, and below the other stacks'."""
+FURTHER_S_MAX: Final = 120.0
+TIMING: Final = {
+    "provider_timeout_ms": 1_000,
+    "provider_patience_ms": 15_000,
+    "breaker_failures_max": 20,
+    "breaker_open_s": 1,
+    "transaction_timeout_ms": 5_000,
+}
+"""A provider's silence ends within the run, and so does a dead worker's transaction."""
+BEHAVIOUR: Final = {
+    "--latency-ms": "5",
+    "--slow-share": "0.02",
+    "--slow-ms": "1500",
+    "--error-share": "0.1",
+    "--lost-share": "0.1",
+    "--double-share": "0.05",
+}
+
+
+class Stage:
+    """The system, its servers, and how many steps of the workload it has been sent."""
+
+    def __init__(self, live: LiveSystem, servers: Settings) -> None:
+        self.live = live
+        self.servers = servers
+        self.sent = 0
+        self.ended_by_itself: Counter[str] = Counter()
+        self._down: set[str] = set()
+
+    def start(self, *names: str) -> None:
+        """Start processes, again or for the first time."""
+        for name in names:
+            self._down.discard(name)
+            command, _, worker_id = name.rpartition("-")
+            self.live.start(command, worker_id)
+
+    def kill(self, *names: str) -> None:
+        """End processes as a power cut would."""
+        self._down.update(names)
+        for name in names:
+            self.live.processes[name].signal(signal.SIGKILL)
+        for name in names:
+            self.live.processes[name].wait()
+
+    async def stop(self, *names: str) -> None:
+        """Ask processes to end and wait for that."""
+        self._down.update(names)
+        await asyncio.gather(*(asyncio.to_thread(self.live.processes[name].stop) for name in names))
+
+    def tables(self, name: str) -> Path:
+        """Return the folder of a worker's tables."""
+        return self.live.settings.home / "workers" / name.rpartition("-")[2] / "tables"
+
+    async def further(self, steps: int) -> None:
+        """Return when so many more steps of the workload have been sent."""
+        goal = self.sent + steps
+
+        async def is_there() -> bool:
+            return self.sent >= goal
+
+        await eventually(is_there, what=f"{steps} more steps", seconds=FURTHER_S_MAX)
+
+    async def kill_server(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a server the signal that ends it at once."""
+        folder = self.servers.home.resolve() / "stack" / name
+        pid = daemon.running_pid(folder)
+        assert pid is not None, f"{name} does not run"
+        os.kill(pid, number)
+
+        async def is_gone() -> bool:
+            return daemon.running_pid(folder) is None
+
+        await eventually(is_gone, what=f"{name} is gone")
+
+    async def servers_up(self) -> None:
+        """Start the servers that do not run and wait until they answer."""
+        await asyncio.to_thread(up, self.servers, say=_nothing)
+
+    async def servers_down(self) -> None:
+        """Stop the servers in order."""
+        await asyncio.to_thread(down, self.servers, say=_nothing)
+
+    async def out_of_the_group(self, name: str) -> None:
+        """Return when the group has got on without the worker."""
+
+        async def is_out() -> bool:
+            settings = self.live.settings
+            admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+            await admin.start()
+            try:
+                (answer,) = await admin.describe_consumer_groups([settings.app_id])
+            finally:
+                await admin.close()
+            ((_, _, state, _, _, members, *_),) = answer.groups
+            clients = [member[1] for member in members]
+            mine = f"{settings.app_id}-{name.rpartition('-')[2]}"
+            return state == "Stable" and bool(clients) and mine not in clients
+
+        await eventually(is_out, what=f"{name} is out of the group", every_s=0.2)
+
+    async def supervise(self) -> None:
+        """Start again what has ended by itself, until cancelled."""
+        while True:
+            for name, process in self.live.processes.items():
+                if process.exit_code is not None and name not in self._down:
+                    self.ended_by_itself[name] += 1
+                    process.start()
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+
+@contextmanager
+def own_servers() -> Iterator[Settings]:
+    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
+    home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
+    port = _free_ports(4)
+    servers = stack_settings(
+        home=home,
+        kafka=f"127.0.0.1:{port}",  # the controller takes the next one
+        postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
+        redis=f"redis://127.0.0.1:{port + 3}/0",
+    )
+    try:
+        up(servers, say=_nothing)
+        yield servers
+    finally:
+        down(servers, say=_nothing)
+        shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
+        shutil.rmtree(home)
+
+
+@asynccontextmanager
+async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
+    """A system on these servers, ready and supervised."""
+    async with own_system(servers, home) as own:
+        port = free_port()
+        changes = TIMING | {"providers": f"acme=http://127.0.0.1:{port}"}
+        live = LiveSystem(own.model_copy(update=changes))
+        live.processes["provider-1"] = _provider(port, live.settings.home)
+        live.processes["provider-1"].start()
+        stage = Stage(live, servers)
+        try:
+            await live.start_all(2)
+            supervisor = asyncio.create_task(stage.supervise())
+            try:
+                yield stage
+            finally:
+                supervisor.cancel()
+                await asyncio.wait({supervisor})
+        finally:
+            await stage.servers_up()
+            await live.close()
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of so many free ports in a row.
+
+    None of them is one that the kernel gives to clients: who asks a dead server again and again
+    from there connects to itself in the end.
+    """
+    while True:
+        first = secrets.choice(PORTS)
+        with ExitStack() as taken, suppress(OSError):
+            for port in range(first, first + count):
+                taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
+def _provider(port: int, home: Path) -> Process:
+    options = BEHAVIOUR | {"--port": str(port), "--book": str(home / "provider.sqlite3")}
+    words = [word for option in options.items() for word in option]
+    command = [sys.executable, "-m", "ledger_streams", "provider-simulator", *words]
+    return Process("provider-1", command, {}, home / "provider-1.log")
+
+
+def _nothing(_line: str) -> None:
+    """Say nothing: servers come and go all the while."""

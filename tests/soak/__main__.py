@@ -1,0 +1,64 @@
+"""The soak: one system on servers of its own, nemeses at random, an audit after each.
+
+python -m tests.soak --minutes 60 --seed 7
+
+A row a nemesis goes to stdout, the table at the end.  The first difference ends it with exit
+code 1 and the seed, and leaves the processes' logs where it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import aclosing
+from pathlib import Path
+from random import Random
+
+from ledger_streams.settings import Settings
+from tests.fault.nemeses import NEMESES
+from tests.fault.ordeal import HEAD, Ordeal, Row
+from tests.fault.stage import own_servers, staged
+from tests.model.live_system import LiveModel
+
+SECONDS_PER_MINUTE = 60
+
+
+async def soak(servers: Settings, home: Path, *, minutes: float, seed: int) -> list[Row]:
+    """Return the rows, the last of them with the faults that ended it, if there were any."""
+    random, rows = Random(seed), list[Row]()
+    until_s = time.monotonic() + minutes * SECONDS_PER_MINUTE
+    async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
+        ordeal = Ordeal(stage, model, seed)
+        await ordeal.open()
+        while time.monotonic() < until_s:
+            row = await ordeal.under(random.choice(NEMESES))
+            rows.append(row)
+            print(row.text(), flush=True)
+            if row.faults:
+                break
+    return rows
+
+
+def main() -> None:
+    """Read the command line, run, print; exit 1 at a difference."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0, help="no nemesis begins after that")
+    parser.add_argument("--seed", type=int, default=1, help="of the workload and of the nemeses' order")
+    given = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="ledger-soak-"))
+    print(f"seed {given.seed}, logs in {home}\n{HEAD}", flush=True)
+    with own_servers() as servers:
+        rows = asyncio.run(soak(servers, home, minutes=given.minutes, seed=given.seed))
+    print("\n".join(["", HEAD, *(row.text() for row in rows)]))
+    faults = [fault for row in rows for fault in row.faults]
+    if faults:
+        sys.exit("\n".join([f"seed {given.seed} found, logs in {home}:", *faults]))
+    shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main()
