@@ -97,14 +97,20 @@ class Transactions:
         try:
             return await self._transact(producer, outbox, sources, membership)
         except ProducerFenced as error:
-            raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
+            raise InvariantBroken(self._fenced()) from error
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except KafkaError as error:
             await self.drop()
             if isinstance(error.__cause__, ProducerFenced):
-                raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
+                raise InvariantBroken(self._fenced()) from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+
+    def _fenced(self) -> str:
+        return (
+            f"{self._transactional_id} is used by another process, or the broker has ended a transaction "
+            "of this one that took longer than LEDGER_TRANSACTION_TIMEOUT_MS"
+        )
 
     async def _transact(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership

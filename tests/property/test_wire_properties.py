@@ -56,6 +56,8 @@ from tests.model.samples import AT_MS, EVENT, PAYMENT, content, every_record, re
 ids = st.uuids().map(str)
 payment_ids, wallet_ids, hold_ids = ids.map(PaymentId), ids.map(WalletId), ids.map(HoldId)
 texts = st.text().map(lambda text: text.replace("\0", ""))
+reasons = texts.filter(str.strip)
+"""They say something."""
 """U+0000 is in none that the system has."""
 versions = st.integers(1, 2**63 - 1)
 amounts = st.integers(1, AMOUNT_MINOR_MAX)
@@ -180,7 +182,7 @@ def test_a_refund_s_command_is_read_as_it_was_written(
     assert wire.read_saga_command(value, key=command.payment_id.encode()).command == command
 
 
-@given(st.builds(SettlePayment, payment_ids, st.booleans(), texts), ids, times)
+@given(st.builds(SettlePayment, payment_ids, st.booleans(), reasons), ids, times)
 def test_a_settlement_is_read_as_it_was_written(
     command: SettlePayment, command_id: str, occurred_ms: int
 ) -> None:
