@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import payment
-from ledger_streams.domain.events import SagaEvent
-from ledger_streams.engine.cycles import Destination, Frame, Record, Share
+from ledger_streams.engine.cycles import Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
@@ -20,7 +20,6 @@ from tables import payments as table
 
 SOURCE = settings().topic(topics.PAYMENT_EVENTS)
 PROVIDERS = settings().provider_urls
-SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 
 @ledger.agent(ledger.frames(SOURCE), name="payments")
@@ -49,7 +48,7 @@ def read(share: Share, record: Record) -> None:
         return
     if event is not None:
         table.keep(share, requested.request.payment_id, payment.evolve(known, requested))
-        emit(share, event, cause=requested.event_id, append_ms=record.timestamp)
+        tell_saga(share, event, cause=requested.event_id, append_ms=record.timestamp)
 
 
 def fail(share: Share, record: Record, error: Unreadable) -> None:
@@ -59,11 +58,4 @@ def fail(share: Share, record: Record, error: Unreadable) -> None:
     event = payment.decide_unreadable(table.find(share, error.payment_id), error)
     if event is not None:
         table.keep(share, error.payment_id, payment.PaymentKnown(payment.FINGERPRINT_INVALID))
-        emit(share, event, cause=None, append_ms=record.timestamp)
-
-
-def emit(share: Share, event: SagaEvent, *, cause: str | None, append_ms: int) -> None:
-    """Send an event to its payment's saga."""
-    key = event.payment_id.encode()
-    value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
-    share.emit(SAGA_EVENTS.of(key), (key, value, ()))
+        tell_saga(share, event, cause=None, append_ms=record.timestamp)

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
 from ledger_streams.app import gateway
 from ledger_streams.domain.answers import (
@@ -23,7 +24,7 @@ from ledger_streams.domain.answers import (
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.engine.cycles import Destination, Frame, Share
+from ledger_streams.engine.cycles import Frame, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.gateway_wiring import ProviderCalls, ProviderConnections
@@ -33,7 +34,6 @@ from ledger_streams.settings import settings
 from ledger_streams.wire.provider_requests import OrderRecord
 
 SOURCE = settings().topic(topics.PROVIDER_REQUESTS)
-SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 Asked = tuple[OrderRecord, int]
 """An order, and the append time of its record in ms."""
@@ -66,18 +66,16 @@ def read(share: Share) -> Sequence[Asked]:
 def by_payment(asked: Sequence[Asked]) -> Sequence[Sequence[Asked]]:
     """Return the orders of each payment: they come one after the other, those of others at once."""
     payments: dict[str, list[Asked]] = {}
-    for order, append_ms in asked:
-        payments.setdefault(order.order.payment_id, []).append((order, append_ms))
+    for one in asked:
+        payments.setdefault(one[0].order.payment_id, []).append(one)
     return list(payments.values())
 
 
 async def carry_out(share: Share, orders: Sequence[Asked], calls: ProviderCalls) -> None:
     """Ask the provider what is asked of it, one after the other, and send its answers."""
-    for read, append_ms in orders:
-        reply = await answer(read.order, calls)
-        key = reply.payment_id.encode()
-        value = wire.encode_saga_event(reply, causation_id=read.event_id, append_ms=append_ms)
-        share.emit(SAGA_EVENTS.of(key), (key, value, ()))
+    for asked, append_ms in orders:
+        reply = await answer(asked.order, calls)
+        tell_saga(share, reply, cause=asked.event_id, append_ms=append_ms)
 
 
 async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
@@ -88,7 +86,7 @@ async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
     if not await calls.breakers.allows(order.provider):
         return ProviderTimedOut(*about, "not asked: the circuit breaker is open")
     try:
-        said = await asked(order, calls)
+        said = await call(order, calls)
     except Unavailable as error:
         await calls.breakers.failed(order.provider)
         return ProviderTimedOut(*about, error.detail)
@@ -99,7 +97,7 @@ async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
     return ProviderDeclined(*about, reason, said.detail)
 
 
-async def asked(order: ProviderOrder, calls: ProviderCalls) -> ProviderAnswer:
+async def call(order: ProviderOrder, calls: ProviderCalls) -> ProviderAnswer:
     """Call the provider; raises Unavailable when the outcome is unknown."""
     key = wire.idempotency_key(order.payment_id)
     if not isinstance(order, CarryOutPayment):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
+from ledger_streams.destinations import destination
 from ledger_streams.domain import refunds, saga_steps
 from ledger_streams.domain.commands import LegCommand
 from ledger_streams.domain.saga import Saga
@@ -22,7 +24,7 @@ from ledger_streams.domain.saga_commands import (
     SettlePayment,
 )
 from ledger_streams.domain.saga_steps import Command, SagaDecision
-from ledger_streams.engine.cycles import Destination, Frame, Outgoing, Record, Share
+from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.errors import InvariantBroken, Unreadable
@@ -32,12 +34,6 @@ from tables import sagas as table
 PATIENCE_MS = settings().provider_patience_ms
 
 
-def destination(name: str) -> Destination:
-    """Return a topic to send to, by its name in the contract."""
-    return Destination(settings().topic(name), topics.spec(name).partitions)
-
-
-SAGA_EVENTS = destination(topics.SAGA_EVENTS)
 SAGA_COMMANDS = destination(topics.SAGA_COMMANDS)
 WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
 PROVIDER_REQUESTS = destination(topics.PROVIDER_REQUESTS)
@@ -115,9 +111,7 @@ def emit(share: Share, decision: SagaDecision, *, cause: str | None, append_ms: 
     for command in decision.commands:
         share.emit(*addressed(command, cause, append_ms))
     for event in decision.events:
-        key = event.payment_id.encode()
-        value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
-        share.emit(SAGA_EVENTS.of(key), (key, value, ()))
+        tell_saga(share, event, cause=cause, append_ms=append_ms)
     outcome = decision.outcome
     if outcome is not None:
         if cause is None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import wallet, wallet_decisions
 from ledger_streams.domain.commands import ExpireHold
-from ledger_streams.engine.cycles import Destination, Frame, Record, Share
+from ledger_streams.engine.cycles import Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.errors import Unreadable
@@ -20,7 +21,6 @@ from ledger_streams.settings import settings
 from tables import wallets as table
 
 SOURCE = settings().topic(topics.WALLET_COMMANDS)
-SAGA_EVENTS = Destination(settings().topic(topics.SAGA_EVENTS), topics.spec(topics.SAGA_EVENTS).partitions)
 
 
 @ledger.agent(ledger.frames(SOURCE), name="wallets")
@@ -59,6 +59,4 @@ def carry_out(share: Share, record: Record) -> None:
         value = wire.encode_wallet_event(event, state, command_id=read.command_id, append_ms=append_ms)
         table.keep(share, state, value)
     if decision.reply is not None:
-        key = decision.reply.payment_id.encode()
-        value = wire.encode_saga_event(decision.reply, causation_id=read.command_id, append_ms=append_ms)
-        share.emit(SAGA_EVENTS.of(key), (key, value, ()))
+        tell_saga(share, decision.reply, cause=read.command_id, append_ms=append_ms)

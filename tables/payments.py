@@ -10,10 +10,10 @@ from typing import Final
 
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
+from ledger_streams.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.engine.cycles import Destination, Share
+from ledger_streams.engine.cycles import Share
 from ledger_streams.engine.store import TableSpec
-from ledger_streams.settings import settings
 
 PAYMENTS: Final = TableSpec(
     name="payments",
@@ -26,9 +26,7 @@ PAYMENTS: Final = TableSpec(
 )
 ledger.tables.declare(PAYMENTS)
 
-_changelog = Destination(
-    settings().topic(topics.PAYMENTS_CHANGELOG), topics.spec(topics.PAYMENTS_CHANGELOG).partitions
-)
+_changelog = destination(topics.PAYMENTS_CHANGELOG)
 
 
 def find(share: Share, payment_id: str) -> PaymentKnown | None:

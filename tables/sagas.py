@@ -11,10 +11,10 @@ from typing import Final
 
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
+from ledger_streams.destinations import destination
 from ledger_streams.domain.saga import Saga
-from ledger_streams.engine.cycles import Destination, Share
+from ledger_streams.engine.cycles import Share
 from ledger_streams.engine.store import TableSpec
-from ledger_streams.settings import settings
 
 _due_ms = re.compile(rb'"due_ms":(\d+)').search
 
@@ -38,9 +38,7 @@ SAGAS: Final = TableSpec(
 )
 ledger.tables.declare(SAGAS)
 
-_changelog = Destination(
-    settings().topic(topics.SAGAS_CHANGELOG), topics.spec(topics.SAGAS_CHANGELOG).partitions
-)
+_changelog = destination(topics.SAGAS_CHANGELOG)
 
 
 def find(share: Share, payment_id: str) -> Saga | None:

@@ -10,10 +10,10 @@ from typing import Final
 
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
+from ledger_streams.destinations import destination
 from ledger_streams.domain.wallet import Wallet
-from ledger_streams.engine.cycles import Destination, Share
+from ledger_streams.engine.cycles import Share
 from ledger_streams.engine.store import TableSpec
-from ledger_streams.settings import settings
 
 NO_HOLDS: Final = b",{}]"
 """How a wallet without holds ends, as it is kept; most have none."""
@@ -39,7 +39,7 @@ WALLETS: Final = TableSpec(
 )
 ledger.tables.declare(WALLETS)
 
-_changelog = Destination(settings().topic(topics.WALLET_EVENTS), topics.spec(topics.WALLET_EVENTS).partitions)
+_changelog = destination(topics.WALLET_EVENTS)
 
 
 def find(share: Share, wallet_id: str) -> Wallet | None:
