@@ -11,7 +11,7 @@ SAGA_EVENTS = destination(topics.SAGA_EVENTS)
 
 
 def tell_saga(share: Share, event: SagaEvent, *, cause: str | None, append_ms: int) -> None:
-    """Send an event to its payment's saga; `cause`, appended at `append_ms`, is the id of what it follows from."""
+    """Send an event to its payment's saga; `cause` is the id of the record, appended then, it follows."""
     key = event.payment_id.encode()
     value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
     share.emit(SAGA_EVENTS.of(key), (key, value, ()))

@@ -83,7 +83,7 @@ class Batches(LedgerView):
         derived_from = text_to_derive_from(request)
         read = [_read(services, index, part, derived_from) for index, part in enumerate(batch.payments)]
         asked = [payment for payment in read if isinstance(payment, AskedPayment)]
-        answers = iter(await taken(services, asked, wait_s) if asked else [])
+        answers = await taken(services, asked, wait_s) if asked else []
         return answer(Results(_results(read, answers)))
 
 

@@ -19,14 +19,13 @@ import faust
 from aiohttp import web
 from faust.web.drivers.aiohttp import Web
 
+from web.middleware import Next
 from web.services import READINESS
 
 log = logging.getLogger(__name__)
 
 UNDER_WAY_S_MAX: Final = 5.0
 """How long a stop waits for what is under way; a wait of `?wait=30` is cut short, with 202."""
-
-Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Drain:

@@ -15,10 +15,9 @@ import msgspec
 from aiohttp import web
 
 from ledger_streams import wire
-from ledger_streams.domain.ids import derived_id
 from ledger_streams.domain.money import check_currency, format_amount, parse_amount
 from ledger_streams.errors import Unreadable
-from web.idempotency import text_to_derive_from
+from web.idempotency import made_id, text_to_derive_from
 from web.payloads import HOLD_S_MAX, HoldRequest, canonical_id, moment
 from web.problems import invalid_content, unprocessable
 from web.services import Services
@@ -76,8 +75,7 @@ def asked_hold(services: Services, request: web.Request, body: HoldRequest) -> A
 def _hold_id(services: Services, request: web.Request, given: str | None) -> str:
     if given is not None:
         return canonical_id(given, field="hold_id")
-    derived_from = text_to_derive_from(request)
-    return services.new_id() if derived_from is None else derived_id(f"hold:{derived_from}")
+    return made_id(services, text_to_derive_from(request), prefix="hold:")
 
 
 def _text(at: datetime) -> str:

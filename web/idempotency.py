@@ -11,7 +11,9 @@ from typing import Final
 
 from aiohttp import web
 
+from ledger_streams.domain.ids import derived_id
 from web.problems import unprocessable
+from web.services import Services
 
 HEADER: Final = "Idempotency-Key"
 ANONYMOUS: Final = "anonymous"
@@ -28,3 +30,8 @@ def text_to_derive_from(request: web.Request) -> str | None:
     if not _key(key):
         raise unprocessable(HEADER, "must be 1 to 255 printable ASCII characters")
     return f"{ANONYMOUS}:{key}"
+
+
+def made_id(services: Services, derived_from: str | None, *, prefix: str = "") -> str:
+    """Return the id of what names none itself: that of `prefix` and the text, or a new one without a text."""
+    return services.new_id() if derived_from is None else derived_id(prefix + derived_from)

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_streams.domain.ids import derived_id
 from ledger_streams.domain.payment import fingerprint, read_request
 from ledger_streams.errors import Unreadable
+from web.idempotency import made_id
 from web.payloads import canonical_if_id
 from web.problems import invalid_content
 from web.services import Services
@@ -40,10 +40,7 @@ def asked_payment(services: Services, body: Mapping[str, Any], derived_from: str
     `derived_from` is the text its id comes from if the body has none; None stands for a random id.
     """
     given = body.get("payment_id")
-    if given is not None:
-        payment_id = canonical_if_id(given)
-    else:
-        payment_id = services.new_id() if derived_from is None else derived_id(derived_from)
+    payment_id = made_id(services, derived_from) if given is None else canonical_if_id(given)
     ids = {field: canonical_if_id(body[field]) for field in ID_FIELDS if field in body}
     data = {**body, **ids, "payment_id": payment_id}
     try:

@@ -13,13 +13,12 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from aiohttp import web
 
-from ledger_streams.domain.ids import derived_id
 from ledger_streams.domain.money import check_currency, format_amount, parse_limit
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.ports import WalletView
 from web.envelopes import Content, enveloped
-from web.idempotency import text_to_derive_from
+from web.idempotency import made_id, text_to_derive_from
 from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.payloads import WalletOpening, canonical_id, shaped
 from web.problems import Refused, invalid_content, not_found, unprocessable
@@ -145,8 +144,7 @@ class WalletEvents(LedgerView):
 def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:
     if opening.wallet_id is not None:
         return canonical_id(opening.wallet_id, field="wallet_id")
-    derived_from = text_to_derive_from(request)
-    return services.new_id() if derived_from is None else derived_id(f"wallet:{derived_from}")
+    return made_id(services, text_to_derive_from(request), prefix="wallet:")
 
 
 def _content(opening: WalletOpening) -> dict[str, Any]:

@@ -33,6 +33,7 @@ AWAY: Final = (
     asyncpg.TransactionRollbackError,  # deadlock, serialization: the same again may work
     asyncpg.ReadOnlySQLTransactionError,  # a replica, in the middle of a failover
     asyncpg.InvalidCatalogNameError,  # the database is not made yet
+    asyncpg.InternalClientError,  # the client met a connection whose end it has half seen
 )
 
 
@@ -47,8 +48,6 @@ def away_as_unavailable() -> Iterator[None]:
         if isinstance(error, ValueError):  # asyncpg.DataError: a wrong argument, not a lost connection
             raise
         raise Unavailable(dependency="postgres", detail=str(error)) from error
-    except asyncpg.InternalClientError as error:  # the client met a connection whose end it has half seen
-        raise Unavailable(dependency="postgres", detail=f"{type(error).__name__}: {error}") from error
 
 
 async def create_pool(

@@ -16,7 +16,14 @@ import msgspec
 
 from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import KafkaLog
-from ledger_streams.adapters.kafka_redrive import REDRIVEN_HEADER, Mark, is_too_large, place, read_marks
+from ledger_streams.adapters.kafka_redrive import (
+    LETTER_HEADERS,
+    REDRIVEN_HEADER,
+    Mark,
+    is_too_large,
+    place,
+    read_marks,
+)
 from ledger_streams.settings import Settings, settings
 
 WITH_DEAD_LETTERS: Final = tuple(
@@ -87,7 +94,7 @@ def dead_letter(record: Any, marks: Mapping[str, Mark] = NO_MARKS) -> DeadLetter
     about = {
         name: (value or b"").decode(errors="replace")
         for name, value in record.headers
-        if name.startswith("dlq.")
+        if name.startswith(LETTER_HEADERS)
     }
     mark = marks.get(place(record))
     return DeadLetter(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 from uuid import uuid4
@@ -93,7 +92,6 @@ def sagas_text(found: Sequence[SagaUnderWay]) -> str:
 
 def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:
     """Return what is shown of a saga."""
-    started = datetime.fromtimestamp(saga.started_ms / 1000, UTC)
     return SagaUnderWay(
         saga.payment_id,
         saga.kind.value,
@@ -102,7 +100,7 @@ def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:
         saga.currency,
         saga.provider,
         saga.attempts,
-        started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        wire.time_text(saga.started_ms),
         max(now_ms - saga.started_ms, 0) // 1000,
         saga.reason,
     )

@@ -180,8 +180,8 @@ class Frame:
 
     Use it as a context: leaving the block hands in what was decided.  An exception
     in the block ends the process before anything is acknowledged, where Faust
-    would count the event as done and go on.  Nothing is awaited in the block: frames
-    of one table are decided one after the other.
+    would count the event as done and go on.  Where there is a table nothing is awaited
+    in the block, so that the frames of one table are decided one after the other.
     """
 
     __slots__ = ("_cycle", "shares", "topic")

@@ -12,7 +12,7 @@ import logging
 
 from faust.types import TP
 
-from ledger_streams.adapters.kafka_redrive import REDRIVEN_HEADER
+from ledger_streams.adapters.kafka_redrive import LETTER_HEADERS, REDRIVEN_HEADER
 from ledger_streams.engine.cycles import Record, Share
 from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.metrics import DEAD_LETTERS
@@ -20,7 +20,6 @@ from ledger_streams.metrics import DEAD_LETTERS
 log = logging.getLogger(__name__)
 
 SUFFIX = ".dlq"
-HEADER_PREFIX = "dlq."
 DETAIL_BYTES_MAX = 1_000
 """A detail may quote what was sent; nobody reads more."""
 
@@ -45,7 +44,7 @@ def park(share: Share, record: Record, error: Unreadable) -> bool:
         "detail": error.detail,
     }
     kept = [header for header in record.headers if _is_kept(header[0])]
-    added = [(HEADER_PREFIX + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
+    added = [(LETTER_HEADERS + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
     share.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
     DEAD_LETTERS.labels(topic, error.reason).inc()
     log.warning("parked %s[%d]@%d: %s", topic, partition, record.offset, error)
@@ -54,7 +53,7 @@ def park(share: Share, record: Record, error: Unreadable) -> bool:
 
 def _is_kept(header: str) -> bool:
     """Say whether a letter keeps a header of its record: `dlq.redriven` tells it from the letter before."""
-    return header == REDRIVEN_HEADER or not header.startswith(HEADER_PREFIX)
+    return header == REDRIVEN_HEADER or not header.startswith(LETTER_HEADERS)
 
 
 def _flood(share: Share, record: Record, error: Unreadable) -> InvariantBroken:

@@ -136,14 +136,6 @@ class FencedProducer(AIOKafkaProducer):
         )
 
 
-async def stable_offsets(
-    client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition], *, retry_ms: int = 50
-) -> dict[TopicPartition, int]:
-    """Return the committed offset of each partition, NO_OFFSET where there is none; waits as below."""
-    commits = await stable_commits(client, group_id, partitions, retry_ms=retry_ms)
-    return {tp: commit.offset for tp, commit in commits.items()}
-
-
 async def stable_commits(
     client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition], *, retry_ms: int = 50
 ) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -43,6 +43,10 @@ class LedgerCommitter:
     ) -> None:
         self._tables = tables
         """Table of each source topic (full name) that has one; a table may have more than one source."""
+        self._sources: dict[str, list[str]] = {}
+        """The source topics of each table, by its name; the first one first."""
+        for topic, spec in tables.items():
+            self._sources.setdefault(spec.name, []).append(topic)
         self._tables_dir = tables_dir
         self._changelog_topics = changelog_topics
         self._takeover = takeover
@@ -74,15 +78,12 @@ class LedgerCommitter:
         for place in set(self._opened) - set(places.values()):
             self._opened.pop(place).close()
         for tp, spec in tables.items():
-            apart = [topic for topic in self._sources(spec) if TP(topic, tp.partition) not in assigned]
+            apart = [topic for topic in self._sources[spec.name] if TP(topic, tp.partition) not in assigned]
             if apart:
                 raise InvariantBroken(f"{tp} is assigned without {apart}, which feed the same table")
             if places[tp] not in self._opened:
                 self._opened[places[tp]] = PartitionStore(self._tables_dir, spec, tp.partition)
         self._stores = {tp: self._opened[place] for tp, place in places.items()}
-
-    def _sources(self, spec: TableSpec[Any]) -> list[str]:
-        return [topic for topic, other in self._tables.items() if other.name == spec.name]
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
         """Return the deadlines of the tables that have come, by the first source's partition."""
@@ -90,7 +91,7 @@ class LedgerCommitter:
         for store in self._opened.values():
             if store.next_due_ms() is None:
                 continue
-            sources = [TP(topic, store.partition) for topic in self._sources(store.spec)]
+            sources = [TP(topic, store.partition) for topic in self._sources[store.spec.name]]
             due = store.due(min(map(read_until_ms, sources)))
             if due:
                 found[sources[0]] = due
@@ -146,7 +147,7 @@ class LedgerCommitter:
     def _source_headers(self, store: PartitionStore, positions: Mapping[TP, int]) -> Headers:
         return tuple(
             (source_header(topic if number else None), b"%d" % positions[TP(topic, store.partition)])
-            for number, topic in enumerate(self._sources(store.spec))
+            for number, topic in enumerate(self._sources[store.spec.name])
         )
 
     def _changelog_of(self, store: PartitionStore) -> TP:
@@ -155,7 +156,7 @@ class LedgerCommitter:
     def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
         changelog = self._changelog_of(store)
         changelog_next = ends[changelog] + 1 if changelog in ends else store.position.changelog_next
-        first, *further = self._sources(store.spec)
+        first, *further = self._sources[store.spec.name]
         others = {topic: self._next[TP(topic, store.partition)] for topic in further}
         store.keep(Position(changelog_next, self._next[TP(first, store.partition)], others))
 

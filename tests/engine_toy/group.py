@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
 from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.kip447 import Membership, stable_offsets
+from ledger_streams.engine.kip447 import Membership, stable_commits
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.settings import Settings
 
@@ -52,7 +52,8 @@ class Group(NamedTuple):
     ) -> Mapping[TopicPartition, int]:
         """Return the stable positions of some partitions, of this group or another."""
         wanted = [TopicPartition(*tp) for tp in partitions]
-        return await stable_offsets(self.consumer._client, group_id or self.settings.app_id, wanted)
+        commits = await stable_commits(self.consumer._client, group_id or self.settings.app_id, wanted)
+        return {tp: commit.offset for tp, commit in commits.items()}
 
 
 def member(settings: Settings, *, instance_id: str | None = None) -> AIOKafkaConsumer:
