@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import aiohttp
 import asyncpg
 import msgspec
+from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams.settings import Settings
 
@@ -196,6 +197,23 @@ class LiveSystem:
             return list(await connection.fetch(query, *values))
         finally:
             await connection.close()
+
+    async def ended_payments(self) -> int:
+        """Return how many payments PostgreSQL has seen the end of."""
+        (row,) = await self.rows("SELECT count(*) AS ended FROM payments WHERE ended_at IS NOT NULL")
+        return int(row["ended"])
+
+    async def is_out(self, worker_id: str) -> bool:
+        """Tell whether the workers' group has got on without this one."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+        try:
+            (answer,) = await admin.describe_consumer_groups([self.settings.app_id])
+        finally:
+            await admin.close()
+        ((_, _, state, _, _, members, *_),) = answer.groups
+        clients = [member[1] for member in members]
+        return state == "Stable" and bool(clients) and f"{self.settings.app_id}-{worker_id}" not in clients
 
     async def close(self) -> None:
         """Stop everything that still runs."""

@@ -98,10 +98,10 @@ class Ordeal:
 
     async def _next_end(self) -> float:
         """Return how long it took until PostgreSQL saw one more payment end, in seconds."""
-        over_s, ended = time.monotonic(), await self._model.ended()
+        over_s, ended = time.monotonic(), await self._stage.live.ended_payments()
 
         async def has_ended() -> bool:
-            return await self._model.ended() > ended
+            return await self._stage.live.ended_payments() > ended
 
         await eventually(has_ended, what="a payment ends after the fault", seconds=RECOVERED_S_MAX)
         return time.monotonic() - over_s

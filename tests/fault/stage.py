@@ -17,10 +17,9 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
-
-from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon, down, up
@@ -119,20 +118,10 @@ class Stage:
     async def out_of_the_group(self, name: str) -> None:
         """Return when the group has got on without the worker."""
 
-        async def is_out() -> bool:
-            settings = self.live.settings
-            admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-            await admin.start()
-            try:
-                (answer,) = await admin.describe_consumer_groups([settings.app_id])
-            finally:
-                await admin.close()
-            ((_, _, state, _, _, members, *_),) = answer.groups
-            clients = [member[1] for member in members]
-            mine = f"{settings.app_id}-{name.rpartition('-')[2]}"
-            return state == "Stable" and bool(clients) and mine not in clients
-
-        await eventually(is_out, what=f"{name} is out of the group", every_s=0.2)
+        worker_id = name.rpartition("-")[2]
+        await eventually(
+            partial(self.live.is_out, worker_id), what=f"{name} is out of the group", every_s=0.2
+        )
 
     async def supervise(self) -> None:
         """Start again what has ended by itself, until cancelled."""

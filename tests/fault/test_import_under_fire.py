@@ -20,7 +20,6 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
 from ledger_streams.settings import Settings
@@ -72,18 +71,18 @@ class Fire:
         await self.live.ready(worker_id)
         process.signal(signal.SIGSTOP)
         self.counts["pauses beyond the session timeout"] += 1
-        await eventually(partial(self._is_out, worker_id), what=f"{name} is out of the group")
+        await eventually(partial(self.live.is_out, worker_id), what=f"{name} is out of the group")
         await self.further(300)
         process.signal(signal.SIGCONT)
         await self._ready_or_again(name)
 
     async def further(self, rows: int) -> None:
         """Return when so many more payments have ended."""
-        goal = await ended_payments(self.live) + rows
+        goal = await self.live.ended_payments() + rows
 
         async def is_there() -> bool:
             self.start_again_what_ended()
-            return await ended_payments(self.live) >= goal
+            return await self.live.ended_payments() >= goal
 
         await eventually(is_there, what=f"{rows} more payments", seconds=STRETCH_S_MAX, every_s=0.2)
 
@@ -93,18 +92,6 @@ class Fire:
             if process.exit_code is not None:
                 self.counts["ended by itself"] += 1
                 self.live.start(*name.split("-"))
-
-    async def _is_out(self, worker_id: str) -> bool:
-        settings = self.live.settings
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-        await admin.start()
-        try:
-            (answer,) = await admin.describe_consumer_groups([settings.app_id])
-            ((_, _, state, _, _, members, *_),) = answer.groups
-            clients = [member[1] for member in members]
-        finally:
-            await admin.close()
-        return state == "Stable" and bool(clients) and f"{settings.app_id}-{worker_id}" not in clients
 
     async def _ready_or_again(self, name: str) -> None:
         async def is_ready() -> bool:
@@ -140,15 +127,10 @@ async def under_fire(fire: Fire, importing: Coroutine[Any, Any, Any]) -> Any:
             await fire.further(STRETCH_ROWS)
             assert not task.done(), "the import was over before the fire"
             await fault(fire)
-        await fire.further(ROWS - await ended_payments(fire.live))
+        await fire.further(ROWS - await fire.live.ended_payments())
         return await task
     finally:
         task.cancel()
-
-
-async def ended_payments(live: LiveSystem) -> int:
-    (row,) = await live.rows("SELECT count(*) AS ended FROM payments WHERE ended_at IS NOT NULL")
-    return int(row["ended"])
 
 
 @pytest.mark.timeout(1_200)

@@ -121,13 +121,13 @@ async def system(stack: Settings, home: Path) -> AsyncIterator[LiveSystem]:
 
 async def sent_and_ended(live: LiveSystem, payments: list[dict[str, Any]], fire: Fire | None) -> None:
     """Send the payments as gateways do and wait for the end of each, killing meanwhile."""
-    already = await count_ended(live)
+    already = await live.ended_payments()
     burning = asyncio.create_task(burn(fire)) if fire is not None else None
     for begin in range(0, len(payments), 200):
         await send(live, [record(requested(data)) for data in payments[begin : begin + 200]])
 
     async def all_ended() -> bool:
-        return await count_ended(live) == already + len(payments)
+        return await live.ended_payments() == already + len(payments)
 
     await eventually(all_ended, what="every payment has ended", seconds=END_S_MAX, every_s=0.5)
     if burning is not None:
@@ -142,11 +142,6 @@ async def burn(fire: Fire) -> None:
         for name in ("gateway-1", "worker-1", "gateway-1", "worker-2"):
             await fire.further(STRETCH)
             await fire.kill(name)
-
-
-async def count_ended(live: LiveSystem) -> int:
-    (row,) = await live.rows("SELECT count(*) AS ended FROM payments WHERE ended_at IS NOT NULL")
-    return int(row["ended"])
 
 
 async def check_books(live: LiveSystem, payments: Payments) -> Counter[str]:

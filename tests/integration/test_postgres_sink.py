@@ -34,13 +34,28 @@ def sink(pool: Pool) -> PostgresSink:
     return PostgresSink(pool)
 
 
+async def end_connections(settings: Settings) -> None:
+    """Have the server end every connection to the database but this one."""
+    connection = await asyncpg.connect(settings.postgres)
+    await connection.execute(
+        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+    )
+    await connection.close()
+
+
 @asynccontextmanager
-async def relay(host: str, port: int, *, lingers_s: float) -> AsyncIterator[int]:
-    """Pass a port's traffic on to `host:port`; a client learns of the server's end `lingers_s` after it."""
+async def relay(host: str, port: int, has_ended: asyncio.Event, *, lingers_s: float) -> AsyncIterator[int]:
+    """Pass a port's traffic on to `host:port`; a client learns of the server's end `lingers_s` after it.
+
+    `has_ended` is set when the client has been sent the server's last word.
+    """
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait_s: float) -> None:
         while chunk := await reader.read(65536):
             writer.write(chunk)
+            await writer.drain()
+        has_ended.set()
         await asyncio.sleep(wait_s)
         writer.close()
 
@@ -217,12 +232,7 @@ async def test_a_cut_connection_costs_a_retry_and_nothing_else(
     story = Story()
     payment_id = story.deposit(story.open(), 1000)
     batch = story.batch()
-    connection = await asyncpg.connect(database_only.postgres)
-    await connection.execute(
-        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-    )
-    await connection.close()
+    await end_connections(database_only)
     await retried(lambda: sink.write(batch), purpose="a test")
     assert await count(pool, "postings", "payment_id", payment_id) == 2
 
@@ -233,19 +243,15 @@ async def test_a_connection_that_dies_before_it_closes_costs_a_retry_and_nothing
     """The server's last word has been read and the end of the stream has not: asyncpg then knows no state."""
     await upgrade(database_only.postgres)
     server = urlsplit(database_only.postgres)
-    async with relay(server.hostname or "", server.port or 5432, lingers_s=3.0) as port:
+    has_ended = asyncio.Event()
+    async with relay(server.hostname or "", server.port or 5432, has_ended, lingers_s=3.0) as port:
         through = server._replace(netloc=f"ledger@127.0.0.1:{port}").geturl()
         async with await create_pool(through, connections_max=1) as pool:
             story = Story()
             payment_id = story.deposit(story.open(), 1000)
             batch = story.batch()
-            connection = await asyncpg.connect(database_only.postgres)
-            await connection.execute(
-                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-            )
-            await connection.close()
-            await asyncio.sleep(0.2)
+            await end_connections(database_only)
+            await has_ended.wait()
             await retried(lambda: PostgresSink(pool).write(batch), purpose="a test")
             assert await count(pool, "postings", "payment_id", payment_id) == 2
 

@@ -91,11 +91,6 @@ class LiveModel:
         assert out, err
         self.reconciled = msgspec.json.decode(out)
 
-    async def ended(self) -> int:
-        """Return how many payments PostgreSQL has seen the end of."""
-        (row,) = await self._live.rows("SELECT count(*) AS ended FROM payments WHERE ended_at IS NOT NULL")
-        return int(row["ended"])
-
     async def outcomes(self) -> Mapping[str, Sequence[Ended]]:
         found: dict[str, list[Ended]] = defaultdict(list)
         for event in await self._events(topics.PAYMENT_EVENTS):

@@ -86,19 +86,7 @@ async def test_every_documented_path_is_a_route(stage: Stage, described: dict[st
 @pytest.mark.parametrize(
     "text",
     [
-        *[
-            "0",
-            "0.0",
-            "0.0000",
-            "0.0001",
-            "0.0010",
-            "0.01",
-            "0.1",
-            "0.50",
-            "1",
-            "10.2500",
-            "98765432101.1234",
-        ],
+        *DECIMALS,
         *NO_DECIMALS,
     ],
 )
