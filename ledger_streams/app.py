@@ -7,6 +7,7 @@ names of its modules: they import the app, never the other way round.
 
 from __future__ import annotations
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
@@ -29,6 +30,8 @@ GATEWAY_POLL_RECORDS_MAX = 500
 that is silent ends it after one time-out, since its breaker opens."""
 
 quiet_libraries()
+clock = BrokerClock()
+"""One a process: what any of its parts hears from the broker, all know."""
 
 
 def ledger_committer() -> Committer:
@@ -74,6 +77,7 @@ def transactions(group_id: str) -> Transactions:
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
         transaction_timeout_ms=config.transaction_timeout_ms,
+        clock=clock,
     )
 
 
@@ -97,7 +101,11 @@ def projection_committer() -> Committer:
 
 
 ledger = EngineApp(
-    settings().app_id, settings=settings(), new_committer=ledger_committer, modules=LEDGER_MODULES
+    settings().app_id,
+    settings=settings(),
+    clock=clock,
+    new_committer=ledger_committer,
+    modules=LEDGER_MODULES,
 )
 gateway = EngineApp(
     f"{settings().app_id}-gateway",
@@ -107,6 +115,7 @@ gateway = EngineApp(
             "poll_records_bulk_max": GATEWAY_POLL_RECORDS_MAX,
         }
     ),
+    clock=clock,
     new_committer=gateway_committer,
     modules=GATEWAY_MODULES,
 )
@@ -114,6 +123,7 @@ api = WebApp(f"{settings().app_id}-api", settings=settings(), modules=API_MODULE
 projector = EngineApp(
     f"{settings().app_id}-projector",
     settings=settings(),
+    clock=clock,
     new_committer=projection_committer,
     modules=PROJECTOR_MODULES,
 )

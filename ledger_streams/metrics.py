@@ -90,6 +90,12 @@ PAYMENT_OLDEST_SECONDS: Final = Gauge(
     "Age of the oldest payment counted as stuck, else 0; each worker says the same",
 )
 
+CLOCK_AHEAD_SECONDS: Final = Gauge(
+    "ledger_clock_ahead_seconds",
+    "By how much this machine's clock is ahead of Kafka's, negative when it is behind; 0 within the time a "
+    "request takes",
+)
+
 CONSUMER_LAG: Final = Gauge(
     "ledger_consumer_lag",
     "Offsets between a partition's end and what has been carried out; markers of transactions count too",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from mode import Service
@@ -19,7 +19,7 @@ from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.app import api, ledger
+from ledger_streams.app import api, clock, ledger
 from ledger_streams.errors import Unavailable
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
@@ -42,7 +42,8 @@ class Connections:
         self.redis = connect(config.redis)
         self.read_model = PostgresReadModel(pool)
         self.cache = RedisBalances(self.redis, ttl_s=config.balance_ttl_s)
-        self.publisher = KafkaPublisher(config.kafka, client_id=f"{config.app_id}-api-{config.worker_id}")
+        client_id = f"{config.app_id}-api-{config.worker_id}"
+        self.publisher = KafkaPublisher(config.kafka, clock=clock, client_id=client_id)
         self.outcomes = OutcomeWatch(self.read_model)
 
     async def start(self) -> None:
@@ -81,7 +82,7 @@ class ConnectionService(Service):
         """Count the payments that wait too long, for the metrics."""
         if self.connections is None:
             return
-        now = datetime.now(UTC)
+        now = clock.now()
         try:
             stuck = await self.connections.read_model.under_way(
                 now - timedelta(seconds=settings().saga_stuck_s)

@@ -1,17 +1,16 @@
 """Pages: the views on the ledger's app and on the api's, with the process's connections as their services.
 
-Importing this module adds them.  Here, and nowhere else in the web, are the clock and
-the randomness.
+Importing this module adds them.  Here, and nowhere else in the web, are the clock (the
+broker's) and the randomness.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
 from ledger_streams.adapters.redis_claims import RedisClaims
-from ledger_streams.app import api, ledger
+from ledger_streams.app import api, clock, ledger
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
 from ledger_streams.wiring import connections, readiness, worker_readiness
@@ -34,7 +33,7 @@ def services(ready: Readiness) -> Services:
             wallet_commands=settings().topic(WALLET_COMMANDS),
         ),
         readiness=ready,
-        now=lambda: datetime.now(UTC),
+        now=clock.now,
         new_id=lambda: str(uuid4()),
     )
 

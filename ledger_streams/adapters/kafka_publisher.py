@@ -16,6 +16,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
 
@@ -26,9 +27,15 @@ class KafkaPublisher:
     """`ports.Publisher` on Kafka; use as `async with`, or `start` and `stop`."""
 
     def __init__(
-        self, bootstrap: str, *, client_id: str = "ledger-publisher", timeout_s: float = 30.0
+        self,
+        bootstrap: str,
+        *,
+        clock: BrokerClock,
+        client_id: str = "ledger-publisher",
+        timeout_s: float = 30.0,
     ) -> None:
         self._bootstrap = bootstrap
+        self._clock = clock
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._producer: AIOKafkaProducer | None = None
@@ -66,7 +73,7 @@ class KafkaPublisher:
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                await _send(await self._started(), messages)
+                await self._send(await self._started(), messages)
         except MessageSizeTooLargeError as error:
             raise Rejected(status=413, title="Too large", detail=str(error)) from error
         except (KafkaError, OSError) as error:
@@ -75,6 +82,14 @@ class KafkaPublisher:
                     self.stop()
                 )  # an idempotent producer that lost its sequence never recovers: make another
             raise _unavailable(error) from error
+
+    async def _send(self, producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+        sent_ms, acknowledged = self._clock.steady_ms(), []
+        for message in messages:
+            key, value = message.key.encode(), message.value
+            acknowledged.append(await producer.send(message.topic, value=value, key=key))
+        for record in await asyncio.gather(*acknowledged):
+            self._clock.acknowledged(record, sent_ms=sent_ms)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -94,14 +109,6 @@ class KafkaPublisher:
                     raise
                 self._producer = producer
             return self._producer
-
-
-async def _send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
-    acknowledged = []
-    for message in messages:
-        key, value = message.key.encode(), message.value
-        acknowledged.append(await producer.send(message.topic, value=value, key=key))
-    await asyncio.gather(*acknowledged)
 
 
 def _unavailable(error: Exception) -> Unavailable:

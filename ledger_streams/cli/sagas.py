@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from ledger_streams import topics, wire
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import awaited, say_json, table
@@ -146,6 +147,8 @@ async def publish(command: SettlePayment) -> None:
     """Put the settlement on saga-commands."""
     config = settings()
     value = wire.encode_settlement(command, command_id=str(uuid4()), occurred_ms=int(time.time() * 1000))
-    async with KafkaPublisher(config.kafka, client_id=f"{config.app_id}-settle") as publisher:
+    async with KafkaPublisher(
+        config.kafka, clock=BrokerClock(), client_id=f"{config.app_id}-settle"
+    ) as publisher:
         topic = config.topic(topics.SAGA_COMMANDS)
         await publisher.publish([Message(topic, command.payment_id, value)])

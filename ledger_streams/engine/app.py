@@ -14,6 +14,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ending import end_process
@@ -54,11 +55,13 @@ class EngineApp(DrainedApp):
         app_id: str,
         *,
         settings: Settings,
+        clock: BrokerClock,
         new_committer: Callable[[], Committer],
         modules: Sequence[str] = (),
     ) -> None:
         """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
         self.engine_settings = settings
+        self.clock = clock
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
         self._committer: Committer | None = None

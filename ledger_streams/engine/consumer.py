@@ -164,7 +164,7 @@ class FrameConsumer(driver.Consumer):
     def _until_due(self, timeout: float) -> float:
         """Return how long to poll at most: no longer than until the next deadline."""
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
-        until_due_s = POLL_S_MAX if due_ms is None else due_ms / 1000 - time.time()
+        until_due_s = POLL_S_MAX if due_ms is None else (due_ms - self.app.clock.now_ms()) / 1000
         return min(timeout, POLL_S_MAX, max(DUE_POLL_S, until_due_s))
 
     def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
@@ -185,7 +185,7 @@ class FrameConsumer(driver.Consumer):
 
         A worker that was away finds answers that came in time: no deadline overtakes them.
         """
-        now_ms = int(time.time() * 1000)
+        now_ms = self.app.clock.now_ms()
 
         def until_ms(tp: TP) -> int:
             if tp in polled:

@@ -19,6 +19,7 @@ from typing import Any
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from faust.types import TP
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -52,12 +53,19 @@ class Transactions:
     """The worker's transactional producers."""
 
     def __init__(
-        self, *, bootstrap: str, transactional_id: str, group_id: str, transaction_timeout_ms: int
+        self,
+        *,
+        bootstrap: str,
+        transactional_id: str,
+        group_id: str,
+        transaction_timeout_ms: int,
+        clock: BrokerClock,
     ) -> None:
         self._bootstrap = bootstrap
         self._transactional_id = transactional_id
         self._group_id = group_id
         self._transaction_timeout_ms = transaction_timeout_ms
+        self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
         self.notes: dict[TP, str] = {}
@@ -116,7 +124,7 @@ class Transactions:
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> dict[TP, int]:
         await producer.begin_transaction()
-        sent = []
+        sent, sent_ms = [], self._clock.steady_ms()
         for tp, records in outbox.items():
             for batch, count in _batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
@@ -125,7 +133,9 @@ class Transactions:
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         ends: dict[TP, int] = {}
         for tp, count, delivered in sent:
-            ends[tp] = (await delivered).offset + count - 1
+            acknowledged = await delivered
+            ends[tp] = acknowledged.offset + count - 1
+            self._clock.acknowledged(acknowledged, sent_ms=sent_ms)
         await producer.commit_transaction()
         return ends
 
