@@ -59,12 +59,11 @@ class Process:
         self.log = log
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, again if it has ended."""
+    def start(self, **environment: str) -> None:
+        """Start it, again if it has ended; with more environment than usual, this time."""
+        env = os.environ | self._environment | environment
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self._command, env=os.environ | self._environment, stdout=log, stderr=subprocess.STDOUT
-            )
+            self._child = subprocess.Popen(self._command, env=env, stdout=log, stderr=subprocess.STDOUT)
 
     @property
     def exit_code(self) -> int | None:
@@ -116,8 +115,11 @@ class LiveSystem:
         values = self.settings.model_dump(mode="json") | {"worker_id": worker_id}
         return {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
 
-    def start(self, command: str, worker_id: str = "1") -> Process:
-        """Start `ledger-streams <command>` as the worker of this id, again if it has ended."""
+    def start(self, command: str, worker_id: str = "1", **environment: str) -> Process:
+        """Start `ledger-streams <command>` as the worker of this id, again if it has ended.
+
+        With more environment than usual, this time.
+        """
         name = f"{command}-{worker_id}"
         if name not in self.processes:
             port = self.ports[name] = free_port()
@@ -127,7 +129,7 @@ class LiveSystem:
                 self.environment(worker_id) | {"LEDGER_HTTP_PORT": str(port)},
                 self.settings.home / f"{name}.log",
             )
-        self.processes[name].start()
+        self.processes[name].start(**environment)
         return self.processes[name]
 
     async def start_all(self, workers: int = 1) -> None:

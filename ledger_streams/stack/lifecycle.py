@@ -133,9 +133,13 @@ async def _ready(servers: Sequence[Server], say: Say) -> None:
 
 
 async def _answers(server: Server, say: Say) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
+    deadline, may_start = time.monotonic() + READY_WITHIN_S, True
     while (complaint := await server.complaint()) is not None:
         if daemon.running_pid(server.folder) is None:
+            if may_start:  # one that was killed a moment ago may have looked alive
+                may_start = False
+                _start_if_needed(server, say)
+                continue
             complaint = "it ended right after its start"
         elif time.monotonic() < deadline:
             await asyncio.sleep(POLL_S)

@@ -14,12 +14,17 @@ from typing import Final
 
 import asyncpg
 
-from tests.fault.stage import EVERYTHING, WORKERS, Stage
+from tests.fault.stage import EVERYTHING, STRETCH, WORKERS, Stage
+from tests.fault.surroundings import (
+    changelogs_compacted,
+    clock_set_back,
+    disk_full,
+    letters_redriven_while_workers_are_killed,
+    provider_slow,
+)
 
 Nemesis = Callable[[Stage], Awaitable[None]]
 
-STRETCH: Final = 150
-"""Steps of the workload that a fault lasts at least."""
 WITHOUT_END: Final = 1_000
 """More connections than the server gives."""
 
@@ -159,6 +164,11 @@ NEMESES: Final[tuple[Nemesis, ...]] = (
     everything_stopped,
     tables_deleted,
     tables_of_earlier_put_back,
+    provider_slow,
+    clock_set_back,
+    disk_full,
+    changelogs_compacted,
+    letters_redriven_while_workers_are_killed,
 )
 
 

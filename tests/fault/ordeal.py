@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tests.fault.stage import Stage
 from tests.live import eventually
 from tests.model.auditor import Auditor
 from tests.model.live_system import LiveModel
+from tests.model.system import Administration
 from tests.model.workload import Payment, Workload
 
 STEPS_MIN: Final = 1_000
@@ -82,19 +84,28 @@ class Ordeal:
         await self._model.settle()
         return await self._row(name_of(nemesis), before, recover_s)
 
+    async def send(self, steps: int) -> None:
+        """Send some of the workload and wait until all of it has ended."""
+        for step in self._workload.steps(steps):
+            await self._send(step)
+        await self._model.settle()
+
     async def _feed(self, is_over: Callable[[], bool]) -> None:
         began_s = time.monotonic()
         for number, step in enumerate(self._workload.steps(STEPS_MAX)):
             if number >= STEPS_MIN and is_over():
                 return
             await asyncio.sleep(began_s + number / RATE_PER_S - time.monotonic())
-            if isinstance(step, Payment):
-                self._auditor.sent(step)
-                await self._model.submit([step.sent])
-            else:
-                self._auditor.administered(step)
-                await self._model.administer(step)
-            self._stage.sent += 1
+            await self._send(step)
+
+    async def _send(self, step: Payment | Administration) -> None:
+        if isinstance(step, Payment):
+            self._auditor.sent(step)
+            await self._model.submit([step.sent])
+        else:
+            self._auditor.administered(step)
+            await self._model.administer(step)
+        self._stage.sent += 1
 
     async def _next_end(self) -> float:
         """Return how long it took until PostgreSQL saw one more payment end, in seconds."""
@@ -107,12 +118,7 @@ class Ordeal:
         return time.monotonic() - over_s
 
     async def _row(self, fault: str, before: set[str], recover_s: float) -> Row:
-        outcomes = await self._model.outcomes()
-        faults = await self._auditor.faults(self._model)
-        faults += [f"dead letter of the ledger's own: {v!r}" for v in await self._model.letters_elsewhere()]
-        faults += self._unlike(self._model.reconciled)
-        under_way = await self._stage.live.document("sagas", "list")
-        faults += [f"saga under way: {saga}" for saga in under_way]
+        outcomes, faults = await self._model.outcomes(), await self.faults()
         return Row(
             fault=fault,
             payments=len(outcomes.keys() - before),
@@ -122,6 +128,16 @@ class Ordeal:
             recover_s=recover_s,
             faults=faults,
         )
+
+    async def faults(self) -> list[str]:
+        """Return what is wrong with the settled system, in all that can be seen of it."""
+        faults = await self._auditor.faults(self._model)
+        faults += [f"dead letter of the ledger's own: {v!r}" for v in await self._model.letters_elsewhere()]
+        faults += self._unlike(self._model.reconciled)
+        places = Counter(await self._model.sent_back())
+        faults += [f"letter {place} came back {count} times" for place, count in places.items() if count > 1]
+        under_way = await self._stage.live.document("sagas", "list")
+        return faults + [f"saga under way: {saga}" for saga in under_way]
 
     @staticmethod
     def _unlike(reconciled: dict[str, Any]) -> list[str]:

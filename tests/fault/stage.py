@@ -15,7 +15,7 @@ import socket
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from tests.own_system import own_system
 
 WORKERS: Final = ("worker-1", "worker-2")
 EVERYTHING: Final = ("provider-1", *WORKERS, "projector-1", "gateway-1")
+STRETCH: Final = 150
+"""Steps of the workload that a fault lasts at least."""
 AGAIN_AFTER_S: Final = 1.0
 """As the supervisor of `run` at first."""
 PORTS: Final = range(20_000, 25_000)
@@ -43,12 +45,12 @@ TIMING: Final = {
 }
 """A provider's silence ends within the run, and so does a dead worker's transaction."""
 BEHAVIOUR: Final = {
-    "--latency-ms": "5",
-    "--slow-share": "0.02",
-    "--slow-ms": "1500",
-    "--error-share": "0.1",
-    "--lost-share": "0.1",
-    "--double-share": "0.05",
+    "latency_ms": "5",
+    "slow_share": "0.02",
+    "slow_ms": "1500",
+    "error_share": "0.1",
+    "lost_share": "0.1",
+    "double_share": "0.05",
 }
 
 
@@ -62,12 +64,20 @@ class Stage:
         self.ended_by_itself: Counter[str] = Counter()
         self._down: set[str] = set()
 
-    def start(self, *names: str) -> None:
-        """Start processes, again or for the first time."""
+    def start(self, *names: str, **environment: str) -> None:
+        """Start processes, again or for the first time; with more environment than usual, this time."""
         for name in names:
             self._down.discard(name)
             command, _, worker_id = name.rpartition("-")
-            self.live.start(command, worker_id)
+            self.live.start(command, worker_id, **environment)
+
+    def provide(self, **behaviour: str) -> None:
+        """Start the provider, with other options than usual."""
+        (url,) = self.live.settings.provider_urls.values()
+        self._down.discard("provider-1")
+        provider = _provider(url, self.live.settings.home, behaviour)
+        self.live.processes["provider-1"] = provider
+        provider.start()
 
     def kill(self, *names: str) -> None:
         """End processes as a power cut would."""
@@ -157,12 +167,10 @@ def own_servers() -> Iterator[Settings]:
 async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
     """A system on these servers, ready and supervised."""
     async with own_system(servers, home) as own:
-        port = free_port()
-        changes = TIMING | {"providers": f"acme=http://127.0.0.1:{port}"}
+        changes = TIMING | {"providers": f"acme=http://127.0.0.1:{free_port()}"}
         live = LiveSystem(own.model_copy(update=changes))
-        live.processes["provider-1"] = _provider(port, live.settings.home)
-        live.processes["provider-1"].start()
         stage = Stage(live, servers)
+        stage.provide()
         try:
             await live.start_all(2)
             supervisor = asyncio.create_task(stage.supervise())
@@ -190,9 +198,10 @@ def _free_ports(count: int) -> int:
             return first
 
 
-def _provider(port: int, home: Path) -> Process:
-    options = BEHAVIOUR | {"--port": str(port), "--book": str(home / "provider.sqlite3")}
-    words = [word for option in options.items() for word in option]
+def _provider(url: str, home: Path, behaviour: Mapping[str, str]) -> Process:
+    own = {"port": url.rpartition(":")[2], "book": str(home / "provider.sqlite3")}
+    options = {**BEHAVIOUR, **behaviour, **own}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
     command = [sys.executable, "-m", "ledger_streams", "provider-simulator", *words]
     return Process("provider-1", command, {}, home / "provider-1.log")
 

@@ -25,14 +25,6 @@ def servers() -> Iterator[Settings]:
         yield settings
 
 
-@pytest.fixture(scope="module")
-def rows() -> Iterator[list[Row]]:
-    """The rows of the table that is printed at the end."""
-    found: list[Row] = []
-    yield found
-    print("\n".join(["", HEAD, *(row.text() for row in found)]))
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("number", "nemesis"), [*enumerate(NEMESES)], ids=[name_of(nemesis) for nemesis in NEMESES]

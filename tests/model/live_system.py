@@ -31,6 +31,7 @@ SETTLED_S_MAX: Final = 240.0
 """A provider's patience, a takeover and a table built anew, on a machine with other work."""
 DELIVERY_MS_MAX: Final = 120_000
 """A broker that is killed is back well before; until then what was sent waits here."""
+GONE_BACK: Final = "dlq.redriven"
 OUTCOMES: Final = frozenset({"PaymentCompleted", "PaymentFailed"})
 ALL_TOLD: Final = (
     "SELECT count(*) FILTER (WHERE ended_at IS NULL) AS under_way,"
@@ -110,10 +111,18 @@ class LiveModel:
         return found
 
     async def dead_letters(self) -> Sequence[Parked]:
+        """Return the letters, but for those that were sent back and parked again, see `sent_back`."""
         return [
             Parked(kept.key, kept.value, dict(kept.headers)["dlq.reason"].decode())
             for kept in await read(self._live, topics.dead_letters(topics.PAYMENT_EVENTS))
+            if GONE_BACK not in dict(kept.headers)
         ]
+
+    async def sent_back(self) -> Sequence[str]:
+        """Return the places of letters that are there once more since they were sent back."""
+        letters = await read(self._live, topics.dead_letters(topics.PAYMENT_EVENTS))
+        headers = [dict(letter.headers) for letter in letters]
+        return [own[GONE_BACK].decode() for own in headers if GONE_BACK in own]
 
     async def balances(self) -> Mapping[str, Mapping[str, Funds]]:
         found = {}
@@ -186,9 +195,14 @@ class LiveModel:
             await admin.close()
 
     async def _events(self, topic: str) -> list[dict[str, Any]]:
-        """Return the readable records of a topic as objects; what cannot be read is not the ledger's."""
+        """Return the readable records of a topic as objects; what cannot be read is not the ledger's.
+
+        Nor is what was sent back from the dead letters, which is there a second time.
+        """
         found = []
         for kept in await read(self._live, topic):
+            if GONE_BACK in dict(kept.headers):
+                continue
             try:
                 event = msgspec.json.decode(kept.value or b"")
             except (ValueError, RecursionError):

@@ -2,8 +2,8 @@
 
 python -m tests.soak --minutes 60 --seed 7
 
-A row a nemesis goes to stdout, the table at the end.  The first difference ends it with exit
-code 1 and the seed, and leaves the processes' logs where it says.
+A row a nemesis goes to stdout, the table at the end.  The first difference, or a system that does
+not recover, ends it with exit code 1 and the seed, and leaves the processes' logs where it says.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 from random import Random
 
 from ledger_streams.settings import Settings
-from tests.fault.nemeses import NEMESES
+from tests.fault.nemeses import NEMESES, Nemesis, name_of
 from tests.fault.ordeal import HEAD, Ordeal, Row
 from tests.fault.stage import own_servers, staged
 from tests.model.live_system import LiveModel
@@ -27,7 +28,9 @@ from tests.model.live_system import LiveModel
 SECONDS_PER_MINUTE = 60
 
 
-async def soak(servers: Settings, home: Path, *, minutes: float, seed: int) -> list[Row]:
+async def soak(
+    servers: Settings, home: Path, *, minutes: float, seed: int, nemeses: Sequence[Nemesis] = NEMESES
+) -> list[Row]:
     """Return the rows, the last of them with the faults that ended it, if there were any."""
     random, rows = Random(seed), list[Row]()
     until_s = time.monotonic() + minutes * SECONDS_PER_MINUTE
@@ -35,7 +38,9 @@ async def soak(servers: Settings, home: Path, *, minutes: float, seed: int) -> l
         ordeal = Ordeal(stage, model, seed)
         await ordeal.open()
         while time.monotonic() < until_s:
-            row = await ordeal.under(random.choice(NEMESES))
+            nemesis = random.choice(nemeses)
+            print(f"{name_of(nemesis)} ...", file=sys.stderr, flush=True)
+            row = await ordeal.under(nemesis)
             rows.append(row)
             print(row.text(), flush=True)
             if row.faults:
@@ -54,9 +59,14 @@ def main() -> None:
     with own_servers() as servers:
         rows = asyncio.run(soak(servers, home, minutes=given.minutes, seed=given.seed))
     print("\n".join(["", HEAD, *(row.text() for row in rows)]))
+    conclude(rows, home, seed=given.seed)
+
+
+def conclude(rows: Sequence[Row], home: Path, *, seed: int) -> None:
+    """Remove the logs, or exit with what was found."""
     faults = [fault for row in rows for fault in row.faults]
     if faults:
-        sys.exit("\n".join([f"seed {given.seed} found, logs in {home}:", *faults]))
+        sys.exit("\n".join([f"seed {seed} found, logs in {home}:", *faults]))
     shutil.rmtree(home)
 
 
