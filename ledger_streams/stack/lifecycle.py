@@ -59,7 +59,7 @@ def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> N
         for server in servers:
             _prepare(server, say)
         for server in servers:
-            _start_if_needed(server, say)
+            asyncio.run(_start_if_needed(server, say))
         asyncio.run(_ready(servers, say))
         say(f"The stack is up ({time.monotonic() - started_at:.1f} s): {stack}")
 
@@ -106,12 +106,12 @@ def _prepare(server: Server, say: Say) -> None:
         _stop([server], say)
 
 
-def _start_if_needed(server: Server, say: Say) -> None:
+async def _start_if_needed(server: Server, say: Say) -> None:
     pid = daemon.running_pid(server.folder)
     if pid is not None:
         say(f"{server.name}: runs already, pid {pid}, port {server.port}")
         return
-    if not asyncio.run(_port_gets_free(server.port)):
+    if not await _port_gets_free(server.port):
         detail = f"port {server.port} of 127.0.0.1 is taken by a process that is not of this stack"
         raise Unavailable(dependency=server.name, detail=detail)
     pid = daemon.start(server.folder, server.command())
@@ -138,7 +138,7 @@ async def _answers(server: Server, say: Say) -> None:
         if daemon.running_pid(server.folder) is None:
             if may_start:  # one that was killed a moment ago may have looked alive
                 may_start = False
-                _start_if_needed(server, say)
+                await _start_if_needed(server, say)
                 continue
             complaint = "it ended right after its start"
         elif time.monotonic() < deadline:
