@@ -91,12 +91,13 @@ class Ordeal:
         await self._model.settle()
 
     async def _feed(self, is_over: Callable[[], bool]) -> None:
-        began_s = time.monotonic()
-        for number, step in enumerate(self._workload.steps(STEPS_MAX)):
-            if number >= STEPS_MIN and is_over():
-                return
+        began_s, number = time.monotonic(), 0
+        steps = self._workload.steps(STEPS_MAX)
+        while number < STEPS_MIN or (number < STEPS_MAX and not is_over()):
+            step = next(steps)  # what the workload has made counts as sent, so none is left over
             await asyncio.sleep(began_s + number / RATE_PER_S - time.monotonic())
             await self._send(step)
+            number += 1
 
     async def _send(self, step: Payment | Administration) -> None:
         if isinstance(step, Payment):
