@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -22,7 +21,7 @@ from faust.types import TP, ConsumerMessage
 from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.cycles import Cycle, Frame, Share
 from ledger_streams.engine.ending import end_process
-from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.kip345 import StaticConsumer
 from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
 
@@ -41,20 +40,17 @@ class _Listener(driver.ConsumerRebalanceListener):
     """Notes the membership in the consumer's own thread, where generation and member belong together."""
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        coordinator = self._thread._ensure_consumer()._coordinator
-        self._thread.app.membership = Membership(
-            coordinator.generation, coordinator.member_id, coordinator._group_instance_id
-        )
+        self._thread.app.membership = self._thread._ensure_consumer().membership
         await super().on_partitions_assigned(assigned)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the consumer with the settings that Faust hard-codes otherwise."""
 
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+    def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
         app: EngineApp = self.app
         settings = app.engine_settings
-        return AIOKafkaConsumer(
+        return StaticConsumer(
             bootstrap_servers=settings.kafka,
             client_id=f"{app.conf.id}-{settings.worker_id}",
             group_id=app.conf.id,
@@ -160,6 +156,10 @@ class FrameConsumer(driver.Consumer):
     async def wait_poll_over(self) -> None:
         """Return when no poll is under way: what one brings of before a takeover is dropped."""
         await self._poll_over.wait()
+
+    async def confirm_membership(self) -> None:
+        """Return when the broker has been asked whether another process is in the place of this one."""
+        await self._thread.call_thread(self._thread._ensure_consumer().confirm_membership)
 
     def _until_due(self, timeout: float) -> float:
         """Return how long to poll at most: no longer than until the next deadline."""
