@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack import ServerStatus, down, status, up
 from tests.conftest import ROOT, stack_settings
+from tests.stacks import remove_stack
 
 STATUS = "from ledger_streams.cli.stack import stack; stack(['status', '--json'])"
 
@@ -33,8 +33,9 @@ def second() -> Iterator[Settings]:
         postgres="postgresql://ledger@127.0.0.1:25732/ledger",
         redis="redis://127.0.0.1:26679/0",
     )
-    shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
-    shutil.rmtree(home)
+    data = (home / "stack" / "postgres" / "data").resolve()
+    remove_stack(home)
+    assert not data.parent.exists(), "nothing is left of it, below .ledger or elsewhere"
 
 
 def pids(servers: list[ServerStatus]) -> dict[str, int | None]:
