@@ -140,7 +140,7 @@ class Rebuild:
         return sum(max(0, end - (self._next[partition] or 0)) for partition, end in ends.items())
 
     async def _write(self, partition: Partition, records: Sequence[Record], *, next_: int) -> ProjectionShare:
-        share = ProjectionShare(TP(*partition), records)
+        share = ProjectionShare(TP(*partition), records, source_next=next_)
         for record in await self._gapless(partition, records):
             self._project[partition[0]](share, record)
         share.batch.positions = {partition: Advance(self._next[partition], next_)}

@@ -225,8 +225,13 @@ class Committer(Protocol):
     def next_due_ms(self) -> int | None:
         """Return when the next deadline comes; None without one."""
 
-    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
-        """Return the share of these, without records already carried out; None when nothing is left."""
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
+        """Return the share of these, without records already carried out; None when nothing is left.
+
+        `passed_to` is a position before which there is nothing more in the partition, if one is known.
+        """
 
     async def commit(self, cycle: Cycle) -> None:
         """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""

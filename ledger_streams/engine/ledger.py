@@ -102,14 +102,16 @@ class LedgerCommitter:
         dues = [due_ms for store in self._opened.values() if (due_ms := store.next_due_ms()) is not None]
         return min(dues, default=None)
 
-    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
         """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        if not records and not due:
+        if not records and not due and passed_to <= position:
             return None
-        source_next = records[-1].offset + 1 if records else position
+        source_next = records[-1].offset + 1 if records else max(position, passed_to)
         letters = LetterRun(self._letters[tp], count_max=self._letters_in_a_row_max)
         store = self._stores.get(tp)
         return Share(tp, records, store, source_next=source_next, due=due, letters=letters)

@@ -47,8 +47,8 @@ class ProjectionShare(Share):
 
     __slots__ = ("batch", "wallets")
 
-    def __init__(self, tp: TP, records: Sequence[Record]) -> None:
-        super().__init__(tp, records, source_next=records[-1].offset + 1)
+    def __init__(self, tp: TP, records: Sequence[Record], *, source_next: int) -> None:
+        super().__init__(tp, records, source_next=source_next)
         self.batch = SinkBatch(positions={})
         self.wallets: dict[str, WalletView] = {}
         """Newest state of each wallet in this share, for the cache."""
@@ -97,12 +97,15 @@ class ProjectionCommitter:
         """Return None, likewise."""
         return None
 
-    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
-        """Return the records from the partition's position on, as a share; None when there are none."""
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
+        """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        return ProjectionShare(tp, records) if records else None
+        source_next = records[-1].offset + 1 if records else passed_to
+        return ProjectionShare(tp, records, source_next=source_next) if source_next > position else None
 
     async def commit(self, cycle: Cycle) -> None:
         """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""

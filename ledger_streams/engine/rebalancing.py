@@ -106,6 +106,7 @@ class LedgerTables(TableManager):
         membership = self.app.membership
         assigned = frozenset(TP(*tp) for tp in self.app.consumer.assignment())
         await self.app.consumer.wait_cycle_over()
+        await self.app.consumer.confirm_membership()  # producers that are started fence those of another
         while not self._wanted.is_set() and not self.should_stop:
             try:
                 positions = await self.app.committer.take_over(assigned, membership)

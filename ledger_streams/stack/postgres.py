@@ -123,13 +123,18 @@ class Postgres:
         """Return a folder for the data which the server's user can reach."""
         if _reachable(self.folder):
             return self.folder
-        place = ELSEWHERE / hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        place = elsewhere(self.folder)
         place.mkdir(parents=True, exist_ok=True)
         if not _reachable(place):
             detail = f"user {_owner()} cannot reach {self.folder} nor {place}: set another LEDGER_HOME"
             raise Unavailable(dependency="postgres", detail=detail)
         say(f"postgres: user {_owner()} cannot reach {self.folder}, so its data goes to {place}")
         return place
+
+
+def elsewhere(folder: Path) -> Path:
+    """Return where the data of the server in `folder` lies if the server's user cannot reach that."""
+    return ELSEWHERE / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
 def postgres(settings: Settings, stack: Path) -> Postgres:

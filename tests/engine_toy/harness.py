@@ -72,18 +72,24 @@ class Toys:
         """Return the folder of a worker's tables."""
         return self.settings.model_copy(update={"worker_id": worker_id}).tables_dir
 
-    def start(self, worker_id: str = "1", *, fault: str = "", group: str | None = None) -> Process:
-        """Start a toy, again if it has ended; another fault or group replaces the old ones."""
+    def start(
+        self, worker_id: str = "1", *, fault: str = "", group: str | None = None, machine: str = ""
+    ) -> Process:
+        """Start a toy, again if it has ended; another fault or group replaces the old ones.
+
+        On another machine it is one more: it knows nothing of this one's folders.
+        """
         values = self.settings.model_dump(mode="json")
         values |= {"worker_id": worker_id, "http_port": free_port(), "transaction_timeout_ms": 5_000}
         environment = {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
         environment |= {"TOY_FAULT": fault, "TOY_SOURCES": str(self.sources)}
         environment["LEDGER_APP_ID"] = group or self.settings.app_id
+        environment["LEDGER_HOME"] = str(self.settings.home / machine)
         command = [sys.executable, "-m", self.module, "worker", "--without-web", "-l", "info"]
-        process = Process(
-            f"toy-{worker_id}", command, environment, self.settings.home / f"toy-{worker_id}.log"
+        name = f"toy-{worker_id}{machine}"
+        process = self._processes[name] = Process(
+            name, command, environment, self.settings.home / f"{name}.log"
         )
-        self._processes[worker_id] = process
         process.start()
         return process
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -26,6 +25,7 @@ from ledger_streams.stack import daemon, down, up
 from tests.conftest import ROOT, stack_settings
 from tests.live import LiveSystem, Process, eventually, free_port
 from tests.own_system import own_system
+from tests.stacks import remove_stack
 
 WORKERS: Final = ("worker-1", "worker-2")
 EVERYTHING: Final = ("provider-1", *WORKERS, "projector-1", "gateway-1")
@@ -159,8 +159,7 @@ def own_servers() -> Iterator[Settings]:
         yield servers
     finally:
         down(servers, say=_nothing)
-        shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
-        shutil.rmtree(home)
+        remove_stack(home)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack import ServerStatus, daemon, down, status, up
 from tests.conftest import ROOT, stack_settings
+from tests.stacks import remove_stack
 
 DIES_SOON = str(shutil.which("sleep"))
 STATUS = "from ledger_streams.cli.stack import stack; stack(['status', '--json'])"
@@ -34,8 +35,9 @@ def second() -> Iterator[Settings]:
         postgres="postgresql://ledger@127.0.0.1:25732/ledger",
         redis="redis://127.0.0.1:26679/0",
     )
-    shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
-    shutil.rmtree(home)
+    data = (home / "stack" / "postgres" / "data").resolve()
+    remove_stack(home)
+    assert not data.parent.exists(), "nothing is left of it, below .ledger or elsewhere"
 
 
 def pids(servers: list[ServerStatus]) -> dict[str, int | None]:
