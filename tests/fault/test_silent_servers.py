@@ -90,7 +90,7 @@ async def answers(stage: Stage, calls: list[Call]) -> dict[str, list[Answer]]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("server", "answer_s_max", "statuses"),
     [
@@ -117,7 +117,7 @@ async def test_every_request_is_answered_while_a_server_is_silent(
     assert {one.status for one in found["GET /health/live"] + found[f"GET {balance}"]} == {200}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_payments_go_on_and_are_seen_while_redis_is_silent(stage: Stage) -> None:
     wallet = await open_wallet(stage.live, funds="500.00")
     async with stage.network.silent("redis", *CONNECTED):
