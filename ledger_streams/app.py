@@ -8,7 +8,7 @@ names of its modules: they import the app, never the other way round.
 from __future__ import annotations
 
 from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_pool import LETS_GO, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.engine.app import EngineApp, WebApp
@@ -86,7 +86,7 @@ def projection_committer() -> Committer:
     config = settings()
 
     async def open_stores() -> Stores:
-        pool = await create_pool(config.postgres, connections_max=4)
+        pool = await create_pool(config.postgres, connections_max=4, session=LETS_GO)
         redis = connect(config.redis)
 
         async def close() -> None:

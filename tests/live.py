@@ -108,6 +108,8 @@ class LiveSystem:
         self.settings = settings
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
+        self.ways: dict[str, dict[str, str]] = {}
+        """Variables of one process alone: where it finds the servers, if not where the tests do."""
         self._session: aiohttp.ClientSession | None = None
 
     def environment(self, worker_id: str = "1") -> dict[str, str]:
@@ -126,7 +128,7 @@ class LiveSystem:
             self.processes[name] = Process(
                 name,
                 [sys.executable, "-m", "ledger_streams", command, "-l", "info"],
-                self.environment(worker_id) | {"LEDGER_HTTP_PORT": str(port)},
+                self.environment(worker_id) | {"LEDGER_HTTP_PORT": str(port)} | self.ways.get(name, {}),
                 self.settings.home / f"{name}.log",
             )
         self.processes[name].start(**environment)

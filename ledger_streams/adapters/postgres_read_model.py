@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres_pool import Pool, acquired
+from ledger_streams.adapters.postgres_pool import READ_S_MAX, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_views import (
     envelope,
@@ -74,7 +74,7 @@ class PostgresReadModel:
 
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected with their steps; two queries for all."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(SQL["payments"], payment_ids)
             found = await connection.fetch(SQL["steps"], [row["payment_id"] for row in rows]) if rows else []
         steps: dict[str, list[StepView]] = {}
@@ -110,7 +110,7 @@ class PostgresReadModel:
         return UnderWay(row["payments"], row["oldest"])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
             return await connection.fetch(SQL[query], *arguments)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import asyncpg
 
 from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
-from ledger_streams.adapters.postgres_pool import Connection, Pool, acquired
+from ledger_streams.adapters.postgres_pool import WRITE_S_MAX, Connection, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import (
     Advance,
@@ -47,12 +47,12 @@ class PostgresSink:
 
     async def ensure_partitions(self) -> None:
         """Make the partitions of the months around today; for a projector's start."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await ensure_partitions(connection)
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the next offset of each; None for what was never projected."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             return await _positions(connection, list(partitions))
 
     async def write(self, batch: SinkBatch) -> None:
@@ -62,7 +62,7 @@ class PostgresSink:
         commit went unanswered: it is there, and is not written again.  Any other
         difference, and a gap in a wallet's versions, is `InvariantBroken`.
         """
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await self._make_months(connection, batch.events)
             async with connection.transaction():
                 if not await _claim(connection, batch.positions):
@@ -76,7 +76,7 @@ class PostgresSink:
 
     async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
         """Return the wallets of a wallet-events partition that the cache may not have as they are."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             return [
                 wallet_view(row) for row in await connection.fetch(SQL["dirty_wallets"], topic, partition)
             ]
@@ -85,7 +85,7 @@ class PostgresSink:
         """Note that the cache has all wallets up to these next offsets; never moves backwards."""
         ordered = sorted(offsets.items())
         columns = _columns([(topic, partition, offset) for (topic, partition), offset in ordered], 3)
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await connection.execute(SQL["mark_cached"], *columns)
 
     async def _make_months(self, connection: Connection, events: Sequence[EventRow]) -> None:

@@ -106,7 +106,22 @@ class Broker:
             data=self.folder / "data",
             replicas=replicas,
             min_isr=max(1, replicas - 1),
+            **self._detours(),
         )
+
+    def _detours(self) -> dict[str, str]:
+        """Further listeners, a line each in the folder's file `detours`: its port, and the one it advertises.
+
+        Whoever comes that way is sent that way again, so something may stand in between.
+        """
+        file = self.folder / "detours"
+        lines = file.read_text().splitlines() if file.is_file() else []
+        pairs = [(f"DETOUR{number}", *line.split()) for number, line in enumerate(lines, start=1)]
+        return {
+            "detours_listened": "".join(f",{name}://127.0.0.1:{port}" for name, port, _ in pairs),
+            "detours_advertised": "".join(f",{name}://127.0.0.1:{port}" for name, _, port in pairs),
+            "detours_protocols": "".join(f",{name}:PLAINTEXT" for name, _, _ in pairs),
+        }
 
     def _cluster_id(self) -> str:
         """Derive one id for all brokers of a stack; the zero byte keeps it from starting with a dash."""

@@ -22,19 +22,25 @@ from typing import Final
 
 from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon, down, up
+from ledger_streams.stack.server import local_port
 from tests.conftest import ROOT, stack_settings
+from tests.fault.network import Network
 from tests.live import LiveSystem, Process, eventually, free_port
 from tests.own_system import own_system
 from tests.stacks import remove_stack
 
 WORKERS: Final = ("worker-1", "worker-2")
-EVERYTHING: Final = ("provider-1", *WORKERS, "projector-1", "gateway-1")
 STRETCH: Final = 150
 """Steps of the workload that a fault lasts at least."""
+CONNECTED: Final = (*WORKERS, "projector-1", "gateway-1")
+"""Those that use the servers, each over a way of its own; a third worker goes directly."""
+EVERYTHING: Final = ("provider-1", *CONNECTED)
 AGAIN_AFTER_S: Final = 1.0
 """As the supervisor of `run` at first."""
 PORTS: Final = range(20_000, 25_000)
 """Below those that Linux gives to clients, and below the other stacks'."""
+SERVERS_PORTS: Final = 4
+"""Kafka takes two, PostgreSQL and Redis one each."""
 FURTHER_S_MAX: Final = 120.0
 TIMING: Final = {
     "provider_timeout_ms": 1_000,
@@ -60,6 +66,7 @@ class Stage:
     def __init__(self, live: LiveSystem, servers: Settings) -> None:
         self.live = live
         self.servers = servers
+        self.network = network_of(servers)
         self.sent = 0
         self.ended_by_itself: Counter[str] = Counter()
         self._down: set[str] = set()
@@ -147,19 +154,28 @@ class Stage:
 def own_servers() -> Iterator[Settings]:
     """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
-    port = _free_ports(4)
+    port = _free_ports(SERVERS_PORTS + Network.ports(CONNECTED))
     servers = stack_settings(
         home=home,
         kafka=f"127.0.0.1:{port}",  # the controller takes the next one
         postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
         redis=f"redis://127.0.0.1:{port + 3}/0",
     )
+    network = network_of(servers)
     try:
+        network.prepare()
         up(servers, say=_nothing)
+        network.start(say=_nothing)
         yield servers
     finally:
+        network.stop()
         down(servers, say=_nothing)
         remove_stack(home)
+
+
+def network_of(servers: Settings) -> Network:
+    """Return the network between the processes and these servers; its ports come after theirs."""
+    return Network(servers, CONNECTED, local_port(servers.kafka, dependency="kafka") + SERVERS_PORTS)
 
 
 @asynccontextmanager
@@ -170,6 +186,7 @@ async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
         live = LiveSystem(own.model_copy(update=changes))
         stage = Stage(live, servers)
         stage.provide()
+        live.ways = {name: stage.network.environment(name, live.settings) for name in CONNECTED}
         try:
             await live.start_all(2)
             supervisor = asyncio.create_task(stage.supervise())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, read, send
 from tests.fault.nemeses import name_of
 from tests.fault.ordeal import Ordeal
-from tests.fault.stage import Stage, staged
+from tests.fault.stage import Stage, own_servers, staged
 from tests.model.live_system import OUTCOMES, LiveModel
 from tests.soak.__main__ import conclude, soak
 
@@ -87,6 +87,13 @@ PLANTS: Final[tuple[tuple[Plant, str], ...]] = (
 )
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Settings]:
+    """A stack of its own."""
+    with own_servers() as settings:
+        yield settings
+
+
 async def last_outcome(stage: Stage) -> Any:
     """Return the record of a payment's end."""
     kept = await read(stage.live, topics.PAYMENT_EVENTS)
@@ -95,9 +102,9 @@ async def last_outcome(stage: Stage) -> Any:
 
 @pytest.mark.timeout(300)
 async def test_every_wrong_that_is_planted_is_found_and_nothing_before(
-    stack: Settings, tmp_path: Path
+    servers: Settings, tmp_path: Path
 ) -> None:
-    async with staged(stack, tmp_path) as stage, aclosing(LiveModel(stage.live)) as model:
+    async with staged(servers, tmp_path) as stage, aclosing(LiveModel(stage.live)) as model:
         ordeal = Ordeal(stage, model, seed=1_993)
         await ordeal.open()
         await ordeal.send(STEPS)
@@ -112,9 +119,9 @@ async def test_every_wrong_that_is_planted_is_found_and_nothing_before(
 
 @pytest.mark.timeout(300)
 async def test_a_soak_ends_at_the_first_difference_with_the_seed_and_exit_code_1(
-    stack: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    servers: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = await soak(stack, tmp_path, minutes=60, seed=7, nemeses=(an_order_too_many,))
+    rows = await soak(servers, tmp_path, minutes=60, seed=7, nemeses=(an_order_too_many,))
     assert ["the provider has" in fault for row in rows for fault in row.faults] == [True]
     with pytest.raises(SystemExit) as ended:
         conclude(rows, tmp_path, seed=7)
