@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from ledger_streams.settings import Settings
 from tests.fault.nemeses import Nemesis, name_of
-from tests.fault.stage import Stage
+from tests.fault.stage import Stage, staged
 from tests.live import eventually
 from tests.model.auditor import Auditor
 from tests.model.live_system import LiveModel
@@ -127,3 +130,13 @@ class Ordeal:
     def _unlike(reconciled: dict[str, Any]) -> list[str]:
         found = [f"reconcile: {difference}" for difference in reconciled["differences"]]
         return found + [f"reconcile lags: {lag}" for lag in reconciled["lagging"].items()]
+
+
+async def stood(servers: Settings, home: Path, nemesis: Nemesis, *, seed: int) -> Row:
+    """Put a new system through the ordeal under one nemesis; print and return its row."""
+    async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
+        ordeal = Ordeal(stage, model, seed)
+        await ordeal.open()
+        row = await ordeal.under(nemesis)
+        print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
+        return row

@@ -61,6 +61,7 @@ class Stage:
         self.sent = 0
         self.ended_by_itself: Counter[str] = Counter()
         self._down: set[str] = set()
+        self.brokers = tuple(f"kafka-{number}" for number in range(1, servers.kafka.count(",") + 2))
 
     def start(self, *names: str) -> None:
         """Start processes, again or for the first time."""
@@ -96,16 +97,23 @@ class Stage:
         await eventually(is_there, what=f"{steps} more steps", seconds=FURTHER_S_MAX)
 
     async def kill_server(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a server the signal that ends it at once."""
-        folder = self.servers.home.resolve() / "stack" / name
-        pid = daemon.running_pid(folder)
+        """Send a server the signal that ends it, and wait for that."""
+        self.signal_server(name, number)
+
+        async def is_gone() -> bool:
+            return daemon.running_pid(self.server_folder(name)) is None
+
+        await eventually(is_gone, what=f"{name} is gone")
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Send a server a signal."""
+        pid = daemon.running_pid(self.server_folder(name))
         assert pid is not None, f"{name} does not run"
         os.kill(pid, number)
 
-        async def is_gone() -> bool:
-            return daemon.running_pid(folder) is None
-
-        await eventually(is_gone, what=f"{name} is gone")
+    def server_folder(self, name: str) -> Path:
+        """Return the folder of a server."""
+        return self.servers.home.resolve() / "stack" / name
 
     async def servers_up(self) -> None:
         """Start the servers that do not run and wait until they answer."""
@@ -134,15 +142,21 @@ class Stage:
 
 
 @contextmanager
-def own_servers() -> Iterator[Settings]:
-    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
+def own_servers(brokers: int = 1) -> Iterator[Settings]:
+    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards.
+
+    With several brokers, topics have a replica on each, and a write may miss one of them.
+    """
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
-    port = _free_ports(4)
+    port = _free_ports(2 * brokers + 2)
+    after = port + 2 * brokers  # a controller for each broker lies between
     servers = stack_settings(
         home=home,
-        kafka=f"127.0.0.1:{port}",  # the controller takes the next one
-        postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
-        redis=f"redis://127.0.0.1:{port + 3}/0",
+        kafka=",".join(f"127.0.0.1:{port + number}" for number in range(brokers)),
+        postgres=f"postgresql://ledger@127.0.0.1:{after}/ledger",
+        redis=f"redis://127.0.0.1:{after + 1}/0",
+        replication_factor=brokers,
+        min_insync_replicas=max(1, brokers - 1),
     )
     try:
         up(servers, say=_nothing)
