@@ -137,6 +137,9 @@ async def stood(servers: Settings, home: Path, nemesis: Nemesis, *, seed: int) -
     async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
         ordeal = Ordeal(stage, model, seed)
         await ordeal.open()
-        row = await ordeal.under(nemesis)
+        try:
+            row = await ordeal.under(nemesis)
+        finally:
+            await stage.servers_up()  # or the model's producer would wait for ever
         print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
         return row
