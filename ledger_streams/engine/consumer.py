@@ -19,11 +19,9 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
-from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.cycles import Cycle, Frame, Share
 from ledger_streams.engine.ending import end_process
-from ledger_streams.engine.group_client import GroupClient
+from ledger_streams.engine.group_client import group_member
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
@@ -55,30 +53,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         app: EngineApp = self.app
-        settings = app.engine_settings
-        client: dict[str, Any] = {
-            "bootstrap_servers": settings.kafka,
-            "client_id": f"{app.conf.id}-{settings.worker_id}",
-            "request_timeout_ms": REQUEST_TIMEOUT_MS,
-        }
-        consumer = AIOKafkaConsumer(
-            **client,
-            group_id=app.conf.id,
-            group_instance_id=f"{app.conf.id}-{settings.worker_id}",
-            partition_assignment_strategy=[EvenAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_poll_records=settings.poll_records_max,
-            max_poll_interval_ms=3_600_000,
-            fetch_max_wait_ms=settings.fetch_wait_ms,
-            session_timeout_ms=settings.session_timeout_ms,
-            rebalance_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=settings.heartbeat_interval_ms,
-        )
-        rebalance_timeout_ms = settings.session_timeout_ms + REQUEST_TIMEOUT_MS
-        consumer._client = GroupClient(**client, rebalance_timeout_ms=rebalance_timeout_ms)
-        return consumer
+        return group_member(app.conf.id, app.engine_settings)
 
     def __post_init__(self) -> None:
         super().__post_init__()

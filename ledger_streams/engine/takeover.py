@@ -76,16 +76,9 @@ class Takeover:
         """
         if not sources:
             return {}  # more workers than partitions: this one stands by
-        log_ends = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            enable_auto_commit=False,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        changelogs = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        log_ends = self._consumer()
+        changelogs = self._consumer(
             isolation_level="read_committed",
-            enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=50,
             max_partition_fetch_bytes=FETCH_BYTES_MAX // 4,
@@ -112,6 +105,15 @@ class Takeover:
             )
             for tp in sources
         }
+
+    def _consumer(self, **options: Any) -> AIOKafkaConsumer:
+        """Return a consumer of no group, not yet started."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **options,
+        )
 
     async def _restore(
         self, changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Mapping[TP, PartitionStore]
