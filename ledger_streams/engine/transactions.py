@@ -124,6 +124,10 @@ class Transactions:
             for batch, count in _batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
                 delivered.add_done_callback(_noted)
+                for waiting in producer._message_accumulator._batches.get(tp, ()):
+                    waiting._drain_waiter.add_done_callback(
+                        _noted
+                    )  # it fails too when the producer is fenced
                 sent.append((tp, count, delivered))
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         ends: dict[TP, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -55,7 +56,7 @@ async def in_sync(settings: Settings, topic: str) -> set[tuple[int, int]]:
     return {(len(each["replicas"]), len(each["isr"])) for each in described["partitions"]}
 
 
-async def test_three_addresses_are_three_brokers_and_their_controllers(three: Settings) -> None:
+def test_three_addresses_are_three_brokers_and_their_controllers(three: Settings) -> None:
     servers = [server for server in status(three) if server.name.startswith("kafka-")]
     assert [server.healthy for server in servers] == [True, True, True]
     assert ",".join(server.address for server in servers) == three.kafka
@@ -86,7 +87,7 @@ async def test_what_is_acknowledged_while_one_is_dead_is_there_and_is_copied_to_
         await publisher.publish([Message(topics.PAYMENT_EVENTS, key, b"before") for key in keys])
         kill(three, "kafka-2")
         await publisher.publish([Message(topics.PAYMENT_EVENTS, key, b"after") for key in keys])
-    up(three, say=lambda _: None)
+    await asyncio.to_thread(up, three, say=lambda _: None)
 
     async def is_copied() -> bool:
         return await in_sync(three, topics.PAYMENT_EVENTS) == {(3, 3)}
