@@ -27,8 +27,8 @@ from tests.model.workload import Payment, Workload
 
 STEPS_MIN: Final = 1_000
 """Some 650 payments; the others are repetitions, poison and what is asked of wallets."""
-STEPS_MAX: Final = 3_000
-"""A fault that is not over by then has to do without further work."""
+STEPS_MAX: Final = 12_000
+"""Five minutes: the workload has to outlast the fault, or no payment would end after it."""
 RATE_PER_S: Final = 40
 """Little enough for two cores to keep up beside a restart, so that a fault meets work in every stage."""
 BEFORE: Final = 300
