@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Unavailable
 
 Partition: TypeAlias = tuple[str, int]
@@ -83,6 +84,7 @@ async def opened_log(bootstrap: str) -> AsyncIterator[KafkaLog]:
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=50,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
     try:
         await consumer.start()

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
 
@@ -77,7 +78,8 @@ class KafkaPublisher:
         except MessageSizeTooLargeError as error:
             raise Rejected(status=413, title="Too large", detail=str(error)) from error
         except (KafkaError, OSError) as error:
-            if isinstance(error, KafkaError) and not error.retriable:
+            is_full = isinstance(error, KafkaTimeoutError)  # a broker is away, and its records wait for it
+            if isinstance(error, KafkaError) and not error.retriable and not is_full:
                 await (
                     self.stop()
                 )  # an idempotent producer that lost its sequence never recovers: make another
@@ -101,6 +103,7 @@ class KafkaPublisher:
                     enable_idempotence=True,
                     compression_type="lz4",
                     linger_ms=1,
+                    request_timeout_ms=REQUEST_TIMEOUT_MS,
                 )
                 try:
                     await producer.start()

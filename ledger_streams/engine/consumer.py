@@ -18,9 +18,9 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.cycles import Cycle, Frame, Share
 from ledger_streams.engine.ending import end_process
+from ledger_streams.engine.group_client import group_member
 from ledger_streams.engine.kip345 import StaticConsumer
 from ledger_streams.engine.reading import Reading
 from ledger_streams.engine.transactions import CycleLost
@@ -50,24 +50,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
         app: EngineApp = self.app
-        settings = app.engine_settings
-        return StaticConsumer(
-            bootstrap_servers=settings.kafka,
-            client_id=f"{app.conf.id}-{settings.worker_id}",
-            group_id=app.conf.id,
-            group_instance_id=f"{app.conf.id}-{settings.worker_id}",
-            partition_assignment_strategy=[EvenAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_poll_records=settings.poll_records_max,
-            max_poll_interval_ms=3_600_000,
-            fetch_max_wait_ms=settings.fetch_wait_ms,
-            session_timeout_ms=settings.session_timeout_ms,
-            rebalance_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=settings.heartbeat_interval_ms,
-            request_timeout_ms=max(40_000, settings.session_timeout_ms + 10_000),
-        )
+        return group_member(app.conf.id, app.engine_settings)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.cycles import Cycle, Record, Share
@@ -135,7 +136,11 @@ class ProjectionCommitter:
         """Return the positions to read from, checked against what Kafka still has."""
         if not stored:
             return {}  # more projectors than partitions: this one stands by
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
         partitions = [TopicPartition(*tp) for tp in stored]
         try:
             await consumer.start()

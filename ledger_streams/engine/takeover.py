@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.engine.letter_run import noted
 from ledger_streams.engine.store import PartitionStore, Position
@@ -75,11 +76,9 @@ class Takeover:
         """
         if not sources:
             return {}  # more workers than partitions: this one stands by
-        log_ends = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
-        changelogs = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+        log_ends = self._consumer()
+        changelogs = self._consumer(
             isolation_level="read_committed",
-            enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=50,
             max_partition_fetch_bytes=FETCH_BYTES_MAX // 4,
@@ -106,6 +105,15 @@ class Takeover:
             )
             for tp in sources
         }
+
+    def _consumer(self, **options: Any) -> AIOKafkaConsumer:
+        """Return a consumer of no group, not yet started."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **options,
+        )
 
     async def _restore(
         self, changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Mapping[TP, PartitionStore]

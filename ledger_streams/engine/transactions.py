@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -92,43 +94,48 @@ class Transactions:
     ) -> dict[TP, int]:
         """Send all records and the source positions at once; return each partition's last offset.
 
-        Raises CycleLost when the transaction was refused or its outcome is unknown
-        (`start` again, then take over), InvariantBroken when another process uses
-        this worker's transactional id, or when trying again cannot help: a membership
-        that does not fence (nothing is sent), a record that no broker takes.
+        Raises CycleLost when the transaction was refused, took so long that the broker
+        has ended it, or its outcome is unknown (`start` again, then take over),
+        InvariantBroken when another process uses this worker's transactional id, or when
+        trying again cannot help: a membership that does not fence (nothing is sent), a
+        record that no broker takes.
         """
         check_fences(membership)
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
         producer = self._producers[0]
         self._producers.rotate()
+        began_s = time.monotonic()
         try:
-            return await self._transact(producer, outbox, sources, membership)
-        except ProducerFenced as error:
-            raise InvariantBroken(self._fenced()) from error
+            ends = await self._send(producer, outbox, sources, membership)
+            await producer.commit_transaction()
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except KafkaError as error:
             await self.drop()
-            if isinstance(error.__cause__, ProducerFenced):
-                raise InvariantBroken(self._fenced()) from error
+            if _is_fenced(error) and not self._is_timed_out(began_s):
+                raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+        return ends
 
-    def _fenced(self) -> str:
-        return (
-            f"{self._transactional_id} is used by another process, or the broker has ended a transaction "
-            "of this one that took longer than LEDGER_TRANSACTION_TIMEOUT_MS"
-        )
+    def _is_timed_out(self, began_s: float) -> bool:
+        """Tell whether the broker has ended the transaction by itself, and fenced its producer."""
+        return (time.monotonic() - began_s) * 1000 >= self._transaction_timeout_ms
 
-    async def _transact(
+    async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> dict[TP, int]:
+        """Begin a transaction and put all into it; return each partition's last offset."""
         await producer.begin_transaction()
         sent, sent_ms = [], self._clock.steady_ms()
         for tp, records in outbox.items():
             for batch, count in _batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
                 delivered.add_done_callback(_noted)
+                for waiting in producer._message_accumulator._batches.get(tp, ()):
+                    waiting._drain_waiter.add_done_callback(
+                        _noted
+                    )  # it fails too when the producer is fenced
                 sent.append((tp, count, delivered))
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         ends: dict[TP, int] = {}
@@ -136,7 +143,6 @@ class Transactions:
             acknowledged = await delivered
             ends[tp] = acknowledged.offset + count - 1
             self._clock.acknowledged(acknowledged, sent_ms=sent_ms)
-        await producer.commit_transaction()
         return ends
 
     async def drop(self) -> None:
@@ -154,6 +160,7 @@ class Transactions:
             compression_type="lz4",
             max_batch_size=2 * BATCH_BYTES_MAX,
             linger_ms=0,
+            request_timeout_ms=min(REQUEST_TIMEOUT_MS, self._transaction_timeout_ms),
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
 
@@ -174,6 +181,10 @@ def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[ob
         count, size = count + 1, size + record_bytes
     batches.append((batch, count))
     return batches
+
+
+def _is_fenced(error: KafkaError) -> bool:
+    return isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced)
 
 
 def _noted(future: asyncio.Future[Any]) -> None:

@@ -48,7 +48,7 @@ class ServerStatus:
 def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> None:
     """Start what does not run and return when all servers answer.
 
-    `brokers` counts for a new stack only (1 if not given).  Raises Unavailable, with
+    `brokers` counts for a new stack only (if not given, one an address of Kafka's).  Raises Unavailable, with
     the end of its log, when a server does not come up.
     """
     stack = _folder(settings)

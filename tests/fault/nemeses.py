@@ -211,7 +211,7 @@ async def _answered_in_time(stage: Stage, path: str, *, status: int) -> None:
     assert answered == status, body
 
 
-NEMESES: Final[tuple[Nemesis, ...]] = (
+ANYWHERE_NEMESES: Final[tuple[Nemesis, ...]] = (
     worker_killed,
     worker_killed_and_away,
     workers_killed_together,
@@ -232,6 +232,8 @@ NEMESES: Final[tuple[Nemesis, ...]] = (
     disk_full,
     changelogs_compacted,
     letters_redriven_while_workers_are_killed,
+)
+NETWORK_NEMESES: Final[tuple[Nemesis, ...]] = (
     worker_cut_off_beyond_the_session,
     worker_cut_off_within_the_session,
     broker_connections_reset,
@@ -240,6 +242,8 @@ NEMESES: Final[tuple[Nemesis, ...]] = (
     postgres_far_away,
     redis_silent,
 )
+"""Those that need ways which can be cut, see `network_of`."""
+NEMESES: Final = ANYWHERE_NEMESES + NETWORK_NEMESES
 
 
 def name_of(nemesis: Nemesis) -> str:

@@ -11,13 +11,16 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from ledger_streams.settings import Settings
 from tests.fault.nemeses import Nemesis, name_of
-from tests.fault.stage import Stage
+from tests.fault.stage import Stage, staged
 from tests.live import eventually
 from tests.model.auditor import Auditor
 from tests.model.live_system import LiveModel
@@ -26,8 +29,8 @@ from tests.model.workload import Payment, Workload
 
 STEPS_MIN: Final = 1_000
 """Some 650 payments; the others are repetitions, poison and what is asked of wallets."""
-STEPS_MAX: Final = 3_000
-"""A fault that is not over by then has to do without further work."""
+STEPS_MAX: Final = 12_000
+"""Five minutes: the workload has to outlast the fault, or no payment would end after it."""
 RATE_PER_S: Final = 40
 """Little enough for two cores to keep up beside a restart, so that a fault meets work in every stage."""
 BEFORE: Final = 300
@@ -144,3 +147,16 @@ class Ordeal:
     def _unlike(reconciled: dict[str, Any]) -> list[str]:
         found = [f"reconcile: {difference}" for difference in reconciled["differences"]]
         return found + [f"reconcile lags: {lag}" for lag in reconciled["lagging"].items()]
+
+
+async def stood(servers: Settings, home: Path, nemesis: Nemesis, *, seed: int) -> Row:
+    """Put a new system through the ordeal under one nemesis; print and return its row."""
+    async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
+        ordeal = Ordeal(stage, model, seed)
+        await ordeal.open()
+        try:
+            row = await ordeal.under(nemesis)
+        finally:
+            await stage.servers_up()  # or the model's producer would wait for ever
+        print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
+        return row

@@ -39,8 +39,6 @@ AGAIN_AFTER_S: Final = 1.0
 """As the supervisor of `run` at first."""
 PORTS: Final = range(20_000, 25_000)
 """Below those that Linux gives to clients, and below the other stacks'."""
-SERVERS_PORTS: Final = 4
-"""Kafka takes two, PostgreSQL and Redis one each."""
 FURTHER_S_MAX: Final = 120.0
 TIMING: Final = {
     "provider_timeout_ms": 1_000,
@@ -70,6 +68,7 @@ class Stage:
         self.sent = 0
         self.ended_by_itself: Counter[str] = Counter()
         self._down: set[str] = set()
+        self.brokers = tuple(f"kafka-{number}" for number in range(1, servers.kafka.count(",") + 2))
 
     def start(self, *names: str, **environment: str) -> None:
         """Start processes, again or for the first time; with more environment than usual, this time."""
@@ -113,16 +112,23 @@ class Stage:
         await eventually(is_there, what=f"{steps} more steps", seconds=FURTHER_S_MAX)
 
     async def kill_server(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a server the signal that ends it at once."""
-        folder = self.servers.home.resolve() / "stack" / name
-        pid = daemon.running_pid(folder)
+        """Send a server the signal that ends it, and wait for that."""
+        self.signal_server(name, number)
+
+        async def is_gone() -> bool:
+            return daemon.running_pid(self.server_folder(name)) is None
+
+        await eventually(is_gone, what=f"{name} is gone")
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Send a server a signal."""
+        pid = daemon.running_pid(self.server_folder(name))
         assert pid is not None, f"{name} does not run"
         os.kill(pid, number)
 
-        async def is_gone() -> bool:
-            return daemon.running_pid(folder) is None
-
-        await eventually(is_gone, what=f"{name} is gone")
+    def server_folder(self, name: str) -> Path:
+        """Return the folder of a server."""
+        return self.servers.home.resolve() / "stack" / name
 
     async def servers_up(self) -> None:
         """Start the servers that do not run and wait until they answer."""
@@ -151,15 +157,22 @@ class Stage:
 
 
 @contextmanager
-def own_servers() -> Iterator[Settings]:
-    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
+def own_servers(brokers: int = 1) -> Iterator[Settings]:
+    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards.
+
+    With several brokers, topics have a replica on each, and a write may miss one of them.
+    """
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
-    port = _free_ports(SERVERS_PORTS + Network.ports(CONNECTED))
+    servers_ports = 2 * brokers + 2  # a controller for each broker lies between
+    port = _free_ports(servers_ports + Network.ports(CONNECTED))
+    after = port + 2 * brokers
     servers = stack_settings(
         home=home,
-        kafka=f"127.0.0.1:{port}",  # the controller takes the next one
-        postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
-        redis=f"redis://127.0.0.1:{port + 3}/0",
+        kafka=",".join(f"127.0.0.1:{port + number}" for number in range(brokers)),
+        postgres=f"postgresql://ledger@127.0.0.1:{after}/ledger",
+        redis=f"redis://127.0.0.1:{after + 1}/0",
+        replication_factor=brokers,
+        min_insync_replicas=max(1, brokers - 1),
     )
     network = network_of(servers)
     try:
@@ -174,8 +187,12 @@ def own_servers() -> Iterator[Settings]:
 
 
 def network_of(servers: Settings) -> Network:
-    """Return the network between the processes and these servers; its ports come after theirs."""
-    return Network(servers, CONNECTED, local_port(servers.kafka, dependency="kafka") + SERVERS_PORTS)
+    """Return the network between the processes and these servers; its ports come after Redis', the last.
+
+    With several brokers there is none: each of them would need a listener for each process.
+    """
+    processes = () if "," in servers.kafka else CONNECTED
+    return Network(servers, processes, local_port(servers.redis, dependency="redis") + 1)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +10,8 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.fault.nemeses import NEMESES, Nemesis, name_of
-from tests.fault.ordeal import HEAD, Ordeal, Row
-from tests.fault.stage import own_servers, staged
-from tests.model.live_system import LiveModel
+from tests.fault.ordeal import Row, stood
+from tests.fault.stage import own_servers
 
 SEED: Final = 1_993
 
@@ -32,12 +30,7 @@ def servers() -> Iterator[Settings]:
 async def test_nothing_is_lost_nor_done_twice_under_a_nemesis(
     servers: Settings, rows: list[Row], tmp_path: Path, number: int, nemesis: Nemesis
 ) -> None:
-    seed = SEED + number
-    async with staged(servers, tmp_path) as stage, aclosing(LiveModel(stage.live)) as model:
-        ordeal = Ordeal(stage, model, seed)
-        await ordeal.open()
-        row = await ordeal.under(nemesis)
-        rows.append(row)
-        print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
-        assert row.faults == []
-        assert (row.lost, row.duplicated, row.differences) == (0, 0, 0)
+    row = await stood(servers, tmp_path, nemesis, seed=SEED + number)
+    rows.append(row)
+    assert row.faults == []
+    assert (row.lost, row.duplicated, row.differences) == (0, 0, 0)
