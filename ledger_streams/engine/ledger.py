@@ -19,8 +19,10 @@ from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, 
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun, note_of
+from ledger_streams.engine.phases import Phases, Place
+from ledger_streams.engine.restoring import source_header
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import Takeover, source_header
+from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
@@ -51,8 +53,8 @@ class LedgerCommitter:
         self._changelog_topics = changelog_topics
         self._takeover = takeover
         self._transactions = transactions
-        self._opened: dict[tuple[str, int], PartitionStore] = {}
-        """By table and partition."""
+        self._opened: dict[Place, PartitionStore] = {}
+        """What is owned."""
         self._stores: dict[TP, PartitionStore] = {}
         """The same by source partition."""
         self._next: dict[TP, int] = {}
@@ -61,12 +63,16 @@ class LedgerCommitter:
         self._letters_in_a_row_max = letters_in_a_row_max
         """0: no limit."""
 
-    async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
+    async def take_over(
+        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+    ) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
+        phases.enter("producers")
         await self._transactions.start()
-        self._open(assigned)
+        phases.enter("open")
         self.drop_overlays()
-        reached = await self._takeover.run(assigned, self._stores)
+        self._open(assigned)
+        reached = await self._takeover.run(assigned, self._stores, phases)
         self._next = {tp: source_next for tp, (source_next, _) in reached.items()}
         self._note_letters({tp: letters for tp, (_, letters) in reached.items()})
         log.info("generation %d: took over %d partitions", membership.generation, len(assigned))

@@ -18,7 +18,7 @@ from ledger_streams import topics, wire
 from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.wallet import evolve
 from ledger_streams.domain.wallet_events import WalletOpened
-from ledger_streams.engine.takeover import source_header
+from ledger_streams.engine.restoring import source_header
 from tests.live import LiveSystem
 
 BATCH_BYTES = 900_000
