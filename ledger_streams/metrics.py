@@ -65,6 +65,18 @@ RESTORE_LEFT_RECORDS: Final = Gauge(
     labelnames=("table",),
 )
 
+STANDBY_RECORDS: Final = Counter(
+    "ledger_standby_records",
+    "Changelog records applied to tables of partitions that another worker owns, by table",
+    labelnames=("table",),
+)
+
+STANDBY_LEFT_RECORDS: Final = Gauge(
+    "ledger_standby_left_records",
+    "Offsets that the standby is behind the changelogs, by table: what a takeover would have to read back",
+    labelnames=("table",),
+)
+
 LAST_TAKEOVER_SECONDS: Final = Gauge(
     "ledger_last_takeover_seconds",
     "Time of the last takeover, by phase: cycle (the commit in flight), producers, open (the tables), "

@@ -29,7 +29,7 @@ class Toys:
         self.sources = sources
         """Of the toys that are started from now on."""
         self.fed: Counter[str] = Counter()
-        self._processes: dict[str, Process] = {}
+        self.processes: dict[str, Process] = {}
 
     async def create_topics(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
@@ -83,7 +83,7 @@ class Toys:
         process = Process(
             f"toy-{worker_id}", command, environment, self.settings.home / f"toy-{worker_id}.log"
         )
-        self._processes[worker_id] = process
+        self.processes[worker_id] = process
         process.start()
         return process
 
@@ -133,7 +133,7 @@ class Toys:
     async def all_exact(self) -> None:
         """Wait for all sums, stop the toys, and audit everything they have left behind."""
         await self.all_added()
-        running = [process for process in self._processes.values() if process.exit_code is None]
+        running = [process for process in self.processes.values() if process.exit_code is None]
         for process in running:
             process.signal(signal.SIGTERM)
         codes = {process.name: process.wait() for process in running}
@@ -141,7 +141,7 @@ class Toys:
         await audit(self.settings)
 
     def close(self) -> None:
-        for process in self._processes.values():
+        for process in self.processes.values():
             if process.exit_code is None:
                 process.signal(signal.SIGCONT)
                 process.kill()
