@@ -30,7 +30,7 @@ async def test_payments_go_on_within_three_seconds_of_the_session(
     async with own_system(stack, tmp_path) as own, running(own) as live:
         await fill(live, tables, payments=tables)
         recovered = await measured(live)
-        assert recovered.recovered_s < recovered.session_timeout_s + BEYOND_SESSION_S_MAX, recovered
+        assert recovered.first_commit_s < recovered.session_timeout_s + BEYOND_SESSION_S_MAX, recovered
         assert recovered.completed == recovered.payments, recovered
         assert recovered.restored_records < TAIL_RECORDS_MAX, recovered
         live.start("worker", "1")
