@@ -80,6 +80,10 @@ class Takeover:
             phases.enter("commits")
             await log_ends.start()
             await changelogs.start()
+            # all leaders at once: each topic that is first heard of in a question costs a back-off of 100 ms
+            await log_ends._client.set_topics(
+                {tp.topic for tp in sources} | {*self._changelog_topics.values()}
+            )
             committed = await stable_commits(log_ends._client, self._group_id, sources)
             phases.enter("restore")
             await self._restore(changelogs, log_ends, stores, phases)

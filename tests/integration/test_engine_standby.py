@@ -89,7 +89,7 @@ async def test_a_standby_that_comes_too_late_for_a_takeover_follows_from_where_i
 async def test_workers_killed_in_turn_at_any_time_leave_owned_and_followed_tables_exact(toys: Toys) -> None:
     await two_ready(toys)
     async with records_coming_in(toys):
-        for number, worker_id in enumerate("1212121212"):
+        for number, worker_id in enumerate("121212"):
             toy = toys.processes[worker_id]
             fed = toys.fed.total()
             await more_fed(toys, fed + 137 * (number % 4))  # in another moment of a look each time
