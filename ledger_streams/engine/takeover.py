@@ -72,18 +72,16 @@ class Takeover:
         """
         if not sources:
             return {}  # more workers than partitions: this one stands by
+        topics = self._changelog_topics.values()
         log_ends = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
-        changelogs = changelog_reader(
-            self._bootstrap, fetch_wait_ms=FETCH_WAIT_MS, fetch_bytes_max=FETCH_BYTES_MAX
-        )
+        size = FETCH_BYTES_MAX
+        changelogs = changelog_reader(self._bootstrap, fetch_wait_ms=FETCH_WAIT_MS, fetch_bytes_max=size)
         try:
             phases.enter("commits")
             await log_ends.start()
             await changelogs.start()
-            # all leaders at once: each topic that is first heard of in a question costs a back-off of 100 ms
-            await log_ends._client.set_topics(
-                {tp.topic for tp in sources} | {*self._changelog_topics.values()}
-            )
+            # all leaders at once: each topic that is first heard of in a question costs 100 ms
+            await log_ends._client.set_topics({tp.topic for tp in sources}.union(topics))
             committed = await stable_commits(log_ends._client, self._group_id, sources)
             phases.enter("restore")
             await self._restore(changelogs, log_ends, stores, phases)
