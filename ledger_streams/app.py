@@ -15,6 +15,7 @@ from ledger_streams.engine.app import EngineApp, WebApp
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
+from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.logs import quiet_libraries
@@ -53,6 +54,11 @@ def ledger_committer() -> Committer:
         ),
         transactions=transactions(ledger.conf.id),
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
+        standby=Standby(
+            bootstrap=config.kafka, tables_dir=config.tables_dir, specs=specs, changelog_topics=changelogs
+        )
+        if config.standby
+        else None,
     )
 
 
@@ -76,7 +82,7 @@ def transactions(group_id: str) -> Transactions:
         bootstrap=config.kafka,
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
-        transaction_timeout_ms=config.transaction_timeout_ms,
+        transaction_timeout_ms=config.dead_transaction_ms,
         clock=clock,
     )
 

@@ -59,6 +59,31 @@ RESTORED_RECORDS: Final = Counter(
     labelnames=("table",),
 )
 
+RESTORE_LEFT_RECORDS: Final = Gauge(
+    "ledger_restore_left_records",
+    "Offsets that a takeover has still to read back, by table; markers of transactions count",
+    labelnames=("table",),
+)
+
+STANDBY_RECORDS: Final = Counter(
+    "ledger_standby_records",
+    "Changelog records applied to tables of partitions that another worker owns, by table",
+    labelnames=("table",),
+)
+
+STANDBY_LEFT_RECORDS: Final = Gauge(
+    "ledger_standby_left_records",
+    "Offsets that the standby is behind the changelogs, by table: what a takeover would have to read back",
+    labelnames=("table",),
+)
+
+LAST_TAKEOVER_SECONDS: Final = Gauge(
+    "ledger_last_takeover_seconds",
+    "Time of the last takeover, by phase: cycle (the commit in flight), producers, open (the tables), "
+    "commits (the last owner's transactions), restore, resume",
+    labelnames=("phase",),
+)
+
 TAKEOVER_SECONDS: Final = Histogram(
     "ledger_takeover_seconds",
     "Time from an assignment of partitions to the first poll from them",

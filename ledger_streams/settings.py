@@ -11,12 +11,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
+
+TRANSACTION_MS_MIN: Final = 1_000
+SETTLED_IN_MS: Final = 2_000
+"""The broker looks once a second for transactions that take too long (README), then writes their markers."""
 
 
 class Settings(BaseSettings):
@@ -72,12 +77,19 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         30_000, ge=1_000, description="a worker silent for so long loses its partitions"
     )
-    heartbeat_interval_ms: int = Field(3_000, ge=100, description="must be well under the session timeout")
+    heartbeat_interval_ms: int = Field(
+        1_000, ge=100, description="well under the session timeout; a takeover may begin so much after it"
+    )
     fetch_wait_ms: int = Field(
         10, ge=1, description="fetch.max.wait.ms: how long the broker may hold a fetch without data"
     )
     transaction_timeout_ms: int = Field(
-        10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this"
+        10_000,
+        ge=1_000,
+        description="the broker aborts a dead worker's transaction after this, or before its session ends",
+    )
+    standby: bool = Field(
+        True, description="follow the tables of the partitions that other workers own, for a quick takeover"
     )
     dead_letters_in_a_row_max: int = Field(
         1_000,
@@ -125,6 +137,13 @@ class Settings(BaseSettings):
     def provider_urls(self) -> Mapping[str, str]:
         """Base URL of each provider, by name."""
         return MappingProxyType(_base_urls(self.providers))
+
+    @property
+    def dead_transaction_ms(self) -> int:
+        """How long a dead worker's transaction may hold up its successor: never past the session."""
+        return min(
+            self.transaction_timeout_ms, max(TRANSACTION_MS_MIN, self.session_timeout_ms - SETTLED_IN_MS)
+        )
 
     @property
     def tables_dir(self) -> Path:

@@ -111,8 +111,7 @@ def connections() -> Connections:
 
 async def worker_readiness() -> Mapping[str, str]:
     """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    tables = "ok" if ledger.ready else "partitions are being taken over"
-    return {"tables": tables, **await readiness()}
+    return {"tables": ledger.readiness, **await readiness()}
 
 
 async def readiness() -> Mapping[str, str]:

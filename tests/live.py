@@ -145,7 +145,9 @@ class LiveSystem:
         for name in names:
             await self.ready(name)
 
-    async def ready(self, worker_id: str = "1", *, command: str = "worker") -> None:
+    async def ready(
+        self, worker_id: str = "1", *, command: str = "worker", seconds: float = READY_S_MAX
+    ) -> None:
         """Wait until the worker, or another process with pages, says so."""
         process = self.processes[f"{command}-{worker_id}"]
 
@@ -159,7 +161,7 @@ class LiveSystem:
                 return False
             return status == 200
 
-        await eventually(is_ready, what=f"{process.name} is ready")
+        await eventually(is_ready, what=f"{process.name} is ready", seconds=seconds)
 
     async def request(
         self, method: str, path: str, *, worker_id: str = "1", command: str = "worker", **options: Any

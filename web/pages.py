@@ -6,7 +6,6 @@ broker's) and the randomness.
 
 from __future__ import annotations
 
-from functools import partial
 from uuid import uuid4
 
 from ledger_streams.adapters.redis_claims import RedisClaims
@@ -16,10 +15,10 @@ from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
 from ledger_streams.wiring import connections, readiness, worker_readiness
 from web.draining import draining
 from web.routes import add_pages
-from web.services import Readiness, Services, Topics
+from web.services import Services, Topics
 
 
-def services(ready: Readiness) -> Services:
+def services() -> Services:
     """Return the services of this process; raises Unavailable while it starts or stops."""
     opened = connections()
     return Services(
@@ -32,13 +31,12 @@ def services(ready: Readiness) -> Services:
             payment_events=settings().topic(PAYMENT_EVENTS),
             wallet_commands=settings().topic(WALLET_COMMANDS),
         ),
-        readiness=ready,
         now=clock.now,
         new_id=lambda: str(uuid4()),
     )
 
 
-add_pages(ledger, partial(services, worker_readiness))
-add_pages(api, partial(services, readiness))
+add_pages(ledger, services, worker_readiness)
+add_pages(api, services, readiness)
 for app in (ledger, api):
     app.before_stop.append(draining(app, linger_s=settings().drain_s))

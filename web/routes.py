@@ -67,14 +67,11 @@ WEB_SETTINGS: Final[Mapping[str, bool]] = {
 """What an app has to be made with: Faust's own pages show tables, topology and statistics to anybody."""
 
 
-def add_pages(app: faust.App, services: Callable[[], Services]) -> None:
+def add_pages(app: faust.App, services: Callable[[], Services], readiness: Readiness) -> None:
     """Put the API and the health pages onto `app`; `services` is called at each request.
 
     It raises `Unavailable` while there are no services yet, and the caller gets a 503.
     """
-
-    async def readiness() -> Mapping[str, str]:
-        return await services().readiness()
 
     _web_of(app).web_app[SERVICES] = services
     _web_of(app).web_app[DOCUMENT] = msgspec.json.encode(document((*API_PAGES, *HEALTH_PAGES)))

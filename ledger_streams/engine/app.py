@@ -91,6 +91,11 @@ class EngineApp(DrainedApp):
         """Whether everything assigned has been taken over and is being read."""
         return self.tables.taken_over is not None and self.tables.taken_over == self.membership
 
+    @property
+    def readiness(self) -> str:
+        """Say `ok`, or what a takeover under way is at, as anybody may be told."""
+        return "ok" if self.ready else self.tables.phases.text()
+
     def frames(self, topic: str) -> Any:
         """Return the channel on which an agent gets the frames of `topic` (its full name)."""
         return self.topic(topic, key_serializer="raw", value_serializer="raw", key_type=bytes, acks=False)

@@ -24,6 +24,7 @@ from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.cycles import Cycle, Record, Share
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.phases import Phases
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
 from ledger_streams.ports import BalanceCache, WalletView
@@ -75,8 +76,11 @@ class ProjectionCommitter:
         """Whether the cache may miss wallets that PostgreSQL has; they are found there."""
         self._cache_task: asyncio.Task[None] | None = None
 
-    async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
+    async def take_over(
+        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+    ) -> Mapping[TP, int]:
         """Return where PostgreSQL has come to, after putting into the cache what it may be missing."""
+        phases.enter("open")
         if self._stores is None:
             self._stores = await self._open_stores()
             await self._stores.sink.ensure_partitions()
@@ -84,6 +88,7 @@ class ProjectionCommitter:
         self._stored = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         self._next = await self._readable(self._stored)
         self._cache_behind = True
+        phases.enter("restore")
         await self._catch_up_cache()
         if self._cache_task is None:
             self._cache_task = asyncio.create_task(self._watch_cache())

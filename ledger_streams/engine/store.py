@@ -99,6 +99,11 @@ class PartitionStore:
         self._recent: dict[bytes, Any] = {}
         self._older: dict[bytes, Any] = {}
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The table's name and the partition."""
+        return self.spec.name, self.partition
+
     def get(self, key: bytes) -> Any | None:
         """Return the state of `key` as the cycle under way sees it; None when there is none."""
         pending = self._overlay.get(key)

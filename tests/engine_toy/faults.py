@@ -26,6 +26,7 @@ from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.cycles import Committer, Cycle, Outbox
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.ledger import LedgerCommitter
+from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.store import PartitionStore, TableSpec
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import CycleLost, Transactions
@@ -125,9 +126,17 @@ def toy_app(spec: TableSpec[Any]) -> EngineApp:
                 bootstrap=config.kafka,
                 transactional_id=f"{app.conf.id}-{config.worker_id}",
                 group_id=app.conf.id,
-                transaction_timeout_ms=config.transaction_timeout_ms,
+                transaction_timeout_ms=config.dead_transaction_ms,
                 clock=clock,
             ),
+            standby=Standby(
+                bootstrap=config.kafka,
+                tables_dir=config.tables_dir,
+                specs=[spec],
+                changelog_topics=changelogs,
+            )
+            if config.standby
+            else None,
         )
 
     app = ToyApp(config.app_id, settings=config, clock=clock, new_committer=new_committer)

@@ -29,7 +29,7 @@ class Toys:
         self.sources = sources
         """Of the toys that are started from now on."""
         self.fed: Counter[str] = Counter()
-        self._processes: dict[str, Process] = {}
+        self.processes: dict[str, Process] = {}
 
     async def create_topics(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
@@ -87,9 +87,8 @@ class Toys:
         environment["LEDGER_HOME"] = str(self.settings.home / machine)
         command = [sys.executable, "-m", self.module, "worker", "--without-web", "-l", "info"]
         name = f"toy-{worker_id}{machine}"
-        process = self._processes[name] = Process(
-            name, command, environment, self.settings.home / f"{name}.log"
-        )
+        process = Process(name, command, environment, self.settings.home / f"{name}.log")
+        self.processes[f"{worker_id}{machine}"] = process
         process.start()
         return process
 
@@ -139,7 +138,7 @@ class Toys:
     async def all_exact(self) -> None:
         """Wait for all sums, stop the toys, and audit everything they have left behind."""
         await self.all_added()
-        running = [process for process in self._processes.values() if process.exit_code is None]
+        running = [process for process in self.processes.values() if process.exit_code is None]
         for process in running:
             process.signal(signal.SIGTERM)
         codes = {process.name: process.wait() for process in running}
@@ -147,7 +146,7 @@ class Toys:
         await audit(self.settings)
 
     def close(self) -> None:
-        for process in self._processes.values():
+        for process in self.processes.values():
             if process.exit_code is None:
                 process.signal(signal.SIGCONT)
                 process.kill()
