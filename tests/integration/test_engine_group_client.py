@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.protocol.fetch import FetchRequest
@@ -58,9 +59,12 @@ async def joined(client: GroupClient, group_id: str, instance_id: str) -> Any:
 async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_request_s_patience(
     toys: Toys,
 ) -> None:
+    topic = toys.settings.topic("toy-in")
+    async with AIOKafkaProducer(bootstrap_servers=toys.settings.kafka) as producer:
+        last = await producer.send_and_wait(topic, b"1", partition=0)  # the partition has a leader now
     async with client_of(toys) as client:
-        topic = toys.settings.topic("toy-in")
-        fetch = FetchRequest(20 * REQUEST_TIMEOUT_MS, 1, 1_000, 0, [(topic, [(0, 0, 1_000)])])
+        after = [(topic, [(0, last.offset + 1, 1_000)])]
+        fetch = FetchRequest(20 * REQUEST_TIMEOUT_MS, 1, 1_000, 0, after)
         with pytest.raises(RequestTimedOutError):
             async with asyncio.timeout(10 * REQUEST_TIMEOUT_MS / 1000):
                 await client.send(client.get_random_node(), fetch)
