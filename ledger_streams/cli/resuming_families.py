@@ -59,7 +59,7 @@ def resumed(known: Known, paid: Saga | None, terms: Terms) -> Resumed:
     for read in known.saga_events:
         at_ms = wire.time_ms(wire.parse_time(read.occurred_at))
         if isinstance(read.event, SagaStarted):
-            fingerprint = payment.fingerprint(wire.read_object(read.event.data))
+            fingerprint = known.fingerprint or payment.fingerprint(wire.read_object(read.event.data))
             done = resumption.of(read.event, fingerprint, at_ms, request_id(known))
             return _with_request(known, done, read.event.data, at_ms)
         if isinstance(read.event, SagaFailed) and read.event.version == 1:
@@ -87,7 +87,7 @@ def _requested(
         else SagaFailed(known.payment_id, 1, reason)
     )
     at_ms = wire.time_ms(wire.parse_time(requested.occurred_at))
-    return resumption.of(event, requested.fingerprint, at_ms, requested.event_id)
+    return resumption.of(event, known.fingerprint or requested.fingerprint, at_ms, requested.event_id)
 
 
 def _unrequested(known: Known, resumption: Resumption, terms: Terms) -> Resumed:

@@ -33,20 +33,20 @@ class Gathered:
             ended = None if requested else wire.read_payment_outcome(value, key=key)
         except Unreadable as error:
             if error.payment_id is not None:
-                self.take_unreadable(error.payment_id)
+                self.take_fingerprint(error.payment_id, FINGERPRINT_INVALID)
             return
         if requested is not None:
             known = self.of(requested.request.payment_id)
-            if known.fingerprint is None:
-                known.request, known.fingerprint = requested, requested.fingerprint
+            if known.request is None and known.fingerprint != FINGERPRINT_INVALID:
+                known.request = requested
+                known.fingerprint = known.fingerprint or requested.fingerprint
         elif ended is not None:
             self.of(ended.outcome.payment_id).outcomes.append(ended)
 
-    def take_unreadable(self, payment_id: str) -> None:
-        """Take it that the first request of this payment could not be read."""
+    def take_fingerprint(self, payment_id: str, fingerprint: str) -> None:
+        """Take the fingerprint of a payment's first content, if none is known; come with it before events."""
         known = self.of(payment_id)
-        if known.fingerprint is None:
-            known.fingerprint = FINGERPRINT_INVALID
+        known.fingerprint = known.fingerprint or fingerprint
 
     def take_saga_event(self, value: bytes | None, *, key: bytes | None) -> None:
         """Take a record of saga-events."""

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.engine.letter_run import noted
 from ledger_streams.engine.store import PartitionStore, Position
@@ -122,7 +123,9 @@ class Takeover:
         changelogs.assign(list(by_changelog))
         ends = await log_ends.end_offsets(list(by_changelog))
         beginnings = await log_ends.beginning_offsets(list(by_changelog))
+        filled = await stable_commits(log_ends._client, f"{self._group_id}{FILLED_GROUP}", by_changelog)
         for tp, store in by_changelog.items():
+            store.belong_to(log_name(filled[tp]))
             if store.position.changelog_next > ends[tp]:
                 store.wipe()
             changelogs.seek(tp, max(store.position.changelog_next, beginnings[tp]))
