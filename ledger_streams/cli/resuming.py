@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from ledger_streams import topics, wire
+from ledger_streams.cli.resuming_commands import addressed, awaited_leg
 from ledger_streams.cli.resuming_facts import Known, LostLeg, Sent, is_half, kind_of, version_of
 from ledger_streams.cli.resuming_replies import (
     carried_out,
@@ -41,20 +42,7 @@ from ledger_streams.domain.events import (
 )
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.saga import SUPERSEDED, Saga, evolve, past_due, started
-from ledger_streams.domain.saga_commands import ProviderOrder, SettlePayment
 from ledger_streams.errors import InvariantBroken
-
-LEG: Final = frozenset(
-    {
-        SagaStatus.DEDUCTING,
-        SagaStatus.CREDITING,
-        SagaStatus.COMPENSATING,
-        SagaStatus.HOLDING,
-        SagaStatus.CAPTURING,
-        SagaStatus.RELEASING,
-    }
-)
-
 
 CARRIED_OUT: Final = (WalletDeducted, WalletCredited, WalletHeld, WalletReleased)
 
@@ -115,7 +103,7 @@ class Resumption:
             and not self._is_followed(saga)
         ):
             return None  # it may have been cancelled since: asked again, the provider says so
-        command = self._awaited_leg(saga)
+        command = awaited_leg(saga)
         events = self._legs.pop(wire.command_id(command), ()) if command is not None else ()
         if heard is None and events:
             assert command is not None, "a leg's events"
@@ -177,13 +165,6 @@ class Resumption:
     def _later(self) -> set[str]:
         return {kind_of(leg) for leg in self._legs.values()}
 
-    def _awaited_leg(self, saga: Saga) -> LegCommand | None:
-        if saga.status not in LEG:
-            return None
-        (command,) = saga_steps.entered(saga).commands
-        assert isinstance(command, LegCommand), "what these statuses send"
-        return command
-
     def _implied(self, saga: Saga, command: LegCommand | None) -> tuple[Saga, Reply | None]:
         """Return what the saga must have been told, and the saga at the version at which it was."""
         end, later = self._end_known(saga), self._later()
@@ -234,7 +215,7 @@ class Resumption:
         if saga.status is SagaStatus.ASKING:
             saga = self._asked_again(saga)
         for command in saga_steps.entered(saga).commands:
-            self._sent.append(_addressed(command, self._cause, self._at_ms))
+            self._sent.append(addressed(command, self._cause, self._at_ms))
         return saga
 
     def _asked_again(self, saga: Saga) -> Saga:
@@ -262,15 +243,3 @@ def _at_version(saga: Saga, version: int) -> Saga:
     """Return the saga as it waits for the answer of a later version, without those between."""
     replies = (*saga.replies, *[SUPERSEDED] * (version - saga.version))
     return msgspec.structs.replace(saga, version=version, replies=replies)
-
-
-def _addressed(command: saga_steps.Command, cause: str | None, at_ms: int) -> Sent:
-    if isinstance(command, LegCommand):
-        value = wire.encode_command(command, causation_id=cause, append_ms=at_ms)
-        return Sent(topics.WALLET_COMMANDS, command.wallet_id, value)
-    if isinstance(command, ProviderOrder):
-        value = wire.encode_order(command, causation_id=cause, append_ms=at_ms)
-        return Sent(topics.PROVIDER_REQUESTS, command.payment_id, value)
-    assert not isinstance(command, SettlePayment), "a saga settles nothing by hand"
-    value = wire.encode_saga_command(command, causation_id=cause, append_ms=at_ms)
-    return Sent(topics.SAGA_COMMANDS, command.payment_id, value)

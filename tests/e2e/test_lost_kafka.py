@@ -17,7 +17,7 @@ AMOUNT_MINOR = 10
 
 
 async def lose(live: LiveSystem) -> None:
-    """Stop what runs, projectors first, and destroy the topics, with the groups' offsets; empty ones follow."""
+    """Stop what runs, projectors first, and destroy the topics; empty ones follow."""
     for name in sorted(live.processes):
         live.processes[name].stop()
     admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
