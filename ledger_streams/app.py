@@ -55,7 +55,11 @@ def ledger_committer() -> Committer:
         transactions=transactions(ledger.conf.id),
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
         standby=Standby(
-            bootstrap=config.kafka, tables_dir=config.tables_dir, specs=specs, changelog_topics=changelogs
+            bootstrap=config.kafka,
+            group_id=ledger.conf.id,
+            tables_dir=config.tables_dir,
+            specs=specs,
+            changelog_topics=changelogs,
         )
         if config.standby
         else None,

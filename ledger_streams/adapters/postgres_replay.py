@@ -104,7 +104,7 @@ class LiveTables:
         source: TopicPartition = ("", 0)
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             async for row in self._connection.cursor(SQL["past_events"], *columns, prefetch=ROWS_AT_ONCE):
-                record = _past_event(row)
+                record = past_event(row)
                 if records and (source != (record.topic, record.partition) or len(records) == ROWS_AT_ONCE):
                     yield source, records
                     records = []
@@ -171,7 +171,8 @@ def _beside(dsn: str) -> str:
     return parts._replace(query=urlencode([*parse_qsl(parts.query), ("search_path", SCHEMA)])).geturl()
 
 
-def _past_event(row: asyncpg.Record) -> PastRecord:
+def past_event(row: asyncpg.Record) -> PastRecord:
+    """Make the record of payment-events or saga-events from its row."""
     fields = ("event_id", "event_type", "aggregate_id", "event_version", "correlation_id", "causation_id")
     document: dict[str, Any] = {name: row[name] for name in fields}
     document["occurred_at"] = wire_time(row["occurred_at"])

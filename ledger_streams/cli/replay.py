@@ -3,6 +3,7 @@
     projections   PostgreSQL, from Kafka's topics and the event store, then Redis
     tables        a worker's RocksDB, from the changelogs, at its next start
     cache         Redis, from PostgreSQL
+    topics        all of an empty Kafka, from PostgreSQL
 Each may be repeated, and killed at any moment.
 """
 
@@ -30,7 +31,7 @@ SAY_EVERY_S: Final = 2.0
 
 @click.group()
 def replay() -> None:
-    """Make again what is derived: projections, a worker's tables, the cache."""
+    """Make again what is derived: projections, a worker's tables, the cache; or a Kafka that is lost."""
 
 
 @replay.command()
@@ -91,6 +92,34 @@ def cache(as_json: bool) -> None:
         say_json({"wallets": count})
     else:
         click.echo(f"{count:,} wallets are in the cache.")
+
+
+@replay.command("topics")
+@click.option("--despite-tables", is_flag=True, help="Give up what only the workers' tables have.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def topics_(despite_tables: bool, as_json: bool) -> None:
+    """Fill the empty topics of a Kafka that has lost everything from PostgreSQL, with everything stopped.
+
+    Nothing is written, exit 1, when topics have records, when the projections contradict themselves, or
+    when a worker's RocksDB below LEDGER_HOME has a wallet at a later version than PostgreSQL.
+    """
+    from ledger_streams.cli.refilling import refill  # noqa: PLC0415 (it imports Faust)
+
+    result = awaited(refill(settings(), _say, despite_tables=despite_tables))
+    if as_json:
+        say_json(result)
+    elif result.was_written_before:
+        click.echo("Kafka had been filled before; the projections are at its positions.")
+    else:
+        click.echo(table("Written", ("topic", "records"), [*result.records.items()], numbers=("records",)))
+        click.echo(
+            f"\n{result.under_way:,} of {result.payments:,} payments go on, {result.wallets:,} wallets."
+        )
+        for found in result.lost:
+            click.echo(f"LOST: wallet {found.subject}: {found.detail}")
+    if not result.is_written:
+        click.echo("Nothing was written; --despite-tables gives up what is LOST.")
+        sys.exit(1)
 
 
 def _say(line: str) -> None:

@@ -104,17 +104,14 @@ class Rebuild:
         """Write what Kafka no longer has; first of all, and once."""
         begins = await self._log.begins(self._project)
         self._next = dict.fromkeys(begins)
-        cut = {partition: begin for partition, begin in begins.items() if begin > 0}
-        if not cut:
-            return
         self._goal = await self.goals()
         await self._live.keep_unreadable(FINGERPRINT_INVALID)
-        async for partition, records in self._live.past_events(cut):
+        async for partition, records in self._live.past_events(begins):
             share = await self._write(partition, records, next_=records[-1].offset + 1)
             if len(share.batch.events) != len(records):
-                raise InvariantBroken(f"{partition}: an event before {cut[partition]} cannot be read")
+                raise InvariantBroken(f"{partition}: an event before {begins[partition]} cannot be read")
             self.from_postgres += len(records)
-        for partition, begin in cut.items():
+        for partition, begin in begins.items():
             await self._reach(partition, begin)
 
     async def read(self, ends: Mapping[Partition, int]) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
+from ledger_streams.engine.kip447 import stable_commits
 from ledger_streams.engine.store import PartitionStore, Position
 
 FETCH_BYTES_MAX: Final = 16 << 20
@@ -51,18 +53,20 @@ def changelog_reader(bootstrap: str, *, fetch_wait_ms: int, fetch_bytes_max: int
 
 
 async def seek_stores(
-    changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Stores
+    changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Stores, *, group_id: str
 ) -> dict[TopicPartition, int]:
     """Have each store's changelog read on from its position; return the high watermarks of this moment.
 
     The watermark is asked for by a consumer that reads uncommitted: to the other
     one the log ends where an open transaction begins, and that has to be waited for.
-    A store beyond it belongs to another log, and is emptied.
+    A store beyond it, or of a log with another name, belongs to another log, and is emptied.
     """
     changelogs.assign(list(stores))
     ends: dict[TopicPartition, int] = await log_ends.end_offsets(list(stores))
     beginnings = await log_ends.beginning_offsets(list(stores))
+    filled = await stable_commits(log_ends._client, f"{group_id}{FILLED_GROUP}", stores)
     for tp, store in stores.items():
+        store.belong_to(log_name(filled[tp]))
         if store.position.changelog_next > ends[tp]:
             store.wipe()
         changelogs.seek(tp, max(store.position.changelog_next, beginnings[tp]))

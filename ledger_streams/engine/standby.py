@@ -45,11 +45,13 @@ class Standby:
         self,
         *,
         bootstrap: str,
+        group_id: str,
         tables_dir: Path,
         specs: Collection[TableSpec[Any]],
         changelog_topics: Mapping[str, str],
     ) -> None:
         self._bootstrap = bootstrap
+        self._group_id = group_id
         self._tables_dir = tables_dir
         self._specs = {changelog_topics[spec.name]: spec for spec in specs}
         """By the full name of the changelog topic."""
@@ -110,7 +112,7 @@ class Standby:
             stores = await self._open(log_ends, owned)
             if not stores:
                 return
-            await seek_stores(changelogs, log_ends, stores)
+            await seek_stores(changelogs, log_ends, stores, group_id=self._group_id)
             await log_ends.stop()
             log.info("standing by for %d table partitions", len(stores))
             while True:

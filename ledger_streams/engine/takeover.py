@@ -121,7 +121,7 @@ class Takeover:
         if not by_changelog:
             return
         started = time.monotonic()
-        ends = await seek_stores(changelogs, log_ends, by_changelog)
+        ends = await seek_stores(changelogs, log_ends, by_changelog, group_id=self._group_id)
         phases.begin_reading(
             {store.place: ends[tp] - await changelogs.position(tp) for tp, store in by_changelog.items()}
         )

@@ -131,6 +131,7 @@ def toy_app(spec: TableSpec[Any]) -> EngineApp:
             ),
             standby=Standby(
                 bootstrap=config.kafka,
+                group_id=app.conf.id,
                 tables_dir=config.tables_dir,
                 specs=[spec],
                 changelog_topics=changelogs,
