@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
@@ -35,6 +36,7 @@ class KafkaPublisher:
         client_id: str = "ledger-publisher",
         timeout_s: float = 30.0,
     ) -> None:
+        compress_fast()
         self._bootstrap = bootstrap
         self._clock = clock
         self._client_id = client_id

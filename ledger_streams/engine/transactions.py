@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
@@ -63,6 +64,7 @@ class Transactions:
         transaction_timeout_ms: int,
         clock: BrokerClock,
     ) -> None:
+        compress_fast()
         self._bootstrap = bootstrap
         self._transactional_id = transactional_id
         self._group_id = group_id
