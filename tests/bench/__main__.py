@@ -4,6 +4,9 @@ python -m tests.bench worker      transfers over Kafka, one worker, no projector
 python -m tests.bench projector   the same with a projector beside it
 python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
+python -m tests.bench sink        payments written by the projector's sink alone, without Kafka
+python -m tests.bench wallet      the past of one wallet of --events
+python -m tests.bench analytics   the analysts' views over a history of --events
 """
 
 from __future__ import annotations
@@ -18,22 +21,33 @@ from typing import Any
 import msgspec
 
 from ledger_streams.stack import up
+from tests.bench.analytics import Analyzed, analytics
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, rebuild
+from tests.bench.sink import Written, sink
+from tests.bench.wallet import Travelled, travel
 from tests.conftest import stack_settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-CASES = ("worker", "projector", "http", "rebuild")
+CASES = ("worker", "projector", "http", "rebuild", "sink", "wallet", "analytics")
+
+Figures = dict[str, Timing] | Rebuilt | Written | Travelled | Analyzed
 
 
-async def run(given: Any) -> dict[str, Timing] | Rebuilt:
+async def run(given: Any) -> Figures:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
+    if given.case == "wallet":
+        return await travel(stack_settings(), events=given.events)
+    if given.case == "analytics":
+        return await analytics(stack_settings(), events=given.events)
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
         async with own_system(stack_settings(), Path(folder)) as settings, running(settings) as live:
             if given.case == "rebuild":
                 return await rebuild(live, wallets=given.wallets)
+            if given.case == "sink":
+                return await sink(settings, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)
             rates_per_s = given.rates or ([50.0] if given.case == "http" else [0.0])
             return await loaded(live, given.case, payments, rates_per_s)
@@ -64,6 +78,7 @@ def main() -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--payments", type=int, default=None, help="20000, or 500 for http")
     parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild")
+    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet and analytics")
     parser.add_argument(
         "--rates", type=float, nargs="+", default=None, help="payments a second; 0: saturation"
     )
