@@ -36,7 +36,7 @@ BEGIN: Final = datetime.min.replace(tzinfo=UTC)
 NOTHING_MOVED: Final = Turnover(0, None, None)
 
 
-class CurrencyStatement(msgspec.Struct, frozen=True):
+class CurrencySums(msgspec.Struct, frozen=True):
     """One currency of a statement: opening + total_in - total_out = closing."""
 
     currency: str
@@ -48,7 +48,7 @@ class CurrencyStatement(msgspec.Struct, frozen=True):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A page of a statement; `currencies` is null on all pages but the first, `next` on the last.
+    """A page of a statement; `sums` is null on all pages but the first, `next` on the last.
 
     Without a `from` it is null, and the period is from the beginning on.
     Without a `to` it is just after the last event.
@@ -57,7 +57,7 @@ class Statement(msgspec.Struct, frozen=True):
     wallet_id: str
     since: str | None = msgspec.field(name="from")
     to: str
-    currencies: Sequence[CurrencyStatement] | None
+    sums: Sequence[CurrencySums] | None
     movements: Sequence[MovementView]
     next: int | None
 
@@ -158,7 +158,7 @@ def _stretch(period: Period, currency: str | None) -> Stretch:
     return Stretch(period.opening.version if period.opening else 0, period.closing.version, currency)
 
 
-def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -> Sequence[CurrencyStatement]:
+def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -> Sequence[CurrencySums]:
     opening = period.opening.balances if period.opening else {}
     sums = []
     for currency, closing in sorted(period.closing.balances.items()):
@@ -166,7 +166,7 @@ def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -
             zero, turnover = format_amount(0, currency), turnovers.get(currency, NOTHING_MOVED)
             before = opening[currency].balance if currency in opening else zero
             totals = turnover.total_in or zero, turnover.total_out or zero
-            sums.append(CurrencyStatement(currency, before, *totals, closing.balance, turnover.movements))
+            sums.append(CurrencySums(currency, before, *totals, closing.balance, turnover.movements))
     return sums
 
 

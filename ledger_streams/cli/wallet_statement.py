@@ -76,7 +76,7 @@ def statement_text(first: Mapping[str, Any], movements: Sequence[Mapping[str, An
     """Return the statement for people: the sums, then a line a movement."""
     head = f"wallet   {first['wallet_id']}\nperiod   {first['from'] or 'the beginning'} to {first['to']}"
     columns = ("currency", *SUMS, "movements")
-    sums = [[row[name] for name in columns] for row in first["currencies"]]
+    sums = [[row[name] for name in columns] for row in first["sums"]]
     text = head + "\n\n" + table("", columns, sums, numbers=(*SUMS, "movements"))
     if not movements:
         return text

@@ -66,7 +66,7 @@ def test_opening_and_movements_are_closing(
         movements = [movement for page in found for movement in page.movements]
         assert [m.version for m in movements] == sorted({m.version for m in movements})
         assert all(len(page.movements) == limit for page in found[:-1])
-        for sums in first.currencies or ():
+        for sums in first.sums or ():
             balance = Decimal(sums.opening)
             amounts = [Decimal(m.amount) for m in movements if m.currency == sums.currency]
             for movement in movements:

@@ -47,7 +47,7 @@ def sums(currency: str, *amounts: str, movements: int) -> dict[str, Any]:
 async def test_a_period_is_from_a_time_on_and_before_another(stage: Stage) -> None:
     status, page = await read(stage, **{"from": FROM, "to": TO})
     assert status == 200
-    assert page["currencies"] == [
+    assert page["sums"] == [
         sums("EUR", "5.00", "0.00", "2.00", "3.00", movements=1),
         sums("JPY", "0", "3", "0", "3", movements=1),
     ]
@@ -67,7 +67,7 @@ async def test_a_movement_names_its_payment(stage: Stage) -> None:
 
 async def test_without_bounds_it_is_of_everything_so_far(stage: Stage) -> None:
     _, page = await read(stage, currency="EUR")
-    assert page["currencies"] == [sums("EUR", "0.00", "5.50", "2.00", "3.50", movements=3)]
+    assert page["sums"] == [sums("EUR", "0.00", "5.50", "2.00", "3.50", movements=3)]
     assert [movement["version"] for movement in page["movements"]] == [2, 3, 6]
     assert (page["from"], page["to"]) == (None, "2026-11-24T22:00:06.000001Z")
 
@@ -77,7 +77,7 @@ async def test_pages_go_on_by_version_and_the_first_alone_has_sums(stage: Stage)
     _, second = await read(stage, limit=3, to=first["to"], after=first["next"])
     assert [movement["version"] for movement in first["movements"]] == [2, 3, 4]
     assert [movement["version"] for movement in second["movements"]] == [6]
-    assert (len(first["currencies"]), second["currencies"], second["next"]) == (2, None, None)
+    assert (len(first["sums"]), second["sums"], second["next"]) == (2, None, None)
 
 
 async def test_a_page_cannot_leave_its_period(stage: Stage) -> None:
@@ -89,13 +89,13 @@ async def test_a_page_cannot_leave_its_period(stage: Stage) -> None:
 
 async def test_a_quiet_period_has_the_same_balance_twice(stage: Stage) -> None:
     _, page = await read(stage, **{"from": "2030-01-01T00:00:00Z", "currency": "EUR"})
-    assert page["currencies"] == [sums("EUR", "3.50", "0.00", "0.00", "3.50", movements=0)]
+    assert page["sums"] == [sums("EUR", "3.50", "0.00", "0.00", "3.50", movements=0)]
     assert page["movements"] == []
 
 
 async def test_a_period_may_begin_before_the_wallet_and_not_end_before_it(stage: Stage) -> None:
     status, page = await read(stage, **{"from": "0001-01-01T00:00:00Z", "to": "2026-11-24T22:00:02Z"})
-    assert (status, page["movements"], page["currencies"][0]["opening"]) == (200, [], "0.00")
+    assert (status, page["movements"], page["sums"][0]["opening"]) == (200, [], "0.00")
     status, problem = await read(stage, to="2026-11-24T22:00:01Z")
     assert status == 404
     check_golden("before_it_was_open", problem)
