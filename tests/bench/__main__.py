@@ -38,6 +38,8 @@ Figures = dict[str, Timing] | Rebuilt | Written | Travelled | Analyzed
 
 async def run(given: Any) -> Figures:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
+    if given.case == "sink":
+        return await sink(stack_settings(), payments=given.payments or 20_000)
     if given.case == "wallet":
         return await travel(stack_settings(), events=given.events)
     if given.case == "analytics":
@@ -46,8 +48,6 @@ async def run(given: Any) -> Figures:
         async with own_system(stack_settings(), Path(folder)) as settings, running(settings) as live:
             if given.case == "rebuild":
                 return await rebuild(live, wallets=given.wallets)
-            if given.case == "sink":
-                return await sink(settings, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)
             rates_per_s = given.rates or ([50.0] if given.case == "http" else [0.0])
             return await loaded(live, given.case, payments, rates_per_s)

@@ -42,23 +42,30 @@ class Asked(msgspec.Struct):
 
 
 @asynccontextmanager
-async def own_database(stack: Settings) -> AsyncIterator[Connection]:
-    """A connection to a migrated database that nobody else uses, dropped afterwards."""
+async def migrated(stack: Settings) -> AsyncIterator[str]:
+    """The DSN of a database that nobody else uses, migrated and empty, dropped afterwards."""
     name = f"t{uuid.uuid4().hex[:12]}"
     server = await asyncpg.connect(stack.postgres)
     await server.execute(f'CREATE DATABASE "{name}"')
     try:
         dsn = f"{stack.postgres.rpartition('/')[0]}/{name}"
         await upgrade(dsn)
+        yield dsn
+    finally:
+        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await server.close()
+
+
+@asynccontextmanager
+async def own_database(stack: Settings) -> AsyncIterator[Connection]:
+    """A connection to such a database, for much work at once."""
+    async with migrated(stack) as dsn:
         connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
         await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
         try:
             yield connection
         finally:
             await connection.close()
-    finally:
-        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await server.close()
 
 
 async def fill(connection: Connection, *, events: int, wallets: int) -> dict[str, float]:

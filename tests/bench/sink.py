@@ -15,6 +15,7 @@ import msgspec
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.settings import Settings
+from tests.bench.history import migrated
 from tests.projected import Story
 
 WALLETS: Final = 2_000
@@ -30,8 +31,8 @@ class Written(msgspec.Struct):
     payments_per_s: float
 
 
-async def sink(settings: Settings, *, payments: int) -> Written:
-    """Write so many transfers into the settings' database, which is migrated and empty."""
+async def sink(stack: Settings, *, payments: int) -> Written:
+    """Write so many transfers into a database of its own."""
     story, random = Story(), Random(payments)
     wallets = [story.open() for _ in range(WALLETS)]
     batches = [story.batch()]
@@ -42,7 +43,7 @@ async def sink(settings: Settings, *, payments: int) -> Written:
             for version, step in enumerate(STEPS, start=1):
                 story.payment_event(payment_id, step, version, {"payment_id": payment_id, "amount": "10.25"})
         batches.append(story.batch())
-    async with await create_pool(settings.postgres) as pool:
+    async with migrated(stack) as dsn, await create_pool(dsn) as pool:
         writer = PostgresSink(pool)
         await writer.write(batches[0])
         began = time.perf_counter()
