@@ -147,6 +147,8 @@ FALSEHOODS = {
     "UPDATE wallet_snapshots SET last_event_version = 99 WHERE wallet_id = '{source}'": {
         "snapshot_is_last_event"
     },
+    "UPDATE wallet_events SET occurred_at = occurred_at - INTERVAL '1 day' "
+    "WHERE wallet_id = '{source}' AND event_version = 2": {"versions_are_in_order_of_time"},
     "DELETE FROM wallet_events WHERE wallet_id = '{source}' AND event_version = 1": {"versions_have_no_gap"},
     "UPDATE postings SET amount_minor = amount_minor + 1 WHERE account = 'external:EUR'": {
         "event_postings_sum_to_zero",
