@@ -171,4 +171,5 @@ def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -
 
 
 def _text(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Write a time that a caller gave, of any year: strftime leaves out the zeros of early ones."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -96,6 +96,7 @@ async def test_a_quiet_period_has_the_same_balance_twice(stage: Stage) -> None:
 async def test_a_period_may_begin_before_the_wallet_and_not_end_before_it(stage: Stage) -> None:
     status, page = await read(stage, **{"from": "0001-01-01T00:00:00Z", "to": "2026-11-24T22:00:02Z"})
     assert (status, page["movements"], page["sums"][0]["opening"]) == (200, [], "0.00")
+    assert page["from"] == "0001-01-01T00:00:00.000000Z"
     status, problem = await read(stage, to="2026-11-24T22:00:01Z")
     assert status == 404
     check_golden("before_it_was_open", problem)
