@@ -88,9 +88,21 @@ class Story:
         self.end(payment_id, {wallet: self.wallets[wallet].version for wallet in (source, target)})
         return payment_id
 
-    def request(self, *, source: str | None = None, target: str | None = None, amount_minor: int) -> str:
+    def request(
+        self,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        amount_minor: int,
+        metadata: object = None,
+    ) -> str:
         payment_id, kind = new_id(), "transfer" if source else "deposit"
-        data = {"payment_id": payment_id, "amount": euros(amount_minor), "currency": "EUR"}
+        data: dict[str, object] = {
+            "payment_id": payment_id,
+            "amount": euros(amount_minor),
+            "currency": "EUR",
+        }
+        data |= {"metadata": metadata} if metadata is not None else {}
         event = self.payment_event(payment_id, "PaymentRequested", 1, data)
         self._told.payments.append(
             PaymentRow(

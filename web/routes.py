@@ -23,6 +23,7 @@ from web.openapi import OpenApi, document
 from web.payments import PaymentDetail, Payments
 from web.refunds import Refund
 from web.services import DOCUMENT, READINESS, SERVICES, Readiness, Services
+from web.statements import WalletStatement
 from web.views import LedgerView
 from web.wallet_commands import Close, Freeze, Limits, Unfreeze
 from web.wallets import UserWallets, WalletDetail, WalletEvents, Wallets
@@ -31,6 +32,7 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/wallets", Wallets),
     ("/v1/wallets/{wallet_id}", WalletDetail),
     ("/v1/wallets/{wallet_id}/balance", Balance),
+    ("/v1/wallets/{wallet_id}/statement", WalletStatement),
     ("/v1/wallets/{wallet_id}/events", WalletEvents),
     ("/v1/wallets/{wallet_id}/freeze", Freeze),
     ("/v1/wallets/{wallet_id}/unfreeze", Unfreeze),

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import asyncpg
 
 from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
+from ledger_streams.adapters.postgres_order import ordered_at
 from ledger_streams.adapters.postgres_pool import WRITE_S_MAX, Connection, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import (
@@ -160,12 +161,26 @@ async def _put_wallets(
     versions: dict[str, int] = {row["wallet_id"]: row["last_event_version"] for row in known}
     newest = {row.wallet_id: row for row in snapshots}
     check_versions(events, newest, versions)
+    late = ordered_at(events, {row["wallet_id"]: row["latest"] for row in known})
     try:
-        await _copy(connection, "wallet_events", WalletEventRow._fields, events)
+        await _copy_wallet_events(connection, events, late)
     except asyncpg.UniqueViolationError as error:
         raise InvariantBroken(f"a wallet event is there already: {error.detail}") from error
     ordered = [newest[wallet] for wallet in wallets if wallet in newest]
     await connection.execute(SQL["put_snapshots"], *_columns(ordered, len(SnapshotRow._fields)))
+
+
+async def _copy_wallet_events(
+    connection: Connection,
+    events: Sequence[WalletEventRow],
+    late: Mapping[tuple[str, int], datetime],
+) -> None:
+    if not late:
+        await _copy(connection, "wallet_events", WalletEventRow._fields, events)
+        return
+    log.warning("%d wallet events are older than the ones before them: a clock has stepped back", len(late))
+    rows = [(*row, late.get((row.wallet_id, row.event_version))) for row in events]
+    await _copy(connection, "wallet_events", (*WalletEventRow._fields, "ordered_at"), rows)
 
 
 def check_versions(

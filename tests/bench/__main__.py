@@ -5,6 +5,9 @@ python -m tests.bench projector   the same with a projector beside it
 python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
 python -m tests.bench takeover    one of two workers is killed; --wallets, and as many payments, in its tables
+python -m tests.bench sink        payments written by the projector's sink alone, without Kafka
+python -m tests.bench wallet      the past of one wallet of --events
+python -m tests.bench analytics   the analysts' views over a history of --events
 """
 
 from __future__ import annotations
@@ -20,20 +23,31 @@ import msgspec
 
 from ledger_streams.settings import Settings
 from ledger_streams.stack import up
+from tests.bench.analytics import Analyzed, analytics
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, fill, rebuild
+from tests.bench.sink import Written, sink
 from tests.bench.takeover import Recovered, take_over
+from tests.bench.wallet import Travelled, travel
 from tests.conftest import stack_settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-CASES = ("worker", "projector", "http", "rebuild", "takeover")
+CASES = ("worker", "projector", "http", "rebuild", "takeover", "sink", "wallet", "analytics")
 TAKEOVER_RATE_PER_S = 200
 
+Figures = dict[str, Timing] | Rebuilt | Recovered | Written | Travelled | Analyzed
 
-async def run(given: Any) -> dict[str, Timing] | Rebuilt | Recovered:
+
+async def run(given: Any) -> Figures:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
+    if given.case == "sink":
+        return await sink(stack_settings(), payments=given.payments or 20_000)
+    if given.case == "wallet":
+        return await travel(stack_settings(), events=given.events)
+    if given.case == "analytics":
+        return await analytics(stack_settings(), events=given.events)
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
         async with own_system(stack_settings(), Path(folder)) as own, running(changed(own, given)) as live:
             if given.case == "rebuild":
@@ -83,6 +97,7 @@ def main() -> None:
     parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild and takeover")
     parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
     parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
+    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet and analytics")
     parser.add_argument(
         "--rates", type=float, nargs="+", default=None, help="payments a second; 0: saturation"
     )
