@@ -1,20 +1,23 @@
 """The connection pool, and which of PostgreSQL's errors mean that it is away.
 
-No state is kept in a session: no prepared statement by name, no SET, no session
-lock.  With `statement_cache_size=0` the pool works behind PgBouncer in
-transaction mode.
+No state is kept in a session: no SET, no session lock, and no statement by name behind
+a pooler such as PgBouncer in transaction mode, where the next transaction may be another
+server's.  Whether there is one is found out when the pool is made.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from ledger_streams import metrics
 from ledger_streams.errors import Unavailable
 
 # Text, because asyncpg's classes take type arguments in its stubs only.
@@ -23,6 +26,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 ACQUIRE_S_MAX: Final = 5.0
 """A caller that gets no connection within this is told `Unavailable`."""
+
+STATEMENTS_MAX: Final = 200
+"""Prepared statements of one connection; the system has fewer than a hundred."""
 
 AWAY: Final = (
     OSError,  # TimeoutError is one of them
@@ -50,43 +56,101 @@ def away_as_unavailable() -> Iterator[None]:
         raise Unavailable(dependency="postgres", detail=str(error)) from error
 
 
+class PooledSession(asyncpg.Connection):
+    """A connection for behind a pooler: its statements have no names.
+
+    COPY looks at its columns by a named statement even without a cache of statements.  That would
+    stay on a server connection, where the same name of another process meets it.
+    """
+
+    def _get_unique_id(self, prefix: str) -> str:
+        return "" if prefix == "stmt" else str(super()._get_unique_id(prefix))  # type: ignore[misc]  # not in the stubs
+
+
 async def create_pool(
     dsn: str,
     *,
     connections_min: int = 1,
     connections_max: int = 10,
     statement_timeout_s: float = 30.0,
-    statement_cache_size: int = 200,
 ) -> Pool:
     """Connect to PostgreSQL; a statement that takes longer than `statement_timeout_s` is cancelled."""
+    async with connected(dsn) as connection:
+        is_pooled = await behind_pooler(connection)
     with away_as_unavailable():
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             dsn,
             min_size=connections_min,
             max_size=connections_max,
             timeout=ACQUIRE_S_MAX,
             command_timeout=statement_timeout_s,
-            statement_cache_size=statement_cache_size,
+            connection_class=PooledSession if is_pooled else asyncpg.Connection,
+            statement_cache_size=0 if is_pooled else STATEMENTS_MAX,
+            reset=_left_as_it_is,
         )
+    _pools[:] = [*(other for other in _pools if not other.is_closing()), pool]
+    return pool
+
+
+async def behind_pooler(connection: Connection) -> bool:
+    """Tell whether a pooler lends the server: the one that answers is not the one that said hello."""
+    return bool(connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"))
 
 
 @asynccontextmanager
 async def acquired(pool: Pool) -> AsyncIterator[Connection]:
     """Borrow a connection; anything that says PostgreSQL is away comes out as `Unavailable`."""
     with away_as_unavailable():
-        async with pool.acquire(timeout=ACQUIRE_S_MAX) as connection:
-            try:
-                yield connection
-            except asyncpg.InternalClientError:
-                connection.terminate()  # its state is unknown: it is not lent again
-                raise
+        connection = await _acquire(pool)
+        try:
+            yield connection
+        except asyncpg.InternalClientError:
+            connection.terminate()  # its state is unknown: it is not lent again
+            raise
+        finally:
+            await pool.release(connection)
+
+
+async def _acquire(pool: Pool) -> PoolConnectionProxy[asyncpg.Record]:
+    metrics.POSTGRES_WAITING.inc()
+    began_s = time.perf_counter()
+    try:
+        connection = await pool.acquire(timeout=ACQUIRE_S_MAX)
+    except TimeoutError:
+        metrics.POSTGRES_ACQUIRES_FAILED.inc()
+        raise
+    finally:
+        metrics.POSTGRES_WAITING.dec()
+    metrics.POSTGRES_ACQUIRE_SECONDS.observe(time.perf_counter() - began_s)
+    return connection
+
+
+async def _left_as_it_is(_connection: object) -> None:
+    """Spare the round trip that would reset a session in which nothing was kept."""
+
+
+_pools: list[Pool] = []
+
+
+def _of_all(state: str) -> int:
+    """Count the connections of this process's pools: `idle`, `used`, or `limit`, what there may be."""
+    counts = {
+        "idle": lambda pool: pool.get_idle_size(),
+        "used": lambda pool: pool.get_size() - pool.get_idle_size(),
+        "limit": lambda pool: pool.get_max_size(),
+    }
+    return sum(counts[state](pool) for pool in _pools if not pool.is_closing())
+
+
+for _state in ("idle", "used", "limit"):
+    metrics.POSTGRES_CONNECTIONS.labels(_state).set_function(partial(_of_all, _state))
 
 
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[Connection]:
     """Open one connection for a command, and close it."""
     with away_as_unavailable():
-        connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX)
+        connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX, statement_cache_size=0)
         try:
             yield connection
         finally:
