@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     home: Path = Field(
         Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables"
     )
+    postgres_memory: str = Field(
+        "",
+        description="memory that the local stack's PostgreSQL is tuned for, like 32GB; "
+        "empty: the little it has beside all else",
+    )
     backups: str = Field(
         "",
         description="folder of backups and archived log of the local stack's PostgreSQL; empty: none",

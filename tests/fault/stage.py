@@ -144,7 +144,7 @@ class Stage:
 
 
 @contextmanager
-def own_servers() -> Iterator[Settings]:
+def own_servers(*, backups: bool = False) -> Iterator[Settings]:
     """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
     port = _free_ports(4)
@@ -153,6 +153,7 @@ def own_servers() -> Iterator[Settings]:
         kafka=f"127.0.0.1:{port}",  # the controller takes the next one
         postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
         redis=f"redis://127.0.0.1:{port + 3}/0",
+        backups=str(home / "backups") if backups else "",
     )
     try:
         up(servers, say=_nothing)
