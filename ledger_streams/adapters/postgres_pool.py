@@ -56,17 +56,6 @@ def away_as_unavailable() -> Iterator[None]:
         raise Unavailable(dependency="postgres", detail=str(error)) from error
 
 
-class PooledSession(asyncpg.Connection):
-    """A connection for behind a pooler: its statements have no names.
-
-    COPY looks at its columns by a named statement even without a cache of statements.  That would
-    stay on a server connection, where the same name of another process meets it.
-    """
-
-    def _get_unique_id(self, prefix: str) -> str:
-        return "" if prefix == "stmt" else str(super()._get_unique_id(prefix))  # type: ignore[misc]  # not in the stubs
-
-
 async def create_pool(
     dsn: str,
     *,
@@ -84,7 +73,6 @@ async def create_pool(
             max_size=connections_max,
             timeout=ACQUIRE_S_MAX,
             command_timeout=statement_timeout_s,
-            connection_class=PooledSession if is_pooled else asyncpg.Connection,
             statement_cache_size=0 if is_pooled else STATEMENTS_MAX,
             reset=_left_as_it_is,
         )

@@ -22,7 +22,7 @@ from ledger_streams.settings import Settings
 from ledger_streams.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE
 from tests.bouncer import bouncer
 from tests.live import eventually
-from tests.projected import Story
+from tests.projected import Story, new_id
 
 SERVERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -52,7 +52,7 @@ async def test_sinks_and_readers_take_turns_on_servers_and_leave_no_statement_th
         async with await create_pool(bounced.pooled_postgres) as pool:
             sink, wallet = PostgresSink(pool), story.open()
             for _ in range(20):
-                story.deposit(wallet, 100)
+                story.move(wallet, 100, new_id(), other="external")  # so that COPY is the last statement
                 await sink.write(story.batch())
             view = await PostgresReadModel(pool).wallet(wallet)
             assert view is not None
