@@ -30,6 +30,9 @@ GATEWAY_POLL_RECORDS_MAX = 500
 """A gateway's cycle lasts as long as its slowest calls, so it does not grow as a worker's may; a provider
 that is silent ends it after one time-out, since its breaker opens."""
 
+SINK_CONNECTIONS_MAX = 4
+"""A projector writes on one; the others are for what it reads and marks meanwhile."""
+
 quiet_libraries()
 clock = BrokerClock()
 """One a process: what any of its parts hears from the broker, all know."""
@@ -96,7 +99,9 @@ def projection_committer() -> Committer:
     config = settings()
 
     async def open_stores() -> Stores:
-        pool = await create_pool(config.postgres, connections_max=4, session=LETS_GO)
+        pool = await create_pool(
+            config.pooled_postgres, connections_max=SINK_CONNECTIONS_MAX, session=LETS_GO
+        )
         redis = connect(config.redis)
 
         async def close() -> None:

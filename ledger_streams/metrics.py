@@ -148,3 +148,53 @@ BREAKER_SKIPPED: Final = Counter(
     "(allows, succeeded, failed)",
     labelnames=("call",),
 )
+
+POSTGRES_CONNECTIONS: Final = Gauge(
+    "ledger_postgres_connections",
+    "Connections of this process's pools by state: used, idle, and limit, what there may be of both",
+    labelnames=("state",),
+)
+
+POSTGRES_WAITING: Final = Gauge(
+    "ledger_postgres_waiting", "Those who wait for a connection of this process's pools"
+)
+
+POSTGRES_ACQUIRE_SECONDS: Final = Histogram(
+    "ledger_postgres_acquire_seconds",
+    "Time until a connection of this process's pools was lent",
+    buckets=(0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0),
+)
+
+POSTGRES_ACQUIRES_FAILED: Final = Counter(
+    "ledger_postgres_acquires_failed",
+    "Times no connection was lent in time: the API answers 503, a projector tries again",
+)
+
+PGBOUNCER_CLIENTS: Final = Gauge(
+    "ledger_pgbouncer_clients",
+    "Client connections of PgBouncer for this database by state: active (with a server or idle), waiting; "
+    "each process says the same",
+    labelnames=("state",),
+)
+
+PGBOUNCER_SERVERS: Final = Gauge(
+    "ledger_pgbouncer_servers",
+    "Server connections of PgBouncer for this database by state: active, idle, and limit, what there may be "
+    "of all; each process says the same",
+    labelnames=("state",),
+)
+
+PGBOUNCER_WAIT_SECONDS: Final = Gauge(
+    "ledger_pgbouncer_wait_seconds",
+    "How long the client that waits longest for a server connection of PgBouncer has waited, else 0",
+)
+
+PGBOUNCER_TRANSACTIONS: Final = Gauge(
+    "ledger_pgbouncer_transactions",
+    "Transactions for this database since PgBouncer's start",
+)
+
+PGBOUNCER_WAITED_SECONDS: Final = Gauge(
+    "ledger_pgbouncer_waited_seconds",
+    "Time that all clients of this database have waited for a server connection since PgBouncer's start",
+)

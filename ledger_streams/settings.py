@@ -35,9 +35,23 @@ class Settings(BaseSettings):
     postgres: str = Field(
         "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
     )
+    pgbouncer: str = Field(
+        "",
+        description="host:port of a PgBouncer before LEDGER_POSTGRES, for workers, api and projectors; "
+        "commands connect without it",
+    )
     redis: str = Field("redis://127.0.0.1:26379/0", description="URL of Redis")
     home: Path = Field(
         Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables"
+    )
+    postgres_memory: str = Field(
+        "",
+        description="memory that the local stack's PostgreSQL is tuned for, like 32GB; "
+        "empty: the little it has beside all else",
+    )
+    backups: str = Field(
+        "",
+        description="folder of backups and archived log of the local stack's PostgreSQL; empty: none",
     )
     data: Path = Field(
         Path("../shared/data"), description="folder with the real bank transactions of demo and tests"
@@ -144,6 +158,15 @@ class Settings(BaseSettings):
         return min(
             self.transaction_timeout_ms, max(TRANSACTION_MS_MIN, self.session_timeout_ms - SETTLED_IN_MS)
         )
+
+    @property
+    def pooled_postgres(self) -> str:
+        """DSN for workers, api and projectors: LEDGER_POSTGRES, by way of LEDGER_PGBOUNCER if set."""
+        if not self.pgbouncer:
+            return self.postgres
+        parts = urlsplit(self.postgres)
+        user, at, _ = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{user}{at}{self.pgbouncer}").geturl()
 
     @property
     def tables_dir(self) -> Path:

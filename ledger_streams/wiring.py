@@ -14,6 +14,7 @@ from typing import Any
 
 from mode import Service
 
+from ledger_streams.adapters import pgbouncer_console
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, acquired, create_pool
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 STUCK_EVERY_S = 10.0
 """Between two counts of the payments that wait too long."""
+PGBOUNCER_EVERY_S = 5.0
+"""As often as metrics are usually looked at; three questions, answered from memory."""
 POOL_CONNECTIONS_MAX = 10
 """Of one worker's web views; PgBouncer and several workers share the server's 200."""
 PROBE_S_MAX = 2.0
@@ -72,7 +75,7 @@ class ConnectionService(Service):
     async def _open(self) -> None:
         config = settings()
         pool = await retried(
-            lambda: create_pool(config.postgres, connections_max=POOL_CONNECTIONS_MAX),
+            lambda: create_pool(config.pooled_postgres, connections_max=POOL_CONNECTIONS_MAX),
             purpose="the API waits for PostgreSQL",
         )
         opened = Connections(pool)
@@ -94,6 +97,16 @@ class ConnectionService(Service):
             return
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
+
+    @Service.timer(PGBOUNCER_EVERY_S)
+    async def _watch_pgbouncer(self) -> None:
+        """Ask PgBouncer for the metrics of its pools, where there is one."""
+        if not settings().pgbouncer:
+            return
+        try:
+            await pgbouncer_console.measure(settings().pooled_postgres)
+        except Unavailable as error:
+            log.warning("PgBouncer is not measured: %s", error)
 
     async def on_stop(self) -> None:
         """Close what was opened."""

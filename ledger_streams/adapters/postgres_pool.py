@@ -1,23 +1,26 @@
 """The connection pool, and which of PostgreSQL's errors mean that it is away.
 
-No state is kept in a session: no prepared statement by name, no SET, no session
-lock.  With `statement_cache_size=0` the pool works behind PgBouncer in
-transaction mode.  A connection that says nothing is no error to the driver, so who
-borrows one says within which time it is given up.
+No state is kept in a session: no SET, no session lock, and no statement by name behind
+a pooler such as PgBouncer in transaction mode, where the next transaction may be another
+server's.  Whether there is one is found out when the pool is made.  A connection that says
+nothing is no error to the driver, so who borrows one says within which time it is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from ledger_streams import metrics
 from ledger_streams.errors import Unavailable
 
 # Text, because asyncpg's classes take type arguments in its stubs only.
@@ -43,6 +46,8 @@ LETS_GO: Final = MappingProxyType(
 )
 """Session settings of a writer: when it is gone or paused in mid-transaction, its locks are free 15 s
 later at most, and whoever takes over does not wait for TCP's two hours."""
+STATEMENTS_MAX: Final = 200
+"""Prepared statements of one connection; the system has fewer than a hundred."""
 
 AWAY: Final = (
     OSError,  # TimeoutError is one of them
@@ -75,23 +80,33 @@ async def create_pool(
     *,
     connections_max: int = 10,
     statement_timeout_s: float = 30.0,
-    statement_cache_size: int = 200,
     session: Mapping[str, str] = MappingProxyType({}),
 ) -> Pool:
     """Connect to PostgreSQL; a statement that takes longer than `statement_timeout_s` is cancelled.
 
-    `session` are PostgreSQL's own settings of each connection, `LETS_GO` for example.
+    `session` are PostgreSQL's own settings of each connection, `LETS_GO` for example; a pooler
+    shares its connections among all, and has settings of its own.
     """
+    async with connected(dsn) as connection:
+        is_pooled = await behind_pooler(connection)
     with away_as_unavailable():
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
             max_size=connections_max,
             timeout=ACQUIRE_S_MAX,
             command_timeout=statement_timeout_s,
-            statement_cache_size=statement_cache_size,
-            server_settings=dict(session),
+            statement_cache_size=0 if is_pooled else STATEMENTS_MAX,
+            server_settings={} if is_pooled else dict(session),
+            reset=_left_as_it_is,
         )
+    _pools[:] = [*(other for other in _pools if not other.is_closing()), pool]
+    return pool
+
+
+async def behind_pooler(connection: Connection) -> bool:
+    """Tell whether a pooler lends the server: the one that answers is not the one that said hello."""
+    return bool(connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"))
 
 
 @asynccontextmanager
@@ -104,14 +119,51 @@ async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[C
     loop = asyncio.get_running_loop()
     is_over_at = loop.time() + within_s
     with away_as_unavailable(), ExitStack() as watched:
-        async with pool.acquire(timeout=min(ACQUIRE_S_MAX, within_s)) as connection:
-            if within_s < math.inf:
-                watched.callback(loop.call_at(is_over_at, _cut_off, connection).cancel)
-            try:
-                yield connection
-            except asyncpg.InternalClientError:
-                connection.terminate()  # its state is unknown: it is not lent again
-                raise
+        connection = await _acquire(pool, min(ACQUIRE_S_MAX, within_s))
+        if within_s < math.inf:
+            watched.callback(loop.call_at(is_over_at, _cut_off, connection).cancel)
+        try:
+            yield connection
+        except asyncpg.InternalClientError:
+            connection.terminate()  # its state is unknown: it is not lent again
+            raise
+        finally:
+            await pool.release(connection)
+
+
+async def _acquire(pool: Pool, seconds: float) -> PoolConnectionProxy[asyncpg.Record]:
+    metrics.POSTGRES_WAITING.inc()
+    began_s = time.perf_counter()
+    try:
+        connection = await pool.acquire(timeout=seconds)
+    except TimeoutError:
+        metrics.POSTGRES_ACQUIRES_FAILED.inc()
+        raise
+    finally:
+        metrics.POSTGRES_WAITING.dec()
+    metrics.POSTGRES_ACQUIRE_SECONDS.observe(time.perf_counter() - began_s)
+    return connection
+
+
+async def _left_as_it_is(_connection: object) -> None:
+    """Spare the round trip that would reset a session in which nothing was kept."""
+
+
+_pools: list[Pool] = []
+
+
+def _of_all(state: str) -> int:
+    """Count the connections of this process's pools: `idle`, `used`, or `limit`, what there may be."""
+    counts = {
+        "idle": lambda pool: pool.get_idle_size(),
+        "used": lambda pool: pool.get_size() - pool.get_idle_size(),
+        "limit": lambda pool: pool.get_max_size(),
+    }
+    return sum(counts[state](pool) for pool in _pools if not pool.is_closing())
+
+
+for _state in ("idle", "used", "limit"):
+    metrics.POSTGRES_CONNECTIONS.labels(_state).set_function(partial(_of_all, _state))
 
 
 def _cut_off(connection: Connection) -> None:
@@ -124,7 +176,7 @@ def _cut_off(connection: Connection) -> None:
 async def connected(dsn: str) -> AsyncIterator[Connection]:
     """Open one connection for a command, and close it."""
     with away_as_unavailable():
-        connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX)
+        connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX, statement_cache_size=0)
         try:
             yield connection
         finally:

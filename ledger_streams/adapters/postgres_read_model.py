@@ -123,6 +123,11 @@ class PostgresReadModel:
         reached = {key: rows for key, rows in by_payment.items() if all(row["reached"] for row in rows)}
         return {key: _outcome(rows) for key, rows in reached.items()}
 
+    async def answers(self) -> None:
+        """Return when PostgreSQL has answered; raises Unavailable when it, or its pool, does not in time."""
+        async with acquired(self._pool) as connection:
+            await connection.execute("SELECT 1")
+
     async def under_way(self, requested_before: datetime) -> UnderWay:
         """Return what has not ended of the payments requested before then."""
         (row,) = await self._fetch("under_way", requested_before)

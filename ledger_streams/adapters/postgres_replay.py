@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres_migrations import upgrade
-from ledger_streams.adapters.postgres_pool import Connection, Pool, connected, create_pool
+from ledger_streams.adapters.postgres_pool import Connection, Pool, behind_pooler, connected, create_pool
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import TopicPartition
 from ledger_streams.adapters.postgres_views import envelope, wire_time
@@ -72,6 +72,11 @@ async def rebuilding(dsn: str) -> AsyncIterator[Rebuilding]:
     Without a swap they stay, to be looked at, until the next one.
     """
     async with connected(dsn) as connection:
+        if await behind_pooler(connection):
+            detail = (
+                "a replay keeps a session: LEDGER_POSTGRES has to be PostgreSQL, LEDGER_PGBOUNCER its pooler"
+            )
+            raise Unavailable(dependency="postgres", detail=detail)
         if not await connection.fetchval(SQL["lock"]):
             raise Unavailable(dependency="postgres", detail="another replay of this database is under way")
         await connection.execute(SQL["drop"])

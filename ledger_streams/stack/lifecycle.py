@@ -19,8 +19,10 @@ from typing import Final
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon
+from ledger_streams.stack.backups import Backups, backups
 from ledger_streams.stack.install import Say
 from ledger_streams.stack.kafka import brokers as kafka_brokers
+from ledger_streams.stack.pgbouncer import pgbouncer
 from ledger_streams.stack.postgres import Postgres, postgres
 from ledger_streams.stack.redis import redis
 from ledger_streams.stack.server import Server, port_is_open
@@ -79,12 +81,25 @@ def status(settings: Settings) -> list[ServerStatus]:
     return asyncio.run(_status(_servers(settings, _folder(settings), None)))
 
 
+def opened_backups(settings: Settings) -> Backups:
+    """Return the backups of the stack's PostgreSQL; raises Unavailable where none are asked for."""
+    found = backups(settings, _folder(settings) / "postgres")
+    if found is None:
+        raise Unavailable(dependency="backups", detail="LEDGER_BACKUPS names no folder for them")
+    return found
+
+
 def _folder(settings: Settings) -> Path:
     return settings.home.resolve() / "stack"
 
 
 def _servers(settings: Settings, stack: Path, brokers: int | None) -> list[Server]:
-    return [*kafka_brokers(settings, stack, brokers), postgres(settings, stack), redis(settings, stack)]
+    return [
+        *kafka_brokers(settings, stack, brokers),
+        postgres(settings, stack),
+        *pgbouncer(settings, stack),
+        redis(settings, stack),
+    ]
 
 
 @contextmanager
@@ -146,8 +161,11 @@ async def _answers(server: Server, say: Say) -> None:
             continue
         detail = f"{complaint}; the end of {server.folder / 'log'}:\n{daemon.log_tail(server.folder)}"
         raise Unavailable(dependency=server.name, detail=detail)
-    if isinstance(server, Postgres) and await server.create_database():
-        say(f"postgres: created database {server.database} of role {server.role}")
+    if isinstance(server, Postgres):
+        if await server.create_database():
+            say(f"postgres: created database {server.database} of role {server.role}")
+        if server.backups is not None:
+            await asyncio.to_thread(server.backups.create)
 
 
 def _stop(servers: Sequence[Server], say: Say) -> None:

@@ -6,6 +6,7 @@ python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
 python -m tests.bench takeover    one of two workers is killed; --wallets, and as many payments, in its tables
 python -m tests.bench sink        payments written by the projector's sink alone, without Kafka
+python -m tests.bench bounced     the same, directly and through PgBouncer, in turn
 python -m tests.bench wallet      the past of one wallet of --events
 python -m tests.bench analytics   the analysts' views over a history of --events
 """
@@ -24,6 +25,7 @@ import msgspec
 from ledger_streams.settings import Settings
 from ledger_streams.stack import up
 from tests.bench.analytics import Analyzed, analytics
+from tests.bench.bounced import Bounced, bounced
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, fill, rebuild
 from tests.bench.sink import Written, sink
@@ -34,20 +36,17 @@ from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-CASES = ("worker", "projector", "http", "rebuild", "takeover", "sink", "wallet", "analytics")
+DATABASE_CASES = ("sink", "wallet", "analytics")
+CASES = ("worker", "projector", "http", "rebuild", "takeover", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
-Figures = dict[str, Timing] | Rebuilt | Recovered | Written | Travelled | Analyzed
+Figures = dict[str, Timing] | Rebuilt | Recovered | Written | dict[str, Bounced] | Travelled | Analyzed
 
 
 async def run(given: Any) -> Figures:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
-    if given.case == "sink":
-        return await sink(stack_settings(), payments=given.payments or 20_000)
-    if given.case == "wallet":
-        return await travel(stack_settings(), events=given.events)
-    if given.case == "analytics":
-        return await analytics(stack_settings(), events=given.events)
+    if given.case in DATABASE_CASES:
+        return await in_a_database(given)
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
         async with own_system(stack_settings(), Path(folder)) as own, running(changed(own, given)) as live:
             if given.case == "rebuild":
@@ -55,9 +54,20 @@ async def run(given: Any) -> Figures:
             if given.case == "takeover":
                 await fill(live, given.wallets, payments=given.wallets)
                 return await take_over(live, rate_per_s=TAKEOVER_RATE_PER_S)
+            if given.case == "bounced":
+                return await bounced(own, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)
             rates_per_s = given.rates or ([50.0] if given.case == "http" else [0.0])
             return await loaded(live, given.case, payments, rates_per_s, workers=given.workers)
+
+
+async def in_a_database(given: Any) -> Written | Travelled | Analyzed:
+    """Run a case that needs nothing but PostgreSQL."""
+    if given.case == "wallet":
+        return await travel(stack_settings(), events=given.events)
+    if given.case == "analytics":
+        return await analytics(stack_settings(), events=given.events)
+    return await sink(stack_settings(), payments=given.payments or 20_000)
 
 
 def changed(own: Settings, given: Any) -> Settings:

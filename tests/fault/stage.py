@@ -157,7 +157,7 @@ class Stage:
 
 
 @contextmanager
-def own_servers(brokers: int = 1) -> Iterator[Settings]:
+def own_servers(brokers: int = 1, *, backups: bool = False) -> Iterator[Settings]:
     """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards.
 
     With several brokers, topics have a replica on each, and a write may miss one of them.
@@ -173,6 +173,7 @@ def own_servers(brokers: int = 1) -> Iterator[Settings]:
         redis=f"redis://127.0.0.1:{after + 1}/0",
         replication_factor=brokers,
         min_insync_replicas=max(1, brokers - 1),
+        backups=str(home / "backups") if backups else "",
     )
     network = network_of(servers)
     try:

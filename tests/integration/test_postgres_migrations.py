@@ -29,7 +29,11 @@ ALL = [
     "0007_callers_holds",
     "0008_payments_under_way",
     "0011_history",
+    "0013_vacuum",
 ]
+
+
+EARLY = "SELECT count(*) FROM pg_class WHERE array_to_string(reloptions, ' ') LIKE '%autovacuum_vacuum%'"
 
 
 @pytest.fixture
@@ -87,6 +91,24 @@ async def test_versions_that_occurred_before_earlier_ones_are_found_on_the_way_u
         assert await connection.fetchval("SELECT to_regnamespace('analytics')") is None
     finally:
         await connection.close()
+
+
+async def test_tables_are_vacuumed_early_beside_the_live_ones_too_and_no_more_after_the_way_back(
+    dsn: str,
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE SCHEMA replay")
+    for place in (dsn, f"{dsn}?search_path=replay"):
+        await migrations.upgrade(place)
+        async with await create_pool(place) as pool:
+            story = Story()
+            story.deposit(story.open(), 1000)
+            await PostgresSink(pool).write(story.batch())
+    assert await connection.fetchval(EARLY) == 2 * 4
+    assert await migrations.downgrade(dsn, 8) == ["0013_vacuum"]
+    assert await connection.fetchval(EARLY) == 4
+    assert await connection.fetchval("SELECT count(*) FROM wallet_events") == 2
+    await connection.close()
 
 
 async def test_workers_that_upgrade_at_once_apply_each_migration_once(dsn: str) -> None:

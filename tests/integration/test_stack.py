@@ -33,6 +33,7 @@ def second() -> Iterator[Settings]:
         home=home,
         kafka="127.0.0.1:29392",
         postgres="postgresql://ledger@127.0.0.1:25732/ledger",
+        pgbouncer="127.0.0.1:26732",
         redis="redis://127.0.0.1:26679/0",
     )
     data = (home / "stack" / "postgres" / "data").resolve()
