@@ -17,7 +17,7 @@ from mode import Service
 from ledger_streams.adapters import pgbouncer_console
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.outcomes import OutcomeWatch
-from ledger_streams.adapters.postgres_pool import Pool, acquired, create_pool
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.app import api, clock, ledger
@@ -34,8 +34,6 @@ PGBOUNCER_EVERY_S = 5.0
 """As often as metrics are usually looked at; three questions, answered from memory."""
 POOL_CONNECTIONS_MAX = 10
 """Of one worker's web views; PgBouncer and several workers share the server's 200."""
-PROBE_S_MAX = 2.0
-"""Who asks whether this process is ready does not wait for long, and asks again soon."""
 
 
 class Connections:
@@ -134,13 +132,8 @@ async def readiness() -> Mapping[str, str]:
         opened = connections()
     except Unavailable as error:
         return states | {"connections": error.detail}
-    probes: Mapping[str, Any] = {"postgres": _probed(opened.pool), "redis": opened.redis.ping()}
+    probes: Mapping[str, Any] = {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
     answers = await asyncio.gather(*probes.values(), return_exceptions=True)
     for name, answer in zip(probes, answers, strict=True):
         states[name] = repr(answer) if isinstance(answer, BaseException) else "ok"
     return states
-
-
-async def _probed(pool: Pool) -> None:
-    async with acquired(pool, within_s=PROBE_S_MAX) as connection:
-        await connection.fetchval("SELECT 1")

@@ -30,6 +30,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 ACQUIRE_S_MAX: Final = 5.0
 """A caller that gets no connection within this is told `Unavailable`."""
 
+PROBE_S_MAX: Final = 2.0
+"""Who asks whether a process is ready does not wait for long, and asks again soon."""
 READ_S_MAX: Final = 5.0
 """Somebody waits for the answer: what PostgreSQL has not said by then is `Unavailable`."""
 WRITE_S_MAX: Final = 30.0

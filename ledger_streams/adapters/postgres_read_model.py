@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres_pool import READ_S_MAX, Pool, acquired
+from ledger_streams.adapters.postgres_pool import PROBE_S_MAX, READ_S_MAX, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_views import (
     envelope,
@@ -125,7 +125,7 @@ class PostgresReadModel:
 
     async def answers(self) -> None:
         """Return when PostgreSQL has answered; raises Unavailable when it, or its pool, does not in time."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=PROBE_S_MAX) as connection:
             await connection.execute("SELECT 1")
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
