@@ -137,7 +137,7 @@ async def test_at_pgbouncers_limit_who_waits_too_long_is_refused_and_comes_back(
         async with connected(bounced.pooled_postgres) as holder, holder.transaction():
             await holder.execute("SELECT 1")
             with pytest.raises(Unavailable, match="query_wait_timeout"):
-                await PostgresReadModel(pool).answers()
+                await PostgresSink(pool).positions([("any", 0)])
         await retried(PostgresReadModel(pool).answers, purpose="a test")
 
 

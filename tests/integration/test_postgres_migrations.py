@@ -105,7 +105,7 @@ async def test_tables_are_vacuumed_early_beside_the_live_ones_too_and_no_more_af
             story.deposit(story.open(), 1000)
             await PostgresSink(pool).write(story.batch())
     assert await connection.fetchval(EARLY) == 2 * 4
-    assert await migrations.downgrade(dsn, 8) == ["0013_vacuum"]
+    assert await migrations.downgrade(dsn, 12) == ["0013_vacuum"]
     assert await connection.fetchval(EARLY) == 4
     assert await connection.fetchval("SELECT count(*) FROM wallet_events") == 2
     await connection.close()
