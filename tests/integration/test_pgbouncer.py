@@ -26,6 +26,7 @@ from tests.projected import Story, new_id
 
 SERVERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
 )
 
 
