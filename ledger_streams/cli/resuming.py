@@ -42,6 +42,7 @@ from ledger_streams.domain.events import (
 )
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.saga import SUPERSEDED, Saga, evolve, past_due, started
+from ledger_streams.domain.saga_replies import answers_late
 from ledger_streams.errors import InvariantBroken
 
 CARRIED_OUT: Final = (WalletDeducted, WalletCredited, WalletHeld, WalletReleased)
@@ -94,7 +95,7 @@ class Resumption:
         return saga
 
     def _stepped(self, saga: Saga) -> Saga | None:
-        heard = self._heard(saga.version)
+        heard = self._heard(saga)
         if saga.status is SagaStatus.ASKING and self._is_superseded(saga, heard):
             return past_due(saga, saga.give_up_ms or 0)
         if (
@@ -117,12 +118,13 @@ class Resumption:
         if command is not None and isinstance(heard, CARRIED_OUT) and (not events or is_half(events)):
             self._lost.append(LostLeg(command, heard.wallet_version, self._at_ms, is_half_known=bool(events)))
         self._tell(heard)
+        heard = msgspec.structs.replace(heard, version=saga.version)
         return evolve(saga, heard, at_ms=self._at_ms, patience_ms=self._patience_ms)
 
-    def _heard(self, version: int) -> Reply | None:
-        """Return the first answer of this version that is known."""
+    def _heard(self, saga: Saga) -> Reply | None:
+        """Return the first answer known that the saga takes at its version: its own, or a late outcome."""
         for read in self._known.saga_events:
-            if isinstance(read.event, Reply) and read.event.version == version:
+            if isinstance(read.event, Reply) and _is_answer(saga, read.event):
                 self._at_ms = wire.time_ms(wire.parse_time(read.occurred_at))
                 self._cause = read.event_id
                 return read.event
@@ -237,6 +239,11 @@ class Resumption:
             assert self._cause is not None, "an event of its saga"
             value = wire.encode_payment_outcome(outcome, causation_id=self._cause, append_ms=self._at_ms)
             self._sent.append(Sent(topics.PAYMENT_EVENTS, outcome.payment_id, value))
+
+
+def _is_answer(saga: Saga, reply: Reply) -> bool:
+    is_late = isinstance(reply, ProviderReply) and answers_late(saga, reply)
+    return reply.version == saga.version or is_late
 
 
 def _at_version(saga: Saga, version: int) -> Saga:
