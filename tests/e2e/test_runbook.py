@@ -12,9 +12,11 @@ import pytest
 import pytest_asyncio
 from redis import asyncio as aioredis
 
+from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.topics import PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS
 from tests.e2e.outside import balance, ended, new_id, open_wallet, pay, record, requested, send, transfer
-from tests.live import LiveSystem, Process
+from tests.live import LiveSystem, Process, eventually
 from tests.projections import differing, projections
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,6 +55,20 @@ async def well(live: LiveSystem) -> None:
     assert code == 0, err + out
 
 
+async def at_rest(live: LiveSystem) -> dict[str, list[str]]:
+    """Return what the projections say once the projector has passed the last transactions' markers."""
+    names = [live.settings.topic(name) for name in (PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS)]
+
+    async def are_passed() -> bool:
+        async with opened_log(live.settings.kafka) as log:
+            ends = {partition: end for partition, end in (await log.ends(names)).items() if end}
+        rows = await live.rows("SELECT topic, partition, next_offset FROM projection_positions")
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == ends
+
+    await eventually(are_passed, what="all markers are passed", every_s=0.5)
+    return await projections(live)
+
+
 async def damage(live: LiveSystem) -> None:
     for statement in DAMAGE:
         await live.rows(statement)
@@ -62,7 +78,7 @@ async def damage(live: LiveSystem) -> None:
 async def test_wrong_projections_are_rebuilt_row_by_row_as_they_were(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
-    before = await projections(shared)
+    before = await at_rest(shared)
     await damage(shared)
     result = await shared.document("replay", "projections")
     assert (result["differences"], result["from_postgres"]) == ([], 0)
@@ -80,7 +96,7 @@ async def test_after_a_rebuild_the_projector_goes_on_and_another_rebuild_changes
     await shared.document("replay", "projections")
     assert (await pay(shared, transfer(ada, bob, "1.00")))["status"] == "completed"
     assert (await pay(shared, transfer(bob, ada, "1.00")))["status"] == "completed"
-    before = await projections(shared)
+    before = await at_rest(shared)
     await shared.document("replay", "projections")
     assert differing(before, await projections(shared)) == {}
     assert shared.processes["projector-1"].exit_code is None, shared.processes["projector-1"].tail()
@@ -229,11 +245,11 @@ async def test_after_lost_positions_the_projector_ends_and_goes_on_from_the_rebu
 ) -> None:
     projector, (ada, bob) = shared.processes["projector-1"], wallets
     await shared.rows("DELETE FROM projection_positions")
-    await shared.document("replay", "projections")
     paid = [transfer(ada, bob), transfer(bob, ada)]
     await send(shared, [record(requested(payment)) for payment in paid])
     assert projector.wait() == EXIT_SOFTWARE
     assert "has lost its partitions" in projector.log.read_text()
+    await shared.document("replay", "projections")
     projector.start()
     await well(shared)
     assert [(await ended(shared, payment["payment_id"]))["status"] for payment in paid] == ["completed"] * 2
