@@ -98,11 +98,8 @@ class Resumption:
         heard = self._heard(saga)
         if saga.status is SagaStatus.ASKING and self._is_superseded(saga, heard):
             return past_due(saga, saga.give_up_ms or 0)
-        if (
-            saga.status is SagaStatus.ASKING
-            and isinstance(heard, ProviderApproved)
-            and not self._is_followed(saga)
-        ):
+        is_approved = saga.status is SagaStatus.ASKING and isinstance(heard, ProviderApproved)
+        if is_approved and not self._is_followed(saga):
             return None  # it may have been cancelled since: asked again, the provider says so
         command = awaited_leg(saga)
         events = self._legs.pop(wire.command_id(command), ()) if command is not None else ()

@@ -55,8 +55,9 @@ async def test_a_takeover_by_a_warm_standby_reads_the_tail_alone(toys: Toys, sta
     await toys.all_added()
     if standby:
         await all_followed(toys, "2")
+    alone = other.log.read_text().count("ready: 4 partitions")
     killed.kill()
-    await said(other, "ready: 4 partitions")
+    await said(other, "ready: 4 partitions", times=alone + 1)
     assert read_back(other) == 0 if standby else read_back(other) > RECORDS / PARTITIONS
     await toys.feed(ONES)
     await toys.all_exact()
