@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, read, send
 from tests.fault.nemeses import name_of
 from tests.fault.ordeal import Ordeal
-from tests.fault.stage import Stage, own_servers, staged
+from tests.fault.stage import Stage, staged
 from tests.model.live_system import OUTCOMES, LiveModel
 from tests.soak.__main__ import conclude, soak
 
@@ -85,13 +85,6 @@ PLANTS: Final[tuple[tuple[Plant, str], ...]] = (
     (a_second_outcome, "2 outcomes of payment"),
     (the_same_event_again, "was written twice"),
 )
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Settings]:
-    """A stack of its own."""
-    with own_servers() as settings:
-        yield settings
 
 
 async def last_outcome(stage: Stage) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +10,8 @@ import pytest
 from ledger_streams.settings import Settings
 from tests.fault.nemeses import NEMESES, Nemesis, name_of
 from tests.fault.ordeal import Row, stood
-from tests.fault.stage import own_servers
 
 SEED: Final = 1_993
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Settings]:
-    """A stack that may be killed."""
-    with own_servers() as settings:
-        yield settings
 
 
 @pytest.mark.timeout(600)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +16,7 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, open_wallet, pay
-from tests.fault.stage import CONNECTED, Stage, own_servers, staged
+from tests.fault.stage import CONNECTED, Stage, staged
 
 AT_ONCE: Final = 30
 """Three times the connections that a worker has: each of them is open and idle before the cut."""
@@ -33,13 +33,6 @@ class Answer(NamedTuple):
     call: str
     status: int
     seconds: float
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Settings]:
-    """A stack that may be cut off."""
-    with own_servers() as settings:
-        yield settings
 
 
 @pytest.fixture
