@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.errors import Unavailable
 
@@ -34,7 +35,7 @@ async def filled(
     bootstrap: str, group_id: str, partitions: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], OffsetAndMetadata]:
     """Return the notes of the last filling; empty when the log was never filled."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = log_reader(bootstrap)
     try:
         await consumer.start()
         asked = [TopicPartition(*partition) for partition in partitions]

@@ -14,11 +14,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.cycles import Cycle, Record, Share
@@ -141,11 +141,7 @@ class ProjectionCommitter:
         """Return the positions to read from, checked against what Kafka still has."""
         if not stored:
             return {}  # more projectors than partitions: this one stands by
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            enable_auto_commit=False,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        consumer = log_reader(self._bootstrap)
         partitions = [TopicPartition(*tp) for tp in stored]
         try:
             await consumer.start()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
 from ledger_streams.engine.kip447 import stable_commits
 from ledger_streams.engine.store import PartitionStore, Position
@@ -28,16 +28,6 @@ Stores = Mapping[TopicPartition, PartitionStore]
 def source_header(topic: str | None) -> str:
     """Return the header with the position in a table's first source (None) or in a further one."""
     return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
-
-
-def log_reader(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
-    """Return a consumer of no group, not yet started; where it reads is always said to it."""
-    return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        **options,
-    )
 
 
 def changelog_reader(bootstrap: str, *, fetch_wait_ms: int, fetch_bytes_max: int) -> AIOKafkaConsumer:

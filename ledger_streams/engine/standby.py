@@ -19,8 +19,9 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.phases import Place
-from ledger_streams.engine.restoring import Stores, changelog_reader, log_reader, restore, seek_stores
+from ledger_streams.engine.restoring import Stores, changelog_reader, restore, seek_stores
 from ledger_streams.engine.store import PartitionStore, TableSpec
 from ledger_streams.metrics import STANDBY_LEFT_RECORDS, STANDBY_RECORDS
 

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.engine.letter_run import noted
 from ledger_streams.engine.phases import Phases
@@ -27,7 +28,6 @@ from ledger_streams.engine.restoring import (
     FETCH_BYTES_MAX,
     Stores,
     changelog_reader,
-    log_reader,
     restore,
     seek_stores,
 )
