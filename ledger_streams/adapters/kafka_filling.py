@@ -8,7 +8,6 @@ that anybody reads, or everything.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
@@ -17,15 +16,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from ledger_streams.adapters.kafka_log import Partition
+from ledger_streams.adapters.kafka_lz4 import compress_fast
+from ledger_streams.adapters.kafka_transactional import connect, discard
 from ledger_streams.errors import Unavailable
-
-log = logging.getLogger(__name__)
 
 TRANSACTION_TIMEOUT_MS: Final = 900_000
 """As long as a broker allows by default: some ten million payments are written in it."""
 RECORDS_AT_ONCE: Final = 5_000
-START_S_MAX: Final = 60.0
-STOP_S_MAX: Final = 5.0
 REQUEST_BYTES_MAX: Final = 2 << 20
 RETRY_BACKOFF_MS: Final = 20
 
@@ -45,6 +42,7 @@ class Filling:
     def __init__(self, bootstrap: str, *, transactional_id: str) -> None:
         self.nexts: dict[Partition, int] = {}
         """The offset after the last record written, by partition."""
+        compress_fast()
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,
             transactional_id=transactional_id,
@@ -58,16 +56,11 @@ class Filling:
 
     async def __aenter__(self) -> Self:
         """Have what another filling has left open aborted; raises Unavailable while Kafka is away."""
-        try:
-            async with asyncio.timeout(START_S_MAX):
-                await self._producer.start()
-        except (KafkaError, OSError) as error:
-            await self._discard()
-            raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
+        await connect(self._producer)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._discard()
+        await discard(self._producer)
 
     async def begin(self) -> None:
         """Begin the transaction."""
@@ -105,12 +98,3 @@ class Filling:
             topic, record.value, record.key, partition=number, headers=list(record.headers)
         )
         return delivered
-
-    async def _discard(self) -> None:
-        """Disconnect; what is left open is aborted, or by the next filling, or by the broker's time-out."""
-        try:
-            async with asyncio.timeout(STOP_S_MAX):
-                await self._producer.stop()
-        except (KafkaError, TimeoutError, AssertionError) as error:
-            log.info("a producer did not stop cleanly: %r", error)
-            await self._producer.client.close()

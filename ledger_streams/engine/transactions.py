@@ -15,14 +15,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -86,7 +86,7 @@ class Transactions:
                 self._producers.extend(producers)
             except KafkaError as error:
                 for producer in producers:
-                    await _discard(producer)
+                    await discard(producer)
                 log.warning("no transactional producer, trying again in %d ms: %r", backoff_ms, error)
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
@@ -115,7 +115,7 @@ class Transactions:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except KafkaError as error:
             await self.drop()
-            if _is_fenced(error) and not self._is_timed_out(began_s):
+            if is_fenced(error) and not self._is_timed_out(began_s):
                 raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
         return ends
@@ -133,11 +133,9 @@ class Transactions:
         for tp, records in outbox.items():
             for batch, count in _batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
-                delivered.add_done_callback(_noted)
+                delivered.add_done_callback(noted)
                 for waiting in producer._message_accumulator._batches.get(tp, ()):
-                    waiting._drain_waiter.add_done_callback(
-                        _noted
-                    )  # it fails too when the producer is fenced
+                    waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
                 sent.append((tp, count, delivered))
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         ends: dict[TP, int] = {}
@@ -150,7 +148,7 @@ class Transactions:
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
         while self._producers:
-            await _discard(self._producers.popleft())
+            await discard(self._producers.popleft())
 
     def _new_producer(self, number: int) -> FencedProducer:
         return FencedProducer(
@@ -183,25 +181,3 @@ def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[ob
         count, size = count + 1, size + record_bytes
     batches.append((batch, count))
     return batches
-
-
-def _is_fenced(error: KafkaError) -> bool:
-    return isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced)
-
-
-def _noted(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody will ask for, since another one has ended the transaction."""
-    if not future.cancelled():
-        future.exception()
-
-
-async def _discard(producer: FencedProducer) -> None:
-    ended = producer._txn_manager._transaction_waiter
-    if ended is not None:
-        ended.add_done_callback(_noted)
-    try:
-        await asyncio.wait_for(producer.stop(), timeout=5)
-    except (KafkaError, TimeoutError, AssertionError) as error:
-        # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
-        log.info("a producer did not stop cleanly: %r", error)
-        await producer.client.close()
