@@ -69,6 +69,11 @@ class Story:
         self._written: dict[str, int | None] = {self.payment_topic: None, self.wallet_topic: None}
         self._told = SinkBatch({})
 
+    def name_wallet_topic(self, topic: str) -> None:
+        """Tell of wallets on a topic of this name; before anything else."""
+        self.wallet_topic = topic
+        self._next[topic], self._written[topic] = 0, None
+
     def open(self, user_id: str | None = None, *, command_id: str | None = None) -> str:
         wallet_id = new_id()
         self.wallets[wallet_id] = Told(user_id or new_id())
@@ -204,6 +209,8 @@ class Story:
             payment_id or wallet_id,
             causation_id,
             at,
+            0,
+            offset,
         )
         self._told.wallet_events.append(event)
         balances = json.dumps(wallet.balances())

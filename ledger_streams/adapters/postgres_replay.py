@@ -121,7 +121,7 @@ class LiveTables:
         found: dict[tuple[str, int], list[PastRecord]] = {}
         rows = await self._connection.fetch(SQL["past_wallet_events"], *columns, timeout=STATEMENT_S_MAX)
         for row in rows:
-            record = _past(row, envelope(row), row["wallet_id"], source, offset=-1)
+            record = _past(row, envelope(row), row["wallet_id"], source, offset=row["source_offset"])
             found.setdefault((row["wallet_id"], row["before_version"]), []).append(record)
         return found
 

@@ -26,6 +26,7 @@ ALL = [
     "0006_refunds",
     "0007_callers_holds",
     "0008_payments_under_way",
+    "0012_audit",
 ]
 
 

@@ -27,7 +27,7 @@ SELECT e.event_id::text, e.event_type, e.aggregate_id::text, e.event_version, e.
 -- name: past_wallet_events
 -- What compaction has taken: of each wallet the versions after one and before another.
 SELECT event_id::text, event_type, schema_version, e.wallet_id::text, event_version, occurred_at, correlation_id::text,
-       causation_id::text, event_data, wallet_state, g.before_version
+       causation_id::text, event_data, wallet_state, source_offset, g.before_version
   FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS g (wallet_id, after_version, before_version)
   JOIN wallet_events e
     ON e.wallet_id = g.wallet_id AND e.event_version > g.after_version AND e.event_version < g.before_version
@@ -64,8 +64,16 @@ SELECT c.relname AS name,
 
 -- name: swap
 -- The statements, in order, that put the rebuilt tables in the place of the live ones.  Partitions move one by one.
+-- Whoever had rights on a live table has them on the rebuilt one.
 SELECT statement
-  FROM (SELECT 1 AS number, format('DROP TABLE %I', name) AS statement FROM unnest($1::text[]) AS name
+  FROM (SELECT 0 AS number, format('GRANT %s ON replay.%I TO %s', string_agg(a.privilege_type, ', '), c.relname,
+                                   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+                       AS statement
+          FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS a
+         WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY($1::text[]) AND a.grantee <> c.relowner
+         GROUP BY c.relname, a.grantee
+         UNION ALL
+        SELECT 1, format('DROP TABLE %I', name) FROM unnest($1::text[]) AS name
          UNION ALL
         SELECT 2, format('ALTER TABLE replay.%I SET SCHEMA %I', c.relname, current_schema())
           FROM pg_class c
