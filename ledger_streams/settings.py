@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     postgres: str = Field(
         "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
     )
+    postgres_admin: str = Field(
+        "", description="DSN of the role that owns the tables and migrates; empty: that of LEDGER_POSTGRES"
+    )
+    audit_key: str = Field(
+        "", repr=False, description="secret with which seals of days are made; empty: a plain hash"
+    )
     redis: str = Field("redis://127.0.0.1:26379/0", description="URL of Redis")
     home: Path = Field(
         Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables"
@@ -120,6 +126,11 @@ class Settings(BaseSettings):
     def _providers_are_readable(cls, text: str) -> str:
         _base_urls(text)
         return text
+
+    @property
+    def postgres_owner(self) -> str:
+        """DSN for what needs the owner's rights: migrations, a rebuild, roles."""
+        return self.postgres_admin or self.postgres
 
     @property
     def provider_urls(self) -> Mapping[str, str]:

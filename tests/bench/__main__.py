@@ -5,6 +5,7 @@ python -m tests.bench projector   the same with a projector beside it
 python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
 python -m tests.bench sink        --payments into an empty database, without Kafka and projector
+python -m tests.bench audit       the same, then its day is closed and all of it verified
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ import msgspec
 from ledger_streams.stack import up
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, rebuild
-from tests.bench.sink import Sunk, sink
+from tests.bench.sink import Audited, Sunk, audited, sink
 from tests.conftest import stack_settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-CASES = ("worker", "projector", "http", "rebuild", "sink")
+CASES = ("worker", "projector", "http", "rebuild", "sink", "audit")
 
 
-async def run(given: Any) -> dict[str, Timing] | Rebuilt | Sunk:
+async def run(given: Any) -> dict[str, Timing] | Rebuilt | Sunk | Audited:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
         async with own_system(stack_settings(), Path(folder)) as settings, running(settings) as live:
@@ -38,6 +39,8 @@ async def run(given: Any) -> dict[str, Timing] | Rebuilt | Sunk:
                 return await rebuild(live, wallets=given.wallets)
             if given.case == "sink":
                 return await sink(settings, payments=given.payments or 20_000)
+            if given.case == "audit":
+                return await audited(settings, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)
             rates_per_s = given.rates or ([50.0] if given.case == "http" else [0.0])
             return await loaded(live, given.case, payments, rates_per_s)
