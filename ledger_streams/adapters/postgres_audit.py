@@ -22,6 +22,7 @@ from ledger_streams.adapters.postgres_pool import Connection, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import EventRow, PostingRow, WalletEventRow
 from ledger_streams.domain.merkle import Tree
+from ledger_streams.errors import Unavailable
 
 log = logging.getLogger(__name__)
 SQL: Final = queries("audit")
@@ -33,7 +34,8 @@ _boundaries: Final = msgspec.json.Decoder(Boundaries).decode
 async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
     """Close the UTC day that has ended, and all that was projected since the one before; None when it is.
 
-    None too while another closes it.  What is projected from now on belongs to the next day.
+    None too while another closes it; Unavailable for a role that may not.  What is projected from now
+    on belongs to the next day.
     """
     async with acquired(pool) as connection:
         try:
@@ -42,6 +44,9 @@ async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
         except asyncpg.UniqueViolationError:
             log.info("another has closed the day between our snapshot and the lock")
             return None
+        except asyncpg.InsufficientPrivilegeError as error:
+            detail = f"{error}: `ledger-streams db roles` gives a role its rights"
+            raise Unavailable(dependency="postgres", detail=detail) from error
 
 
 async def roots(pool: Pool) -> list[Root]:

@@ -16,7 +16,7 @@ from ledger_streams.adapters.postgres_reconcile import differences
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.adapters.postgres_roles import give_roles, role_statements
 from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.errors import Rejected
+from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.settings import Settings
 from tests.projected import Story
 
@@ -113,6 +113,17 @@ async def test_the_analyst_reads_everything_also_what_is_made_later_and_writes_n
             await analyst.execute(statement)
     await owner.close()
     await analyst.close()
+
+
+async def test_closing_a_day_without_the_right_to_is_said_and_ends_nothing(roles: Roles, pool: Pool) -> None:
+    story = Story()
+    story.open()
+    await PostgresSink(pool).write(story.batch())
+    owner = await asyncpg.connect(roles.owner)
+    await owner.execute(f"REVOKE INSERT ON audit_roots FROM {roles.application}")
+    await owner.close()
+    with pytest.raises(Unavailable, match="`ledger-streams db roles` gives"):
+        await close_day(pool, story.wallet_topic, "")
 
 
 async def test_each_role_has_its_limits(roles: Roles) -> None:
