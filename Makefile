@@ -18,6 +18,7 @@ TEST_STACK := LEDGER_HOME=.ledger/test \
 
 MINUTES ?= 30
 SEED ?= 1
+BROKERS ?= 1
 
 .PHONY: help setup lint format test test-stack test-fault soak demo stack-up stack-down lock clean
 
@@ -52,8 +53,8 @@ test-stack: setup
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
 
-soak: setup ## Run nemeses at random: MINUTES=n SEED=s, exit 1 at a difference
-	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
+soak: setup ## Run nemeses at random: MINUTES=n SEED=s BROKERS=b, exit 1 at a difference
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)
 
 demo: setup ## Run the main job end to end on the local stack
 	@$(BIN)/ledger-streams demo

@@ -7,13 +7,15 @@ names of its modules: they import the app, never the other way round.
 
 from __future__ import annotations
 
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.postgres_pool import LETS_GO, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.engine.app import EngineApp, WebApp
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
+from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.logs import quiet_libraries
@@ -28,7 +30,12 @@ GATEWAY_POLL_RECORDS_MAX = 500
 """A gateway's cycle lasts as long as its slowest calls, so it does not grow as a worker's may; a provider
 that is silent ends it after one time-out, since its breaker opens."""
 
+SINK_CONNECTIONS_MAX = 4
+"""A projector writes on one; the others are for what it reads and marks meanwhile."""
+
 quiet_libraries()
+clock = BrokerClock()
+"""One a process: what any of its parts hears from the broker, all know."""
 
 
 def ledger_committer() -> Committer:
@@ -50,6 +57,15 @@ def ledger_committer() -> Committer:
         ),
         transactions=transactions(ledger.conf.id),
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
+        standby=Standby(
+            bootstrap=config.kafka,
+            group_id=ledger.conf.id,
+            tables_dir=config.tables_dir,
+            specs=specs,
+            changelog_topics=changelogs,
+        )
+        if config.standby
+        else None,
     )
 
 
@@ -73,7 +89,8 @@ def transactions(group_id: str) -> Transactions:
         bootstrap=config.kafka,
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
-        transaction_timeout_ms=config.transaction_timeout_ms,
+        transaction_timeout_ms=config.dead_transaction_ms,
+        clock=clock,
     )
 
 
@@ -82,7 +99,9 @@ def projection_committer() -> Committer:
     config = settings()
 
     async def open_stores() -> Stores:
-        pool = await create_pool(config.postgres, connections_max=4)
+        pool = await create_pool(
+            config.pooled_postgres, connections_max=SINK_CONNECTIONS_MAX, session=LETS_GO
+        )
         redis = connect(config.redis)
 
         async def close() -> None:
@@ -97,7 +116,11 @@ def projection_committer() -> Committer:
 
 
 ledger = EngineApp(
-    settings().app_id, settings=settings(), new_committer=ledger_committer, modules=LEDGER_MODULES
+    settings().app_id,
+    settings=settings(),
+    clock=clock,
+    new_committer=ledger_committer,
+    modules=LEDGER_MODULES,
 )
 gateway = EngineApp(
     f"{settings().app_id}-gateway",
@@ -107,6 +130,7 @@ gateway = EngineApp(
             "poll_records_bulk_max": GATEWAY_POLL_RECORDS_MAX,
         }
     ),
+    clock=clock,
     new_committer=gateway_committer,
     modules=GATEWAY_MODULES,
 )
@@ -114,6 +138,7 @@ api = WebApp(f"{settings().app_id}-api", settings=settings(), modules=API_MODULE
 projector = EngineApp(
     f"{settings().app_id}-projector",
     settings=settings(),
+    clock=clock,
     new_committer=projection_committer,
     modules=PROJECTOR_MODULES,
 )

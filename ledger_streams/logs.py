@@ -25,3 +25,11 @@ def quiet_libraries() -> None:
     """Keep the libraries' loggers at what an operator can use."""
     for name, level in LEAST_LEVELS.items():
         logging.getLogger(name).setLevel(level)
+
+
+def how_far(done: int, total: int, what: str, seconds: float) -> str:
+    """Say how far some work is, how fast it went for so many seconds, and when it may be expected to end."""
+    rate_per_s = done / max(seconds, 0.001)
+    end = f", some {(total - done) / rate_per_s:.0f} s left" if rate_per_s >= 1 else ""
+    percent = 100 * done // total if total else 100  # 100 only when nothing is left
+    return f"{done:,} of {total:,} {what} ({percent} %), {rate_per_s:,.0f} a second{end}"

@@ -59,6 +59,31 @@ RESTORED_RECORDS: Final = Counter(
     labelnames=("table",),
 )
 
+RESTORE_LEFT_RECORDS: Final = Gauge(
+    "ledger_restore_left_records",
+    "Offsets that a takeover has still to read back, by table; markers of transactions count",
+    labelnames=("table",),
+)
+
+STANDBY_RECORDS: Final = Counter(
+    "ledger_standby_records",
+    "Changelog records applied to tables of partitions that another worker owns, by table",
+    labelnames=("table",),
+)
+
+STANDBY_LEFT_RECORDS: Final = Gauge(
+    "ledger_standby_left_records",
+    "Offsets that the standby is behind the changelogs, by table: what a takeover would have to read back",
+    labelnames=("table",),
+)
+
+LAST_TAKEOVER_SECONDS: Final = Gauge(
+    "ledger_last_takeover_seconds",
+    "Time of the last takeover, by phase: cycle (the commit in flight), producers, open (the tables), "
+    "commits (the last owner's transactions), restore, resume",
+    labelnames=("phase",),
+)
+
 TAKEOVER_SECONDS: Final = Histogram(
     "ledger_takeover_seconds",
     "Time from an assignment of partitions to the first poll from them",
@@ -88,6 +113,12 @@ PAYMENTS_STUCK: Final = Gauge(
 PAYMENT_OLDEST_SECONDS: Final = Gauge(
     "ledger_payment_oldest_seconds",
     "Age of the oldest payment counted as stuck, else 0; each worker says the same",
+)
+
+CLOCK_AHEAD_SECONDS: Final = Gauge(
+    "ledger_clock_ahead_seconds",
+    "By how much this machine's clock is ahead of Kafka's, negative when it is behind; 0 within the time a "
+    "request takes",
 )
 
 CONSUMER_LAG: Final = Gauge(
@@ -133,4 +164,54 @@ AUDIT_CLOSING_SECONDS: Final = Histogram(
 AUDIT_CLOSINGS_FAILED: Final = Counter(
     "ledger_audit_closings_failed",
     "Attempts to close a day, or to send its root to Kafka, that failed; they are made again",
+)
+
+POSTGRES_CONNECTIONS: Final = Gauge(
+    "ledger_postgres_connections",
+    "Connections of this process's pools by state: used, idle, and limit, what there may be of both",
+    labelnames=("state",),
+)
+
+POSTGRES_WAITING: Final = Gauge(
+    "ledger_postgres_waiting", "Those who wait for a connection of this process's pools"
+)
+
+POSTGRES_ACQUIRE_SECONDS: Final = Histogram(
+    "ledger_postgres_acquire_seconds",
+    "Time until a connection of this process's pools was lent",
+    buckets=(0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0),
+)
+
+POSTGRES_ACQUIRES_FAILED: Final = Counter(
+    "ledger_postgres_acquires_failed",
+    "Times no connection was lent in time: the API answers 503, a projector tries again",
+)
+
+PGBOUNCER_CLIENTS: Final = Gauge(
+    "ledger_pgbouncer_clients",
+    "Client connections of PgBouncer for this database by state: active (with a server or idle), waiting; "
+    "each process says the same",
+    labelnames=("state",),
+)
+
+PGBOUNCER_SERVERS: Final = Gauge(
+    "ledger_pgbouncer_servers",
+    "Server connections of PgBouncer for this database by state: active, idle, and limit, what there may be "
+    "of all; each process says the same",
+    labelnames=("state",),
+)
+
+PGBOUNCER_WAIT_SECONDS: Final = Gauge(
+    "ledger_pgbouncer_wait_seconds",
+    "How long the client that waits longest for a server connection of PgBouncer has waited, else 0",
+)
+
+PGBOUNCER_TRANSACTIONS: Final = Gauge(
+    "ledger_pgbouncer_transactions",
+    "Transactions for this database since PgBouncer's start",
+)
+
+PGBOUNCER_WAITED_SECONDS: Final = Gauge(
+    "ledger_pgbouncer_waited_seconds",
+    "Time that all clients of this database have waited for a server connection since PgBouncer's start",
 )

@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from ledger_streams.history import History
+
 
 class BalanceView(msgspec.Struct, frozen=True):
     """One currency of a wallet; balance = available + held, the overdraft is in none of them."""
@@ -88,14 +90,14 @@ class UnderWay(msgspec.Struct, frozen=True):
     oldest: datetime | None
 
 
-class ReadModel(Protocol):
+class ReadModel(History, Protocol):
     """Queries on the projections."""
 
     async def wallet(self, wallet_id: str) -> WalletView | None:
         """Return the wallet's newest projected state."""
 
     async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
-        """Return the wallet as of its last event with occurred_at <= `at`; None when it was not open yet."""
+        """Return the wallet before the first event after `at`, in order; None when it was not open yet."""
 
     async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
         """Return the user's wallets, ordered by wallet_id."""

@@ -11,12 +11,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
+
+TRANSACTION_MS_MIN: Final = 1_000
+SETTLED_IN_MS: Final = 2_000
+"""The broker looks once a second for transactions that take too long (README), then writes their markers."""
 
 
 class Settings(BaseSettings):
@@ -36,9 +41,23 @@ class Settings(BaseSettings):
     audit_key: str = Field(
         "", repr=False, description="secret with which seals of days are made; empty: a plain hash"
     )
+    pgbouncer: str = Field(
+        "",
+        description="host:port of a PgBouncer before LEDGER_POSTGRES, for workers, api and projectors; "
+        "commands connect without it",
+    )
     redis: str = Field("redis://127.0.0.1:26379/0", description="URL of Redis")
     home: Path = Field(
         Path(".ledger"), description="folder of the local stack and of the workers' RocksDB tables"
+    )
+    postgres_memory: str = Field(
+        "",
+        description="memory that the local stack's PostgreSQL is tuned for, like 32GB; "
+        "empty: the little it has beside all else",
+    )
+    backups: str = Field(
+        "",
+        description="folder of backups and archived log of the local stack's PostgreSQL; empty: none",
     )
     data: Path = Field(
         Path("../shared/data"), description="folder with the real bank transactions of demo and tests"
@@ -78,12 +97,19 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         30_000, ge=1_000, description="a worker silent for so long loses its partitions"
     )
-    heartbeat_interval_ms: int = Field(3_000, ge=100, description="must be well under the session timeout")
+    heartbeat_interval_ms: int = Field(
+        1_000, ge=100, description="well under the session timeout; a takeover may begin so much after it"
+    )
     fetch_wait_ms: int = Field(
         10, ge=1, description="fetch.max.wait.ms: how long the broker may hold a fetch without data"
     )
     transaction_timeout_ms: int = Field(
-        10_000, ge=1_000, description="the broker aborts a dead worker's transaction after this"
+        10_000,
+        ge=1_000,
+        description="the broker aborts a dead worker's transaction after this, or before its session ends",
+    )
+    standby: bool = Field(
+        True, description="follow the tables of the partitions that other workers own, for a quick takeover"
     )
     dead_letters_in_a_row_max: int = Field(
         1_000,
@@ -136,6 +162,22 @@ class Settings(BaseSettings):
     def provider_urls(self) -> Mapping[str, str]:
         """Base URL of each provider, by name."""
         return MappingProxyType(_base_urls(self.providers))
+
+    @property
+    def dead_transaction_ms(self) -> int:
+        """How long a dead worker's transaction may hold up its successor: never past the session."""
+        return min(
+            self.transaction_timeout_ms, max(TRANSACTION_MS_MIN, self.session_timeout_ms - SETTLED_IN_MS)
+        )
+
+    @property
+    def pooled_postgres(self) -> str:
+        """DSN for workers, api and projectors: LEDGER_POSTGRES, by way of LEDGER_PGBOUNCER if set."""
+        if not self.pgbouncer:
+            return self.postgres
+        parts = urlsplit(self.postgres)
+        user, at, _ = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{user}{at}{self.pgbouncer}").geturl()
 
     @property
     def tables_dir(self) -> Path:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from mode import Service
 
+from ledger_streams.adapters import pgbouncer_console
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.app import api, ledger
+from ledger_streams.app import api, clock, ledger
 from ledger_streams.errors import Unavailable
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 STUCK_EVERY_S = 10.0
 """Between two counts of the payments that wait too long."""
+PGBOUNCER_EVERY_S = 5.0
+"""As often as metrics are usually looked at; three questions, answered from memory."""
 POOL_CONNECTIONS_MAX = 10
 """Of one worker's web views; PgBouncer and several workers share the server's 200."""
 
@@ -42,7 +45,8 @@ class Connections:
         self.redis = connect(config.redis)
         self.read_model = PostgresReadModel(pool)
         self.cache = RedisBalances(self.redis, ttl_s=config.balance_ttl_s)
-        self.publisher = KafkaPublisher(config.kafka, client_id=f"{config.app_id}-api-{config.worker_id}")
+        client_id = f"{config.app_id}-api-{config.worker_id}"
+        self.publisher = KafkaPublisher(config.kafka, clock=clock, client_id=client_id)
         self.outcomes = OutcomeWatch(self.read_model)
 
     async def start(self) -> None:
@@ -69,7 +73,7 @@ class ConnectionService(Service):
     async def _open(self) -> None:
         config = settings()
         pool = await retried(
-            lambda: create_pool(config.postgres, connections_max=POOL_CONNECTIONS_MAX),
+            lambda: create_pool(config.pooled_postgres, connections_max=POOL_CONNECTIONS_MAX),
             purpose="the API waits for PostgreSQL",
         )
         opened = Connections(pool)
@@ -81,7 +85,7 @@ class ConnectionService(Service):
         """Count the payments that wait too long, for the metrics."""
         if self.connections is None:
             return
-        now = datetime.now(UTC)
+        now = clock.now()
         try:
             stuck = await self.connections.read_model.under_way(
                 now - timedelta(seconds=settings().saga_stuck_s)
@@ -91,6 +95,16 @@ class ConnectionService(Service):
             return
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
+
+    @Service.timer(PGBOUNCER_EVERY_S)
+    async def _watch_pgbouncer(self) -> None:
+        """Ask PgBouncer for the metrics of its pools, where there is one."""
+        if not settings().pgbouncer:
+            return
+        try:
+            await pgbouncer_console.measure(settings().pooled_postgres)
+        except Unavailable as error:
+            log.warning("PgBouncer is not measured: %s", error)
 
     async def on_stop(self) -> None:
         """Close what was opened."""
@@ -108,8 +122,7 @@ def connections() -> Connections:
 
 async def worker_readiness() -> Mapping[str, str]:
     """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    tables = "ok" if ledger.ready else "partitions are being taken over"
-    return {"tables": tables, **await readiness()}
+    return {"tables": ledger.readiness, **await readiness()}
 
 
 async def readiness() -> Mapping[str, str]:
@@ -119,7 +132,7 @@ async def readiness() -> Mapping[str, str]:
         opened = connections()
     except Unavailable as error:
         return states | {"connections": error.detail}
-    probes: Mapping[str, Any] = {"postgres": opened.pool.fetchval("SELECT 1"), "redis": opened.redis.ping()}
+    probes: Mapping[str, Any] = {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
     answers = await asyncio.gather(*probes.values(), return_exceptions=True)
     for name, answer in zip(probes, answers, strict=True):
         states[name] = repr(answer) if isinstance(answer, BaseException) else "ok"

@@ -59,12 +59,11 @@ class Process:
         self.log = log
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, again if it has ended."""
+    def start(self, **environment: str) -> None:
+        """Start it, again if it has ended; with more environment than usual, this time."""
+        env = os.environ | self._environment | environment
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self._command, env=os.environ | self._environment, stdout=log, stderr=subprocess.STDOUT
-            )
+            self._child = subprocess.Popen(self._command, env=env, stdout=log, stderr=subprocess.STDOUT)
 
     @property
     def exit_code(self) -> int | None:
@@ -109,6 +108,8 @@ class LiveSystem:
         self.settings = settings
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
+        self.ways: dict[str, dict[str, str]] = {}
+        """Variables of one process alone: where it finds the servers, if not where the tests do."""
         self._session: aiohttp.ClientSession | None = None
 
     def environment(self, worker_id: str = "1") -> dict[str, str]:
@@ -116,18 +117,21 @@ class LiveSystem:
         values = self.settings.model_dump(mode="json") | {"worker_id": worker_id}
         return {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
 
-    def start(self, command: str, worker_id: str = "1") -> Process:
-        """Start `ledger-streams <command>` as the worker of this id, again if it has ended."""
+    def start(self, command: str, worker_id: str = "1", **environment: str) -> Process:
+        """Start `ledger-streams <command>` as the worker of this id, again if it has ended.
+
+        With more environment than usual, this time.
+        """
         name = f"{command}-{worker_id}"
         if name not in self.processes:
             port = self.ports[name] = free_port()
             self.processes[name] = Process(
                 name,
                 [sys.executable, "-m", "ledger_streams", command, "-l", "info"],
-                self.environment(worker_id) | {"LEDGER_HTTP_PORT": str(port)},
+                self.environment(worker_id) | {"LEDGER_HTTP_PORT": str(port)} | self.ways.get(name, {}),
                 self.settings.home / f"{name}.log",
             )
-        self.processes[name].start()
+        self.processes[name].start(**environment)
         return self.processes[name]
 
     async def start_all(self, workers: int = 1) -> None:
@@ -141,7 +145,9 @@ class LiveSystem:
         for name in names:
             await self.ready(name)
 
-    async def ready(self, worker_id: str = "1", *, command: str = "worker") -> None:
+    async def ready(
+        self, worker_id: str = "1", *, command: str = "worker", seconds: float = READY_S_MAX
+    ) -> None:
         """Wait until the worker, or another process with pages, says so."""
         process = self.processes[f"{command}-{worker_id}"]
 
@@ -155,7 +161,7 @@ class LiveSystem:
                 return False
             return status == 200
 
-        await eventually(is_ready, what=f"{process.name} is ready")
+        await eventually(is_ready, what=f"{process.name} is ready", seconds=seconds)
 
     async def request(
         self, method: str, path: str, *, worker_id: str = "1", command: str = "worker", **options: Any

@@ -93,9 +93,21 @@ class Story:
         self.end(payment_id, {wallet: self.wallets[wallet].version for wallet in (source, target)})
         return payment_id
 
-    def request(self, *, source: str | None = None, target: str | None = None, amount_minor: int) -> str:
+    def request(
+        self,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        amount_minor: int,
+        metadata: object = None,
+    ) -> str:
         payment_id, kind = new_id(), "transfer" if source else "deposit"
-        data = {"payment_id": payment_id, "amount": euros(amount_minor), "currency": "EUR"}
+        data: dict[str, object] = {
+            "payment_id": payment_id,
+            "amount": euros(amount_minor),
+            "currency": "EUR",
+        }
+        data |= {"metadata": metadata} if metadata is not None else {}
         event = self.payment_event(payment_id, "PaymentRequested", 1, data)
         self._told.payments.append(
             PaymentRow(
@@ -181,6 +193,18 @@ class Story:
         told.positions = {(topic, 0): Advance(self._written[topic], self._next[topic]) for topic in moved}
         self._written.update({topic: self._next[topic] for topic in moved})
         return told
+
+    @property
+    def written(self) -> dict[tuple[str, int], int]:
+        """The positions of what was told so far."""
+        return {(topic, 0): offset or 0 for topic, offset in self._written.items()}
+
+    def lose_log(self, *, copies: int) -> dict[tuple[str, int], int | None]:
+        """Go on in a new log, whose wallet topic has so many copies; return the positions in the lost one."""
+        lost = {(topic, 0): offset for topic, offset in self._written.items()}
+        self._next = {self.payment_topic: 0, self.wallet_topic: copies}
+        self._written = dict(self._next)
+        return lost
 
     def _wallet_event(
         self,

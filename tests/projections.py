@@ -13,7 +13,7 @@ COLUMNS: Final = {
     "payments": "payment_id, kind, status, reason, detail, amount, currency, source_wallet_id,"
     " target_wallet_id, provider, user_id, fingerprint, wallets, requested_at, ended_at, refunded",
     "wallet_events": "wallet_id, event_version, event_id, user_id, event_type, currency, event_data,"
-    " wallet_state, payment_id, schema_version, correlation_id, causation_id, occurred_at,"
+    " wallet_state, payment_id, schema_version, correlation_id, causation_id, occurred_at, ordered_at,"
     " source_partition, source_offset, chain_hash",
     "wallet_snapshots": "wallet_id, user_id, status, last_event_version, balances, as_of,"
     " source_partition, source_offset, chain_hash",

@@ -55,17 +55,19 @@ class Balance(LedgerView):
         """Answer 200 with X-Cache; 404 for no wallet then, or a currency it does not hold."""
         services = self.services(request)
         parameters = query(request, "currency", "at")
-        currency, at = _currency(parameters.get("currency")), _moment(parameters.get("at"))
+        currency = currency_asked(parameters.get("currency"))
+        at = time_asked(parameters.get("at"), field="at")
         wallet_id = id_in_path(wallet_id, "wallet")
         if at is None:
             wallet, hit = await cached_wallet(services, wallet_id)
         else:
-            wallet, hit = await _wallet_at(services, wallet_id, at), False
+            wallet, hit = await wallet_at(services, wallet_id, at), False
         headers = {"X-Cache": "hit" if hit else "miss"}
         return answer(_balances(wallet, currency), headers=headers)
 
 
-async def _wallet_at(services: Services, wallet_id: str, at: datetime) -> WalletView:
+async def wallet_at(services: Services, wallet_id: str, at: datetime) -> WalletView:
+    """Return the wallet as of then; raises Rejected 404."""
     wallet = await services.read_model.wallet_at(wallet_id, at)
     if wallet is None:
         await wallet_or_404(services, wallet_id)
@@ -85,14 +87,15 @@ def _balances(wallet: WalletView, currency: str | None) -> Balances:
     return Balances(wallet.wallet_id, balances, wallet.version, wallet.as_of)
 
 
-def _currency(text: str | None) -> str | None:
+def currency_asked(text: str | None) -> str | None:
+    """Return the currency that a query names, if it does; raises Rejected 422 for none that is known."""
     if text is not None and text not in CURRENCIES:
         raise unprocessable("currency", "must be an ISO 4217 currency code")
     return text
 
 
-def _moment(text: str | None) -> datetime | None:
+def time_asked(text: str | None, *, field: str) -> datetime | None:
     """Read RFC 3339; a `+` that came as a space, as form encoding has it, is taken for what it was."""
     if text is None:
         return None
-    return moment(text.replace(" ", "+"), field="at")
+    return moment(text.replace(" ", "+"), field=field)

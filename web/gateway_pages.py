@@ -13,7 +13,7 @@ from web.routes import add_health
 
 async def readiness() -> Mapping[str, str]:
     """Say whether the gateway reads all that is assigned to it."""
-    return {"requests": "ok" if gateway.ready else "partitions are being taken over"}
+    return {"requests": gateway.readiness}
 
 
 add_health(gateway, readiness)

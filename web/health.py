@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from ledger_streams.engine.phases import Told
 from ledger_streams.errors import Unavailable
 from web.operations import Named, Operation, Success
 from web.services import READINESS
@@ -60,15 +61,21 @@ class Ready(LedgerView):
     }
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer 200 with the state of each dependency, or 503; what is wrong exactly is for the log."""
+        """Answer 200 with the state of each dependency, or 503; what an error says is for the log."""
         states = await request.app[READINESS]()
         wrong = {name: state for name, state in sorted(states.items()) if state != OK}
         if wrong:
             log.warning("not all is well: %s", wrong)
         missing = sorted(wrong.keys() - DISPENSABLE)
         if missing:
-            raise Unavailable(dependency=", ".join(missing), detail="not ready")
+            raise Unavailable(
+                dependency=", ".join(_told(name, wrong[name]) for name in missing), detail="not ready"
+            )
         return answer(ReadyState({name: "away" if name in wrong else "ok" for name in sorted(states)}))
+
+
+def _told(name: str, state: str) -> str:
+    return f"{name} ({state})" if isinstance(state, Told) else name
 
 
 class Metrics(LedgerView):

@@ -1,26 +1,24 @@
 """Pages: the views on the ledger's app and on the api's, with the process's connections as their services.
 
-Importing this module adds them.  Here, and nowhere else in the web, are the clock and
-the randomness.
+Importing this module adds them.  Here, and nowhere else in the web, are the clock (the
+broker's) and the randomness.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import partial
 from uuid import uuid4
 
 from ledger_streams.adapters.redis_claims import RedisClaims
-from ledger_streams.app import api, ledger
+from ledger_streams.app import api, clock, ledger
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
 from ledger_streams.wiring import connections, readiness, worker_readiness
 from web.draining import draining
 from web.routes import add_pages
-from web.services import Readiness, Services, Topics
+from web.services import Services, Topics
 
 
-def services(ready: Readiness) -> Services:
+def services() -> Services:
     """Return the services of this process; raises Unavailable while it starts or stops."""
     opened = connections()
     return Services(
@@ -33,13 +31,12 @@ def services(ready: Readiness) -> Services:
             payment_events=settings().topic(PAYMENT_EVENTS),
             wallet_commands=settings().topic(WALLET_COMMANDS),
         ),
-        readiness=ready,
-        now=lambda: datetime.now(UTC),
+        now=clock.now,
         new_id=lambda: str(uuid4()),
     )
 
 
-add_pages(ledger, partial(services, worker_readiness))
-add_pages(api, partial(services, readiness))
+add_pages(ledger, services, worker_readiness)
+add_pages(api, services, readiness)
 for app in (ledger, api):
     app.before_stop.append(draining(app, linger_s=settings().drain_s))

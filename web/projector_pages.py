@@ -13,7 +13,7 @@ from web.routes import add_health
 
 async def readiness() -> Mapping[str, str]:
     """Say whether the projector reads all that is assigned to it."""
-    return {"projections": "ok" if projector.ready else "partitions are being taken over"}
+    return {"projections": projector.readiness}
 
 
 add_health(projector, readiness)

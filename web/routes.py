@@ -23,6 +23,7 @@ from web.openapi import OpenApi, document
 from web.payments import PaymentDetail, Payments
 from web.refunds import Refund
 from web.services import DOCUMENT, READINESS, SERVICES, Readiness, Services
+from web.statements import WalletStatement
 from web.views import LedgerView
 from web.wallet_commands import Close, Freeze, Limits, Unfreeze
 from web.wallets import UserWallets, WalletDetail, WalletEvents, Wallets
@@ -31,6 +32,7 @@ API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/wallets", Wallets),
     ("/v1/wallets/{wallet_id}", WalletDetail),
     ("/v1/wallets/{wallet_id}/balance", Balance),
+    ("/v1/wallets/{wallet_id}/statement", WalletStatement),
     ("/v1/wallets/{wallet_id}/events", WalletEvents),
     ("/v1/wallets/{wallet_id}/freeze", Freeze),
     ("/v1/wallets/{wallet_id}/unfreeze", Unfreeze),
@@ -67,14 +69,11 @@ WEB_SETTINGS: Final[Mapping[str, bool]] = {
 """What an app has to be made with: Faust's own pages show tables, topology and statistics to anybody."""
 
 
-def add_pages(app: faust.App, services: Callable[[], Services]) -> None:
+def add_pages(app: faust.App, services: Callable[[], Services], readiness: Readiness) -> None:
     """Put the API and the health pages onto `app`; `services` is called at each request.
 
     It raises `Unavailable` while there are no services yet, and the caller gets a 503.
     """
-
-    async def readiness() -> Mapping[str, str]:
-        return await services().readiness()
 
     _web_of(app).web_app[SERVICES] = services
     _web_of(app).web_app[DOCUMENT] = msgspec.json.encode(document((*API_PAGES, *HEALTH_PAGES)))

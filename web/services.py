@@ -62,7 +62,6 @@ class Services:
     outcomes: Outcomes
     claims: Claims
     topics: Topics
-    readiness: Readiness
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     projection_wait_s: float = 10.0
@@ -76,4 +75,4 @@ DOCUMENT: Final[web.AppKey[bytes]] = web.AppKey("document")
 """Where it keeps the OpenAPI document, as JSON."""
 
 READINESS: Final[web.AppKey[Readiness]] = web.AppKey("readiness")
-"""Where it keeps the question whether the process is ready; an app without the API has this alone."""
+"""Where it keeps the question whether the process is ready: it is answered before there are services, too."""

@@ -29,6 +29,7 @@ from web.views import LedgerView, answer, integer, query
 EVENTS_DEFAULT: Final = 100
 EVENTS_MAX: Final = 1000
 """Of one answer; a thousand envelopes are less than 1 MiB."""
+BEFORE: Final = "Only earlier ones, newest first; a number beyond the last begins with the newest."
 ENVELOPE_FIELDS: Final = (
     *("event_id", "event_type", "schema_version", "aggregate_id", "event_version", "occurred_at"),
     *("correlation_id", "causation_id", "data", "wallet"),
@@ -44,7 +45,7 @@ class UsersWallets(msgspec.Struct, frozen=True):
 
 
 class EventsPage(msgspec.Struct, frozen=True):
-    """Envelopes of wallet-events in order; `next` is the after_version of the next page."""
+    """Envelopes of wallet-events; `next` is the after_version, or before_version, of the next page."""
 
     events: Sequence[
         Annotated[Mapping[str, Any], msgspec.Meta(extra_json_schema={"required": ENVELOPE_FIELDS})]
@@ -118,27 +119,38 @@ class WalletEvents(LedgerView):
             {200: Success("A page of them", EventsPage)},
             (404,),
             (
-                Parameter("after_version", "Only later ones.", {"type": "integer", "minimum": 0}),
+                Parameter("after_version", "Only later ones, in order.", {"type": "integer", "minimum": 0}),
+                Parameter("before_version", BEFORE, {"type": "integer", "minimum": 0}),
                 Parameter("limit", "Of the page.", {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX}),
             ),
         )
     }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
-        """Answer 200 with envelopes in order; `next` is the after_version of the next page, or null."""
-        read_model = self.services(request).read_model
-        parameters = query(request, "after_version", "limit")
-        after_version = integer(parameters, "after_version", default=0)
+        """Answer 200 with envelopes in order, or newest first; `next` begins the next page, or is null."""
+        parameters = query(request, "after_version", "before_version", "limit")
+        if "before_version" in parameters and "after_version" in parameters:
+            raise unprocessable("before_version", "is for pages in the other order than after_version")
         limit = integer(parameters, "limit", default=EVENTS_DEFAULT, largest=EVENTS_MAX)
         if limit == 0:
             raise unprocessable("limit", f"must be an integer of 1 to {EVENTS_MAX}")
         wallet_id = id_in_path(wallet_id, "wallet")
-        found = await read_model.wallet_events(wallet_id, after_version=after_version, limit=limit + 1)
+        found = await _found(self.services(request), wallet_id, parameters, limit + 1)
         if not found:
             await wallet_or_404(self.services(request), wallet_id)
         events = found[:limit]
         next_version = events[-1]["event_version"] if len(found) > limit else None
         return answer(EventsPage(events, next_version))
+
+
+async def _found(
+    services: Services, wallet_id: str, parameters: Mapping[str, str], limit: int
+) -> Sequence[Mapping[str, Any]]:
+    before = integer(parameters, "before_version", default=0)
+    after = integer(parameters, "after_version", default=0)
+    if "before_version" in parameters:
+        return await services.read_model.wallet_events_before(wallet_id, before_version=before, limit=limit)
+    return await services.read_model.wallet_events(wallet_id, after_version=after, limit=limit)
 
 
 def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:

@@ -75,7 +75,7 @@ async def _linked(audit: Audit, wallet_topic: str, event_id: str) -> tuple[Linke
 async def _path(
     audit: Audit, root: Root, before: Root | None, wallet_topic: str, chain_hash: bytes
 ) -> list[Step]:
-    within = spans(root.boundaries, before.boundaries if before else {})
+    within = spans(root.ends, before.ends if before else {})
     number = 0
     async for other in leaves(audit.connection, within, wallet_topic):
         if other >= chain_hash:

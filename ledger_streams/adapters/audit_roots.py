@@ -10,10 +10,11 @@ that PostgreSQL has not, nobody who can write there can make one.
 from __future__ import annotations
 
 import hmac
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -21,6 +22,9 @@ from ledger_streams.adapters.postgres_rows import TopicPartition
 
 Boundaries: TypeAlias = dict[str, dict[str, tuple[int, str | None]]]
 """Topic, partition: the next offset, and the head of the partition's chain of events, if it has one."""
+
+BEGIN: Final = -sys.maxsize - 1
+"""Before every offset, also those of lost logs."""
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -33,6 +37,16 @@ class Root(msgspec.Struct, frozen=True):
     keyed: bool
     """Whether the seal was made with LEDGER_AUDIT_KEY."""
     seal: str
+    moved: int = 0
+    """How far offsets were moved back since, for logs that were lost; the seal knows nothing of it."""
+
+    @property
+    def ends(self) -> Boundaries:
+        """The boundaries as offsets are now."""
+        return {
+            topic: {number: (offset - self.moved, head) for number, (offset, head) in partitions.items()}
+            for topic, partitions in self.boundaries.items()
+        }
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -60,9 +74,9 @@ def seal_of(root: Root, before: str, key: str) -> str:
 
 
 def spans(boundaries: Boundaries, before: Boundaries) -> list[Span]:
-    """Return what lies between two boundaries; the first day has rows of an unknown place (-1) too."""
+    """Return what lies between two boundaries; the first day has all before its own."""
     return [
-        Span(topic, int(partition), before.get(topic, {}).get(partition, (-1, None))[0], until)
+        Span(topic, int(partition), before.get(topic, {}).get(partition, (BEGIN, None))[0], until)
         for topic, partitions in sorted(boundaries.items())
         for partition, (until, _) in sorted(partitions.items())
     ]
@@ -80,9 +94,9 @@ class Days:
 
     def __init__(self, roots: Sequence[Root]) -> None:
         self._days = [root.day for root in roots]
-        ends = [{place: offset for place, offset, _ in offsets(root.boundaries)} for root in roots]
+        ends = [{place: offset for place, offset, _ in offsets(root.ends)} for root in roots]
         places = set().union(*ends)
-        self._ends = {place: [end.get(place, 0) for end in ends] for place in places}
+        self._ends = {place: [end.get(place, BEGIN) for end in ends] for place in places}
 
     def day(self, topic: str, partition: int, offset: int) -> str:
         """Return the day, or `open` for what is not closed yet."""
@@ -102,5 +116,5 @@ def disagreements(
         elif day not in elsewhere:
             yield day, "is not on Kafka"
         for other in elsewhere.get(day, ()):
-            if day in here and here[day] != other:
+            if day in here and msgspec.structs.replace(here[day], moved=other.moved) != other:
                 yield day, f"has seal {here[day].seal}, on Kafka {other.seal}"

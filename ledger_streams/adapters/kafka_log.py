@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Unavailable
 
 Partition: TypeAlias = tuple[str, int]
@@ -74,15 +75,21 @@ class KafkaLog:
         return [TopicPartition(topic, number) for topic in topics for number in sorted(numbers[topic])]
 
 
+def log_reader(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
+    """Return a consumer of no group, not yet started; where it reads is always said to it."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        **options,
+    )
+
+
 @asynccontextmanager
 async def opened_log(bootstrap: str) -> AsyncIterator[KafkaLog]:
     """Connect for reading; raises Unavailable while Kafka is away."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        fetch_max_wait_ms=50,
+    consumer = log_reader(
+        bootstrap, isolation_level="read_committed", auto_offset_reset="none", fetch_max_wait_ms=50
     )
     try:
         await consumer.start()

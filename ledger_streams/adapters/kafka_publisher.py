@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
+from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_lz4 import compress_fast
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
 
@@ -26,9 +29,16 @@ class KafkaPublisher:
     """`ports.Publisher` on Kafka; use as `async with`, or `start` and `stop`."""
 
     def __init__(
-        self, bootstrap: str, *, client_id: str = "ledger-publisher", timeout_s: float = 30.0
+        self,
+        bootstrap: str,
+        *,
+        clock: BrokerClock,
+        client_id: str = "ledger-publisher",
+        timeout_s: float = 30.0,
     ) -> None:
+        compress_fast()
         self._bootstrap = bootstrap
+        self._clock = clock
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._producer: AIOKafkaProducer | None = None
@@ -66,15 +76,24 @@ class KafkaPublisher:
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                await _send(await self._started(), messages)
+                await self._send(await self._started(), messages)
         except MessageSizeTooLargeError as error:
             raise Rejected(status=413, title="Too large", detail=str(error)) from error
         except (KafkaError, OSError) as error:
-            if isinstance(error, KafkaError) and not error.retriable:
+            is_full = isinstance(error, KafkaTimeoutError)  # a broker is away, and its records wait for it
+            if isinstance(error, KafkaError) and not error.retriable and not is_full:
                 await (
                     self.stop()
                 )  # an idempotent producer that lost its sequence never recovers: make another
             raise _unavailable(error) from error
+
+    async def _send(self, producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+        sent_ms, acknowledged = self._clock.steady_ms(), []
+        for message in messages:
+            key, value = message.key.encode(), message.value
+            acknowledged.append(await producer.send(message.topic, value=value, key=key))
+        for record in await asyncio.gather(*acknowledged):
+            self._clock.acknowledged(record, sent_ms=sent_ms)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -86,6 +105,7 @@ class KafkaPublisher:
                     enable_idempotence=True,
                     compression_type="lz4",
                     linger_ms=1,
+                    request_timeout_ms=REQUEST_TIMEOUT_MS,
                 )
                 try:
                     await producer.start()
@@ -94,14 +114,6 @@ class KafkaPublisher:
                     raise
                 self._producer = producer
             return self._producer
-
-
-async def _send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
-    acknowledged = []
-    for message in messages:
-        key, value = message.key.encode(), message.value
-        acknowledged.append(await producer.send(message.topic, value=value, key=key))
-    await asyncio.gather(*acknowledged)
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -9,18 +9,16 @@ whoever is killed or in a hurry.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Any, Final, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
 
 from ledger_streams.adapters.kafka_log import KafkaLog
+from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted
 from ledger_streams.errors import Unavailable
-
-log = logging.getLogger(__name__)
 
 REDRIVEN_HEADER: Final = "dlq.redriven"
 """Header of a record that was redriven: the letter's place, `<dead-letter topic>:<partition>:<offset>`."""
@@ -32,8 +30,6 @@ HEADER_OVERHEAD_BYTES: Final = 10
 """The most that the framing of a header takes."""
 RETRY_BACKOFF_MS: Final = 20
 """A transaction right after another meets CONCURRENT_TRANSACTIONS, which is asked again."""
-START_S_MAX: Final = 60.0
-STOP_S_MAX: Final = 5.0
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -94,16 +90,11 @@ class Redrive:
         )
 
     async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(START_S_MAX):
-                await self._producer.start()
-        except (KafkaError, OSError) as error:
-            await self._discard()
-            raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
+        await connect(self._producer)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._discard()
+        await discard(self._producer)
 
     async def send(self, letters: Sequence[Any], *, topic: str) -> None:
         """Send letters back onto `topic`, into the partitions they came from, and mark them: all or none.
@@ -133,37 +124,18 @@ class Redrive:
         self, topic: str, value: bytes | None, key: bytes | None, **where: Any
     ) -> asyncio.Future[Any]:
         delivered: asyncio.Future[Any] = await self._producer.send(topic, value, key, **where)
-        delivered.add_done_callback(_noted)
+        delivered.add_done_callback(noted)
         for batches in self._producer._message_accumulator._batches.values():
             for batch in batches:  # when fenced, aiokafka fails these too, and nobody waits for them
-                batch._drain_waiter.add_done_callback(_noted)
+                batch._drain_waiter.add_done_callback(noted)
         return delivered
 
     def _unavailable(self, error: KafkaError) -> Unavailable:
         before = f"{self.redriven:,} letters had gone back"
-        if isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced):
+        if is_fenced(error):
             return Unavailable(
                 dependency="the redrive",
                 detail=f"another one has begun, or this one took too long; before that {before}",
             )
         detail = f"{type(error).__name__}: {error}; {before}, and a redrive that is repeated sends none twice"
         return Unavailable(dependency="kafka", detail=detail)
-
-    async def _discard(self) -> None:
-        """Disconnect; what is left open is settled by the next redrive, or by the broker's time-out."""
-        ended = self._producer._txn_manager._transaction_waiter
-        if ended is not None:
-            ended.add_done_callback(_noted)
-        try:
-            async with asyncio.timeout(STOP_S_MAX):
-                await self._producer.stop()
-        except (KafkaError, TimeoutError, AssertionError) as error:
-            # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
-            log.info("a producer did not stop cleanly: %r", error)
-            await self._producer.client.close()
-
-
-def _noted(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody asks for, since another one has ended the transaction."""
-    if not future.cancelled():
-        future.exception()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ledger_streams.adapters.audit_roots import Root
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_log import KafkaLog, opened_log
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.ports import Message
@@ -36,6 +37,6 @@ async def publish_missing(bootstrap: str, topic: str, roots: Sequence[Root]) -> 
         known = await published_roots(log, topic)
     missing = [root for root in roots if root.day not in known]
     if missing:
-        async with KafkaPublisher(bootstrap, client_id="ledger-audit") as publisher:
+        async with KafkaPublisher(bootstrap, clock=BrokerClock(), client_id="ledger-audit") as publisher:
             await publisher.publish([Message(topic, root.day, msgspec.json.encode(root)) for root in missing])
     return [root.day for root in missing]

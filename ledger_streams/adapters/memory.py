@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
+from ledger_streams.adapters.memory_history import moved, movement, turnover
 from ledger_streams.adapters.postgres_rows import (
     EventRow,
     PaymentOutcomeRow,
@@ -22,6 +24,7 @@ from ledger_streams.adapters.postgres_rows import (
     WalletEventRow,
 )
 from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
+from ledger_streams.history import MovementView, Stretch, Turnover
 from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
 
 
@@ -72,8 +75,8 @@ class MemoryReadModel:
         return _view(events[-1]) if events else None
 
     async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
-        """Return the state that the last event up to `at` carries."""
-        until = [event for event in self._wallet_events.get(wallet_id, ()) if event.occurred_at <= at]
+        """Return the state that the last event carries before the first one after `at`."""
+        until = [*takewhile(lambda event: event.occurred_at <= at, self._wallet_events.get(wallet_id, ()))]
         return _view(until[-1]) if until else None
 
     async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
@@ -87,6 +90,27 @@ class MemoryReadModel:
         """Return envelopes as they were on the topic, in order."""
         events = self._wallet_events.get(wallet_id, ())
         return [_envelope(event) for event in events if event.event_version > after_version][:limit]
+
+    async def wallet_events_before(
+        self, wallet_id: str, *, before_version: int, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return envelopes as they were on the topic, the newest first."""
+        events = reversed(self._wallet_events.get(wallet_id, ()))
+        return [_envelope(event) for event in events if event.event_version < before_version][:limit]
+
+    async def movements(self, wallet_id: str, stretch: Stretch, *, limit: int) -> Sequence[MovementView]:
+        """Return movements with what is known of their payments."""
+        events = [*moved(self._wallet_events.get(wallet_id, ()), stretch)][:limit]
+        return [
+            movement(event, self._payment(event.payment_id or ""), self._metadata(event.payment_id))
+            for event in events
+        ]
+
+    async def turnovers(self, wallet_id: str, stretch: Stretch) -> Mapping[str, Turnover]:
+        """Return the sums of the movements."""
+        events = [*moved(self._wallet_events.get(wallet_id, ()), stretch)]
+        currencies = {json.loads(event.event_data)["currency"] for event in events}
+        return {currency: turnover(events, currency) for currency in currencies}
 
     async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
         """Return the event of an administrative command."""
@@ -153,6 +177,11 @@ class MemoryReadModel:
     def _steps(self, payment_id: str) -> tuple[StepView, ...]:
         ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
         return tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
+
+    def _metadata(self, payment_id: str | None) -> dict[str, Any] | None:
+        requests = [e for e in self._events.get(payment_id or "", ()) if e.event_type == "PaymentRequested"]
+        metadata = json.loads(requests[0].event_data).get("metadata") if requests else None
+        return metadata if isinstance(metadata, dict) else None
 
     def _provider(self, payment_id: str) -> str | None:
         ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)

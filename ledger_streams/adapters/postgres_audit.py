@@ -76,9 +76,9 @@ class Audit:
 
     async def events(self, since: Root | None) -> tuple[int, list[Finding]]:
         """Follow the chains of events from the end of the day `since`; return rows read and findings."""
-        begin = {_name(*place): head for place, _, head in offsets(since.boundaries) if head} if since else {}
+        begin = {_name(*place): head for place, _, head in offsets(since.ends) if head} if since else {}
         check = ChainCheck(begin, gapless=False)
-        places = [(*place, offset) for place, offset, _ in offsets(since.boundaries)] if since else []
+        places = [(*place, offset) for place, offset, _ in offsets(since.ends)] if since else []
         async for row in self.rows("events", *_columns(places, 3)):
             check.add(self.linked(row))
             if len(check.found) >= FINDINGS_MAX:
@@ -96,7 +96,7 @@ class Audit:
     ) -> tuple[int, list[Finding]]:
         """Follow the chains of wallets: of one, of those that changed after the day `since`, or of all."""
         check = ChainCheck(gapless=True)
-        places = list(offsets(since.boundaries)) if since else []
+        places = list(offsets(since.ends)) if since else []
         begun = [(place[1], offset) for place, offset, _ in places if place[0] == wallet_topic]
         least = min((offset for _, offset in begun), default=0)
         async for row in self.rows("wallet_events", *_columns(begun, 2), least, wallet_id):
@@ -120,7 +120,7 @@ class Audit:
         before: Root | None = None
         for root in self.roots:
             if since is None or root.day > since.day:
-                within = spans(root.boundaries, before.boundaries if before else {})
+                within = spans(root.ends, before.ends if before else {})
                 tree = await _tree(self.connection, within, wallet_topic)
                 if (tree.root().hex(), tree.leaves) != (root.root, root.leaves):
                     detail = (
@@ -191,7 +191,7 @@ async def _closed(connection: Connection, day: str, before: Root | None, topic: 
     for row in await connection.fetch(SQL["boundaries"]):
         end = (row["next_offset"], row["head"])
         boundaries.setdefault(row["topic"], {})[str(row["partition"])] = end
-    tree = await _tree(connection, spans(boundaries, before.boundaries if before else {}), topic)
+    tree = await _tree(connection, spans(boundaries, before.ends if before else {}), topic)
     root = Root(day, tree.root().hex(), tree.leaves, boundaries, keyed=False, seal="")
     return sealed(root, before.seal if before else "", key)
 

@@ -42,9 +42,12 @@ _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 def event_content(row: EventRow) -> bytes:
-    """Return the canonical bytes of a row of `events` or `event_repeats`."""
-    identity = ("event", *row[:3], row.event_version, _us(row.occurred_at))
-    return _canonical((*identity, *row[6:11], _document(row.event_data)))
+    """Return the canonical bytes of a row of `events` or `event_repeats`.
+
+    Its offset is not among them: it moves when a lost log is followed by another, the order does not.
+    """
+    identity = ("event", *row[:3], row.event_version, _us(row.occurred_at), row.topic, row.source_partition)
+    return _canonical((*identity, row.correlation_id, row.causation_id, _document(row.event_data)))
 
 
 def wallet_event_content(row: WalletEventRow, legs: Iterable[PostingRow]) -> bytes:

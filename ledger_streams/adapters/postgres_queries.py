@@ -22,5 +22,10 @@ def sql_folder() -> Traversable:
 @cache
 def queries(name: str) -> dict[str, str]:
     """Return the queries of `sql/<name>.sql` by name."""
-    _, *parts = _NAME.split((sql_folder() / f"{name}.sql").read_text(encoding="utf-8"))
-    return {query: text.strip() for query, text in zip(parts[::2], parts[1::2], strict=True)}
+    return named((sql_folder() / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def named(text: str) -> dict[str, str]:
+    """Return the queries of such a file by name."""
+    _, *parts = _NAME.split(text)
+    return {query: sql.strip() for query, sql in zip(parts[::2], parts[1::2], strict=True)}

@@ -14,15 +14,17 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres_pool import Pool, acquired
+from ledger_streams.adapters.postgres_pool import PROBE_S_MAX, READ_S_MAX, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_views import (
     envelope,
+    movement_view,
     payment_view,
     wallet_view,
     wallet_view_of_state,
     wire_time,
 )
+from ledger_streams.history import MovementView, Stretch, Turnover
 from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
 
 SQL: Final = queries("read_model")
@@ -40,7 +42,7 @@ class PostgresReadModel:
         return wallet_view(rows[0]) if rows else None
 
     async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
-        """Return the state that the last event up to `at` carries."""
+        """Return the state that the last event by `at` carries, in the order of versions."""
         rows = await self._fetch("wallet_at", wallet_id, at)
         return wallet_view_of_state(wallet_id, *rows[0]) if rows else None
 
@@ -53,6 +55,23 @@ class PostgresReadModel:
     ) -> Sequence[Mapping[str, Any]]:
         """Return envelopes as they were on the topic, in order."""
         return [envelope(row) for row in await self._fetch("wallet_events", wallet_id, after_version, limit)]
+
+    async def wallet_events_before(
+        self, wallet_id: str, *, before_version: int, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return envelopes as they were on the topic, the newest first."""
+        rows = await self._fetch("wallet_events_before", wallet_id, before_version, limit)
+        return [envelope(row) for row in rows]
+
+    async def movements(self, wallet_id: str, stretch: Stretch, *, limit: int) -> Sequence[MovementView]:
+        """Return movements with what is known of their payments."""
+        rows = await self._fetch("movements", wallet_id, *msgspec.structs.astuple(stretch), limit)
+        return [movement_view(row) for row in rows]
+
+    async def turnovers(self, wallet_id: str, stretch: Stretch) -> Mapping[str, Turnover]:
+        """Return the sums of the movements' amounts, which have all digits of their currency."""
+        rows = await self._fetch("turnovers", wallet_id, *msgspec.structs.astuple(stretch))
+        return {currency: Turnover(*sums) for currency, *sums in rows}
 
     async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
         """Return the event of an administrative command, once it is projected."""
@@ -74,7 +93,7 @@ class PostgresReadModel:
 
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected with their steps; two queries for all."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(SQL["payments"], payment_ids)
             found = await connection.fetch(SQL["steps"], [row["payment_id"] for row in rows]) if rows else []
         steps: dict[str, list[StepView]] = {}
@@ -104,13 +123,18 @@ class PostgresReadModel:
         reached = {key: rows for key, rows in by_payment.items() if all(row["reached"] for row in rows)}
         return {key: _outcome(rows) for key, rows in reached.items()}
 
+    async def answers(self) -> None:
+        """Return when PostgreSQL has answered; raises Unavailable when it, or its pool, does not in time."""
+        async with acquired(self._pool, within_s=PROBE_S_MAX) as connection:
+            await connection.execute("SELECT 1")
+
     async def under_way(self, requested_before: datetime) -> UnderWay:
         """Return what has not ended of the payments requested before then."""
         (row,) = await self._fetch("under_way", requested_before)
         return UnderWay(row["payments"], row["oldest"])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
             return await connection.fetch(SQL[query], *arguments)
 
 

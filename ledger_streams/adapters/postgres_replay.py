@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres_migrations import upgrade
-from ledger_streams.adapters.postgres_pool import Connection, Pool, connected, create_pool
+from ledger_streams.adapters.postgres_pool import Connection, Pool, behind_pooler, connected, create_pool
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import TopicPartition
 from ledger_streams.adapters.postgres_views import envelope, wire_time
@@ -72,6 +72,11 @@ async def rebuilding(dsn: str) -> AsyncIterator[Rebuilding]:
     Without a swap they stay, to be looked at, until the next one.
     """
     async with connected(dsn) as connection:
+        if await behind_pooler(connection):
+            detail = (
+                "a replay keeps a session: LEDGER_POSTGRES has to be PostgreSQL, LEDGER_PGBOUNCER its pooler"
+            )
+            raise Unavailable(dependency="postgres", detail=detail)
         if not await connection.fetchval(SQL["lock"]):
             raise Unavailable(dependency="postgres", detail="another replay of this database is under way")
         await connection.execute(SQL["drop"])
@@ -104,7 +109,7 @@ class LiveTables:
         source: TopicPartition = ("", 0)
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             async for row in self._connection.cursor(SQL["past_events"], *columns, prefetch=ROWS_AT_ONCE):
-                record = _past_event(row)
+                record = past_event(row)
                 if records and (source != (record.topic, record.partition) or len(records) == ROWS_AT_ONCE):
                     yield source, records
                     records = []
@@ -144,6 +149,7 @@ class LiveTables:
             await catch_up(await self.positions())
             if endings_stay and (payment := await self._ending_lost()):
                 raise InvariantBroken(f"payment {payment} has ended, and `events` no longer has how")
+            await self._connection.execute(SQL["keep_places"], timeout=STATEMENT_S_MAX)
             try:
                 await self._connection.execute(SQL["lock_timeout"])
                 await self._connection.execute(SQL["lock_tables"])
@@ -171,7 +177,8 @@ def _beside(dsn: str) -> str:
     return parts._replace(query=urlencode([*parse_qsl(parts.query), ("search_path", SCHEMA)])).geturl()
 
 
-def _past_event(row: asyncpg.Record) -> PastRecord:
+def past_event(row: asyncpg.Record) -> PastRecord:
+    """Make the record of payment-events or saga-events from its row."""
     fields = ("event_id", "event_type", "aggregate_id", "event_version", "correlation_id", "causation_id")
     document: dict[str, Any] = {name: row[name] for name in fields}
     document["occurred_at"] = wire_time(row["occurred_at"])

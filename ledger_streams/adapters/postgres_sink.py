@@ -12,14 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import asyncpg
 
 from ledger_streams.adapters.postgres_chain import GENESIS, chained_events, chained_wallet_events, contents
 from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
-from ledger_streams.adapters.postgres_pool import Connection, Pool, acquired
+from ledger_streams.adapters.postgres_order import ordered_at
+from ledger_streams.adapters.postgres_pool import WRITE_S_MAX, Connection, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import (
     Advance,
@@ -50,12 +51,12 @@ class PostgresSink:
 
     async def ensure_partitions(self) -> None:
         """Make the partitions of the months around today; for a projector's start."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await ensure_partitions(connection)
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the next offset of each; None for what was never projected."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             return await _positions(connection, list(partitions))
 
     async def write(self, batch: SinkBatch) -> None:
@@ -65,7 +66,7 @@ class PostgresSink:
         commit went unanswered: it is there, and is not written again.  Any other
         difference, and a gap in a wallet's versions, is `InvariantBroken`.
         """
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await self._make_months(connection, batch.events)
             async with connection.transaction():
                 heads = await _claim(connection, batch.positions)
@@ -85,7 +86,7 @@ class PostgresSink:
 
     async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
         """Return the wallets of a wallet-events partition that the cache may not have as they are."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             return [
                 wallet_view(row) for row in await connection.fetch(SQL["dirty_wallets"], topic, partition)
             ]
@@ -94,7 +95,7 @@ class PostgresSink:
         """Note that the cache has all wallets up to these next offsets; never moves backwards."""
         ordered = sorted(offsets.items())
         columns = _columns([(topic, partition, offset) for (topic, partition), offset in ordered], 3)
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await connection.execute(SQL["mark_cached"], *columns)
 
     async def _make_months(self, connection: Connection, events: Sequence[EventRow]) -> None:
@@ -182,14 +183,28 @@ async def _put_wallets(connection: Connection, batch: SinkBatch, contents: Seque
     check_versions(
         batch.wallet_events, newest, {row["wallet_id"]: row["last_event_version"] for row in known}
     )
+    late = ordered_at(batch.wallet_events, {row["wallet_id"]: row["latest"] for row in known})
     heads: dict[str, bytes] = {row["wallet_id"]: row["chain_hash"] or GENESIS for row in known}
     events = chained_wallet_events(batch.wallet_events, contents, heads)
     try:
-        await _copy(connection, "wallet_events", WalletEventRow._fields, events)
+        await _copy_wallet_events(connection, events, late)
     except asyncpg.UniqueViolationError as error:
         raise InvariantBroken(f"a wallet event is there already: {error.detail}") from error
     ordered = [(*newest[wallet][:-1], heads[wallet]) for wallet in wallets if wallet in newest]
     await connection.execute(SQL["put_snapshots"], *_columns(ordered, len(SnapshotRow._fields)))
+
+
+async def _copy_wallet_events(
+    connection: Connection,
+    events: Sequence[WalletEventRow],
+    late: Mapping[tuple[str, int], datetime],
+) -> None:
+    if not late:
+        await _copy(connection, "wallet_events", WalletEventRow._fields, events)
+        return
+    log.warning("%d wallet events are older than the ones before them: a clock has stepped back", len(late))
+    rows = [(*row, late.get((row.wallet_id, row.event_version))) for row in events]
+    await _copy(connection, "wallet_events", (*WalletEventRow._fields, "ordered_at"), rows)
 
 
 def check_versions(

@@ -8,10 +8,12 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from ledger_streams.history import MovementView
 from ledger_streams.ports import BalanceView, PaymentView, StepView, WalletView
 
 _balances: Final = msgspec.json.Decoder(dict[str, BalanceView])
 _object: Final = msgspec.json.Decoder(dict[str, Any])
+_any: Final = msgspec.json.Decoder()
 
 
 class WalletState(msgspec.Struct):
@@ -65,6 +67,15 @@ def envelope(row: asyncpg.Record) -> dict[str, Any]:
         "data": _object.decode(row["event_data"]),
         "wallet": _object.decode(row["wallet_state"]),
     }
+
+
+def movement_view(row: asyncpg.Record) -> MovementView:
+    """Read a movement; metadata that is no object, which a request may have, is not shown."""
+    fields = dict(row)
+    metadata = _any.decode(row["metadata"] or "null")
+    fields["metadata"] = metadata if isinstance(metadata, dict) else None
+    fields["occurred_at"] = wire_time(row["occurred_at"])
+    return MovementView(**fields)
 
 
 def payment_view(row: asyncpg.Record, steps: tuple[StepView, ...] = ()) -> PaymentView:

@@ -17,7 +17,13 @@ import click
 OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
     "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check."),
-    "db": ("ledger_streams.cli.db", "db", "The database: upgrade, downgrade, roles."),
+    "db": ("ledger_streams.cli.db", "db", "The database: upgrade, roles, tune, top, size."),
+    "backup": (
+        "ledger_streams.cli.backup",
+        "backup",
+        "Backups of the local stack's PostgreSQL: now, list, check.",
+    ),
+    "restore": ("ledger_streams.cli.backup", "restore", "PostgreSQL of the local stack as of a moment."),
     "run": ("ledger_streams.cli.run", "run", "Workers, gateway and projector on this machine, supervised."),
     "import": ("ledger_streams.cli.imports", "import_", "Import bank transactions or payments from a file."),
     "wallets": ("ledger_streams.cli.wallets", "wallets", "Look at wallets: show, list."),

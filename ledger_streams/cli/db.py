@@ -1,4 +1,4 @@
-"""`ledger-streams db`: the schema of PostgreSQL."""
+"""`ledger-streams db`: the schema of PostgreSQL, and a look at its settings, work and size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import json
 import click
 
 from ledger_streams.adapters import postgres_migrations, postgres_roles
+from ledger_streams.cli import db_look
 from ledger_streams.errors import LedgerError
 from ledger_streams.settings import settings
 
 
 @click.group()
 def db() -> None:
-    """The schema of PostgreSQL."""
+    """The schema of PostgreSQL, its settings, work and size."""
+
+
+db.add_command(db_look.tune)
+db.add_command(db_look.top)
+db.add_command(db_look.size)
 
 
 @db.command()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ledger_streams import topics
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
@@ -94,7 +95,8 @@ async def carry_out(
     """Carry out the rows on the system of the settings, wallets first; return the rows' seconds."""
     config = settings()
     pool = await create_pool(config.postgres)
-    read_model, publisher = PostgresReadModel(pool), KafkaPublisher(config.kafka, client_id="ledger-import")
+    read_model = PostgresReadModel(pool)
+    publisher = KafkaPublisher(config.kafka, clock=BrokerClock(), client_id="ledger-import")
     ledger = Ledger(
         read_model,
         publisher,

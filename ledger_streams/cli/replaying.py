@@ -26,6 +26,7 @@ from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.engine.cycles import Record
 from ledger_streams.engine.projection import ProjectionShare
 from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.logs import how_far
 from ledger_streams.resilience import Backoff, retried
 from ledger_streams.settings import Settings
 from tables.projections import project_payment_event, project_saga_event, project_wallet_event
@@ -38,6 +39,7 @@ FEW: Final = 2_000
 PASSES_MAX: Final = 10
 """A system that brings more than `FEW` during each of so many passes is as near as it gets."""
 SAY_EVERY_S: Final = 2.0
+"""Between two lines on how far it is."""
 SWAP: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=30)
 """Readers hold tables for milliseconds; a report that reads for minutes is not waited for."""
 
@@ -82,7 +84,8 @@ class Rebuild:
             self._wallets: project_wallet_event,
         }
         self._say = say
-        self._said_s = 0.0
+        self._began_s, self._said_s = time.monotonic(), 0.0
+        self._goal: Mapping[Partition, int] = {}
         self._next: dict[Partition, int | None] = {}
         self._versions: dict[str, int] = {}
         """The last version of each wallet."""
@@ -101,16 +104,14 @@ class Rebuild:
         """Write what Kafka no longer has; first of all, and once."""
         begins = await self._log.begins(self._project)
         self._next = dict.fromkeys(begins)
-        cut = {partition: begin for partition, begin in begins.items() if begin > 0}
-        if not cut:
-            return
+        self._goal = await self.goals()
         await self._live.keep_unreadable(FINGERPRINT_INVALID)
-        async for partition, records in self._live.past_events(cut):
+        async for partition, records in self._live.past_events(begins):
             share = await self._write(partition, records, next_=records[-1].offset + 1)
             if len(share.batch.events) != len(records):
-                raise InvariantBroken(f"{partition}: an event before {cut[partition]} cannot be read")
+                raise InvariantBroken(f"{partition}: an event before {begins[partition]} cannot be read")
             self.from_postgres += len(records)
-        for partition, begin in cut.items():
+        for partition, begin in begins.items():
             await self._reach(partition, begin)
 
     async def read(self, ends: Mapping[Partition, int]) -> None:
@@ -119,6 +120,7 @@ class Rebuild:
         left = {partition: end for partition, end in ends.items() if begin[partition] < end}
         if not left:
             return
+        self._goal = left
         async for partition, records in self._log.read(left, begin=begin):
             await self._write(partition, records, next_=records[-1].offset + 1)
         now_begins = await self._log.begins(self._project)
@@ -140,7 +142,7 @@ class Rebuild:
         return sum(max(0, end - (self._next[partition] or 0)) for partition, end in ends.items())
 
     async def _write(self, partition: Partition, records: Sequence[Record], *, next_: int) -> ProjectionShare:
-        share = ProjectionShare(TP(*partition), records)
+        share = ProjectionShare(TP(*partition), records, source_next=next_)
         for record in await self._gapless(partition, records):
             self._project[partition[0]](share, record)
         share.batch.positions = {partition: Advance(self._next[partition], next_)}
@@ -149,7 +151,8 @@ class Rebuild:
         self.records += len(records)
         if time.monotonic() - self._said_s >= SAY_EVERY_S:
             self._said_s = time.monotonic()
-            self._say(f"{self.records:,} records read")
+            total = self.records + self.unread(self._goal)
+            self._say(how_far(self.records, total, "records read", self._said_s - self._began_s))
         return share
 
     async def _reach(self, partition: Partition, end: int) -> None:

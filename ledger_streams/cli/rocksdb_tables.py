@@ -92,6 +92,22 @@ def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> tuple[int, lis
     return len(newest), found
 
 
+def further_wallets(home: Path, versions: Mapping[str, int]) -> list[Difference]:
+    """Return the wallets that a table of this machine has at a later version than `versions`."""
+    found: list[Difference] = []
+    for number, (_, tables_dir) in newest_copies(home, WALLETS.name).items():
+        database = read_only(tables_dir, WALLETS.name, number)
+        for wallet in map(WALLETS.decode, _values(database)):
+            known = versions.get(wallet.wallet_id, 0)
+            if wallet.version > known:
+                held = state_of_wallet(wallet).balances
+                sums = ", ".join(f"{view.balance} {currency}" for currency, view in held.items())
+                detail = f"PostgreSQL version {known}, table version {wallet.version} with {sums}"
+                found.append(Difference("table_is_in_postgres", wallet.wallet_id, detail))
+        database.close()
+    return found
+
+
 def newest_copies(home: Path, table: str) -> dict[int, tuple[int, Path]]:
     """Return for each partition how far its newest copy has read the changelog, and in which folder it is."""
     newest: dict[int, tuple[int, Path]] = {}

@@ -1,14 +1,15 @@
 """`sagas`: those under way, from the workers' RocksDB, and a person's word where a provider has none.
 
 A settlement is a record on saga-commands: the saga answers it with the event that the
-provider owes it, with the reason in it, and goes on from there as ever.
+provider owes it, with the reason in it, and goes on from there as ever.  It may come when
+the saga has just moved on, so it is said again when a time-out of the provider came between.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ import click
 import msgspec
 
 from ledger_streams import topics, wire
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import awaited, say_json, table
@@ -29,6 +31,8 @@ from ledger_streams.ports import Message
 from ledger_streams.settings import settings
 
 LOOK_EVERY_S: Final = 0.2
+SAID_MAX: Final = 5
+"""A saga that does not take it by then awaits no such answer; each try that it refuses is a dead letter."""
 COLUMNS: Final = ("payment_id", "kind", "status", "amount", "provider", "attempts", "since", "seconds", "why")
 
 
@@ -119,7 +123,8 @@ def settle(  # noqa: PLR0913 (an option each)
     """Say what the provider of PAYMENT_ID has done, where it does not say so itself.
 
     Ask the provider first: approved means that the money has moved, declined that it has not and never will.
-    Exit code 1 when the payment has not ended in time: then see `dlq list --topic saga-commands`.
+    It is said again, up to five times, when the provider's silence comes between. Exit code 1 when the
+    payment has not ended in time: then see `dlq list --topic saga-commands`.
     """
     try:
         wire.settlement_reason(reason, at="--")
@@ -129,23 +134,44 @@ def settle(  # noqa: PLR0913 (an option each)
     payment = get_document(url, path)
     if payment["status"] != "pending":
         raise click.ClickException(f"payment {payment_id} is {payment['status']}: nothing is awaited")
-    awaited(publish(SettlePayment(PaymentId(payment_id), outcome == "approved", reason)))
-    end_s = time.monotonic() + wait_s
-    while payment["status"] == "pending" and time.monotonic() < end_s:
-        time.sleep(LOOK_EVERY_S)
-        payment = get_document(url, path)
+    command = SettlePayment(PaymentId(payment_id), outcome == "approved", reason)
+    payment, said = insisted(
+        lambda: awaited(publish(command)), lambda: get_document(url, path), payment, wait_s=wait_s
+    )
     if as_json:
         say_json(payment)
     else:
         click.echo(payment_text(payment))
+    times = "once" if said == 1 else f"{said} times, for the provider's silence came between"
     if payment["status"] == "pending":
-        raise click.ClickException(f"payment {payment_id} has not ended within {wait_s:g} s")
+        raise click.ClickException(f"said {times}: payment {payment_id} has not ended within {wait_s:g} s")
+    click.echo(f"said {times}: the payment is {payment['status']}", err=True)
+
+
+def insisted(
+    say: Callable[[], None], look: Callable[[], Any], payment: Any, *, wait_s: float
+) -> tuple[Any, int]:
+    """Say it, and again when the provider was silent since; return the payment and how often it was said.
+
+    Returns when the payment has ended, or time is up.  A saga takes it once, however often it is said.
+    """
+    end_s, said, heard = time.monotonic() + wait_s, 0, -1
+    while payment["status"] == "pending" and time.monotonic() < end_s:
+        silences = sum(step["event_type"] == "ProviderTimedOut" for step in payment["steps"])
+        if silences > heard and said < SAID_MAX:
+            say()
+            said, heard = said + 1, silences
+        time.sleep(LOOK_EVERY_S)
+        payment = look()
+    return payment, said
 
 
 async def publish(command: SettlePayment) -> None:
     """Put the settlement on saga-commands."""
     config = settings()
     value = wire.encode_settlement(command, command_id=str(uuid4()), occurred_ms=int(time.time() * 1000))
-    async with KafkaPublisher(config.kafka, client_id=f"{config.app_id}-settle") as publisher:
+    async with KafkaPublisher(
+        config.kafka, clock=BrokerClock(), client_id=f"{config.app_id}-settle"
+    ) as publisher:
         topic = config.topic(topics.SAGA_COMMANDS)
         await publisher.publish([Message(topic, command.payment_id, value)])

@@ -19,13 +19,15 @@ def stack() -> None:
 
 
 @stack.command()
-@click.option("--brokers", type=click.IntRange(1, 9), help="Kafka brokers of a new stack.  [default: 1]")
+@click.option(
+    "--brokers", type=click.IntRange(1, 9), help="Kafka brokers of a new stack.  [default: one an address]"
+)
 def up(*, brokers: int | None) -> None:
     """Start what does not run; install what the machine lacks.
 
-    The ports are those of LEDGER_KAFKA, LEDGER_POSTGRES and LEDGER_REDIS. With several
-    brokers, broker n takes the n-th address of LEDGER_KAFKA, or else the first one's
-    port + 2(n-1); the port above each is its controller's.
+    The ports are those of LEDGER_KAFKA, LEDGER_POSTGRES and LEDGER_REDIS. Each address
+    of LEDGER_KAFKA is a broker's; with more brokers, the others take the ports after the
+    last one. The ports after all brokers are their controllers'.
     """
     try:
         local.up(settings(), brokers=brokers, say=click.echo)

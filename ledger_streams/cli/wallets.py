@@ -1,4 +1,4 @@
-"""`wallets`: one wallet, or a user's, live over HTTP; one also from a worker's RocksDB."""
+"""`wallets`: one wallet, its statement, or a user's, live over HTTP; one also from a worker's RocksDB."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.wallet_statement import statement
 from ledger_streams.settings import settings
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -54,6 +55,9 @@ def list_(user_id: str, url: str, as_json: bool) -> None:
         for amounts in _amounts(wallet["balances"])
     ]
     click.echo(table(f"Wallets of user {user_id}", columns, rows, numbers=("version", *AMOUNTS)))
+
+
+wallets.add_command(statement)
 
 
 def wallet_text(wallet: Mapping[str, Any]) -> str:

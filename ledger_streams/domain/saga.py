@@ -16,9 +16,6 @@ from zlib import crc32
 import msgspec
 
 from ledger_streams.domain.answers import (
-    ProviderApproved,
-    ProviderDeclined,
-    ProviderReply,
     ProviderTimedOut,
     RefundGranted,
     RefundRefused,
@@ -40,10 +37,11 @@ from ledger_streams.errors import InvariantBroken
 
 SUPERSEDED: Final = ""
 """Stands among the replies for one that is not awaited any more."""
-_FINAL: Final = (ProviderApproved.__name__, ProviderDeclined.__name__)
 ASK_AGAIN_MS: Final = 250
 """At most, after the first answer that told nothing; doubled each time."""
 ASK_AGAIN_MS_MAX: Final = 30_000
+CANCEL_AGAIN_MS_MAX: Final = 600_000
+"""Nobody waits for an outcome any more, and each try is an event that is kept: 6 to 12 an hour."""
 PATIENCE_MS: Final = 60_000
 """How long a provider is asked for an outcome, if nobody says otherwise; then it is told to cancel."""
 
@@ -161,16 +159,6 @@ def past_due(saga: Saga, due_ms: int) -> Saga:
     )
 
 
-def is_repetition(saga: Saga, reply: Reply) -> bool:
-    """Tell whether this very reply has been taken before, or is one that tells nothing any more."""
-    taken = saga.replies[max(reply.version - 2, 0) : max(reply.version - 1, 0)]
-    if taken == (SUPERSEDED,):
-        return isinstance(reply, ProviderReply)
-    if isinstance(reply, ProviderTimedOut) and taken and taken[0] in _FINAL:
-        return _is_its_money(saga, reply)
-    return taken == (type(reply).__name__,) and _is_its_money(saga, reply)
-
-
 def has_ended(saga: Saga) -> bool:
     """Tell whether nothing is awaited any more."""
     return saga.status in ENDS
@@ -178,7 +166,7 @@ def has_ended(saga: Saga) -> bool:
 
 def _granted(saga: Saga, reply: RefundGranted, at_ms: int, patience_ms: int) -> Saga:
     is_awaited = saga.status is SagaStatus.RESERVING and reply.version == saga.version
-    if not is_awaited or not _is_its_money(saga, reply):
+    if not is_awaited or not is_its_money(saga, reply):
         raise InvariantBroken(f"payment {saga.payment_id}, {saga.status}, does not await RefundGranted")
     course = course_back(reply.kind, reply.provider)
     after = msgspec.structs.replace(
@@ -209,7 +197,8 @@ def _waiting(saga: Saga, at_ms: int) -> Saga:
     Payments that a provider has failed together do not come back to it together: each waits
     from half to the whole of it, by a share that its id and the attempt make.
     """
-    wait_ms = min(ASK_AGAIN_MS * 2 ** min(saga.attempts - 1, 16), ASK_AGAIN_MS_MAX)
+    wait_ms_max = CANCEL_AGAIN_MS_MAX if saga.status is SagaStatus.CANCELLING else ASK_AGAIN_MS_MAX
+    wait_ms = min(ASK_AGAIN_MS * 2 ** min(saga.attempts - 1, 16), wait_ms_max)
     spread = crc32(f"{saga.payment_id}:{saga.attempts}".encode()) / 2**32
     again_ms = at_ms + int(wait_ms * (1 + spread) / 2)
     due_ms = again_ms if saga.give_up_ms is None else min(again_ms, saga.give_up_ms)
@@ -223,7 +212,7 @@ def _wallets_after(saga: Saga, reply: Reply) -> Mapping[str, int]:
 
 
 def _fits(saga: Saga, reply: Reply) -> bool:
-    if reply.version != saga.version or not _is_its_money(saga, reply):
+    if reply.version != saga.version or not is_its_money(saga, reply):
         return False
     if isinstance(reply, WalletReply):
         is_credit = saga.status is SagaStatus.CREDITING
@@ -231,7 +220,8 @@ def _fits(saga: Saga, reply: Reply) -> bool:
     return True
 
 
-def _is_its_money(saga: Saga, reply: Reply) -> bool:
+def is_its_money(saga: Saga, reply: Reply) -> bool:
+    """Tell whether the reply is about the amount, or the refunded payment, that the saga is about."""
     if isinstance(reply, (RefundGranted, RefundRefused)):
         return reply.refund_of == saga.refund_of
     return reply.amount_minor == saga.amount_minor and reply.currency == saga.currency

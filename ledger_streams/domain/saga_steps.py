@@ -35,7 +35,7 @@ from ledger_streams.domain.events import (
 from ledger_streams.domain.ids import HoldId
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga import PATIENCE_MS, Saga, evolve, is_repetition, past_due, started
+from ledger_streams.domain.saga import PATIENCE_MS, Saga, evolve, past_due, started
 from ledger_streams.domain.saga_commands import (
     CancelPayment,
     CarryOutPayment,
@@ -45,6 +45,7 @@ from ledger_streams.domain.saga_commands import (
     SagaCommand,
     SettlePayment,
 )
+from ledger_streams.domain.saga_replies import answers_late, is_repetition
 from ledger_streams.errors import InvariantBroken, Unreadable
 
 Command = LegCommand | ProviderOrder | SagaCommand
@@ -61,6 +62,7 @@ class SagaDecision(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING: Final = SagaDecision()
 """A repetition, or one of the saga's own events come back."""
+_ASKED: Final = {SagaStatus.ASKING, SagaStatus.CANCELLING}
 
 
 def decide(
@@ -78,10 +80,12 @@ def decide(
         if is_repetition(saga, event):
             return NOTHING
         if isinstance(event, ProviderReply) and event.version < saga.version:
-            raise Unreadable(
-                reason=Reason.DUPLICATE_MISMATCH,
-                detail="event_type: another answer of the provider has been taken at this version",
-            )
+            if not answers_late(saga, event):
+                raise Unreadable(
+                    reason=Reason.DUPLICATE_MISMATCH,
+                    detail="event_type: another answer of the provider has been taken at this version",
+                )
+            event = msgspec.structs.replace(event, version=saga.version)
         after = evolve(saga, event, at_ms=at_ms, patience_ms=patience_ms)
         if isinstance(event, ProviderTimedOut):
             return SagaDecision(after)  # it asks again when its deadline comes, not at once
@@ -101,8 +105,13 @@ def decide_due(saga: Saga | None, due_ms: int) -> SagaDecision:
 
 
 def decide_settlement(saga: Saga | None, command: SettlePayment) -> SagaDecision:
-    """Answer in the provider's place, by an event; raises Unreadable when the saga awaits no such answer."""
-    statuses = {SagaStatus.ASKING} if command.is_approved else {SagaStatus.ASKING, SagaStatus.CANCELLING}
+    """Answer in the provider's place, by an event; raises Unreadable when the saga awaits no such answer.
+
+    What has been answered so already is not answered again: it may have been said twice.
+    """
+    statuses = {SagaStatus.ASKING} if command.is_approved else _ASKED
+    if saga is not None and saga.status not in _ASKED and _answer_of(command).__name__ in saga.replies:
+        return NOTHING
     if saga is None or saga.status not in statuses or saga.provider is None:
         raise Unreadable(reason=Reason.INVALID, detail="data.payment_id: awaits no such answer of a provider")
     about = (saga.payment_id, saga.version, saga.provider, saga.amount_minor, saga.currency)
@@ -110,6 +119,10 @@ def decide_settlement(saga: Saga | None, command: SettlePayment) -> SagaDecision
     if command.is_approved:
         return SagaDecision(events=(ProviderApproved(*about, detail),))
     return SagaDecision(events=(ProviderDeclined(*about, Reason.PROVIDER_DECLINED, detail),))
+
+
+def _answer_of(command: SettlePayment) -> type[ProviderReply]:
+    return ProviderApproved if command.is_approved else ProviderDeclined
 
 
 def entered(saga: Saga) -> SagaDecision:

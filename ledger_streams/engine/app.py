@@ -6,14 +6,18 @@ own is off; what is left is its life cycle, its agents, its web server and its C
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
 from faust.types import TP
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ending import end_process
@@ -23,6 +27,9 @@ from ledger_streams.settings import Settings
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """A poll makes thousands of objects, none of them in a ring, and drops them all; default (700, 10, 10)."""
+
+FREE_BYTES_MIN = 64 << 20
+"""Room for the write buffers of a few partitions; with less, RocksDB fails sooner or later."""
 
 NO_MEMBERSHIP = Membership(-1, "")
 
@@ -54,11 +61,13 @@ class EngineApp(DrainedApp):
         app_id: str,
         *,
         settings: Settings,
+        clock: BrokerClock,
         new_committer: Callable[[], Committer],
         modules: Sequence[str] = (),
     ) -> None:
         """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
         self.engine_settings = settings
+        self.clock = clock
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
         self._committer: Committer | None = None
@@ -82,6 +91,11 @@ class EngineApp(DrainedApp):
         """Whether everything assigned has been taken over and is being read."""
         return self.tables.taken_over is not None and self.tables.taken_over == self.membership
 
+    @property
+    def readiness(self) -> str:
+        """Say `ok`, or what a takeover under way is at, as anybody may be told."""
+        return "ok" if self.ready else self.tables.phases.text()
+
     def frames(self, topic: str) -> Any:
         """Return the channel on which an agent gets the frames of `topic` (its full name)."""
         return self.topic(topic, key_serializer="raw", value_serializer="raw", key_type=bytes, acks=False)
@@ -98,6 +112,8 @@ class EngineApp(DrainedApp):
     def _create_directories(self) -> None:
         self.conf.tabledir.mkdir(parents=True, exist_ok=True)
         self._claim_folder()
+        if self.tables.data:
+            self._check_room(self.engine_settings.tables_dir)
 
     def _claim_folder(self) -> None:
         """Hold this worker's folder while the process lives: two of one id would fence each other."""
@@ -107,6 +123,14 @@ class EngineApp(DrainedApp):
         except BlockingIOError as error:
             worker_id = self.engine_settings.worker_id
             end_process(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", error)
+
+    def _check_room(self, tables_dir: Path) -> None:
+        """End before joining the group: who joins keeps partitions from those that have room for them."""
+        tables_dir.mkdir(parents=True, exist_ok=True)
+        free_bytes = shutil.disk_usage(tables_dir).free
+        if free_bytes < FREE_BYTES_MIN:
+            full = OSError(errno.ENOSPC, f"{free_bytes >> 20} MiB free, {FREE_BYTES_MIN >> 20} wanted")
+            end_process(f"there is no room for tables in {tables_dir}", full)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super()._on_partitions_revoked(revoked)

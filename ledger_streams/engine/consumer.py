@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.cycles import Cycle, Frame, Share
 from ledger_streams.engine.ending import end_process
-from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.group_client import group_member
+from ledger_streams.engine.kip345 import StaticConsumer
+from ledger_streams.engine.reading import Reading
 from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
 
@@ -41,36 +41,16 @@ class _Listener(driver.ConsumerRebalanceListener):
     """Notes the membership in the consumer's own thread, where generation and member belong together."""
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        coordinator = self._thread._ensure_consumer()._coordinator
-        self._thread.app.membership = Membership(
-            coordinator.generation, coordinator.member_id, coordinator._group_instance_id
-        )
+        self._thread.app.membership = self._thread._ensure_consumer().membership
         await super().on_partitions_assigned(assigned)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the consumer with the settings that Faust hard-codes otherwise."""
 
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+    def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
         app: EngineApp = self.app
-        settings = app.engine_settings
-        return AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka,
-            client_id=f"{app.conf.id}-{settings.worker_id}",
-            group_id=app.conf.id,
-            group_instance_id=f"{app.conf.id}-{settings.worker_id}",
-            partition_assignment_strategy=[EvenAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_poll_records=settings.poll_records_max,
-            max_poll_interval_ms=3_600_000,
-            fetch_max_wait_ms=settings.fetch_wait_ms,
-            session_timeout_ms=settings.session_timeout_ms,
-            rebalance_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=settings.heartbeat_interval_ms,
-            request_timeout_ms=max(40_000, settings.session_timeout_ms + 10_000),
-        )
+        return group_member(app.conf.id, app.engine_settings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,6 +96,7 @@ class FrameConsumer(driver.Consumer):
         self._poll_over.set()
         self._cycle_over = asyncio.Event()
         self._cycle_over.set()
+        self._reading = Reading(self._reader, self.app.clock)
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -161,10 +142,18 @@ class FrameConsumer(driver.Consumer):
         """Return when no poll is under way: what one brings of before a takeover is dropped."""
         await self._poll_over.wait()
 
+    async def confirm_membership(self) -> None:
+        """Return when the broker has been asked whether another process is in the place of this one."""
+        await self._thread.call_thread(self._reader().confirm_membership)
+
+    def _reader(self) -> StaticConsumer:
+        reader: StaticConsumer = self._thread._ensure_consumer()
+        return reader
+
     def _until_due(self, timeout: float) -> float:
         """Return how long to poll at most: no longer than until the next deadline."""
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
-        until_due_s = POLL_S_MAX if due_ms is None else due_ms / 1000 - time.time()
+        until_due_s = POLL_S_MAX if due_ms is None else (due_ms - self.app.clock.now_ms()) / 1000
         return min(timeout, POLL_S_MAX, max(DUE_POLL_S, until_due_s))
 
     def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
@@ -172,33 +161,14 @@ class FrameConsumer(driver.Consumer):
         if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
         polled = {TP(*tp): polled for tp, polled in (records or {}).items()}
-        due = committer.due(self._read_until_ms(polled))
+        due = committer.due(self._reading.until_ms(polled))
+        passed = self._reading.passed({**polled, **due})
         topics: dict[str, list[Share]] = {}
-        for tp in {**polled, **due}:
-            share = committer.share(tp, polled.get(tp, ()), due.get(tp, ()))
+        for tp in {**polled, **due, **passed}:
+            share = committer.share(tp, polled.get(tp, ()), due.get(tp, ()), passed.get(tp, 0))
             if share is not None:
                 topics.setdefault(tp.topic, []).append(share)
         return Cycle(taken, topics) if topics else None
-
-    def _read_until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
-        """Return what says up to when a partition's records are read, all but those just polled.
-
-        A worker that was away finds answers that came in time: no deadline overtakes them.
-        """
-        now_ms = int(time.time() * 1000)
-
-        def until_ms(tp: TP) -> int:
-            if tp in polled:
-                return min(now_ms, int(polled[tp][0].timestamp))
-            return now_ms if self._has_read_all(tp) else 0
-
-        return until_ms
-
-    def _has_read_all(self, tp: TP) -> bool:
-        """Whether nothing was left in the partition, for a reader of committed records, at the last fetch."""
-        state = self._thread._ensure_consumer()._subscription.subscription.assignment.state_value(tp)
-        is_known = state is not None and state.lso is not None and state.has_valid_position
-        return bool(is_known and state.position >= state.lso)
 
     async def _decided(self, cycle: Cycle) -> bool:
         """Wait until all agents have decided; False when the partitions are being revoked first."""

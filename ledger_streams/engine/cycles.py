@@ -22,6 +22,7 @@ from faust.types import TP
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun
+from ledger_streams.engine.phases import Phases
 from ledger_streams.engine.store import PartitionStore
 from ledger_streams.errors import InvariantBroken
 
@@ -70,16 +71,7 @@ class Destination:
 class Share:
     """One partition's deadlines that have come and its records, in order, and what they cause."""
 
-    __slots__ = (
-        "due",
-        "flood",
-        "letters",
-        "outbox",
-        "records",
-        "source_next",
-        "store",
-        "tp",
-    )
+    __slots__ = ("due", "flood", "letters", "outbox", "records", "source_next", "store", "tp")
 
     def __init__(  # noqa: PLR0913  # a share is made in one place
         self,
@@ -213,7 +205,9 @@ class Frame:
 class Committer(Protocol):
     """What a kind of worker does with its cycles: the ledger's or the projector's way."""
 
-    async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
+    async def take_over(
+        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+    ) -> Mapping[TP, int]:
         """Make the partitions one's own and return the position each is to be read from."""
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
@@ -225,8 +219,13 @@ class Committer(Protocol):
     def next_due_ms(self) -> int | None:
         """Return when the next deadline comes; None without one."""
 
-    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
-        """Return the share of these, without records already carried out; None when nothing is left."""
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
+        """Return the share of these, without records already carried out; None when nothing is left.
+
+        `passed_to` is a position before which there is nothing more in the partition, if one is known.
+        """
 
     async def commit(self, cycle: Cycle) -> None:
         """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""

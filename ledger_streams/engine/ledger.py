@@ -19,8 +19,11 @@ from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, 
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun, note_of
+from ledger_streams.engine.phases import Phases, Place
+from ledger_streams.engine.restoring import source_header
+from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import Takeover, source_header
+from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
@@ -40,6 +43,7 @@ class LedgerCommitter:
         takeover: Takeover,
         transactions: Transactions,
         letters_in_a_row_max: int = 0,
+        standby: Standby | None = None,
     ) -> None:
         self._tables = tables
         """Table of each source topic (full name) that has one; a table may have more than one source."""
@@ -51,8 +55,10 @@ class LedgerCommitter:
         self._changelog_topics = changelog_topics
         self._takeover = takeover
         self._transactions = transactions
-        self._opened: dict[tuple[str, int], PartitionStore] = {}
-        """By table and partition."""
+        self._standby = standby
+        """None: what is not owned is closed, and as old as when it was owned last."""
+        self._opened: dict[Place, PartitionStore] = {}
+        """What is owned."""
         self._stores: dict[TP, PartitionStore] = {}
         """The same by source partition."""
         self._next: dict[TP, int] = {}
@@ -61,14 +67,22 @@ class LedgerCommitter:
         self._letters_in_a_row_max = letters_in_a_row_max
         """0: no limit."""
 
-    async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
+    async def take_over(
+        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+    ) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
+        phases.enter("producers")
         await self._transactions.start()
-        self._open(assigned)
+        phases.enter("open")
         self.drop_overlays()
-        reached = await self._takeover.run(assigned, self._stores)
+        if self._standby is not None:
+            await self._standby.stand_back()
+        self._open(assigned)
+        reached = await self._takeover.run(assigned, self._stores, phases)
         self._next = {tp: source_next for tp, (source_next, _) in reached.items()}
         self._note_letters({tp: letters for tp, (_, letters) in reached.items()})
+        if self._standby is not None:
+            self._standby.follow(self._opened)
         log.info("generation %d: took over %d partitions", membership.generation, len(assigned))
         return self._next
 
@@ -76,14 +90,21 @@ class LedgerCommitter:
         tables = {tp: self._tables[tp.topic] for tp in assigned if tp.topic in self._tables}
         places = {tp: (spec.name, tp.partition) for tp, spec in tables.items()}
         for place in set(self._opened) - set(places.values()):
-            self._opened.pop(place).close()
+            self._let_go(self._opened.pop(place))
         for tp, spec in tables.items():
             apart = [topic for topic in self._sources[spec.name] if TP(topic, tp.partition) not in assigned]
             if apart:
                 raise InvariantBroken(f"{tp} is assigned without {apart}, which feed the same table")
             if places[tp] not in self._opened:
-                self._opened[places[tp]] = PartitionStore(self._tables_dir, spec, tp.partition)
+                followed = self._standby and self._standby.take(places[tp])
+                self._opened[places[tp]] = followed or PartitionStore(self._tables_dir, spec, tp.partition)
         self._stores = {tp: self._opened[place] for tp, place in places.items()}
+
+    def _let_go(self, store: PartitionStore) -> None:
+        if self._standby is None:
+            store.close()
+        else:
+            self._standby.give(store)
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
         """Return the deadlines of the tables that have come, by the first source's partition."""
@@ -102,14 +123,16 @@ class LedgerCommitter:
         dues = [due_ms for store in self._opened.values() if (due_ms := store.next_due_ms()) is not None]
         return min(dues, default=None)
 
-    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
         """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        if not records and not due:
+        if not records and not due and passed_to <= position:
             return None
-        source_next = records[-1].offset + 1 if records else position
+        source_next = records[-1].offset + 1 if records else max(position, passed_to)
         letters = LetterRun(self._letters[tp], count_max=self._letters_in_a_row_max)
         store = self._stores.get(tp)
         return Share(tp, records, store, source_next=source_next, due=due, letters=letters)
@@ -173,6 +196,8 @@ class LedgerCommitter:
 
     async def close(self) -> None:
         """Close the stores and the producer."""
+        if self._standby is not None:
+            await self._standby.close()
         self._stores.clear()
         while self._opened:
             self._opened.popitem()[1].close()

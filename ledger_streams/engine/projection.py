@@ -14,15 +14,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.cycles import Cycle, Record, Share
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.phases import Phases
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
 from ledger_streams.ports import BalanceCache, WalletView
@@ -47,8 +49,8 @@ class ProjectionShare(Share):
 
     __slots__ = ("batch", "wallets")
 
-    def __init__(self, tp: TP, records: Sequence[Record]) -> None:
-        super().__init__(tp, records, source_next=records[-1].offset + 1)
+    def __init__(self, tp: TP, records: Sequence[Record], *, source_next: int) -> None:
+        super().__init__(tp, records, source_next=source_next)
         self.batch = SinkBatch(positions={})
         self.wallets: dict[str, WalletView] = {}
         """Newest state of each wallet in this share, for the cache."""
@@ -74,8 +76,11 @@ class ProjectionCommitter:
         """Whether the cache may miss wallets that PostgreSQL has; they are found there."""
         self._cache_task: asyncio.Task[None] | None = None
 
-    async def take_over(self, assigned: frozenset[TP], membership: Membership) -> Mapping[TP, int]:
+    async def take_over(
+        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+    ) -> Mapping[TP, int]:
         """Return where PostgreSQL has come to, after putting into the cache what it may be missing."""
+        phases.enter("open")
         if self._stores is None:
             self._stores = await self._open_stores()
             await self._stores.sink.ensure_partitions()
@@ -83,6 +88,7 @@ class ProjectionCommitter:
         self._stored = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         self._next = await self._readable(self._stored)
         self._cache_behind = True
+        phases.enter("restore")
         await self._catch_up_cache()
         if self._cache_task is None:
             self._cache_task = asyncio.create_task(self._watch_cache())
@@ -97,12 +103,15 @@ class ProjectionCommitter:
         """Return None, likewise."""
         return None
 
-    def share(self, tp: TP, records: Sequence[Record], due: Sequence[Due]) -> Share | None:
-        """Return the records from the partition's position on, as a share; None when there are none."""
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
+        """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        return ProjectionShare(tp, records) if records else None
+        source_next = records[-1].offset + 1 if records else passed_to
+        return ProjectionShare(tp, records, source_next=source_next) if source_next > position else None
 
     async def commit(self, cycle: Cycle) -> None:
         """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""
@@ -132,7 +141,7 @@ class ProjectionCommitter:
         """Return the positions to read from, checked against what Kafka still has."""
         if not stored:
             return {}  # more projectors than partitions: this one stands by
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        consumer = log_reader(self._bootstrap)
         partitions = [TopicPartition(*tp) for tp in stored]
         try:
             await consumer.start()

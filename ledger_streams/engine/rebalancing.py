@@ -21,6 +21,7 @@ from mode import Service
 
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.phases import Phases
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.errors import Unavailable
 from ledger_streams.metrics import CONSUMER_LAG, READY, TAKEOVER_SECONDS
@@ -42,6 +43,7 @@ class LedgerTables(TableManager):
         super().__init__(app, **kwargs)
         self.taken_over: Membership | None = None
         """In whose name the partitions now held were taken over; None while they are not."""
+        self.phases = Phases()
         self._wanted = asyncio.Event()
         self._completed = asyncio.Event()
 
@@ -105,10 +107,12 @@ class LedgerTables(TableManager):
         began, backoff_s = time.monotonic(), 0.1
         membership = self.app.membership
         assigned = frozenset(TP(*tp) for tp in self.app.consumer.assignment())
+        self.phases.enter("cycle")
         await self.app.consumer.wait_cycle_over()
+        await self.app.consumer.confirm_membership()  # producers that are started fence those of another
         while not self._wanted.is_set() and not self.should_stop:
             try:
-                positions = await self.app.committer.take_over(assigned, membership)
+                positions = await self.app.committer.take_over(assigned, membership, self.phases)
                 break
             except Unavailable as error:
                 log.warning("takeover waits, trying again in %.1f s: %s", backoff_s, error)
@@ -116,9 +120,11 @@ class LedgerTables(TableManager):
                 backoff_s = min(backoff_s * 2, RETRY_BACKOFF_S_MAX)
         else:
             return
+        self.phases.enter("resume")
         await self.app.consumer.wait_poll_over()  # it must not go on reading from where is sought
         if membership == self.app.membership and not self._wanted.is_set():
             await self._resume(positions, membership)
+            self.phases.end()
             TAKEOVER_SECONDS.observe(time.monotonic() - began)
 
     async def _resume(self, positions: Mapping[TP, int], membership: Membership) -> None:

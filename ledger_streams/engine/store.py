@@ -65,6 +65,8 @@ class Position(msgspec.Struct, frozen=True):
     """The source offset to be carried out next; None while that is not known from the changelog."""
     further: Mapping[str, int] = {}
     """The same of further sources, by topic (full name)."""
+    log: str = ""
+    """Names the log that this is a position in, when it was filled anew; empty: it never was."""
 
 
 class Pending(NamedTuple):
@@ -98,6 +100,11 @@ class PartitionStore:
         self._overlay: dict[bytes, Pending] = {}
         self._recent: dict[bytes, Any] = {}
         self._older: dict[bytes, Any] = {}
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The table's name and the partition."""
+        return self.spec.name, self.partition
 
     def get(self, key: bytes) -> Any | None:
         """Return the state of `key` as the cycle under way sees it; None when there is none."""
@@ -150,6 +157,16 @@ class PartitionStore:
         """Whether no state is kept at all."""
         return next(self.items(), None) is None
 
+    def belong_to(self, log_name: str) -> None:
+        """Take it that the changelog has this name; delete everything if what is kept is of another one.
+
+        Offsets alone do not tell: a log that was made anew may be longer by now than the old one was.
+        """
+        if self.position.log != log_name:
+            if self.position.changelog_next:
+                self.wipe()
+            self.position = Position(log=log_name)
+
     def wipe(self) -> None:
         """Delete everything: what is kept here belongs to another log."""
         log.warning("table %s, partition %d: wiped, to be rebuilt", self.spec.name, self.partition)
@@ -157,7 +174,7 @@ class PartitionStore:
         shutil.rmtree(self._path)
         self._db = Rdict(str(self._path), _options())
         self._deadlines = Deadlines(self._db)
-        self.position = Position()
+        self.position = Position(log=self.position.log)
         self._recent, self._older = {}, {}
 
     def close(self) -> None:
@@ -175,6 +192,7 @@ class PartitionStore:
             batch.put(key, value)
             self._deadlines.move(batch, key, self.spec.due_ms_of(value))
         self._deadlines.make_past(batch)
+        position = msgspec.structs.replace(position, log=self.position.log)
         batch.put(POSITION_KEY, _position_encoder.encode(position))
         self._db.write(batch)
         self.position = position

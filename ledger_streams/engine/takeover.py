@@ -12,17 +12,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.engine.letter_run import noted
-from ledger_streams.engine.store import PartitionStore, Position
+from ledger_streams.engine.phases import Phases
+from ledger_streams.engine.restoring import (
+    FETCH_BYTES_MAX,
+    Stores,
+    changelog_reader,
+    restore,
+    seek_stores,
+)
+from ledger_streams.engine.store import PartitionStore
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.metrics import RESTORED_RECORDS
 
@@ -31,14 +40,7 @@ log = logging.getLogger(__name__)
 RESTORE_RECORDS_MAX = 5_000
 """Records of one poll while restoring."""
 
-FETCH_BYTES_MAX = 16 << 20
-SOURCE_HEADER = "source"
-"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
-
-
-def source_header(topic: str | None) -> str:
-    """Return the header with the position in a table's first source (None) or in a further one."""
-    return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
+FETCH_WAIT_MS = 50
 
 
 class Reached(NamedTuple):
@@ -67,7 +69,9 @@ class Takeover:
         self._changelog_topics = changelog_topics
         """Full name of the changelog topic of each table."""
 
-    async def run(self, sources: Collection[TP], stores: Mapping[TP, PartitionStore]) -> dict[TP, Reached]:
+    async def run(
+        self, sources: Collection[TP], stores: Mapping[TP, PartitionStore], phases: Phases
+    ) -> dict[TP, Reached]:
         """Bring the stores up to the log and return how far each source partition is.
 
         `stores` maps a source partition to its store, where it has one.  All
@@ -75,21 +79,19 @@ class Takeover:
         """
         if not sources:
             return {}  # more workers than partitions: this one stands by
-        log_ends = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
-        changelogs = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=50,
-            max_partition_fetch_bytes=FETCH_BYTES_MAX // 4,
-            fetch_max_bytes=FETCH_BYTES_MAX,
-        )
+        topics = self._changelog_topics.values()
+        log_ends = log_reader(self._bootstrap)
+        size = FETCH_BYTES_MAX
+        changelogs = changelog_reader(self._bootstrap, fetch_wait_ms=FETCH_WAIT_MS, fetch_bytes_max=size)
         try:
+            phases.enter("commits")
             await log_ends.start()
             await changelogs.start()
+            # all leaders at once: each topic that is first heard of in a question costs 100 ms
+            await log_ends._client.set_topics({tp.topic for tp in sources}.union(topics))
             committed = await stable_commits(log_ends._client, self._group_id, sources)
-            await self._restore(changelogs, log_ends, stores)
+            phases.enter("restore")
+            await self._restore(changelogs, log_ends, stores, phases)
             beginnings = await log_ends.beginning_offsets(list(sources))
         except KafkaError as error:
             raise Unavailable(dependency="kafka", detail=repr(error)) from error
@@ -108,25 +110,22 @@ class Takeover:
         }
 
     async def _restore(
-        self, changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Mapping[TP, PartitionStore]
+        self,
+        changelogs: AIOKafkaConsumer,
+        log_ends: AIOKafkaConsumer,
+        stores: Mapping[TP, PartitionStore],
+        phases: Phases,
     ) -> None:
-        """Read each store's changelog from its position to the high watermark of this moment.
-
-        The watermark is asked for by a consumer that reads uncommitted: to the other
-        one the log ends where an open transaction begins, and that has to be waited for.
-        """
+        """Read each store's changelog from its position to the high watermark of this moment."""
         by_changelog = {self._changelog_of(store): store for store in stores.values()}
         if not by_changelog:
             return
         started = time.monotonic()
-        changelogs.assign(list(by_changelog))
-        ends = await log_ends.end_offsets(list(by_changelog))
-        beginnings = await log_ends.beginning_offsets(list(by_changelog))
-        for tp, store in by_changelog.items():
-            if store.position.changelog_next > ends[tp]:
-                store.wipe()
-            changelogs.seek(tp, max(store.position.changelog_next, beginnings[tp]))
-        restored = await self._read_to(changelogs, by_changelog, ends)
+        ends = await seek_stores(changelogs, log_ends, by_changelog, group_id=self._group_id)
+        phases.begin_reading(
+            {store.place: ends[tp] - await changelogs.position(tp) for tp, store in by_changelog.items()}
+        )
+        restored = await self._read_to(changelogs, by_changelog, ends, phases)
         log.info(
             "%d table partitions are up to their changelogs: %d records in %.2f s",
             len(by_changelog),
@@ -135,10 +134,7 @@ class Takeover:
         )
 
     async def _read_to(
-        self,
-        consumer: AIOKafkaConsumer,
-        stores: Mapping[TopicPartition, PartitionStore],
-        ends: Mapping[TopicPartition, int],
+        self, consumer: AIOKafkaConsumer, stores: Stores, ends: Mapping[TopicPartition, int], phases: Phases
     ) -> int:
         """Apply records until each *position* is at its end: the last offset may be a transaction marker."""
         restored = 0
@@ -146,32 +142,21 @@ class Takeover:
         while behind:
             polled = await consumer.getmany(timeout_ms=100, max_records=RESTORE_RECORDS_MAX)
             for tp in list(behind):
-                records = polled.get(tp, ())
+                store, records = stores[tp], polled.get(tp, ())
                 changelog_next = await consumer.position(tp)
-                if records or changelog_next > stores[tp].position.changelog_next:
-                    _apply(stores[tp], records, changelog_next)
+                if records or changelog_next > store.position.changelog_next:
+                    restore(store, records, changelog_next)
                 restored += len(records)
-                RESTORED_RECORDS.labels(stores[tp].spec.name).inc(len(records))
+                RESTORED_RECORDS.labels(store.spec.name).inc(len(records))
+                phases.read(store.place, left=ends[tp] - changelog_next)
                 if changelog_next >= ends[tp]:
                     behind.discard(tp)
                     consumer.pause(tp)
+            phases.say()
         return restored
 
     def _changelog_of(self, store: PartitionStore) -> TopicPartition:
         return TopicPartition(self._changelog_topics[store.spec.name], store.partition)
-
-
-def _apply(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
-    last = {record.key: record.value for record in records}  # of a state that moved often, only how it ended
-    pairs = {key: store.spec.stored_form(value) for key, value in last.items()}
-    source_next, further = store.position.source_next, dict(store.position.further)
-    for name, value in {header for record in records for header in record.headers}:  # a cycle's are the same
-        if name == SOURCE_HEADER:
-            source_next = max(source_next or 0, int(value))
-        elif name.startswith(f"{SOURCE_HEADER}:"):
-            topic = name.removeprefix(f"{SOURCE_HEADER}:")
-            further[topic] = max(further.get(topic, 0), int(value))
-    store.restore(pairs, Position(changelog_next, source_next, further))
 
 
 def _reached(

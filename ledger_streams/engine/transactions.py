@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
+from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_lz4 import compress_fast
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -52,12 +56,20 @@ class Transactions:
     """The worker's transactional producers."""
 
     def __init__(
-        self, *, bootstrap: str, transactional_id: str, group_id: str, transaction_timeout_ms: int
+        self,
+        *,
+        bootstrap: str,
+        transactional_id: str,
+        group_id: str,
+        transaction_timeout_ms: int,
+        clock: BrokerClock,
     ) -> None:
+        compress_fast()
         self._bootstrap = bootstrap
         self._transactional_id = transactional_id
         self._group_id = group_id
         self._transaction_timeout_ms = transaction_timeout_ms
+        self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
         self.notes: dict[TP, str] = {}
@@ -74,7 +86,7 @@ class Transactions:
                 self._producers.extend(producers)
             except KafkaError as error:
                 for producer in producers:
-                    await _discard(producer)
+                    await discard(producer)
                 log.warning("no transactional producer, trying again in %d ms: %r", backoff_ms, error)
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
@@ -84,55 +96,59 @@ class Transactions:
     ) -> dict[TP, int]:
         """Send all records and the source positions at once; return each partition's last offset.
 
-        Raises CycleLost when the transaction was refused or its outcome is unknown
-        (`start` again, then take over), InvariantBroken when another process uses
-        this worker's transactional id, or when trying again cannot help: a membership
-        that does not fence (nothing is sent), a record that no broker takes.
+        Raises CycleLost when the transaction was refused, took so long that the broker
+        has ended it, or its outcome is unknown (`start` again, then take over),
+        InvariantBroken when another process uses this worker's transactional id, or when
+        trying again cannot help: a membership that does not fence (nothing is sent), a
+        record that no broker takes.
         """
         check_fences(membership)
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
         producer = self._producers[0]
         self._producers.rotate()
+        began_s = time.monotonic()
         try:
-            return await self._transact(producer, outbox, sources, membership)
-        except ProducerFenced as error:
-            raise InvariantBroken(self._fenced()) from error
+            ends = await self._send(producer, outbox, sources, membership)
+            await producer.commit_transaction()
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except KafkaError as error:
             await self.drop()
-            if isinstance(error.__cause__, ProducerFenced):
-                raise InvariantBroken(self._fenced()) from error
+            if is_fenced(error) and not self._is_timed_out(began_s):
+                raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+        return ends
 
-    def _fenced(self) -> str:
-        return (
-            f"{self._transactional_id} is used by another process, or the broker has ended a transaction "
-            "of this one that took longer than LEDGER_TRANSACTION_TIMEOUT_MS"
-        )
+    def _is_timed_out(self, began_s: float) -> bool:
+        """Tell whether the broker has ended the transaction by itself, and fenced its producer."""
+        return (time.monotonic() - began_s) * 1000 >= self._transaction_timeout_ms
 
-    async def _transact(
+    async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> dict[TP, int]:
+        """Begin a transaction and put all into it; return each partition's last offset."""
         await producer.begin_transaction()
-        sent = []
+        sent, sent_ms = [], self._clock.steady_ms()
         for tp, records in outbox.items():
             for batch, count in _batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
-                delivered.add_done_callback(_noted)
+                delivered.add_done_callback(noted)
+                for waiting in producer._message_accumulator._batches.get(tp, ()):
+                    waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
                 sent.append((tp, count, delivered))
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         ends: dict[TP, int] = {}
         for tp, count, delivered in sent:
-            ends[tp] = (await delivered).offset + count - 1
-        await producer.commit_transaction()
+            acknowledged = await delivered
+            ends[tp] = acknowledged.offset + count - 1
+            self._clock.acknowledged(acknowledged, sent_ms=sent_ms)
         return ends
 
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
         while self._producers:
-            await _discard(self._producers.popleft())
+            await discard(self._producers.popleft())
 
     def _new_producer(self, number: int) -> FencedProducer:
         return FencedProducer(
@@ -144,6 +160,7 @@ class Transactions:
             compression_type="lz4",
             max_batch_size=2 * BATCH_BYTES_MAX,
             linger_ms=0,
+            request_timeout_ms=min(REQUEST_TIMEOUT_MS, self._transaction_timeout_ms),
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
 
@@ -164,21 +181,3 @@ def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[ob
         count, size = count + 1, size + record_bytes
     batches.append((batch, count))
     return batches
-
-
-def _noted(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody will ask for, since another one has ended the transaction."""
-    if not future.cancelled():
-        future.exception()
-
-
-async def _discard(producer: FencedProducer) -> None:
-    ended = producer._txn_manager._transaction_waiter
-    if ended is not None:
-        ended.add_done_callback(_noted)
-    try:
-        await asyncio.wait_for(producer.stop(), timeout=5)
-    except (KafkaError, TimeoutError, AssertionError) as error:
-        # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
-        log.info("a producer did not stop cleanly: %r", error)
-        await producer.client.close()

@@ -1,4 +1,4 @@
-"""The local stack: real Kafka, PostgreSQL and Redis, for a machine without containers.
+"""The local stack: real Kafka, PostgreSQL (with PgBouncer) and Redis, for a machine without containers.
 
 `up` starts what is not running, `down` stops it, `status` looks.  Each server is a
 detached child with its own folder below `Settings.home`/stack, listening on the
@@ -7,6 +7,6 @@ a second stack beside the first.  The three calls block; from a coroutine, use
 `asyncio.to_thread`.
 """
 
-from ledger_streams.stack.lifecycle import ServerStatus, down, status, up
+from ledger_streams.stack.lifecycle import ServerStatus, down, opened_backups, status, up
 
-__all__ = ["ServerStatus", "down", "status", "up"]
+__all__ = ["ServerStatus", "down", "opened_backups", "status", "up"]

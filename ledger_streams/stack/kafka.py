@@ -1,8 +1,8 @@
 """Kafka: brokers from Maven's jars, each its own controller too (KRaft, static voters).
 
-Broker 1 takes the first address of `Settings.kafka`; broker n takes the n-th address
-if one is given, else the first port + 2(n-1).  Its controller is one port above, so
-three brokers on 29092 fill 29092 to 29097.  How many brokers a stack has is settled
+Each address of `Settings.kafka` is a broker's; more of them take the ports after the
+last one.  The controllers come after all brokers, in the same order, so three brokers
+fill 29092 to 29097, and one 29092 and 29093.  How many brokers a stack has is settled
 when it is created, and the voters in the first one's configuration say it.
 """
 
@@ -24,7 +24,9 @@ from ledger_streams.stack.install import TEMPLATES, Say, cache, fetched, maven, 
 from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
 
 VERSION: Final = "4.3.1"
-PORTS_PER_BROKER: Final = 2
+HEAP_MAX_ALONE: Final = "1g"
+HEAP_MAX_OF_SEVERAL: Final = "512m"
+"""Each broker of several has the same topics to keep as one alone, but a share of the clients' requests."""
 REPLICAS_MAX: Final = 3
 PROBE_TIMEOUT_MS: Final = 5_000
 
@@ -41,6 +43,11 @@ class Broker:
     def node_id(self) -> int:
         """Return the broker's number, from 1."""
         return self.ports.index(self.port) + 1
+
+    @property
+    def controller_ports(self) -> tuple[int, ...]:
+        """Return the ports of all controllers, in the brokers' order."""
+        return tuple(max(self.ports) + number for number in range(1, len(self.ports) + 1))
 
     @property
     def name(self) -> str:
@@ -69,7 +76,7 @@ class Broker:
         java = program("java", package="default-jre-headless", dependency="kafka", say=print)
         heap = [
             "-Xms256m",
-            "-Xmx1g",
+            f"-Xmx{HEAP_MAX_ALONE if len(self.ports) == 1 else HEAP_MAX_OF_SEVERAL}",
             "-XX:+ExitOnOutOfMemoryError",
             f"-XX:ErrorFile={self.folder}/hs_err.log",
         ]
@@ -95,18 +102,33 @@ class Broker:
         return self.folder / "server.properties"
 
     def _properties(self) -> str:
-        voters = ",".join(f"{number}@127.0.0.1:{port + 1}" for number, port in enumerate(self.ports, start=1))
+        voters = [f"{number}@127.0.0.1:{port}" for number, port in enumerate(self.controller_ports, start=1)]
         replicas = min(len(self.ports), REPLICAS_MAX)
         return rendered(
             TEMPLATES / "kafka" / "server.properties",
             node_id=self.node_id,
-            voters=voters,
+            voters=",".join(voters),
             port=self.port,
-            controller_port=self.port + 1,
+            controller_port=self.controller_ports[self.node_id - 1],
             data=self.folder / "data",
             replicas=replicas,
             min_isr=max(1, replicas - 1),
+            **self._detours(),
         )
+
+    def _detours(self) -> dict[str, str]:
+        """Further listeners, a line each in the folder's file `detours`: its port, and the one it advertises.
+
+        Whoever comes that way is sent that way again, so something may stand in between.
+        """
+        file = self.folder / "detours"
+        lines = file.read_text().splitlines() if file.is_file() else []
+        pairs = [(f"DETOUR{number}", *line.split()) for number, line in enumerate(lines, start=1)]
+        return {
+            "detours_listened": "".join(f",{name}://127.0.0.1:{port}" for name, port, _ in pairs),
+            "detours_advertised": "".join(f",{name}://127.0.0.1:{port}" for name, _, port in pairs),
+            "detours_protocols": "".join(f",{name}:PLAINTEXT" for name, _, _ in pairs),
+        }
 
     def _cluster_id(self) -> str:
         """Derive one id for all brokers of a stack; the zero byte keeps it from starting with a dash."""
@@ -120,18 +142,18 @@ class Broker:
 
 
 def brokers(settings: Settings, stack: Path, count: int | None) -> list[Broker]:
-    """Return the stack's brokers: as many as it was created with, else `count`, else one."""
-    created = _created(stack)
-    if created and count is not None and count != created:
-        detail = (
-            f"this stack has {created} broker(s), not {count}: take another LEDGER_HOME or remove {stack}"
-        )
-        raise Unavailable(dependency="kafka", detail=detail)
+    """Return the stack's brokers: as many as it was created with, else `count`, else one an address."""
     addresses = [address.strip() for address in settings.kafka.split(",")]
     given = [local_port(address, dependency="kafka") for address in addresses]
-    total = created or count or 1
-    following = [given[0] + PORTS_PER_BROKER * number for number in range(total)]
-    ports = tuple(given[number] if number < len(given) else following[number] for number in range(total))
+    created, wanted = _created(stack), count or (len(given) if len(given) > 1 else None)
+    if created and wanted is not None and wanted != created:
+        detail = (
+            f"this stack has {created} broker(s), not {wanted}: take another LEDGER_HOME or remove {stack}"
+        )
+        raise Unavailable(dependency="kafka", detail=detail)
+    total = created or wanted or 1
+    following = range(max(given) + 1, max(given) + 1 + total)
+    ports = (*given, *following)[:total]
     return [Broker(stack / f"kafka-{number}", port, ports) for number, port in enumerate(ports, start=1)]
 
 

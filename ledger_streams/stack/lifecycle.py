@@ -19,8 +19,10 @@ from typing import Final
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon
+from ledger_streams.stack.backups import Backups, backups
 from ledger_streams.stack.install import Say
 from ledger_streams.stack.kafka import brokers as kafka_brokers
+from ledger_streams.stack.pgbouncer import pgbouncer
 from ledger_streams.stack.postgres import Postgres, postgres
 from ledger_streams.stack.redis import redis
 from ledger_streams.stack.server import Server, port_is_open
@@ -48,7 +50,7 @@ class ServerStatus:
 def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> None:
     """Start what does not run and return when all servers answer.
 
-    `brokers` counts for a new stack only (1 if not given).  Raises Unavailable, with
+    `brokers` counts for a new stack only (if not given, one an address of Kafka's).  Raises Unavailable, with
     the end of its log, when a server does not come up.
     """
     stack = _folder(settings)
@@ -59,7 +61,7 @@ def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> N
         for server in servers:
             _prepare(server, say)
         for server in servers:
-            _start_if_needed(server, say)
+            asyncio.run(_start_if_needed(server, say))
         asyncio.run(_ready(servers, say))
         say(f"The stack is up ({time.monotonic() - started_at:.1f} s): {stack}")
 
@@ -79,12 +81,25 @@ def status(settings: Settings) -> list[ServerStatus]:
     return asyncio.run(_status(_servers(settings, _folder(settings), None)))
 
 
+def opened_backups(settings: Settings) -> Backups:
+    """Return the backups of the stack's PostgreSQL; raises Unavailable where none are asked for."""
+    found = backups(settings, _folder(settings) / "postgres")
+    if found is None:
+        raise Unavailable(dependency="backups", detail="LEDGER_BACKUPS names no folder for them")
+    return found
+
+
 def _folder(settings: Settings) -> Path:
     return settings.home.resolve() / "stack"
 
 
 def _servers(settings: Settings, stack: Path, brokers: int | None) -> list[Server]:
-    return [*kafka_brokers(settings, stack, brokers), postgres(settings, stack), redis(settings, stack)]
+    return [
+        *kafka_brokers(settings, stack, brokers),
+        postgres(settings, stack),
+        *pgbouncer(settings, stack),
+        redis(settings, stack),
+    ]
 
 
 @contextmanager
@@ -106,12 +121,12 @@ def _prepare(server: Server, say: Say) -> None:
         _stop([server], say)
 
 
-def _start_if_needed(server: Server, say: Say) -> None:
+async def _start_if_needed(server: Server, say: Say) -> None:
     pid = daemon.running_pid(server.folder)
     if pid is not None:
         say(f"{server.name}: runs already, pid {pid}, port {server.port}")
         return
-    if not asyncio.run(_port_gets_free(server.port)):
+    if not await _port_gets_free(server.port):
         detail = f"port {server.port} of 127.0.0.1 is taken by a process that is not of this stack"
         raise Unavailable(dependency=server.name, detail=detail)
     pid = daemon.start(server.folder, server.command())
@@ -133,17 +148,24 @@ async def _ready(servers: Sequence[Server], say: Say) -> None:
 
 
 async def _answers(server: Server, say: Say) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
+    deadline, may_start = time.monotonic() + READY_WITHIN_S, True
     while (complaint := await server.complaint()) is not None:
         if daemon.running_pid(server.folder) is None:
+            if may_start:  # one that was killed a moment ago may have looked alive
+                may_start = False
+                await _start_if_needed(server, say)
+                continue
             complaint = "it ended right after its start"
         elif time.monotonic() < deadline:
             await asyncio.sleep(POLL_S)
             continue
         detail = f"{complaint}; the end of {server.folder / 'log'}:\n{daemon.log_tail(server.folder)}"
         raise Unavailable(dependency=server.name, detail=detail)
-    if isinstance(server, Postgres) and await server.create_database():
-        say(f"postgres: created database {server.database} of role {server.role}")
+    if isinstance(server, Postgres):
+        if await server.create_database():
+            say(f"postgres: created database {server.database} of role {server.role}")
+        if server.backups is not None:
+            await asyncio.to_thread(server.backups.create)
 
 
 def _stop(servers: Sequence[Server], say: Say) -> None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,13 +19,15 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from ledger_streams.adapters.postgres_tuning import bytes_of, configuration, tuned
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
-from ledger_streams.stack.install import TEMPLATES, Say, is_root, run
+from ledger_streams.stack.backups import Backups, backups
+from ledger_streams.stack.install import TEMPLATES, Say, run
 from ledger_streams.stack.postgres_binaries import binaries
+from ledger_streams.stack.postgres_owner import SUPERUSER, as_owner, give, owner, reachable
 from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
 
-SUPERUSER: Final = "postgres"
 ELSEWHERE: Final = Path("/var/lib/ledger-streams")
 PROBE_TIMEOUT_S: Final = 5.0
 
@@ -40,6 +40,9 @@ class Postgres:
     port: int
     role: str
     database: str
+    backups: Backups | None = None
+    memory: str = ""
+    """What it is tuned for, if anything."""
 
     @property
     def name(self) -> str:
@@ -56,19 +59,24 @@ class Postgres:
         binaries(say)
         if not self._data.is_dir():
             say(f"postgres: created the database cluster in {self._create(say)}")
-        configuration = self._data / "postgresql.conf"
-        changed = write_if_other(
-            configuration, rendered(TEMPLATES / "postgres" / configuration.name, port=self.port)
-        )
-        _give(configuration)
+        path = self._data / "postgresql.conf"
+        text = rendered(TEMPLATES / "postgres" / path.name, port=self.port)
+        if self.backups is not None:
+            self.backups.prepare(say)
+            text += self.backups.archiving()
+        if self.memory:
+            size = {"memory_bytes": bytes_of(self.memory), "cpus": os.cpu_count() or 1}
+            text += f"\n# What follows counts, and is for {self.memory}.\n{configuration(tuned(**size))}"
+        changed = write_if_other(path, text)
+        give(path)
         return changed
 
     def command(self) -> list[str]:
         """Return the server's command, without root's rights."""
-        return [*_as_owner(), str(binaries(print) / "postgres"), "-D", str(self._data.resolve())]
+        return [*as_owner(), str(binaries(print) / "postgres"), "-D", str(self._data.resolve())]
 
     async def complaint(self) -> str | None:
-        """Ask a query."""
+        """Ask a query; a server that is being restored answers before it has all."""
         if not await port_is_open(self.port):
             return "nobody listens"
         try:
@@ -76,10 +84,10 @@ class Postgres:
         except (asyncpg.PostgresError, OSError, TimeoutError) as error:
             return str(error) or type(error).__name__
         try:
-            await connection.fetchval("SELECT 1")
+            is_recovering = await connection.fetchval("SELECT pg_is_in_recovery()")
         finally:
             await connection.close()
-        return None
+        return "it replays its log" if is_recovering else None
 
     async def create_database(self) -> bool:
         """Create the DSN's database and role (a superuser, to add extensions); False if it is there."""
@@ -109,10 +117,10 @@ class Postgres:
         draft = place / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        _give(draft)
+        give(draft)
         initdb = str(binaries(say) / "initdb")
         options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
-        run([*_as_owner(), initdb, "-D", str(draft), *options], dependency="postgres", cwd=place)
+        run([*as_owner(), initdb, "-D", str(draft), *options], dependency="postgres", cwd=place)
         whole = draft.rename(place / "data")
         if place != self.folder:
             self._data.unlink(missing_ok=True)
@@ -121,15 +129,20 @@ class Postgres:
 
     def _place(self, say: Say) -> Path:
         """Return a folder for the data which the server's user can reach."""
-        if _reachable(self.folder):
+        if reachable(self.folder):
             return self.folder
-        place = ELSEWHERE / hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        place = elsewhere(self.folder)
         place.mkdir(parents=True, exist_ok=True)
-        if not _reachable(place):
-            detail = f"user {_owner()} cannot reach {self.folder} nor {place}: set another LEDGER_HOME"
+        if not reachable(place):
+            detail = f"user {owner()} cannot reach {self.folder} nor {place}: set another LEDGER_HOME"
             raise Unavailable(dependency="postgres", detail=detail)
-        say(f"postgres: user {_owner()} cannot reach {self.folder}, so its data goes to {place}")
+        say(f"postgres: user {owner()} cannot reach {self.folder}, so its data goes to {place}")
         return place
+
+
+def elsewhere(folder: Path) -> Path:
+    """Return where the data of the server in `folder` lies if the server's user cannot reach that."""
+    return ELSEWHERE / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
 def postgres(settings: Settings, stack: Path) -> Postgres:
@@ -138,38 +151,8 @@ def postgres(settings: Settings, stack: Path) -> Postgres:
     role = unquote(parts.username or SUPERUSER)
     database = unquote(parts.path.lstrip("/")) or role
     port = local_port(settings.postgres, dependency="postgres")
-    return Postgres(stack / "postgres", port, role=role, database=database)
-
-
-def _owner() -> str | None:
-    """Return the user who runs the server: postgres instead of root, else who runs this."""
-    return SUPERUSER if is_root() else None
-
-
-def _as_owner() -> list[str]:
-    owner = _owner()
-    if owner is None:
-        return []
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise Unavailable(
-            dependency="postgres", detail="there is no setpriv: as root, apt-get install util-linux"
-        )
-    return [setpriv, f"--reuid={owner}", f"--regid={owner}", "--init-groups"]
-
-
-def _give(path: Path) -> None:
-    """Make the server's user the owner."""
-    owner = _owner()
-    if owner is not None:
-        entry = pwd.getpwnam(owner)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
-
-
-def _reachable(folder: Path) -> bool:
-    """Tell whether the server's user can enter a folder."""
-    test = [*_as_owner(), "/usr/bin/test", "-x", str(folder)]
-    return subprocess.run(test, check=False).returncode == 0  # noqa: S603  literals and our own path
+    folder = stack / "postgres"
+    return Postgres(folder, port, role, database, backups(settings, folder), settings.postgres_memory)
 
 
 def _quoted(name: str) -> str:

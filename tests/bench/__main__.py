@@ -4,8 +4,12 @@ python -m tests.bench worker      transfers over Kafka, one worker, no projector
 python -m tests.bench projector   the same with a projector beside it
 python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
-python -m tests.bench sink        --payments into an empty database, without Kafka and projector
+python -m tests.bench takeover    one of two workers is killed; --wallets, and as many payments, in its tables
+python -m tests.bench sink        payments written by the projector's sink alone, without Kafka
 python -m tests.bench audit       the same, then its day is closed and all of it verified
+python -m tests.bench bounced     the same, directly and through PgBouncer, in turn
+python -m tests.bench wallet      the past of one wallet of --events
+python -m tests.bench analytics   the analysts' views over a history of --events
 """
 
 from __future__ import annotations
@@ -19,37 +23,72 @@ from typing import Any
 
 import msgspec
 
+from ledger_streams.settings import Settings
 from ledger_streams.stack import up
+from tests.bench.analytics import Analyzed, analytics
+from tests.bench.bounced import Bounced, bounced
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
-from tests.bench.rebuild import Rebuilt, rebuild
-from tests.bench.sink import Audited, Sunk, audited, sink
+from tests.bench.rebuild import Rebuilt, fill, rebuild
+from tests.bench.sink import Audited, Written, audited, sink
+from tests.bench.takeover import Recovered, take_over
+from tests.bench.wallet import Travelled, travel
 from tests.conftest import stack_settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-CASES = ("worker", "projector", "http", "rebuild", "sink", "audit")
+DATABASE_CASES = ("sink", "wallet", "analytics")
+CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
+TAKEOVER_RATE_PER_S = 200
+
+Figures = (
+    dict[str, Timing] | Rebuilt | Recovered | Written | Audited | dict[str, Bounced] | Travelled | Analyzed
+)
 
 
-async def run(given: Any) -> dict[str, Timing] | Rebuilt | Sunk | Audited:
+async def run(given: Any) -> Figures:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
+    if given.case in DATABASE_CASES:
+        return await in_a_database(given)
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
-        async with own_system(stack_settings(), Path(folder)) as settings, running(settings) as live:
+        async with own_system(stack_settings(), Path(folder)) as own, running(changed(own, given)) as live:
             if given.case == "rebuild":
                 return await rebuild(live, wallets=given.wallets)
-            if given.case == "sink":
-                return await sink(settings, payments=given.payments or 20_000)
+            if given.case == "takeover":
+                await fill(live, given.wallets, payments=given.wallets)
+                return await take_over(live, rate_per_s=TAKEOVER_RATE_PER_S)
             if given.case == "audit":
-                return await audited(settings, payments=given.payments or 20_000)
+                return await audited(own, payments=given.payments or 20_000)
+            if given.case == "bounced":
+                return await bounced(own, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)
             rates_per_s = given.rates or ([50.0] if given.case == "http" else [0.0])
-            return await loaded(live, given.case, payments, rates_per_s)
+            return await loaded(live, given.case, payments, rates_per_s, workers=given.workers)
 
 
-async def loaded(live: LiveSystem, case: str, payments: int, rates_per_s: list[float]) -> dict[str, Timing]:
+async def in_a_database(given: Any) -> Written | Travelled | Analyzed:
+    """Run a case that needs nothing but PostgreSQL."""
+    if given.case == "wallet":
+        return await travel(stack_settings(), events=given.events)
+    if given.case == "analytics":
+        return await analytics(stack_settings(), events=given.events)
+    return await sink(stack_settings(), payments=given.payments or 20_000)
+
+
+def changed(own: Settings, given: Any) -> Settings:
+    """Return the settings of the system that is measured."""
+    return own.model_copy(update={"standby": not given.no_standby})
+
+
+async def loaded(
+    live: LiveSystem, case: str, payments: int, rates_per_s: list[float], *, workers: int
+) -> dict[str, Timing]:
     """Load the system and return its timings by rate; rate 0 is as fast as it goes."""
-    live.start("worker")
-    await live.ready()
+    names = [str(number) for number in range(1, workers + 1)]
+    for name in names:
+        live.start("worker", name)
+    for name in names:
+        await live.ready(name)
     if case != "worker":
         live.start("projector")
     load, wallets = KafkaLoad(live.settings), wallet_ids(WALLETS)
@@ -70,7 +109,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--payments", type=int, default=None, help="20000, or 500 for http")
-    parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild")
+    parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild and takeover")
+    parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
+    parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
+    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet and analytics")
     parser.add_argument(
         "--rates", type=float, nargs="+", default=None, help="payments a second; 0: saturation"
     )

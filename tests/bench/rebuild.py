@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -18,10 +19,13 @@ from ledger_streams import topics, wire
 from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.wallet import evolve
 from ledger_streams.domain.wallet_events import WalletOpened
-from ledger_streams.engine.takeover import source_header
+from ledger_streams.engine.restoring import source_header
+from tests.conftest import ROOT
 from tests.live import LiveSystem
 
 BATCH_BYTES = 900_000
+FINGERPRINT = b'{"fingerprint": "dddf4fb88748f830afe16a9e5ae0144a"}'
+SAGA = ROOT / "tests" / "golden" / "states" / "Saga.v1.json"
 _restored = re.compile(r"table partitions are up to their changelogs: (\d+) records in ([\d.]+) s").findall
 
 
@@ -43,22 +47,40 @@ async def rebuild(live: LiveSystem, *, wallets: int) -> Rebuilt:
     worker = live.start("worker")
     await live.ready()
     ready_s = time.monotonic() - began_s
-    records, seconds = max((int(count), float(s)) for count, s in _restored(worker.log.read_text()))
+    records, seconds = max(restored(worker.log.read_text()))
     assert records == wallets, f"{records} records were read back"
     return Rebuilt(wallets, seconds, round(records / seconds, 1), round(ready_s, 2))
 
 
-async def fill(live: LiveSystem, wallets: int) -> None:
-    """Write the opening of each wallet, in batches as large as they may be, each to its key's partition."""
-    topic, partitions = (
-        live.settings.topic(topics.WALLET_EVENTS),
-        topics.spec(topics.WALLET_EVENTS).partitions,
-    )
+class Restored(NamedTuple):
+    """What one takeover has read back, as the worker's log says."""
+
+    records: int
+    seconds: float
+
+
+def restored(log: str) -> list[Restored]:
+    """Find the takeovers in a log."""
+    return [Restored(int(count), float(seconds)) for count, seconds in _restored(log)]
+
+
+async def fill(live: LiveSystem, wallets: int, *, payments: int = 0) -> None:
+    """Write the opening of each wallet, and that of each payment all that tables know of it."""
+    await _write(live, topics.WALLET_EVENTS, opened(wallets))
+    saga = SAGA.read_bytes().strip()
+    ids = [derived_id(f"bench payment {number}").encode() for number in range(payments)]
+    await _write(live, topics.PAYMENTS_CHANGELOG, ((key, FINGERPRINT) for key in ids))
+    await _write(live, topics.SAGAS_CHANGELOG, ((key, saga) for key in ids))
+
+
+async def _write(live: LiveSystem, name: str, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    """Write in batches as large as they may be, each record to its key's partition."""
+    topic, partitions = live.settings.topic(name), topics.spec(name).partitions
     async with AIOKafkaProducer(
         bootstrap_servers=live.settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES
     ) as producer:
         batches = [producer.create_batch() for _ in range(partitions)]
-        for key, value in opened(wallets):
+        for key, value in pairs:
             number = (int(murmur2(key)) & 0x7FFFFFFF) % partitions
             event = {"key": key, "value": value, "timestamp": None, "headers": [(source_header(None), b"0")]}
             if batches[number].append(**event) is None:

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
-from ledger_streams.adapters.memory import MemoryReadModel
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import create_pool
-from ledger_streams.adapters.postgres_read_model import PostgresReadModel
-from ledger_streams.adapters.postgres_rows import SinkBatch
-from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.errors import Unavailable
-from ledger_streams.ports import HoldView, ReadModel, UnderWay
-from ledger_streams.settings import Settings
+from ledger_streams.ports import HoldView, UnderWay
+from tests.contract.conftest import Projections
 from tests.projected import Story, new_id
-
-
-@dataclass
-class Projections:
-    read: ReadModel
-    write: Callable[[SinkBatch], Awaitable[None]]
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def database(request: pytest.FixtureRequest) -> Settings | None:
-    """The database to ask, or None for the memory."""
-    if request.param == "memory":
-        return None
-    settings: Settings = request.getfixturevalue("database_only")
-    return settings
-
-
-@pytest.fixture
-async def projections(database: Settings | None) -> AsyncIterator[Projections]:
-    if database is None:
-        memory = MemoryReadModel()
-        yield Projections(memory, memory.write)
-    else:
-        await upgrade(database.postgres)
-        async with await create_pool(database.postgres) as pool:
-            yield Projections(PostgresReadModel(pool), PostgresSink(pool).write)
 
 
 async def test_nothing_is_known_before_it_is_projected(projections: Projections) -> None:

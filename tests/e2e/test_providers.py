@@ -201,6 +201,23 @@ async def test_a_person_says_what_the_provider_has_done(shared: LiveSystem) -> N
     assert approved["data"]["detail"] == "settled by hand: it is on their statement of today"
 
 
+async def test_a_word_said_while_the_provider_is_asked_again_and_again_is_taken_at_once(
+    shared: LiveSystem,
+) -> None:
+    wallet = await open_wallet(shared, funds="100.00")
+    payments = [by_provider("withdrawal", wallet, "silent") for _ in range(8)]
+    for payment in payments:
+        assert (await shared.request("POST", "/v1/payments", json=payment))[0] == 202
+    letters = await shared.document("dlq", "list")
+    for four in (payments[:4], payments[4:]):
+        ends = await asyncio.gather(
+            *(settle(shared, payment["payment_id"], "declined", "their list") for payment in four)
+        )
+        assert [end["status"] for end in ends] == ["failed"] * 4
+    assert await held(shared, wallet) == ("0.00", "100.00")
+    assert await shared.document("dlq", "list") == letters, "nothing was parked"
+
+
 async def settle(live: LiveSystem, payment_id: str, outcome: str, reason: str) -> Any:
     return await live.document("sagas", "settle", payment_id, outcome, "--reason", reason, *at(live))
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from ledger_streams.engine.restoring import source_header
 from ledger_streams.engine.store import PartitionStore
-from ledger_streams.engine.takeover import source_header
 from ledger_streams.settings import Settings
 from tests.engine_toy.__main__ import SUMS
 from tests.engine_toy.faults import PARTITIONS

@@ -3,8 +3,8 @@
 `die-before-keep:N` kills it at the N-th store that is to be written after a commit, before RocksDB
 is; `lose-answer:N` drops the answer of every N-th commit, which has happened; `abort:N` commits for
 the N-th time in the name of another generation, so that the broker refuses it; `slow-seek` takes its
-time between one partition and the next; what else is said concerns the agents.  No commit begins
-while the file `hold-<worker id>` is in LEDGER_HOME.
+time between one partition and the next; `clock:S` sets its machine's clock S seconds wrong; what
+else is said concerns the agents.  No commit begins while `hold-<worker id>` is in LEDGER_HOME.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.app import EngineApp
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.cycles import Committer, Cycle, Outbox
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.ledger import LedgerCommitter
+from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.store import PartitionStore, TableSpec
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import CycleLost, Transactions
@@ -96,9 +99,15 @@ class ToyApp(EngineApp):
         return SlowTransport(self.conf.broker_consumer, self)
 
 
+def toy_clock() -> BrokerClock:
+    """Return the broker's clock, on a machine whose own one may be wrong."""
+    wrong_ms = NTH * 1000 if FAULT == "clock" else 0
+    return BrokerClock(wall_ms=lambda: time.time() * 1000 + wrong_ms)
+
+
 def toy_app(spec: TableSpec[Any]) -> EngineApp:
     """Return an app with this table; its agents are added by the caller."""
-    config = settings()
+    config, clock = settings(), toy_clock()
     changelogs = {spec.name: config.topic(spec.changelog)}
     sources = [config.topic(source) for source in (spec.source, *spec.further_sources)]
 
@@ -117,10 +126,20 @@ def toy_app(spec: TableSpec[Any]) -> EngineApp:
                 bootstrap=config.kafka,
                 transactional_id=f"{app.conf.id}-{config.worker_id}",
                 group_id=app.conf.id,
-                transaction_timeout_ms=config.transaction_timeout_ms,
+                transaction_timeout_ms=config.dead_transaction_ms,
+                clock=clock,
             ),
+            standby=Standby(
+                bootstrap=config.kafka,
+                group_id=app.conf.id,
+                tables_dir=config.tables_dir,
+                specs=[spec],
+                changelog_topics=changelogs,
+            )
+            if config.standby
+            else None,
         )
 
-    app = ToyApp(config.app_id, settings=config, new_committer=new_committer)
+    app = ToyApp(config.app_id, settings=config, clock=clock, new_committer=new_committer)
     app.tables.declare(spec)
     return app

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import Membership, stable_commits
 from ledger_streams.engine.transactions import Transactions
@@ -79,6 +80,7 @@ def membership_of(consumer: AIOKafkaConsumer) -> Membership:
 async def group_of(settings: Settings, *, instance_id: str | None = None) -> AsyncIterator[Group]:
     """A group whose first member has joined."""
     transactions = Transactions(
+        clock=BrokerClock(),
         bootstrap=settings.kafka,
         transactional_id=settings.app_id,
         group_id=settings.app_id,

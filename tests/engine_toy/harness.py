@@ -29,7 +29,7 @@ class Toys:
         self.sources = sources
         """Of the toys that are started from now on."""
         self.fed: Counter[str] = Counter()
-        self._processes: dict[str, Process] = {}
+        self.processes: dict[str, Process] = {}
 
     async def create_topics(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
@@ -72,18 +72,23 @@ class Toys:
         """Return the folder of a worker's tables."""
         return self.settings.model_copy(update={"worker_id": worker_id}).tables_dir
 
-    def start(self, worker_id: str = "1", *, fault: str = "", group: str | None = None) -> Process:
-        """Start a toy, again if it has ended; another fault or group replaces the old ones."""
+    def start(
+        self, worker_id: str = "1", *, fault: str = "", group: str | None = None, machine: str = ""
+    ) -> Process:
+        """Start a toy, again if it has ended; another fault or group replaces the old ones.
+
+        On another machine it is one more: it knows nothing of this one's folders.
+        """
         values = self.settings.model_dump(mode="json")
         values |= {"worker_id": worker_id, "http_port": free_port(), "transaction_timeout_ms": 5_000}
         environment = {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
         environment |= {"TOY_FAULT": fault, "TOY_SOURCES": str(self.sources)}
         environment["LEDGER_APP_ID"] = group or self.settings.app_id
+        environment["LEDGER_HOME"] = str(self.settings.home / machine)
         command = [sys.executable, "-m", self.module, "worker", "--without-web", "-l", "info"]
-        process = Process(
-            f"toy-{worker_id}", command, environment, self.settings.home / f"toy-{worker_id}.log"
-        )
-        self._processes[worker_id] = process
+        name = f"toy-{worker_id}{machine}"
+        process = Process(name, command, environment, self.settings.home / f"{name}.log")
+        self.processes[f"{worker_id}{machine}"] = process
         process.start()
         return process
 
@@ -133,7 +138,7 @@ class Toys:
     async def all_exact(self) -> None:
         """Wait for all sums, stop the toys, and audit everything they have left behind."""
         await self.all_added()
-        running = [process for process in self._processes.values() if process.exit_code is None]
+        running = [process for process in self.processes.values() if process.exit_code is None]
         for process in running:
             process.signal(signal.SIGTERM)
         codes = {process.name: process.wait() for process in running}
@@ -141,7 +146,7 @@ class Toys:
         await audit(self.settings)
 
     def close(self) -> None:
-        for process in self._processes.values():
+        for process in self.processes.values():
             if process.exit_code is None:
                 process.signal(signal.SIGCONT)
                 process.kill()

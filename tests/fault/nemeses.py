@@ -14,12 +14,24 @@ from typing import Final
 
 import asyncpg
 
-from tests.fault.stage import EVERYTHING, WORKERS, Stage
+from tests.fault.stage import CONNECTED, EVERYTHING, STRETCH, WORKERS, Stage
+from tests.fault.surroundings import (
+    changelogs_compacted,
+    clock_set_back,
+    disk_full,
+    letters_redriven_while_workers_are_killed,
+    provider_slow,
+)
+from tests.live import eventually
 
 Nemesis = Callable[[Stage], Awaitable[None]]
 
-STRETCH: Final = 150
-"""Steps of the workload that a fault lasts at least."""
+WITHIN_THE_SESSION: Final = 100
+"""Steps that take 2.5 s; the session's time-out is 6 s."""
+ANSWER_S_MAX: Final = 12.0
+"""A connection is waited for and then the answer, 5 s each at most; the rest is a busy machine's."""
+NOTICED_S_MAX: Final = 60.0
+"""Twice what a projector waits for a silent PostgreSQL."""
 WITHOUT_END: Final = 1_000
 """More connections than the server gives."""
 
@@ -143,7 +155,63 @@ async def workers_killed_together(stage: Stage) -> None:
     stage.start(*WORKERS)
 
 
-NEMESES: Final[tuple[Nemesis, ...]] = (
+async def worker_cut_off_beyond_the_session(stage: Stage) -> None:
+    async with stage.network.silent("kafka", "worker-1"):
+        await stage.out_of_the_group("worker-1")
+        await stage.further(STRETCH)
+
+
+async def worker_cut_off_within_the_session(stage: Stage) -> None:
+    async with stage.network.silent("kafka", "worker-1"):
+        await stage.further(WITHIN_THE_SESSION)
+
+
+async def broker_connections_reset(stage: Stage) -> None:
+    async with stage.network.resetting("kafka", *CONNECTED):
+        await stage.further(STRETCH)
+
+
+async def broker_far_away(stage: Stage) -> None:
+    async with stage.network.far("kafka", *WORKERS, latency_ms=200, jitter_ms=100):
+        await stage.further(STRETCH)
+
+
+async def postgres_silent(stage: Stage) -> None:
+    """Nothing is heard of PostgreSQL, until the projector has noticed; reads are answered meanwhile."""
+    (row,) = await stage.live.rows("SELECT wallet_id::text FROM wallet_snapshots LIMIT 1")
+    log = stage.live.processes["projector-1"].log
+    before = log.read_text().count("projections wait for PostgreSQL")
+
+    async def has_noticed() -> bool:
+        return log.read_text().count("projections wait for PostgreSQL") > before
+
+    async with stage.network.silent("postgres", *CONNECTED):
+        await _answered_in_time(stage, f"/v1/wallets/{row['wallet_id']}", status=503)
+        await _answered_in_time(stage, "/health/ready", status=503)
+        await eventually(has_noticed, what="the projector has noticed", seconds=NOTICED_S_MAX)
+
+
+async def postgres_far_away(stage: Stage) -> None:
+    async with stage.network.far("postgres", *CONNECTED, latency_ms=100, jitter_ms=50):
+        await stage.further(STRETCH)
+
+
+async def redis_silent(stage: Stage) -> None:
+    """Nothing is heard of Redis; balances are read from PostgreSQL, and workers are ready."""
+    (row,) = await stage.live.rows("SELECT wallet_id::text FROM wallet_snapshots LIMIT 1")
+    async with stage.network.silent("redis", *CONNECTED):
+        await _answered_in_time(stage, f"/v1/wallets/{row['wallet_id']}/balance", status=200)
+        await _answered_in_time(stage, "/health/ready", status=200)
+        await stage.further(STRETCH)
+
+
+async def _answered_in_time(stage: Stage, path: str, *, status: int) -> None:
+    async with asyncio.timeout(ANSWER_S_MAX):
+        answered, body, _ = await stage.live.request("GET", path, worker_id="2")
+    assert answered == status, body
+
+
+ANYWHERE_NEMESES: Final[tuple[Nemesis, ...]] = (
     worker_killed,
     worker_killed_and_away,
     workers_killed_together,
@@ -159,7 +227,23 @@ NEMESES: Final[tuple[Nemesis, ...]] = (
     everything_stopped,
     tables_deleted,
     tables_of_earlier_put_back,
+    provider_slow,
+    clock_set_back,
+    disk_full,
+    changelogs_compacted,
+    letters_redriven_while_workers_are_killed,
 )
+NETWORK_NEMESES: Final[tuple[Nemesis, ...]] = (
+    worker_cut_off_beyond_the_session,
+    worker_cut_off_within_the_session,
+    broker_connections_reset,
+    broker_far_away,
+    postgres_silent,
+    postgres_far_away,
+    redis_silent,
+)
+"""Those that need ways which can be cut, see `network_of`."""
+NEMESES: Final = ANYWHERE_NEMESES + NETWORK_NEMESES
 
 
 def name_of(nemesis: Nemesis) -> str:

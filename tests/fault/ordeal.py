@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from ledger_streams.settings import Settings
 from tests.fault.nemeses import Nemesis, name_of
-from tests.fault.stage import Stage
+from tests.fault.stage import Stage, staged
 from tests.live import eventually
 from tests.model.auditor import Auditor
 from tests.model.live_system import LiveModel
+from tests.model.system import Administration
 from tests.model.workload import Payment, Workload
 
 STEPS_MIN: Final = 1_000
 """Some 650 payments; the others are repetitions, poison and what is asked of wallets."""
-STEPS_MAX: Final = 3_000
-"""A fault that is not over by then has to do without further work."""
+STEPS_MAX: Final = 12_000
+"""Five minutes: the workload has to outlast the fault, or no payment would end after it."""
 RATE_PER_S: Final = 40
 """Little enough for two cores to keep up beside a restart, so that a fault meets work in every stage."""
 BEFORE: Final = 300
@@ -82,19 +87,29 @@ class Ordeal:
         await self._model.settle()
         return await self._row(name_of(nemesis), before, recover_s)
 
+    async def send(self, steps: int) -> None:
+        """Send some of the workload and wait until all of it has ended."""
+        for step in self._workload.steps(steps):
+            await self._send(step)
+        await self._model.settle()
+
     async def _feed(self, is_over: Callable[[], bool]) -> None:
-        began_s = time.monotonic()
-        for number, step in enumerate(self._workload.steps(STEPS_MAX)):
-            if number >= STEPS_MIN and is_over():
-                return
+        began_s, number = time.monotonic(), 0
+        steps = self._workload.steps(STEPS_MAX)
+        while number < STEPS_MIN or (number < STEPS_MAX and not is_over()):
+            step = next(steps)  # what the workload has made counts as sent, so none is left over
             await asyncio.sleep(began_s + number / RATE_PER_S - time.monotonic())
-            if isinstance(step, Payment):
-                self._auditor.sent(step)
-                await self._model.submit([step.sent])
-            else:
-                self._auditor.administered(step)
-                await self._model.administer(step)
-            self._stage.sent += 1
+            await self._send(step)
+            number += 1
+
+    async def _send(self, step: Payment | Administration) -> None:
+        if isinstance(step, Payment):
+            self._auditor.sent(step)
+            await self._model.submit([step.sent])
+        else:
+            self._auditor.administered(step)
+            await self._model.administer(step)
+        self._stage.sent += 1
 
     async def _next_end(self) -> float:
         """Return how long it took until PostgreSQL saw one more payment end, in seconds."""
@@ -107,12 +122,7 @@ class Ordeal:
         return time.monotonic() - over_s
 
     async def _row(self, fault: str, before: set[str], recover_s: float) -> Row:
-        outcomes = await self._model.outcomes()
-        faults = await self._auditor.faults(self._model)
-        faults += [f"dead letter of the ledger's own: {v!r}" for v in await self._model.letters_elsewhere()]
-        faults += self._unlike(self._model.reconciled)
-        under_way = await self._stage.live.document("sagas", "list")
-        faults += [f"saga under way: {saga}" for saga in under_way]
+        outcomes, faults = await self._model.outcomes(), await self.faults()
         return Row(
             fault=fault,
             payments=len(outcomes.keys() - before),
@@ -123,7 +133,30 @@ class Ordeal:
             faults=faults,
         )
 
+    async def faults(self) -> list[str]:
+        """Return what is wrong with the settled system, in all that can be seen of it."""
+        faults = await self._auditor.faults(self._model)
+        faults += [f"dead letter of the ledger's own: {v!r}" for v in await self._model.letters_elsewhere()]
+        faults += self._unlike(self._model.reconciled)
+        places = Counter(await self._model.sent_back())
+        faults += [f"letter {place} came back {count} times" for place, count in places.items() if count > 1]
+        under_way = await self._stage.live.document("sagas", "list")
+        return faults + [f"saga under way: {saga}" for saga in under_way]
+
     @staticmethod
     def _unlike(reconciled: dict[str, Any]) -> list[str]:
         found = [f"reconcile: {difference}" for difference in reconciled["differences"]]
         return found + [f"reconcile lags: {lag}" for lag in reconciled["lagging"].items()]
+
+
+async def stood(servers: Settings, home: Path, nemesis: Nemesis, *, seed: int) -> Row:
+    """Put a new system through the ordeal under one nemesis; print and return its row."""
+    async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
+        ordeal = Ordeal(stage, model, seed)
+        await ordeal.open()
+        try:
+            row = await ordeal.under(nemesis)
+        finally:
+            await stage.servers_up()  # or the model's producer would wait for ever
+        print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
+        return row

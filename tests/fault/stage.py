@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -23,12 +22,19 @@ from typing import Final
 
 from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon, down, up
+from ledger_streams.stack.server import local_port
 from tests.conftest import ROOT, stack_settings
+from tests.fault.network import Network
 from tests.live import LiveSystem, Process, eventually, free_port
 from tests.own_system import own_system
+from tests.stacks import remove_stack
 
 WORKERS: Final = ("worker-1", "worker-2")
-EVERYTHING: Final = ("provider-1", *WORKERS, "projector-1", "gateway-1")
+STRETCH: Final = 150
+"""Steps of the workload that a fault lasts at least."""
+CONNECTED: Final = (*WORKERS, "projector-1", "gateway-1")
+"""Those that use the servers, each over a way of its own; a third worker goes directly."""
+EVERYTHING: Final = ("provider-1", *CONNECTED)
 AGAIN_AFTER_S: Final = 1.0
 """As the supervisor of `run` at first."""
 PORTS: Final = range(20_000, 25_000)
@@ -43,12 +49,12 @@ TIMING: Final = {
 }
 """A provider's silence ends within the run, and so does a dead worker's transaction."""
 BEHAVIOUR: Final = {
-    "--latency-ms": "5",
-    "--slow-share": "0.02",
-    "--slow-ms": "1500",
-    "--error-share": "0.1",
-    "--lost-share": "0.1",
-    "--double-share": "0.05",
+    "latency_ms": "5",
+    "slow_share": "0.02",
+    "slow_ms": "1500",
+    "error_share": "0.1",
+    "lost_share": "0.1",
+    "double_share": "0.05",
 }
 
 
@@ -58,16 +64,26 @@ class Stage:
     def __init__(self, live: LiveSystem, servers: Settings) -> None:
         self.live = live
         self.servers = servers
+        self.network = network_of(servers)
         self.sent = 0
         self.ended_by_itself: Counter[str] = Counter()
         self._down: set[str] = set()
+        self.brokers = tuple(f"kafka-{number}" for number in range(1, servers.kafka.count(",") + 2))
 
-    def start(self, *names: str) -> None:
-        """Start processes, again or for the first time."""
+    def start(self, *names: str, **environment: str) -> None:
+        """Start processes, again or for the first time; with more environment than usual, this time."""
         for name in names:
             self._down.discard(name)
             command, _, worker_id = name.rpartition("-")
-            self.live.start(command, worker_id)
+            self.live.start(command, worker_id, **environment)
+
+    def provide(self, **behaviour: str) -> None:
+        """Start the provider, with other options than usual."""
+        (url,) = self.live.settings.provider_urls.values()
+        self._down.discard("provider-1")
+        provider = _provider(url, self.live.settings.home, behaviour)
+        self.live.processes["provider-1"] = provider
+        provider.start()
 
     def kill(self, *names: str) -> None:
         """End processes as a power cut would."""
@@ -96,16 +112,23 @@ class Stage:
         await eventually(is_there, what=f"{steps} more steps", seconds=FURTHER_S_MAX)
 
     async def kill_server(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a server the signal that ends it at once."""
-        folder = self.servers.home.resolve() / "stack" / name
-        pid = daemon.running_pid(folder)
+        """Send a server the signal that ends it, and wait for that."""
+        self.signal_server(name, number)
+
+        async def is_gone() -> bool:
+            return daemon.running_pid(self.server_folder(name)) is None
+
+        await eventually(is_gone, what=f"{name} is gone")
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Send a server a signal."""
+        pid = daemon.running_pid(self.server_folder(name))
         assert pid is not None, f"{name} does not run"
         os.kill(pid, number)
 
-        async def is_gone() -> bool:
-            return daemon.running_pid(folder) is None
-
-        await eventually(is_gone, what=f"{name} is gone")
+    def server_folder(self, name: str) -> Path:
+        """Return the folder of a server."""
+        return self.servers.home.resolve() / "stack" / name
 
     async def servers_up(self) -> None:
         """Start the servers that do not run and wait until they answer."""
@@ -134,35 +157,54 @@ class Stage:
 
 
 @contextmanager
-def own_servers() -> Iterator[Settings]:
-    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards."""
+def own_servers(brokers: int = 1, *, backups: bool = False) -> Iterator[Settings]:
+    """Servers nobody else uses, below .ledger, which PostgreSQL's user can reach; removed afterwards.
+
+    With several brokers, topics have a replica on each, and a write may miss one of them.
+    """
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
-    port = _free_ports(4)
+    servers_ports = 2 * brokers + 2  # a controller for each broker lies between
+    port = _free_ports(servers_ports + Network.ports(CONNECTED))
+    after = port + 2 * brokers
     servers = stack_settings(
         home=home,
-        kafka=f"127.0.0.1:{port}",  # the controller takes the next one
-        postgres=f"postgresql://ledger@127.0.0.1:{port + 2}/ledger",
-        redis=f"redis://127.0.0.1:{port + 3}/0",
+        kafka=",".join(f"127.0.0.1:{port + number}" for number in range(brokers)),
+        postgres=f"postgresql://ledger@127.0.0.1:{after}/ledger",
+        redis=f"redis://127.0.0.1:{after + 1}/0",
+        replication_factor=brokers,
+        min_insync_replicas=max(1, brokers - 1),
+        backups=str(home / "backups") if backups else "",
     )
+    network = network_of(servers)
     try:
+        network.prepare()
         up(servers, say=_nothing)
+        network.start(say=_nothing)
         yield servers
     finally:
+        network.stop()
         down(servers, say=_nothing)
-        shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
-        shutil.rmtree(home)
+        remove_stack(home)
+
+
+def network_of(servers: Settings) -> Network:
+    """Return the network between the processes and these servers; its ports come after Redis', the last.
+
+    With several brokers there is none: each of them would need a listener for each process.
+    """
+    processes = () if "," in servers.kafka else CONNECTED
+    return Network(servers, processes, local_port(servers.redis, dependency="redis") + 1)
 
 
 @asynccontextmanager
 async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
     """A system on these servers, ready and supervised."""
     async with own_system(servers, home) as own:
-        port = free_port()
-        changes = TIMING | {"providers": f"acme=http://127.0.0.1:{port}"}
+        changes = TIMING | {"providers": f"acme=http://127.0.0.1:{free_port()}"}
         live = LiveSystem(own.model_copy(update=changes))
-        live.processes["provider-1"] = _provider(port, live.settings.home)
-        live.processes["provider-1"].start()
         stage = Stage(live, servers)
+        stage.provide()
+        live.ways = {name: stage.network.environment(name, live.settings) for name in CONNECTED}
         try:
             await live.start_all(2)
             supervisor = asyncio.create_task(stage.supervise())
@@ -190,9 +232,10 @@ def _free_ports(count: int) -> int:
             return first
 
 
-def _provider(port: int, home: Path) -> Process:
-    options = BEHAVIOUR | {"--port": str(port), "--book": str(home / "provider.sqlite3")}
-    words = [word for option in options.items() for word in option]
+def _provider(url: str, home: Path, behaviour: Mapping[str, str]) -> Process:
+    own = {"port": url.rpartition(":")[2], "book": str(home / "provider.sqlite3")}
+    options = {**BEHAVIOUR, **behaviour, **own}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
     command = [sys.executable, "-m", "ledger_streams", "provider-simulator", *words]
     return Process("provider-1", command, {}, home / "provider-1.log")
 

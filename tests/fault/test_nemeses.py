@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -11,26 +9,9 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.fault.nemeses import NEMESES, Nemesis, name_of
-from tests.fault.ordeal import HEAD, Ordeal, Row
-from tests.fault.stage import own_servers, staged
-from tests.model.live_system import LiveModel
+from tests.fault.ordeal import Row, stood
 
 SEED: Final = 1_993
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Settings]:
-    """A stack that may be killed."""
-    with own_servers() as settings:
-        yield settings
-
-
-@pytest.fixture(scope="module")
-def rows() -> Iterator[list[Row]]:
-    """The rows of the table that is printed at the end."""
-    found: list[Row] = []
-    yield found
-    print("\n".join(["", HEAD, *(row.text() for row in found)]))
 
 
 @pytest.mark.timeout(600)
@@ -40,12 +21,7 @@ def rows() -> Iterator[list[Row]]:
 async def test_nothing_is_lost_nor_done_twice_under_a_nemesis(
     servers: Settings, rows: list[Row], tmp_path: Path, number: int, nemesis: Nemesis
 ) -> None:
-    seed = SEED + number
-    async with staged(servers, tmp_path) as stage, aclosing(LiveModel(stage.live)) as model:
-        ordeal = Ordeal(stage, model, seed)
-        await ordeal.open()
-        row = await ordeal.under(nemesis)
-        rows.append(row)
-        print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
-        assert row.faults == []
-        assert (row.lost, row.duplicated, row.differences) == (0, 0, 0)
+    row = await stood(servers, tmp_path, nemesis, seed=SEED + number)
+    rows.append(row)
+    assert row.faults == []
+    assert (row.lost, row.duplicated, row.differences) == (0, 0, 0)

@@ -15,10 +15,12 @@ from ledger_streams import topics
 from ledger_streams.adapters import postgres_migrations as migrations
 from ledger_streams.adapters.audit_proofs import proof, proves
 from ledger_streams.adapters.audit_roots import Root
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.kafka_roots import publish_missing
-from ledger_streams.adapters.postgres_audit import audited, close_day, roots
+from ledger_streams.adapters.postgres_audit import SQL, audited, close_day, roots
 from ledger_streams.adapters.postgres_chain import _canonical, _document
+from ledger_streams.adapters.postgres_lost import move_positions
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.audit import verified
@@ -93,7 +95,7 @@ async def test_python_and_sql_hash_the_same_bytes(told: Told) -> None:
 async def test_the_chains_of_old_rows_are_made_by_the_migration(told: Told) -> None:
     before = await told.chains()
     assert all(before.values())
-    await migrations.downgrade(told.config.postgres, 11)
+    await migrations.downgrade(told.config.postgres, 13)
     await migrations.upgrade(told.config.postgres)
     assert await told.chains() == before
     assert await told.close() is not None
@@ -193,7 +195,7 @@ async def test_a_day_that_only_kafka_knows_is_named(told: Told) -> None:
     root = await told.close()
     assert root is not None
     other = msgspec.structs.replace(root, day="2026-01-01")
-    async with KafkaPublisher(told.config.kafka) as publisher:
+    async with KafkaPublisher(told.config.kafka, clock=BrokerClock()) as publisher:
         topic = told.config.topic(topics.AUDIT_ROOTS)
         await publisher.publish([Message(topic, other.day, msgspec.json.encode(other))])
     assert await told.findings() == {("audit_roots", "root", "is")}
@@ -217,6 +219,28 @@ async def test_an_event_of_a_closed_day_has_a_proof_and_one_of_today_has_not(tol
             await proof(look, told.wallet_topic, open_id)
         with pytest.raises(Rejected, match="no event"):
             await proof(look, told.wallet_topic, new_id())
+
+
+async def test_closed_days_outlive_lost_logs(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new log begins at 0, and wallet-events with a copy of each wallet's last event."""
+    for day in ("2026-11-20", "2026-11-21", "2026-11-22"):
+        monkeypatch.setitem(SQL, "yesterday", f"SELECT '{day}'")
+        assert (root := await told.close()) is not None
+        assert root.day == day
+        await told.pay()
+        before = told.story.lose_log(copies=2)
+        assert await move_positions(told.config.postgres, before=before, after=told.story.written)
+        assert await told.findings() == set()
+        await told.pay()
+        assert await told.findings() == set()
+    days = "SELECT moved FROM audit_roots ORDER BY day"
+    moved = [row["moved"] for row in await told.pool.fetch(days)]
+    assert moved == sorted(set(moved), reverse=True)
+    await told.pool.execute(
+        "UPDATE events SET event_type = 'Other' WHERE source_offset = (SELECT min(source_offset) FROM events)"
+    )
+    (found,) = (await verified(told.config, None, None)).findings
+    assert (found.day, found.detail.split(",")[0]) == ("2026-11-20", "changed")
 
 
 async def test_from_a_day_on_only_what_came_later_is_read(told: Told) -> None:

@@ -19,6 +19,8 @@ from tests.engine_toy.harness import Toys, said, toys_of
 from tests.live import Process, eventually
 
 OFF = b"off"
+RUNG_MS_MAX = 10_000
+"""An alarm is late by less, on a busy machine too."""
 
 
 @pytest.fixture
@@ -128,6 +130,19 @@ async def test_a_deadline_comes_though_the_worker_is_away_when_it_is_due(
     await eventually(lambda: is_past(due_ms + 20), what="they are due")
     await started(toys)
     assert await have_rung(toys, *alarms) == {key: [due] for key, due in alarms.items()}
+
+
+@pytest.mark.parametrize("wrong_s", [-3_600, 3_600])
+async def test_a_deadline_comes_in_time_though_the_machines_clock_is_an_hour_wrong(
+    toys: Toys, wrong_s: int
+) -> None:
+    toy = await started(toys, fault=f"clock:{wrong_s}")
+    due_ms = in_ms(1_500)
+    await set_alarms(toys, {"bell": due_ms, "note": due_ms})
+    assert await rings(toys) == {}
+    assert await have_rung(toys, "bell", "note") == {"bell": [due_ms], "note": [due_ms]}
+    assert in_ms(0) - due_ms < RUNG_MS_MAX
+    assert toy.exit_code is None
 
 
 async def test_a_partition_rebuilt_from_its_log_gives_what_its_states_still_say(toys: Toys) -> None:

@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ledger_streams.engine.ending import EXIT_SOFTWARE
-from ledger_streams.engine.takeover import source_header
+from ledger_streams.engine.restoring import source_header
 from ledger_streams.settings import Settings
 from tests.engine_toy.audit import audit_tables, committed, highest_of_each_header, last_of_each_key, pairs
 from tests.engine_toy.faults import PARTITIONS

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
@@ -46,7 +47,7 @@ async def values_by_key(kafka: str, topic: str, count: int) -> dict[str, list[in
 async def test_what_was_published_is_there_in_order(stack: Settings, topic: str) -> None:
     keys = [new_id() for _ in range(7)]
     messages = [Message(topic, keys[number % 7], str(number).encode()) for number in range(2_000)]
-    async with KafkaPublisher(stack.kafka) as publisher:
+    async with KafkaPublisher(stack.kafka, clock=BrokerClock()) as publisher:
         await publisher.publish([])
         await publisher.publish(messages)
         await publisher.publish([Message(topic, keys[0], b"2000")])
@@ -55,7 +56,7 @@ async def test_what_was_published_is_there_in_order(stack: Settings, topic: str)
 
 
 async def test_a_record_no_broker_would_take_is_rejected(stack: Settings, topic: str) -> None:
-    async with KafkaPublisher(stack.kafka) as publisher:
+    async with KafkaPublisher(stack.kafka, clock=BrokerClock()) as publisher:
         with pytest.raises(Rejected):
             await publisher.publish([Message(topic, "key", b"x" * 2_000_000)])
         await publisher.publish([Message(topic, "key", b"1")])
@@ -63,7 +64,7 @@ async def test_a_record_no_broker_would_take_is_rejected(stack: Settings, topic:
 
 
 async def test_a_kafka_that_is_away_is_unavailable() -> None:
-    publisher = KafkaPublisher("127.0.0.1:1", timeout_s=1)
+    publisher = KafkaPublisher("127.0.0.1:1", clock=BrokerClock(), timeout_s=1)
     with pytest.raises(Unavailable, match="kafka is not available"):
         await publisher.publish([Message("any", "key", b"1")])
     await publisher.stop()

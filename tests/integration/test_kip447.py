@@ -39,9 +39,10 @@ async def test_another_is_refused_and_its_records_never_appear(toys: Toys, group
 
 
 async def test_a_static_member_replaced_in_the_same_generation_is_refused(toys: Toys) -> None:
-    async with group_of(toys.settings, instance_id="static") as group:
+    quiet = toys.settings.model_copy(update={"heartbeat_interval_ms": 5_000})  # hears of it late
+    async with group_of(quiet, instance_id="static") as group:
         before = group.membership
-        async with member(toys.settings, instance_id="static") as replacement:
+        async with member(quiet, instance_id="static") as replacement:
             await replacement.getmany(timeout_ms=100)
             after = membership_of(replacement)
             assert after.generation == before.generation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from ledger_streams.adapters import postgres_migrations as migrations
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_reconcile import differences
+from ledger_streams.adapters.postgres_rows import WalletEventRow
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.db import db
 from ledger_streams.errors import InvariantBroken
@@ -26,8 +28,13 @@ ALL = [
     "0006_refunds",
     "0007_callers_holds",
     "0008_payments_under_way",
-    "0012_audit",
+    "0011_history",
+    "0013_vacuum",
+    "0014_audit",
 ]
+
+
+EARLY = "SELECT count(*) FROM pg_class WHERE array_to_string(reloptions, ' ') LIKE '%autovacuum_vacuum%'"
 
 
 @pytest.fixture
@@ -56,6 +63,54 @@ async def test_up_down_and_up_again(dsn: str) -> None:
     assert await tables(dsn) == {"schema_migrations"}
     assert await migrations.upgrade(dsn) == ALL
     assert await tables(dsn) == full
+
+
+async def test_versions_that_occurred_before_earlier_ones_are_found_on_the_way_up(dsn: str) -> None:
+    await migrations.upgrade(dsn)
+    await migrations.downgrade(dsn, 8)
+    connection = await asyncpg.connect(dsn)
+    rows = "SELECT wallet_id::text, event_version, ordered_at FROM wallet_events WHERE ordered_at IS NOT NULL"
+    try:
+        story, begin = Story(), datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
+        ada, bob = story.open(), story.open()
+        for wallet_id, second in ((ada, 9), (ada, 5), (bob, 5), (ada, 9), (ada, 8)):
+            story.now = begin + timedelta(seconds=second - 1)
+            story.move(wallet_id, 1, "00000000-0000-4000-8000-000000000001")
+        events = story.batch().wallet_events
+        old = WalletEventRow._fields.index("source_partition")  # columns of then
+        await connection.copy_records_to_table(
+            "wallet_events", records=[row[:old] for row in events], columns=WalletEventRow._fields[:old]
+        )
+        await migrations.upgrade(dsn)
+        found = {
+            (row["wallet_id"], row["event_version"]): row["ordered_at"]
+            for row in await connection.fetch(rows)
+        }
+        latest = {events[0].wallet_id: begin + timedelta(seconds=9)}
+        assert found == {(ada, 3): latest[ada], (ada, 5): latest[ada]}
+        await migrations.downgrade(dsn, 8)
+        assert await connection.fetchval("SELECT count(*) FROM wallet_events") == len(events)
+        assert await connection.fetchval("SELECT to_regnamespace('analytics')") is None
+    finally:
+        await connection.close()
+
+
+async def test_tables_are_vacuumed_early_beside_the_live_ones_too_and_no_more_after_the_way_back(
+    dsn: str,
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE SCHEMA replay")
+    for place in (dsn, f"{dsn}?search_path=replay"):
+        await migrations.upgrade(place)
+        async with await create_pool(place) as pool:
+            story = Story()
+            story.deposit(story.open(), 1000)
+            await PostgresSink(pool).write(story.batch())
+    assert await connection.fetchval(EARLY) == 2 * 4
+    assert await migrations.downgrade(dsn, 12) == [*reversed(ALL[ALL.index("0013_vacuum") :])]
+    assert await connection.fetchval(EARLY) == 4
+    assert await connection.fetchval("SELECT count(*) FROM wallet_events") == 2
+    await connection.close()
 
 
 async def test_workers_that_upgrade_at_once_apply_each_migration_once(dsn: str) -> None:
@@ -116,6 +171,8 @@ FALSEHOODS = {
     "UPDATE wallet_snapshots SET last_event_version = 99 WHERE wallet_id = '{source}'": {
         "snapshot_is_last_event"
     },
+    "UPDATE wallet_events SET occurred_at = occurred_at - INTERVAL '1 day' "
+    "WHERE wallet_id = '{source}' AND event_version = 2": {"versions_are_in_order_of_time"},
     "DELETE FROM wallet_events WHERE wallet_id = '{source}' AND event_version = 1": {"versions_have_no_gap"},
     "UPDATE postings SET amount_minor = amount_minor + 1 WHERE account = 'external:EUR'": {
         "event_postings_sum_to_zero",

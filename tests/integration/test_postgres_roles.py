@@ -103,7 +103,7 @@ async def test_a_partition_cannot_be_changed_past_its_table_nor_tables_be_made(p
 async def test_the_analyst_reads_everything_also_what_is_made_later_and_writes_nothing(roles: Roles) -> None:
     owner, analyst = [await asyncpg.connect(roles.dsn(role)) for role in ("ledger", roles.analyst)]
     await owner.execute("CREATE VIEW outstanding AS SELECT * FROM payments WHERE ended_at IS NULL")
-    for table in (*HISTORY, "payments", "wallet_snapshots", "outstanding"):
+    for table in (*HISTORY, "payments", "wallet_snapshots", "outstanding", "analytics.payments_per_day"):
         assert await analyst.fetchval(f"SELECT count(*) FROM {table}") == 0
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await analyst.execute("DELETE FROM payments")

@@ -17,9 +17,11 @@ import pytest
 
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
-from ledger_streams.stack import ServerStatus, down, status, up
+from ledger_streams.stack import ServerStatus, daemon, down, status, up
 from tests.conftest import ROOT, stack_settings
+from tests.stacks import remove_stack
 
+DIES_SOON = str(shutil.which("sleep"))
 STATUS = "from ledger_streams.cli.stack import stack; stack(['status', '--json'])"
 
 
@@ -31,10 +33,12 @@ def second() -> Iterator[Settings]:
         home=home,
         kafka="127.0.0.1:29392",
         postgres="postgresql://ledger@127.0.0.1:25732/ledger",
+        pgbouncer="127.0.0.1:26732",
         redis="redis://127.0.0.1:26679/0",
     )
-    shutil.rmtree((home / "stack" / "postgres" / "data").resolve())
-    shutil.rmtree(home)
+    data = (home / "stack" / "postgres" / "data").resolve()
+    remove_stack(home)
+    assert not data.parent.exists(), "nothing is left of it, below .ledger or elsewhere"
 
 
 def pids(servers: list[ServerStatus]) -> dict[str, int | None]:
@@ -76,6 +80,9 @@ def test_a_stack_lives_beside_another_survives_kills_and_stops(second: Settings)
         for pid in first.values():
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
+        dying = next(Path(server.folder) for server in status(second) if server.name == "redis")
+        daemon.wait_for_end(dying, patience_s=10)
+        daemon.start(dying, [DIES_SOON, "1"])
         up(second, say=say.append)
         healed = status(second)
         assert all(server.healthy for server in healed)

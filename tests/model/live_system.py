@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import aiohttp
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from ledger_streams import topics, wire
@@ -30,7 +32,10 @@ from tests.model.system import Administration, Booked, Ended, Funds, Held, Parke
 SETTLED_S_MAX: Final = 240.0
 """A provider's patience, a takeover and a table built anew, on a machine with other work."""
 DELIVERY_MS_MAX: Final = 120_000
-"""A broker that is killed is back well before; until then what was sent waits here."""
+"""A broker that is alone, and killed, is back well before; until then what was sent waits here."""
+REQUEST_TIMEOUT_MS: Final = 5_000
+"""One of several that hangs is given up after this, and its successor asked."""
+GONE_BACK: Final = "dlq.redriven"
 OUTCOMES: Final = frozenset({"PaymentCompleted", "PaymentFailed"})
 ALL_TOLD: Final = (
     "SELECT count(*) FILTER (WHERE ended_at IS NULL) AS under_way,"
@@ -110,10 +115,18 @@ class LiveModel:
         return found
 
     async def dead_letters(self) -> Sequence[Parked]:
+        """Return the letters, but for those that were sent back and parked again, see `sent_back`."""
         return [
             Parked(kept.key, kept.value, dict(kept.headers)["dlq.reason"].decode())
             for kept in await read(self._live, topics.dead_letters(topics.PAYMENT_EVENTS))
+            if GONE_BACK not in dict(kept.headers)
         ]
+
+    async def sent_back(self) -> Sequence[str]:
+        """Return the places of letters that are there once more since they were sent back."""
+        letters = await read(self._live, topics.dead_letters(topics.PAYMENT_EVENTS))
+        headers = [dict(letter.headers) for letter in letters]
+        return [own[GONE_BACK].decode() for own in headers if GONE_BACK in own]
 
     async def balances(self) -> Mapping[str, Mapping[str, Funds]]:
         found = {}
@@ -168,13 +181,18 @@ class LiveModel:
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         if self._producer is None:
+            is_alone = "," not in self._live.settings.kafka
             self._producer = AIOKafkaProducer(
                 bootstrap_servers=self._live.settings.kafka,
                 enable_idempotence=True,
-                request_timeout_ms=DELIVERY_MS_MAX,
+                request_timeout_ms=DELIVERY_MS_MAX if is_alone else REQUEST_TIMEOUT_MS,
             )
             await self._producer.start()
-        self._deliveries.append(await self._producer.send(self._live.settings.topic(topic), value, key=key))
+        while True:
+            with suppress(KafkaTimeoutError):  # full: a broker is away, and what it has to get waits here
+                delivery = await self._producer.send(self._live.settings.topic(topic), value, key=key)
+                self._deliveries.append(delivery)
+                return
 
     async def _committed(self) -> dict[TopicPartition, int]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._live.settings.kafka)
@@ -186,9 +204,14 @@ class LiveModel:
             await admin.close()
 
     async def _events(self, topic: str) -> list[dict[str, Any]]:
-        """Return the readable records of a topic as objects; what cannot be read is not the ledger's."""
+        """Return the readable records of a topic as objects; what cannot be read is not the ledger's.
+
+        Nor is what was sent back from the dead letters, which is there a second time.
+        """
         found = []
         for kept in await read(self._live, topic):
+            if GONE_BACK in dict(kept.headers):
+                continue
             try:
                 event = msgspec.json.decode(kept.value or b"")
             except (ValueError, RecursionError):

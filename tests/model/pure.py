@@ -39,7 +39,7 @@ Queue = tuple[str, bytes | None]
 Deadline = tuple[str, str]
 """A table and the key of its state."""
 PAYMENTS, SAGAS, COMMANDS = "payment-events", "saga-events", "wallet-commands"
-SAGA_COMMANDS, ORDERS = "saga-commands", "provider-requests"
+SAGA_COMMANDS, ORDERS, WALLET_EVENTS = "saga-commands", "provider-requests", "wallet-events"
 TIME_PASSES, COMES_AGAIN, IS_SETTLED = 0.05, 0.1, 0.02
 """How often: time goes on to the next deadline while records wait; a deadline or an order comes again;
 a person reads in a provider's book and settles a payment by hand."""
@@ -64,6 +64,8 @@ class PureSystem:
         self._outcomes: dict[str, list[Ended]] = defaultdict(list)
         self._refunds: dict[str, list[Refunded]] = defaultdict(list)
         self._dead_letters: list[Parked] = []
+        self.log: list[tuple[str, bytes | None, bytes | None, int]] = []
+        """All that was ever appended, in order: topic, key, value, append time."""
         self._steps = {
             PAYMENTS: self._take_payment,
             SAGAS: self._take_saga_event,
@@ -139,6 +141,7 @@ class PureSystem:
     def _append(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         self._now_ms += 1
         self._queues[topic, key].append((value, self._now_ms))
+        self.log.append((topic, key, value, self._now_ms))
 
     def _run(self, steps: int) -> None:
         for _ in range(steps):
@@ -275,6 +278,7 @@ class PureSystem:
             state = wallet.evolve(state, event)
             written = wire.encode_wallet_event(event, state, command_id=command_id, append_ms=append_ms)
             self.wallet_events[wallet_id].append(written)
+            self.log.append((WALLET_EVENTS, key, written, append_ms))
             self.wallets[wallet_id] = state = wire.decode_wallet_state(wire.encode_wallet_state(state))
             ends_ms = [hold.expires_ms for hold in state.holds.values() if hold.expires_ms is not None]
             self._keep_due((COMMANDS, wallet_id), min(ends_ms, default=None))

@@ -61,7 +61,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
     unlike = {(Course.TRANSFER, SagaStatus.COMPENSATED), (Course.REFUND, SagaStatus.FAILED)}
     assert ends == both | unlike
     assert refunded == ways
-    assert letters == {"duplicate_mismatch", "invalid"}
+    assert letters == {"invalid"}
     assert reasons == {
         None,
         "insufficient_funds",

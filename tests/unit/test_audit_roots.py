@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_streams.adapters.audit_roots import Boundaries, Days, Root, disagreements, seal_of, sealed, spans
+from ledger_streams.adapters.audit_roots import (
+    BEGIN,
+    Boundaries,
+    Days,
+    Root,
+    disagreements,
+    seal_of,
+    sealed,
+    spans,
+)
 
 FIRST: Boundaries = {"a": {"0": (10, "00"), "1": (5, None)}}
 SECOND: Boundaries = {"a": {"0": (10, "00"), "1": (8, None)}, "b": {"0": (3, "01")}}
@@ -35,7 +44,7 @@ def test_a_row_is_of_the_first_day_that_ends_after_it(place: tuple[str, int, int
 
 def test_days_neither_overlap_nor_leave_anything_out() -> None:
     found = {(span.topic, span.partition): (span.since, span.until) for span in spans(SECOND, FIRST)}
-    assert found == {("a", 0): (10, 10), ("a", 1): (5, 8), ("b", 0): (-1, 3)}
+    assert found == {("a", 0): (10, 10), ("a", 1): (5, 8), ("b", 0): (BEGIN, 3)}
 
 
 @pytest.mark.parametrize("key", ["", "secret"])

@@ -17,8 +17,37 @@ from ledger_streams.cli.wallets import wallets
 
 BALANCE = {"available": "1.00", "held": "0.00", "balance": "1.00", "overdraft_limit": "0.00"}
 WALLET = {"wallet_id": "w", "user_id": "u", "status": "open", "version": 2, "balances": {"EUR": BALANCE}}
+MOVEMENT = {
+    "event_id": "e",
+    "version": 2,
+    "occurred_at": "2026-11-24T22:00:00.000000Z",
+    "type": "BalanceAdded",
+    "currency": "EUR",
+    "amount": "1.00",
+    "balance": "1.00",
+    "payment_id": "p",
+    "kind": "deposit",
+    "counterparty": None,
+    "provider": "acme",
+    "metadata": {"date": "1993-01-31"},
+}
+SUMS = {
+    "currency": "EUR",
+    "opening": "0.00",
+    "total_in": "2.00",
+    "total_out": "0.00",
+    "closing": "2.00",
+    "movements": 2,
+}
+PAGE = {"wallet_id": "w", "from": "2026-11-01T00:00:00Z", "to": "T", "sums": [SUMS], "movements": [MOVEMENT]}
+LATER = MOVEMENT | {"version": 4, "balance": "2.00", "metadata": None}
 ANSWERS: dict[str, tuple[int, object]] = {
     "/v1/wallets/w": (200, WALLET),
+    "/v1/wallets/w/statement?from=2026-11-01T00%3A00%3A00Z&limit=1000": (200, PAGE | {"next": 2}),
+    "/v1/wallets/w/statement?from=2026-11-01T00%3A00%3A00Z&to=T&after=2&limit=1000": (
+        200,
+        PAGE | {"sums": None, "movements": [LATER], "next": None},
+    ),
     "/v1/users/u/wallets": (200, {"wallets": [WALLET]}),
     "/v1/payments/absent": (404, {"title": "Not found", "detail": "There is no such payment."}),
     "/v1/wallets/a%2Fb": (404, {"title": "Not found"}),
@@ -51,6 +80,38 @@ def test_a_wallet_is_shown_as_text_and_as_json(url: str) -> None:
     assert shown.output.startswith("wallet   w\nuser     u\nstatus   open, version 2\n")
     as_json = CliRunner().invoke(wallets, ["show", "w", "--url", url, "--json"])
     assert json.loads(as_json.output) == WALLET
+
+
+STATEMENT = ["statement", "w", "--from", "2026-11-01"]
+
+
+def test_a_statement_is_all_of_its_pages(url: str) -> None:
+    printed = CliRunner().invoke(wallets, [*STATEMENT, "--url", url, "--json"])
+    assert json.loads(printed.output) == PAGE | {"movements": [MOVEMENT, LATER], "next": None}
+
+
+def test_a_statement_is_a_table_for_people(url: str) -> None:
+    printed = CliRunner().invoke(wallets, [*STATEMENT, "--url", url])
+    assert printed.output.splitlines() == [
+        "wallet   w",
+        "period   2026-11-01T00:00:00Z to T",
+        "",
+        "currency  opening  total_in  total_out  closing  movements",
+        "EUR          0.00      2.00       0.00     2.00          2",
+        "",
+        "version  occurred_at                  currency  amount  balance  kind     counterparty  date",
+        "      2  2026-11-24T22:00:00.000000Z  EUR         1.00     1.00  deposit                1993-01-31",
+        "      4  2026-11-24T22:00:00.000000Z  EUR         1.00     2.00  deposit",
+    ]
+
+
+def test_a_statement_is_a_line_a_movement_in_csv(url: str) -> None:
+    printed = CliRunner().invoke(wallets, [*STATEMENT, "--url", url, "--csv"])
+    head, first, _ = printed.output.splitlines()
+    assert head.startswith("version,occurred_at,type,currency,amount,balance,kind")
+    assert first == ("2,2026-11-24T22:00:00.000000Z,BalanceAdded,EUR,1.00,1.00,deposit,,acme,p,e,1993-01-31")
+    both = CliRunner().invoke(wallets, [*STATEMENT, "--url", url, "--csv", "--json"])
+    assert (both.exit_code, "not both" in both.output) == (2, True)
 
 
 def test_a_user_s_wallets_are_listed(url: str) -> None:

@@ -158,3 +158,18 @@ def test_a_table_restored_from_its_changelog_has_its_deadlines_again(tmp_path: P
     store.restore({b"a": b"800"}, Position(1, 1))
     assert store.next_due_ms() == 800
     store.close()
+
+
+def test_a_store_of_another_log_is_emptied_and_one_of_the_same_log_is_kept(tmp_path: Path) -> None:
+    store = PartitionStore(tmp_path, spec(), 3)
+    store.put(b"a", 700, b"700")
+    store.keep(Position(1, 1))
+    store.belong_to("")
+    assert store.get(b"a") is not None
+    store.belong_to("a new log")
+    assert (store.get(b"a"), store.position) == (None, Position(log="a new log"))
+    store.restore({b"a": b"800"}, Position(1, 1))
+    assert store.position == Position(1, 1, log="a new log")
+    store.belong_to("a new log")
+    assert not store.is_empty()
+    store.close()

@@ -22,7 +22,14 @@ from ledger_streams.domain.events import (
 )
 from ledger_streams.domain.ids import HoldId, PaymentId, derived_id
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga import ASK_AGAIN_MS, ASK_AGAIN_MS_MAX, PATIENCE_MS, Saga, evolve
+from ledger_streams.domain.saga import (
+    ASK_AGAIN_MS,
+    ASK_AGAIN_MS_MAX,
+    CANCEL_AGAIN_MS_MAX,
+    PATIENCE_MS,
+    Saga,
+    evolve,
+)
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, SettlePayment
 from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide, decide_due, decide_settlement
 from ledger_streams.errors import InvariantBroken, Unreadable
@@ -213,9 +220,34 @@ def test_a_cancel_that_is_not_answered_is_sent_again_for_ever() -> None:
         waiting = evolve(saga, timed_out(saga.version), at_ms=AT_MS)
         assert (waiting.status, waiting.give_up_ms) == (SagaStatus.CANCELLING, None)
         assert waiting.due_ms is not None
-        assert waiting.due_ms - AT_MS <= ASK_AGAIN_MS_MAX
+        longest_ms = min(ASK_AGAIN_MS * 2 ** (attempt - 2), CANCEL_AGAIN_MS_MAX)
+        assert longest_ms // 2 <= waiting.due_ms - AT_MS <= longest_ms
         saga, decision = past(waiting)
         assert decision.commands == (cancelled(saga.version, attempt),)
+
+
+def test_a_provider_that_is_away_for_a_day_costs_a_payment_few_events() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    day_ms, at_ms, asked_for = 24 * 60 * 60 * 1000, AT_MS, 0
+    while at_ms < AT_MS + day_ms:
+        waiting = evolve(saga, timed_out(saga.version), at_ms=at_ms)
+        assert waiting.due_ms is not None
+        at_ms, asked_for = waiting.due_ms, asked_for + 1
+        saga, _ = past(waiting)
+    assert asked_for < 300
+
+
+def test_a_person_is_heard_at_once_however_long_the_wait() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    for _ in range(20):
+        saga = evolve(saga, timed_out(saga.version), at_ms=AT_MS)
+        assert saga.status is SagaStatus.CANCELLING
+        saga, _ = past(saga)
+    waiting = evolve(saga, timed_out(saga.version), at_ms=AT_MS)
+    decision = decide_settlement(waiting, SettlePayment(PAYMENT, False, "their ticket"))
+    (settled,) = decision.events
+    assert isinstance(settled, ProviderDeclined)
+    assert decide(waiting, settled, at_ms=AT_MS + 1).outcome is not None
 
 
 @pytest.mark.parametrize("late", [approved(2), declined(2), timed_out(2)])
@@ -241,7 +273,7 @@ def test_an_answer_that_tells_nothing_after_one_that_does_sets_off_nothing(answe
     [
         (approved(2), declined(2)),
         (declined(2), approved(2)),
-        (timed_out(2), approved(2)),
+        (timed_out(2), msgspec.structs.replace(approved(2), amount_minor=1)),
         (approved(2), msgspec.structs.replace(approved(2), amount_minor=1)),
         (approved(2), msgspec.structs.replace(timed_out(2), amount_minor=1)),
     ],
@@ -252,6 +284,39 @@ def test_an_answer_that_contradicts_one_taken_is_for_somebody_to_look_at(
     saga, _ = run(DEPOSIT, first)
     with pytest.raises(Unreadable, match="duplicate_mismatch"):
         decide(saga, second, at_ms=AT_MS)
+
+
+@pytest.mark.parametrize("late", [approved(2), declined(2)])
+def test_an_outcome_that_comes_after_a_time_out_at_its_version_is_taken(late: ProviderReply) -> None:
+    waiting, _ = run(DEPOSIT, timed_out(2))
+    asking, _ = past(waiting)
+    in_time = msgspec.structs.replace(late, version=3)
+    for saga in (waiting, asking):
+        after = decide(saga, late, at_ms=AT_MS)
+        assert after == decide(saga, in_time, at_ms=AT_MS)
+        assert after.saga is not None
+        for again in (late, in_time, timed_out(3)):
+            assert decide(after.saga, again, at_ms=AT_MS) == NOTHING
+        other = declined(3) if isinstance(late, ProviderApproved) else approved(2)
+        with pytest.raises(Unreadable, match="duplicate_mismatch"):
+            decide(after.saga, other, at_ms=AT_MS)
+
+
+@pytest.mark.parametrize("late", [approved(2), declined(2), timed_out(2)])
+def test_an_outcome_that_comes_after_a_time_out_and_after_the_patience_sets_off_nothing(
+    late: ProviderReply,
+) -> None:
+    saga, _ = out_of_time(run(DEPOSIT, timed_out(2))[0])
+    assert decide(saga, late, at_ms=AT_MS) == NOTHING
+
+
+def test_a_cancellation_that_is_confirmed_after_a_time_out_at_its_version_is_taken() -> None:
+    saga, _ = out_of_time(run(DEPOSIT)[0])
+    waiting = evolve(saga, timed_out(3), at_ms=AT_MS)
+    late = declined(3, "provider_timeout")
+    assert decide(waiting, late, at_ms=AT_MS).outcome == PaymentFailed(PAYMENT, "provider_timeout", {})
+    with pytest.raises(Unreadable, match="duplicate_mismatch"):
+        decide(waiting, approved(3), at_ms=AT_MS)
 
 
 @pytest.mark.parametrize("version", [3, 9])
@@ -307,6 +372,14 @@ def test_a_cancellation_is_settled_by_a_no_alone() -> None:
 @pytest.mark.parametrize("is_approved", [True, False])
 def test_where_no_provider_is_awaited_there_is_nothing_to_settle(is_approved: bool) -> None:
     command = SettlePayment(PAYMENT, is_approved, "seen")
-    for saga in (None, run(started())[0], run(WITHDRAWAL)[0], run(DEPOSIT, declined(2))[0]):
+    other = run(DEPOSIT, declined(2) if is_approved else approved(2))[0]
+    for saga in (None, run(started())[0], run(WITHDRAWAL)[0], other):
         with pytest.raises(Unreadable, match="payment_id"):
             decide_settlement(saga, command)
+
+
+@pytest.mark.parametrize("answer", [approved(2), declined(2)])
+def test_a_settlement_that_is_said_twice_is_answered_once(answer: ProviderReply) -> None:
+    saga, _ = run(DEPOSIT, answer)
+    command = SettlePayment(PAYMENT, isinstance(answer, ProviderApproved), "seen")
+    assert decide_settlement(saga, command) == NOTHING

@@ -1,4 +1,4 @@
-"""Settings that are more than a value: the providers."""
+"""Settings that are more than a value: the providers, and how long a transaction may last."""
 
 from __future__ import annotations
 
@@ -31,3 +31,13 @@ def test_providers_are_read_by_name() -> None:
 def test_unreadable_providers_are_refused_by_the_name_of_the_setting(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=f"LEDGER_PROVIDERS: .*{problem}"):
         Settings(providers=text)
+
+
+@pytest.mark.parametrize(
+    ("session_timeout_ms", "expected_ms"), [(30_000, 10_000), (6_000, 4_000), (2_000, 1_000)]
+)
+def test_a_dead_worker_s_transaction_is_over_before_its_session(
+    session_timeout_ms: int, expected_ms: int
+) -> None:
+    read = Settings(session_timeout_ms=session_timeout_ms, transaction_timeout_ms=10_000)
+    assert read.dead_transaction_ms == expected_ms

@@ -8,6 +8,7 @@ import faust
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from ledger_streams.engine.phases import Told
 from tests.unit.web_stage import USER, WALLET, Stage, served
 from web.routes import WEB_SETTINGS, add_health
 
@@ -32,6 +33,13 @@ async def test_ready_shows_each_dependency_and_does_without_the_cache(stage: Sta
     stage.readiness["redis"] = "connection to 10.0.0.7 refused"
     ready = await stage.client.get("/health/ready")
     assert (ready.status, (await ready.json())["checks"]["redis"]) == (200, "away")
+
+
+async def test_an_unready_worker_says_what_it_is_at_and_not_what_an_error_said(stage: Stage) -> None:
+    stage.readiness |= {"tables": Told("12 of 40 records"), "postgres": "connection to 10.0.0.7 refused"}
+    ready = await stage.client.get("/health/ready")
+    detail = (await ready.json())["detail"]
+    assert (ready.status, "postgres, tables (12 of 40 records)." in detail) == (503, True), detail
 
 
 async def test_requests_are_measured_by_route_and_never_by_path(stage: Stage) -> None:
@@ -100,7 +108,7 @@ async def test_no_other_site_may_read_answers(stage: Stage) -> None:
 
 async def test_an_app_without_the_api_has_health_alone(stage: Stage) -> None:
     app = faust.App("web-tests-health", broker="kafka://127.0.0.1:1", **WEB_SETTINGS)
-    add_health(app, stage._readiness)
+    add_health(app, stage.ready)
     app.web.init_server()
     async with TestClient(TestServer(app.web.web_app)) as client:
         assert (await client.get("/health/ready")).status == 200

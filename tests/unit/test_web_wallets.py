@@ -158,6 +158,21 @@ async def test_events_come_in_pages(stage: Stage) -> None:
     assert beyond == {"events": [], "next": None}
 
 
+async def test_events_come_in_pages_from_the_newest_on(stage: Stage) -> None:
+    await stage.open()
+    for command in ("freeze", "unfreeze"):
+        await stage.client.post(f"/v1/wallets/{WALLET}/{command}", json={"reason": "x"})
+    path, pages = f"/v1/wallets/{WALLET}/events", []
+    before: int | None = 1_000_000
+    while before is not None:
+        page = await (await stage.client.get(path, params={"before_version": before, "limit": 2})).json()
+        pages.append([event["event_version"] for event in page["events"]])
+        before = page["next"]
+    assert pages == [[3, 2], [1]]
+    both = await stage.client.get(path, params={"before_version": 3, "after_version": 1})
+    assert (both.status, (await both.json(content_type=None))["field"]) == (422, "before_version")
+
+
 async def test_an_event_is_an_envelope_with_the_state_after_it(stage: Stage) -> None:
     await stage.open()
     page = await (await stage.client.get(f"/v1/wallets/{WALLET}/events")).json()

@@ -83,7 +83,6 @@ class Stage:
             outcomes=self.outcomes,
             claims=self.claims,
             topics=Topics(payment_events="t-payment-events", wallet_commands="t-wallet-commands"),
-            readiness=self._readiness,
             now=lambda: NOW,
             new_id=self.new_id,
             projection_wait_s=self.projection_wait_s,
@@ -93,7 +92,8 @@ class Stage:
         self._ids += 1
         return str(UUID(int=self._ids, version=4))
 
-    async def _readiness(self) -> Mapping[str, str]:
+    async def ready(self) -> Mapping[str, str]:
+        check_here("worker", self.away)
         return self.readiness
 
     async def carry_out(self, message: Message) -> None:
@@ -163,7 +163,7 @@ class Stage:
 async def served(stage: Stage) -> AsyncIterator[Stage]:
     """Serve the stage's pages on a port of their own, from a Faust app that is not started."""
     app = faust.App("web-tests", broker="kafka://127.0.0.1:1", **WEB_SETTINGS)
-    add_pages(app, stage.services)
+    add_pages(app, stage.services, stage.ready)
     app.web.init_server()
     async with stage.outcomes, TestClient(TestServer(app.web.web_app)) as client:
         stage.client = client

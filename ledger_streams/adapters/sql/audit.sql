@@ -10,7 +10,7 @@ SET LOCAL statement_timeout = '1h';
 SELECT ((now() AT TIME ZONE 'UTC')::date - 1)::text;
 
 -- name: roots
-SELECT day::text, encode(root, 'hex') AS root, leaves, boundaries, keyed, encode(seal, 'hex') AS seal
+SELECT day::text, encode(root, 'hex') AS root, leaves, boundaries, keyed, encode(seal, 'hex') AS seal, moved
   FROM audit_roots ORDER BY day;
 
 -- name: boundaries
@@ -51,7 +51,7 @@ SELECT e.event_id::text, e.aggregate_id::text, e.event_type, e.event_data, e.eve
                source_offset, correlation_id, causation_id, chain_hash, 'event_repeats' FROM event_repeats) AS e
   LEFT JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS s (topic, partition, since)
     ON s.topic = e.topic AND s.partition = e.source_partition
- WHERE e.source_offset >= coalesce(s.since, -1)
+ WHERE e.source_offset >= coalesce(s.since, '-9223372036854775808')
  ORDER BY e.topic, e.source_partition, e.source_offset, e.stored_in;
 
 -- name: wallet_events

@@ -36,7 +36,12 @@ SELECT r.number
  ) AS known;
 
 -- name: wallet_versions
-SELECT wallet_id::text, last_event_version, chain_hash FROM wallet_snapshots WHERE wallet_id = ANY($1::uuid[]);
+-- latest: of all occurred_at of the wallet's events so far.
+SELECT s.wallet_id::text, s.last_event_version, s.chain_hash, GREATEST(s.as_of, o.ordered_at) AS latest
+  FROM wallet_snapshots s
+  LEFT JOIN (SELECT wallet_id, max(ordered_at) AS ordered_at FROM wallet_events
+              WHERE ordered_at IS NOT NULL AND wallet_id = ANY($1::uuid[]) GROUP BY wallet_id) AS o USING (wallet_id)
+ WHERE s.wallet_id = ANY($1::uuid[]);
 
 -- name: put_snapshots
 INSERT INTO wallet_snapshots

@@ -4,10 +4,11 @@ SELECT wallet_id::text, user_id::text, status, last_event_version, balances, as_
  WHERE wallet_id = $1;
 
 -- name: wallet_at
+-- The last version up to which every event occurred by then: one descent of wallet_events_as_of.
 SELECT wallet_state, occurred_at
   FROM wallet_events
- WHERE wallet_id = $1 AND occurred_at <= $2
- ORDER BY occurred_at DESC, event_version DESC
+ WHERE wallet_id = $1 AND COALESCE(ordered_at, occurred_at) <= $2
+ ORDER BY COALESCE(ordered_at, occurred_at) DESC, event_version DESC
  LIMIT 1;
 
 -- name: wallets_of_user
@@ -23,6 +24,45 @@ SELECT event_id::text, event_type, schema_version, wallet_id::text, event_versio
  WHERE wallet_id = $1 AND event_version > $2
  ORDER BY event_version
  LIMIT $3;
+
+-- name: wallet_events_before
+SELECT event_id::text, event_type, schema_version, wallet_id::text, event_version, occurred_at, correlation_id::text,
+       causation_id::text, event_data, wallet_state
+  FROM wallet_events
+ WHERE wallet_id = $1 AND event_version < $2
+ ORDER BY event_version DESC
+ LIMIT $3;
+
+-- name: movements
+-- Versions above $2 up to $3 that changed the balance.  The request is looked up in the one month it is in; what
+-- it says beside the payment is shown up to 4 KiB.
+SELECT e.event_id::text, e.event_version AS version, e.occurred_at, e.event_type AS type, e.currency,
+       CASE e.event_type WHEN 'BalanceDeducted' THEN '-' ELSE '' END || (e.event_data ->> 'amount') AS amount,
+       e.wallet_state -> 'balances' -> e.currency ->> 'balance' AS balance, e.payment_id::text, p.kind,
+       CASE WHEN p.source_wallet_id = e.wallet_id THEN p.target_wallet_id ELSE p.source_wallet_id END::text AS counterparty,
+       p.provider, r.metadata
+  FROM wallet_events e
+  LEFT JOIN payments p ON p.payment_id = e.payment_id
+  LEFT JOIN LATERAL (
+      SELECT event_data -> 'metadata' AS metadata FROM events
+       WHERE aggregate_id = p.payment_id AND occurred_at = p.requested_at AND event_type = 'PaymentRequested'
+         AND octet_length((event_data -> 'metadata')::text) <= 4096
+       ORDER BY source_offset LIMIT 1
+  ) AS r ON true
+ WHERE e.wallet_id = $1 AND e.event_version > $2 AND e.event_version <= $3
+   AND e.event_type IN ('BalanceAdded', 'BalanceDeducted') AND ($4::text IS NULL OR e.currency = $4)
+ ORDER BY e.event_version
+ LIMIT $5;
+
+-- name: turnovers
+-- What came in and went out, by currency.
+SELECT currency, count(*) AS movements,
+       sum((event_data ->> 'amount')::numeric) FILTER (WHERE event_type = 'BalanceAdded')::text AS total_in,
+       sum((event_data ->> 'amount')::numeric) FILTER (WHERE event_type = 'BalanceDeducted')::text AS total_out
+  FROM wallet_events
+ WHERE wallet_id = $1 AND event_version > $2 AND event_version <= $3
+   AND event_type IN ('BalanceAdded', 'BalanceDeducted') AND ($4::text IS NULL OR currency = $4)
+ GROUP BY currency;
 
 -- name: wallet_event_of
 -- Administrative commands only; the partial index of this WHERE makes it cheap.

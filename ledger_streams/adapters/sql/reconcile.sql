@@ -81,6 +81,15 @@ SELECT wallet_id::text AS subject,
 HAVING min(event_version) <> 1 OR max(event_version) <> count(*)
  ORDER BY 1;
 
+-- name: versions_are_in_order_of_time
+-- An event counts from the latest occurred_at up to it, or the past of its wallet is read wrong.
+SELECT wallet_id::text AS subject, format('version %s counts from %s, not %s', event_version, counts, latest) AS detail
+  FROM (SELECT wallet_id, event_version, COALESCE(ordered_at, occurred_at) AS counts,
+               max(occurred_at) OVER (PARTITION BY wallet_id ORDER BY event_version) AS latest
+          FROM wallet_events) AS e
+ WHERE counts <> latest
+ ORDER BY wallet_id, event_version;
+
 -- name: event_id_is_used_once
 -- Of what the system derives; a request may come more than once from outside, with one id.
 SELECT event_id::text AS subject, format('%s times: %s', count(*), string_agg(event_type, ', ')) AS detail

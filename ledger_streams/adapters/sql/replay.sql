@@ -48,6 +48,12 @@ SELECT p.payment_id::text
  WHERE p.ended_at IS NOT NULL AND r.ended_at IS NULL
  LIMIT 1;
 
+-- name: keep_places
+-- A log that was filled again begins with copies of events that are of the lost one's days.
+UPDATE replay.wallet_events r SET source_partition = w.source_partition, source_offset = w.source_offset
+  FROM wallet_events w
+ WHERE (w.wallet_id, w.event_version) = (r.wallet_id, r.event_version) AND w.source_offset < -1 AND r.source_offset >= 0;
+
 -- name: lock_timeout
 -- Under the second after which PostgreSQL looks for deadlocks: who gives way to whom is then no question.
 SET LOCAL lock_timeout = '500ms';
@@ -64,23 +70,43 @@ SELECT c.relname AS name,
 
 -- name: swap
 -- The statements, in order, that put the rebuilt tables in the place of the live ones.  Partitions move one by one.
--- Whoever had rights on a live table has them on the rebuilt one.
+-- Views of the schema analytics, which know the live tables, are made again as they are, with comments and grants;
+-- whoever had rights on a live table has them on the rebuilt one.
+WITH views AS (
+    SELECT c.oid, c.relname AS name, c.relacl, c.relowner
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'analytics' AND c.relkind = 'v'
+)
 SELECT statement
-  FROM (SELECT 0 AS number, format('GRANT %s ON replay.%I TO %s', string_agg(a.privilege_type, ', '), c.relname,
-                                   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-                       AS statement
+  FROM (SELECT 0 AS number, 0::bigint AS part,
+               format('GRANT %s ON replay.%I TO %s', string_agg(a.privilege_type, ', '), c.relname,
+                      CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) AS statement
           FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS a
          WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY($1::text[]) AND a.grantee <> c.relowner
          GROUP BY c.relname, a.grantee
          UNION ALL
-        SELECT 1, format('DROP TABLE %I', name) FROM unnest($1::text[]) AS name
+        SELECT 1, 0, 'DROP VIEW ' || string_agg(format('analytics.%I', name), ', ')
+          FROM views HAVING count(*) > 0
          UNION ALL
-        SELECT 2, format('ALTER TABLE replay.%I SET SCHEMA %I', c.relname, current_schema())
+        SELECT 2, 0, format('DROP TABLE %I', name) FROM unnest($1::text[]) AS name
+         UNION ALL
+        SELECT 3, 0, format('ALTER TABLE replay.%I SET SCHEMA %I', c.relname, current_schema())
           FROM pg_class c
          WHERE c.relnamespace = 'replay'::regnamespace
            AND (c.relname = ANY($1::text[])
                 OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'replay.events'::regclass))
            AND c.relkind IN ('r', 'p')
          UNION ALL
-        SELECT 3, 'DROP SCHEMA replay CASCADE') AS steps
- ORDER BY number;
+        SELECT 4, oid::bigint, format('CREATE VIEW analytics.%I AS %s', name, pg_get_viewdef(oid)) FROM views
+         UNION ALL
+        SELECT 5, oid::bigint, format('COMMENT ON VIEW analytics.%I IS %L', name, obj_description(oid, 'pg_class'))
+          FROM views
+         UNION ALL
+        SELECT 6, v.oid::bigint,
+               format('GRANT %s ON analytics.%I TO %s', a.privilege_type, v.name,
+                      CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+          FROM views v CROSS JOIN LATERAL aclexplode(v.relacl) AS a
+         WHERE a.grantee <> v.relowner
+         UNION ALL
+        SELECT 7, 0, 'DROP SCHEMA replay CASCADE') AS steps
+ ORDER BY number, part;

@@ -1,7 +1,7 @@
 """A worker's RocksDB in the model: an immutable value, moved by the engine's own functions.
 
 What is read back from a changelog and where a partition is read on are not written here a
-second time: `takeover._apply` and `takeover._reached` decide that, on a store in memory.
+second time: `restoring.restore` and `takeover._reached` decide that, on a store in memory.
 A state is the outputs that led to it, in order, so that a state that misses one shows it.
 """
 
@@ -15,8 +15,9 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from ledger_streams.engine.kip447 import NO_OFFSET
+from ledger_streams.engine.restoring import restore, source_header
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import _apply, _reached, source_header
+from ledger_streams.engine.takeover import _reached
 from tests.model.takeover.broker import Entry
 
 SOURCE = TP("source", 0)
@@ -78,7 +79,7 @@ def restored(
         for entry in entries
     ]
     store = MemoryStore(rocks)
-    _apply(cast(PartitionStore, store), records, changelog_next)
+    restore(cast(PartitionStore, store), records, changelog_next)
     return store.rocks()
 
 

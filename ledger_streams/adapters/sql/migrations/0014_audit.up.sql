@@ -11,7 +11,8 @@ ALTER TABLE wallet_events
 ALTER TABLE wallet_snapshots ADD COLUMN chain_hash BYTEA;
 ALTER TABLE projection_positions ADD COLUMN chain_hash BYTEA;
 -- A closed day: the Merkle root of the chain hashes of all that was projected between the boundaries of the day before
--- and its own, {topic: {partition: [next offset, head of its chain]}}.  seal covers all of it and the seal before.
+-- and its own, {topic: {partition: [next offset, head of its chain]}}.  seal covers all of it and the seal before, but for
+-- moved: how far offsets were moved back since, when the log was lost; a wrong one gives the day other rows.
 CREATE TABLE audit_roots (
     day        DATE        PRIMARY KEY,
     root       BYTEA       NOT NULL,
@@ -19,6 +20,7 @@ CREATE TABLE audit_roots (
     boundaries JSONB       NOT NULL,
     keyed      BOOLEAN     NOT NULL,
     seal       BYTEA       NOT NULL,
+    moved      BIGINT      NOT NULL DEFAULT 0,
     closed_at  TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
@@ -53,7 +55,7 @@ BEGIN
     FOR e IN
         SELECT event_id, occurred_at, topic, source_partition, source_offset, repeated,
                jsonb_build_array('event', event_id, aggregate_id, event_type, event_version, audit_us(occurred_at), topic,
-                                 source_partition, source_offset, correlation_id, causation_id, event_data) AS content
+                                 source_partition, correlation_id, causation_id, event_data) AS content
           FROM (SELECT *, false AS repeated FROM events UNION ALL SELECT *, true FROM event_repeats) AS rows
          ORDER BY topic, source_partition, source_offset
     LOOP

@@ -1,0 +1,4 @@
+ALTER TABLE projection_positions RESET (autovacuum_vacuum_threshold, autovacuum_vacuum_scale_factor);
+ALTER TABLE wallet_snapshots RESET (autovacuum_vacuum_threshold, autovacuum_vacuum_scale_factor);
+ALTER TABLE postings RESET (autovacuum_vacuum_insert_threshold, autovacuum_vacuum_insert_scale_factor);
+ALTER TABLE wallet_events RESET (autovacuum_vacuum_insert_threshold, autovacuum_vacuum_insert_scale_factor);

@@ -1,0 +1,78 @@
+"""`ledger-streams backup` and `restore`: PostgreSQL of the local stack, now and as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+import msgspec
+
+from ledger_streams import stack
+from ledger_streams.cli.output import say_json, table
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import settings
+from ledger_streams.stack.backups import Backup, Backups
+
+T = TypeVar("T")
+
+
+@click.group()
+def backup() -> None:
+    """Backups of the local stack's PostgreSQL, in the folder LEDGER_BACKUPS."""
+
+
+@backup.command()
+@click.option("--full", is_flag=True, help="All of it, not only what has changed since the last backup.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def now(*, full: bool, as_json: bool) -> None:
+    """Make a backup, then drop what is older than the last two full ones."""
+    _show([_done(lambda opened: opened.now(full=full))], as_json=as_json)
+
+
+@backup.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def list_(*, as_json: bool) -> None:
+    """Show the backups; any moment after the end of the first can be restored."""
+    _show(_done(Backups.all), as_json=as_json)
+
+
+@backup.command()
+def check() -> None:
+    """Have the log brought to the archive up to now, and wait for that; exit 1 if it does not get there."""
+    _done(Backups.check)
+    click.echo("The archive has everything up to now.")
+
+
+@click.command()
+@click.option("--to", help='A moment, as "2026-11-25 17:00:00+00"; without it, all that the archive has.')
+def restore(*, to: str | None) -> None:
+    """Fill the empty data folder of the stopped PostgreSQL from the backups; `stack up` then starts it."""
+    moment = None if to is None else _moment(to)
+    _done(lambda opened: opened.restore(moment))
+    click.echo("Restored: `ledger-streams stack up` starts it and replays its log up to there.")
+
+
+def _done(what: Callable[[Backups], T]) -> T:
+    try:
+        return what(stack.opened_backups(settings()))
+    except Unavailable as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--to") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _show(found: list[Backup], *, as_json: bool) -> None:
+    if as_json:
+        say_json(found)
+        return
+    columns = Backup.__struct_fields__
+    rows = [msgspec.structs.astuple(one) for one in found]
+    click.echo(table(f"{len(found)} backups", columns, rows, numbers=columns[-2:]))

@@ -1,0 +1,62 @@
+"""Group client: a worker's place in its group; it waits long for a rebalance and for nothing else.
+
+JoinGroup and SyncGroup are answered when every member has come, which may take a session.
+With one patience for all, a fetch or a heartbeat that a hanging broker never answers would
+take as long, and its partitions would wait although others lead them by then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
+
+from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.engine.assignor import EvenAssignor
+from ledger_streams.engine.kip345 import StaticConsumer
+from ledger_streams.settings import Settings
+
+
+class GroupClient(AIOKafkaClient):
+    """A client of a group's member; `request_timeout_ms` is for all but rebalances."""
+
+    def __init__(self, *, rebalance_timeout_ms: int, **config: Any) -> None:
+        super().__init__(**config)
+        self._rebalance_timeout_s = rebalance_timeout_ms / 1000
+
+    async def send(self, node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+        """Send a request and return its answer."""
+        connection = await self._get_conn(node_id, group=group)
+        if connection is not None:  # it takes the patience of this moment along with the request
+            is_rebalance = isinstance(request, JoinGroupRequest | SyncGroupRequest)
+            plain_s = self._request_timeout_ms / 1000
+            connection._request_timeout = self._rebalance_timeout_s if is_rebalance else plain_s
+        return await super().send(node_id, request, group=group)
+
+
+def group_member(group_id: str, settings: Settings) -> StaticConsumer:
+    """Return the consumer of a worker in its group, not yet started."""
+    client: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka,
+        "client_id": f"{group_id}-{settings.worker_id}",
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    }
+    consumer = StaticConsumer(
+        **client,
+        group_id=group_id,
+        group_instance_id=f"{group_id}-{settings.worker_id}",
+        partition_assignment_strategy=[EvenAssignor],
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        max_poll_records=settings.poll_records_max,
+        max_poll_interval_ms=3_600_000,
+        fetch_max_wait_ms=settings.fetch_wait_ms,
+        session_timeout_ms=settings.session_timeout_ms,
+        rebalance_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+    )
+    rebalance_timeout_ms = settings.session_timeout_ms + REQUEST_TIMEOUT_MS
+    consumer._client = GroupClient(**client, rebalance_timeout_ms=rebalance_timeout_ms)
+    return consumer

@@ -1,0 +1,77 @@
+"""Restoring: what a changelog says, into the store that it belongs to.
+
+A store gets committed records only, in order, and with them the position behind them, in
+one batch.  The position of a source comes with the records, as headers; it never goes back.
+Who takes partitions over and who stands by read with the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ledger_streams.adapters.kafka_log import log_reader
+from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
+from ledger_streams.engine.kip447 import stable_commits
+from ledger_streams.engine.store import PartitionStore, Position
+
+FETCH_BYTES_MAX: Final = 16 << 20
+SOURCE_HEADER: Final = "source"
+"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
+
+Stores = Mapping[TopicPartition, PartitionStore]
+"""By the partition of the changelog."""
+
+
+def source_header(topic: str | None) -> str:
+    """Return the header with the position in a table's first source (None) or in a further one."""
+    return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
+
+
+def changelog_reader(bootstrap: str, *, fetch_wait_ms: int, fetch_bytes_max: int) -> AIOKafkaConsumer:
+    """Return a reader of committed records, in no group, not yet started."""
+    return log_reader(
+        bootstrap,
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        fetch_max_wait_ms=fetch_wait_ms,
+        max_partition_fetch_bytes=fetch_bytes_max // 4,
+        fetch_max_bytes=fetch_bytes_max,
+    )
+
+
+async def seek_stores(
+    changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Stores, *, group_id: str
+) -> dict[TopicPartition, int]:
+    """Have each store's changelog read on from its position; return the high watermarks of this moment.
+
+    The watermark is asked for by a consumer that reads uncommitted: to the other
+    one the log ends where an open transaction begins, and that has to be waited for.
+    A store beyond it, or of a log with another name, belongs to another log, and is emptied.
+    """
+    changelogs.assign(list(stores))
+    ends: dict[TopicPartition, int] = await log_ends.end_offsets(list(stores))
+    beginnings = await log_ends.beginning_offsets(list(stores))
+    filled = await stable_commits(log_ends._client, f"{group_id}{FILLED_GROUP}", stores)
+    for tp, store in stores.items():
+        store.belong_to(log_name(filled[tp]))
+        if store.position.changelog_next > ends[tp]:
+            store.wipe()
+        changelogs.seek(tp, max(store.position.changelog_next, beginnings[tp]))
+    return ends
+
+
+def restore(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
+    """Write what these records of the store's changelog say; the next one is at `changelog_next`."""
+    last = {record.key: record.value for record in records}  # of a state that moved often, only how it ended
+    pairs = {key: store.spec.stored_form(value) for key, value in last.items()}
+    source_next, further = store.position.source_next, dict(store.position.further)
+    for name, value in {header for record in records for header in record.headers}:  # a cycle's are the same
+        if name == SOURCE_HEADER:
+            source_next = max(source_next or 0, int(value))
+        elif name.startswith(f"{SOURCE_HEADER}:"):
+            topic = name.removeprefix(f"{SOURCE_HEADER}:")
+            further[topic] = max(further.get(topic, 0), int(value))
+    store.restore(pairs, Position(changelog_next, source_next, further))

@@ -1,0 +1,65 @@
+"""History: what has moved in a wallet, as the read model is asked for it; a part of `ports`.
+
+A stretch of history is a range of versions, which nothing can change any more, and not
+of times.  Each movement has the balance after it, so opening, movements and closing
+agree without being calculated.  Money is decimal strings, as on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Versions above `after` up to `last`, of one currency or of all."""
+
+    after: int
+    last: int
+    currency: str | None = None
+
+
+class MovementView(msgspec.Struct, frozen=True):
+    """An event that changed a balance: `amount` has its sign, `balance` is what it came to.
+
+    `counterparty` is the other wallet of the payment, null where that is the outside world;
+    `metadata` is what the payment's request said beside it, null also where it is longer than 4 KiB.
+    """
+
+    event_id: str
+    version: int
+    occurred_at: str
+    type: str
+    currency: str
+    amount: str
+    balance: str
+    payment_id: str | None
+    kind: str | None
+    counterparty: str | None
+    provider: str | None
+    metadata: Mapping[str, Any] | None
+
+
+class Turnover(msgspec.Struct, frozen=True):
+    """How many movements there were, and the sums of those in and of those out; None for none."""
+
+    movements: int
+    total_in: str | None
+    total_out: str | None
+
+
+class History(Protocol):
+    """Questions about the past of a wallet."""
+
+    async def wallet_events_before(
+        self, wallet_id: str, *, before_version: int, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return up to `limit` envelopes of versions below `before_version`, the newest first."""
+
+    async def movements(self, wallet_id: str, stretch: Stretch, *, limit: int) -> Sequence[MovementView]:
+        """Return the first `limit` movements of the stretch, in order."""
+
+    async def turnovers(self, wallet_id: str, stretch: Stretch) -> Mapping[str, Turnover]:
+        """Return the turnover of the stretch by currency; a currency in which nothing moved is left out."""

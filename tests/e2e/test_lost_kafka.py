@@ -1,0 +1,164 @@
+"""RUNBOOK.md, "A lost Kafka": all topics are gone, and the system goes on from PostgreSQL."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from ledger_streams import topics
+from ledger_streams.closing_wiring import close_and_publish
+from tests.e2e.outside import balance, new_id, open_wallet, pay, read, record, requested, send, transfer
+from tests.live import LiveSystem, Process, eventually
+
+PAYMENTS = 600
+AMOUNT_MINOR = 10
+
+
+async def lose(live: LiveSystem) -> None:
+    """Stop what runs, projectors first, and destroy the topics; empty ones follow."""
+    for name in sorted(live.processes):
+        live.processes[name].stop()
+    admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
+    await admin.start()
+
+    async def ours() -> list[str]:
+        return [name for name in await admin.list_topics() if name.startswith(live.settings.topic_prefix)]
+
+    async def are_gone() -> bool:
+        return not await ours()
+
+    try:
+        await admin.delete_topics(await ours())
+        await eventually(are_gone, what="the topics are gone")
+    finally:
+        await admin.close()
+    await topics.apply(live.settings)
+
+
+async def under_load(live: LiveSystem, source: str, target: str) -> list[dict[str, Any]]:
+    """Send payments, and return them when some have been projected, and others are still under way."""
+    before = await live.ended_payments()
+    paid = [transfer(source, target, "0.10") for _ in range(PAYMENTS)]
+    await send(live, [record(requested(payment)) for payment in paid])
+
+    async def some_have_ended() -> bool:
+        return await live.ended_payments() > before
+
+    await eventually(some_have_ended, what="some payments have ended", every_s=0.01)
+    return paid
+
+
+async def all_end(live: LiveSystem) -> None:
+    async def nothing_is_under_way() -> bool:
+        return not await live.rows("SELECT FROM payments WHERE ended_at IS NULL LIMIT 1")
+
+    await eventually(nothing_is_under_way, what="all payments have ended")
+
+
+async def well(live: LiveSystem) -> None:
+    code, out, err = await live.command("reconcile", "--rocksdb", "--json")
+    assert code == 0, err + out
+
+
+async def untouched(live: LiveSystem) -> None:
+    code, out, err = await live.command("audit", "verify")
+    assert code == 0, err + out
+
+
+async def minor(live: LiveSystem, wallet_id: str) -> int:
+    return int((await balance(live, wallet_id)).replace(".", ""))
+
+
+async def statuses(live: LiveSystem, paid: list[dict[str, Any]]) -> dict[str, int]:
+    ids = [payment["payment_id"] for payment in paid]
+    query = "SELECT status, count(*) FROM payments WHERE payment_id = ANY($1::uuid[]) GROUP BY status"
+    return {row["status"]: row["count"] for row in await live.rows(query, ids)}
+
+
+async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_ones_can_be_sent_again(
+    live: LiveSystem,
+) -> None:
+    await live.start_all(1)
+    ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
+    early = transfer(ada, bob, "20.00")
+    assert (await pay(live, early))["status"] == "completed"
+    refund = f"/v1/payments/{early['payment_id']}/refund?wait=20"
+    assert (await live.request("POST", refund, json={"amount": "5.00"}))[0] == 200
+    hold = {"hold_id": new_id(), "amount": "5.00", "currency": "EUR"}
+    assert (await live.request("POST", f"/v1/wallets/{ada}/holds", json=hold))[0] == 201
+    await close_and_publish(live.settings)
+    paid = await under_load(live, ada, bob)
+    await lose(live)
+
+    code, out, err = await live.command("replay", "topics")
+    assert code == 0 or "Nothing was written; --despite-tables" in out, out + err
+    written = await live.document("replay", "topics", "--despite-tables")
+    assert written["is_written"]
+    assert (await live.document("replay", "topics"))["was_written_before"]
+    await live.start_all(1)
+    await all_end(live)
+    await well(live)
+    await close_and_publish(live.settings)
+    await untouched(live)
+
+    await send(live, [record(requested(payment)) for payment in paid])
+    await all_end(live)
+    await well(live)
+    found = await statuses(live, paid)
+    assert sum(found.values()) == PAYMENTS
+    assert found.get("pending", 0) == 0
+    assert await minor(live, bob) == 1_500 + AMOUNT_MINOR * found["completed"]
+    assert await minor(live, ada) == 8_500 - AMOUNT_MINOR * found["completed"]
+
+    again = await live.request("POST", refund, json={"amount": "15.01"})
+    assert again[1]["reason"] == "limit_exceeded", again
+    other = {**early, "amount": "21.00"}
+    assert (await live.request("POST", "/v1/payments", json=other))[0] == 409
+    assert (await pay(live, transfer(ada, bob, "5.00", hold_id=hold["hold_id"])))["status"] == "completed"
+    await untouched(live)
+    await live.document("replay", "projections")
+    await well(live)
+    await untouched(live)
+    assert sum((await statuses(live, paid)).values()) == PAYMENTS
+
+
+async def test_a_filling_that_is_killed_has_written_nothing_and_the_next_one_writes_all(
+    live: LiveSystem,
+) -> None:
+    await live.start_all(1)
+    ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
+    paid = await under_load(live, ada, bob)
+    await all_end(live)
+    await well(live)
+    await lose(live)
+    command = [sys.executable, "-m", "ledger_streams", "replay", "topics"]
+    killed = Process("filling", command, live.environment(), live.settings.home / "filling.log")
+    killed.start()
+
+    async def is_writing() -> bool:
+        return "payments are known" in killed.tail()
+
+    await eventually(is_writing, what="the filling is under way", every_s=0.002)
+    killed.kill()
+    assert killed.exit_code == -signal.SIGKILL
+    assert await read(live, topics.PAYMENTS_CHANGELOG) == []
+    assert (await live.document("replay", "topics"))["payments"] == PAYMENTS + 1
+    await live.start_all(1)
+    assert (await pay(live, transfer(bob, ada, "1.00")))["status"] == "completed"
+    await send(live, [record(requested(payment)) for payment in paid])
+    await well(live)
+    assert await minor(live, bob) == AMOUNT_MINOR * PAYMENTS - 100
+
+
+async def test_topics_that_have_records_and_systems_that_run_are_left_alone(live: LiveSystem) -> None:
+    await live.start_all(1)
+    await open_wallet(live, funds="1.00")
+    code, _, err = await live.command("replay", "topics")
+    assert (code, "stop everything first" in err) == (1, True)
+    for process in live.processes.values():
+        process.stop()
+    code, _, err = await live.command("replay", "topics")
+    assert (code, "has records" in err) == (1, True)

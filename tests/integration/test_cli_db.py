@@ -1,0 +1,84 @@
+"""`db tune`, `top` and `size`: a server starts with what is printed, and says what it does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from ledger_streams.adapters.postgres_tuning import GB, tuned
+from ledger_streams.cli.db import db
+from ledger_streams.settings import Settings, settings
+from ledger_streams.stack import daemon
+from ledger_streams.stack.postgres import Postgres
+from tests.conftest import ROOT
+from tests.live import eventually, free_port
+
+MEMORY = "1GB"
+STOP_S_MAX = 30.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, tuned for a small machine; below .ledger, which its user can reach."""
+    folder = ROOT / ".ledger" / f"tuned-{tmp_path.name}"
+    folder.mkdir()
+    server = Postgres(folder, free_port(), "ledger", "ledger", memory=MEMORY)
+    try:
+        server.prepare(print)
+        daemon.start(folder, server.command())
+        yield server
+    finally:
+        daemon.ask_to_stop(folder, server.stop_signal)
+        daemon.wait_for_end(folder, patience_s=STOP_S_MAX)
+        shutil.rmtree((folder / "data").resolve())
+        shutil.rmtree(folder)
+
+
+async def test_a_server_starts_with_what_is_printed_and_has_it(server: Postgres) -> None:
+    async def answers() -> bool:
+        return await server.complaint() is None
+
+    await eventually(answers, what=f"it answers: {daemon.log_tail(server.folder)}")
+    connection = await asyncpg.connect(f"postgresql://postgres@127.0.0.1:{server.port}/postgres")
+    printed = CliRunner().invoke(db, ["tune", "--memory", MEMORY, "--json"])
+    for name, value in msgspec.json.decode(printed.output)["settings"].items():
+        assert await connection.fetchval("SELECT current_setting($1)", name) == value, name
+    assert await connection.fetchval("SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL") == 0
+    await connection.close()
+
+
+def test_the_printed_settings_are_lines_with_remarks_before_them() -> None:
+    printed = CliRunner().invoke(db, ["tune", "--memory", "4GB", "--cpus", "4"])
+    lines = printed.output.splitlines()
+    assert lines[0].startswith("# work_mem is 32MB, not 256MB: ")
+    found = dict(line.split(" = ") for line in lines if not line.startswith("#"))
+    assert found == tuned(memory_bytes=4 * GB, cpus=4)
+
+
+def test_a_size_that_cannot_be_read_is_refused() -> None:
+    assert CliRunner().invoke(db, ["tune", "--memory", "much"]).exit_code == 2
+
+
+def test_statements_and_sizes_are_shown(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_POSTGRES", migrated.postgres)
+    settings.cache_clear()
+    try:
+        top = CliRunner().invoke(db, ["top", "--limit", "5", "--json"])
+        sizes = CliRunner().invoke(db, ["size", "--limit", "100", "--json"])
+        drawn = CliRunner().invoke(db, ["size"])
+    finally:
+        settings.cache_clear()
+    statements = msgspec.json.decode(top.output)
+    assert len(statements) == 5
+    totals = [statement["total_ms"] for statement in statements]
+    assert totals == sorted(totals, reverse=True)
+    assert {"public.wallet_events", "public.postings"} <= {
+        one["table"] for one in msgspec.json.decode(sizes.output)
+    }
+    assert drawn.output.startswith("20 tables\n")

@@ -1,0 +1,81 @@
+"""The patience of a group's member: what a broker does not answer is given up, a rebalance is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import ConnectionGroup, CoordinationType
+from aiokafka.errors import KafkaError, RequestTimedOutError
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.group import JoinGroupRequest
+
+from ledger_streams.engine.group_client import GroupClient
+from tests.engine_toy.harness import Toys
+from tests.live import eventually
+
+REQUEST_TIMEOUT_MS = 500
+REBALANCE_MS = 2_000
+"""So long the broker waits for a member that does not join again."""
+
+
+@asynccontextmanager
+async def client_of(toys: Toys) -> AsyncIterator[GroupClient]:
+    client = GroupClient(
+        bootstrap_servers=toys.settings.kafka,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        rebalance_timeout_ms=5 * REBALANCE_MS,
+    )
+    await client.bootstrap()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def coordinator_of(client: GroupClient, group_id: str) -> int:
+    async def ask() -> int | None:
+        try:
+            node_id: int = await client.coordinator_lookup(CoordinationType.GROUP, group_id)
+        except KafkaError:
+            return None
+        return node_id
+
+    return await eventually(ask, what="the group has a coordinator")
+
+
+async def joined(client: GroupClient, group_id: str, instance_id: str) -> Any:
+    """Join the group and return what the coordinator says, when all have joined or been given up."""
+    node_id = await coordinator_of(client, group_id)
+    protocols = [("any", b"")]
+    request = JoinGroupRequest(group_id, 6_000, REBALANCE_MS, "", instance_id, "consumer", protocols)
+    return await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+
+
+async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_request_s_patience(
+    toys: Toys,
+) -> None:
+    topic = toys.settings.topic("toy-in")
+    async with AIOKafkaProducer(bootstrap_servers=toys.settings.kafka) as producer:
+        last = await producer.send_and_wait(topic, b"1", partition=0)  # the partition has a leader now
+    async with client_of(toys) as client:
+        after = [(topic, [(0, last.offset + 1, 1_000)])]
+        fetch = FetchRequest(20 * REQUEST_TIMEOUT_MS, 1, 1_000, 0, after)
+        with pytest.raises(RequestTimedOutError):
+            async with asyncio.timeout(10 * REQUEST_TIMEOUT_MS / 1000):
+                await client.send(client.get_random_node(), fetch)
+
+
+async def test_a_rebalance_is_waited_for_until_the_members_have_come(toys: Toys) -> None:
+    group_id = toys.settings.app_id
+    async with client_of(toys) as first, client_of(toys) as second:
+        alone = await joined(first, group_id, "first")
+        began_s = asyncio.get_running_loop().time()
+        both = await joined(second, group_id, "second")
+        waited_ms = (asyncio.get_running_loop().time() - began_s) * 1000
+    assert (alone.error_code, both.error_code) == (0, 0)
+    assert waited_ms > REQUEST_TIMEOUT_MS

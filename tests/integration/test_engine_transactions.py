@@ -1,0 +1,72 @@
+"""Transactions that do not end well: what the broker says, and what it means for the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from faust.types import TP
+
+from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.engine.cycles import Outbox
+from ledger_streams.engine.kip447 import FencedProducer, Membership
+from ledger_streams.engine.transactions import CycleLost, Transactions
+from ledger_streams.errors import InvariantBroken
+from tests.engine_toy.group import Group
+from tests.engine_toy.harness import Toys
+
+TIMEOUT_MS = 1_000
+
+
+class LateTransactions(Transactions):
+    """Ends its first transaction when the broker has done so already."""
+
+    def __init__(self, group: Group) -> None:
+        group_id = group.settings.app_id
+        super().__init__(
+            bootstrap=group.settings.kafka,
+            transactional_id=group_id,
+            group_id=group_id,
+            transaction_timeout_ms=TIMEOUT_MS,
+            clock=BrokerClock(),
+        )
+        self._group = group
+        self._is_late = True
+
+    async def _send(
+        self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
+    ) -> dict[TP, int]:
+        ends = await super()._send(producer, outbox, sources, membership)
+        if self._is_late:
+            await self._group.committed()  # which waits until no transaction on it is open
+            self._is_late = False
+        return ends
+
+
+async def test_one_that_the_broker_has_timed_out_is_a_lost_cycle_and_the_next_one_is_committed(
+    toys: Toys, group: Group
+) -> None:
+    late = group._replace(transactions=LateTransactions(group))
+    with pytest.raises(CycleLost, match="ProducerFenced"):
+        await late.commit(b"666", group.membership)
+    await late.commit(b"1", group.membership)
+    await late.transactions.drop()
+    assert await toys.outputs() == {"key": [1]}
+
+
+async def test_one_that_another_process_has_fenced_ends_the_older_of_the_two(
+    toys: Toys, group: Group
+) -> None:
+    await group.commit(b"1", group.membership, source_next=1)
+    other = Transactions(
+        bootstrap=group.settings.kafka,
+        transactional_id=group.settings.app_id,
+        group_id=group.settings.app_id,
+        transaction_timeout_ms=5_000,
+        clock=BrokerClock(),
+    )
+    await group._replace(transactions=other).commit(b"2", group.membership, source_next=2)
+    with pytest.raises(InvariantBroken, match="used by another process"):
+        await group.commit(b"666", group.membership, source_next=3)
+    await other.drop()
+    assert await toys.outputs() == {"key": [1, 2]}

@@ -1,0 +1,43 @@
+"""A wallet with a long history: its past is found by one descent of an index, whatever the moment."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from ledger_streams.adapters.postgres_migrations import upgrade
+from ledger_streams.adapters.postgres_queries import queries
+from ledger_streams.settings import Settings
+from tests.bench.history import asked
+from tests.bench.wallet import WALLET, balance_at, make_wallet
+
+EVENTS = 20_000
+PAGES_MAX = 6
+"""The root of the index, a branch, a leaf and its neighbour, and the row's page."""
+
+
+@pytest.mark.timeout(300)
+async def test_a_balance_of_the_past_reads_a_handful_of_pages(database_only: Settings) -> None:
+    await upgrade(database_only.postgres)
+    connection = await asyncpg.connect(database_only.postgres)
+    try:
+        await make_wallet(connection, EVENTS)
+        for share in (0, 0.01, 0.5, 0.99, 2):
+            (limit, scan) = (found := await balance_at(connection, EVENTS, share)).plan
+            assert limit.startswith("Limit: 1 rows"), found.plan
+            assert "Index Scan wallet_events_as_of" in scan, found.plan
+            assert pages(scan) <= PAGES_MAX, found.plan
+        span = (WALLET, EVENTS - 100, EVENTS, None)
+        page = await asked(connection, queries("read_model")["movements"], *span, 10)
+        assert "Index Scan wallet_events_pkey" in "\n".join(page.plan)
+        turnover = await asked(connection, queries("read_model")["turnovers"], *span)
+        assert "Index Scan wallet_events_pkey" in "\n".join(turnover.plan)
+        assert pages(turnover.plan[0]) < 50
+    finally:
+        await connection.close()
+
+
+def pages(line: str) -> int:
+    """Add up the pages that a line of a plan says were read."""
+    hit, read = line.rpartition(", ")[2].removesuffix(" pages").split(" + ")
+    return int(hit) + int(read)

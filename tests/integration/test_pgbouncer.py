@@ -1,0 +1,169 @@
+"""PgBouncer in transaction mode: nothing is kept in a session, and limits cost time, not payments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from prometheus_client import REGISTRY
+
+from ledger_streams.adapters import pgbouncer_console
+from ledger_streams.adapters.postgres_migrations import upgrade
+from ledger_streams.adapters.postgres_pool import behind_pooler, connected, create_pool
+from ledger_streams.adapters.postgres_read_model import PostgresReadModel
+from ledger_streams.adapters.postgres_replay import rebuilding
+from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.errors import Unavailable
+from ledger_streams.resilience import retried
+from ledger_streams.settings import Settings
+from ledger_streams.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE
+from tests.bouncer import bouncer
+from tests.live import eventually
+from tests.projected import Story, new_id
+
+SERVERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
+
+
+@pytest.fixture
+async def bounced(database_only: Settings, tmp_path: Path) -> AsyncIterator[Settings]:
+    """An empty schema behind a PgBouncer as the local stack has it."""
+    await upgrade(database_only.postgres)
+    async with bouncer(database_only, tmp_path) as settings:
+        yield settings
+
+
+async def test_a_pooler_is_told_from_postgres_itself(bounced: Settings) -> None:
+    async with connected(bounced.postgres) as direct, connected(bounced.pooled_postgres) as pooled:
+        assert (await behind_pooler(direct), await behind_pooler(pooled)) == (False, True)
+
+
+async def test_sinks_and_readers_take_turns_on_servers_and_leave_no_statement_there(
+    bounced: Settings,
+) -> None:
+    """Two pools are two processes to PgBouncer; round robin gives each transaction another server."""
+    stories = [Story() for _ in range(8)]
+
+    async def tell(story: Story) -> str:
+        async with await create_pool(bounced.pooled_postgres) as pool:
+            sink, wallet = PostgresSink(pool), story.open()
+            for _ in range(20):
+                story.move(wallet, 100, new_id(), other="external")  # so that COPY is the last statement
+                await sink.write(story.batch())
+            view = await PostgresReadModel(pool).wallet(wallet)
+            assert view is not None
+            return view.balances["EUR"].balance
+
+    assert await asyncio.gather(*map(tell, stories)) == ["20.00"] * len(stories)
+    connection = await asyncpg.connect(bounced.pooled_postgres, statement_cache_size=0)
+    for _ in range(POOL_SIZE):
+        assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
+    await connection.close()
+
+
+async def test_migrations_go_through_pgbouncer_too(database_only: Settings, tmp_path: Path) -> None:
+    async with bouncer(database_only, tmp_path) as bounced:
+        assert len(await upgrade(bounced.pooled_postgres)) > 5
+        assert await upgrade(bounced.pooled_postgres) == []
+
+
+async def test_a_replay_through_pgbouncer_is_refused_before_it_takes_a_lock(bounced: Settings) -> None:
+    with pytest.raises(Unavailable, match="LEDGER_PGBOUNCER its pooler"):
+        async with rebuilding(bounced.pooled_postgres):
+            raise AssertionError("it began")
+    async with connected(bounced.postgres) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+async def test_a_thousand_clients_share_the_pool_and_none_fails(bounced: Settings) -> None:
+    over = asyncio.Event()
+
+    async def watch() -> int:
+        servers_max = 0
+        async with connected(bounced.postgres) as connection:
+            while not over.is_set():
+                servers_max = max(servers_max, await connection.fetchval(SERVERS))
+                await asyncio.sleep(0.05)
+        return servers_max
+
+    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+        async with opening:
+            return await asyncpg.connect(bounced.pooled_postgres, statement_cache_size=0, timeout=60)
+
+    async def ask(connection: asyncpg.Connection[asyncpg.Record], number: int) -> None:
+        for step in range(5):
+            async with connection.transaction():
+                assert await connection.fetchval("SELECT $1::int + $2::int", number, step) == number + step
+
+    opening = asyncio.Semaphore(100)  # PgBouncer's listen queue
+    watching = asyncio.create_task(watch())
+    clients = await asyncio.gather(*(connect() for _ in range(CLIENTS_MAX)))
+    await asyncio.gather(*(ask(client, number) for number, client in enumerate(clients)))
+    with pytest.raises(asyncpg.PostgresConnectionError, match="no more connections allowed"):
+        await asyncpg.connect(bounced.pooled_postgres)
+    over.set()
+    most = await watching
+    await asyncio.gather(*(client.close() for client in clients))
+    assert 1 < most <= POOL_SIZE
+
+
+async def test_at_the_limit_a_reader_is_refused_and_the_sink_waits(bounced: Settings) -> None:
+    """A pool of one connection, which somebody else holds."""
+    async with await create_pool(bounced.pooled_postgres, connections_max=1) as pool:
+        story = Story()
+        wallet, batch = story.open(), story.batch()
+        refused = _failed()
+        async with pool.acquire():
+            writing = asyncio.create_task(retried(lambda: PostgresSink(pool).write(batch), purpose="a test"))
+            with pytest.raises(Unavailable):
+                await PostgresReadModel(pool).wallet(wallet)
+            assert _failed() > refused
+        await writing
+        assert await PostgresReadModel(pool).wallet(wallet) is not None
+
+
+async def test_at_pgbouncers_limit_who_waits_too_long_is_refused_and_comes_back(
+    database_only: Settings, tmp_path: Path
+) -> None:
+    await upgrade(database_only.postgres)
+    async with (
+        bouncer(database_only, tmp_path, pool_size=1) as bounced,
+        await create_pool(bounced.pooled_postgres) as pool,
+    ):
+        async with connected(bounced.pooled_postgres) as holder, holder.transaction():
+            await holder.execute("SELECT 1")
+            with pytest.raises(Unavailable, match="query_wait_timeout"):
+                await PostgresSink(pool).positions([("any", 0)])
+        await retried(PostgresReadModel(pool).answers, purpose="a test")
+
+
+async def test_what_pgbouncer_says_of_its_pools_is_in_the_metrics(bounced: Settings) -> None:
+    async with connected(bounced.pooled_postgres) as connection, connection.transaction():
+        await connection.execute("SELECT 1")
+        await pgbouncer_console.measure(bounced.pooled_postgres)
+        assert _servers("active") == 1
+        assert _servers("limit") == 200
+
+    async def is_idle() -> bool:
+        await pgbouncer_console.measure(bounced.pooled_postgres)
+        return (_servers("active"), _servers("idle")) == (0, 1)
+
+    await eventually(is_idle, what="the server is idle")
+
+
+async def test_without_pgbouncer_its_console_is_unavailable() -> None:
+    with pytest.raises(Unavailable, match="pgbouncer"):
+        await pgbouncer_console.show("POOLS", host="127.0.0.1", port=1, user="ledger")
+
+
+def _servers(state: str) -> float:
+    return REGISTRY.get_sample_value("ledger_pgbouncer_servers", {"state": state}) or 0.0
+
+
+def _failed() -> float:
+    return REGISTRY.get_sample_value("ledger_postgres_acquires_failed_total") or 0.0

@@ -1,0 +1,14 @@
+"""Stacks of a test's own: what was made for one goes with it, wherever it lies."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ledger_streams.stack.postgres import elsewhere
+
+
+def remove_stack(home: Path) -> None:
+    """Remove a stack that is down, and the data that PostgreSQL's user could not have reached in it."""
+    shutil.rmtree(elsewhere(home.resolve() / "stack" / "postgres"), ignore_errors=True)
+    shutil.rmtree(home)
