@@ -149,6 +149,23 @@ BREAKER_SKIPPED: Final = Counter(
     labelnames=("call",),
 )
 
+AUDIT_CLOSED_DAY_SECONDS: Final = Gauge(
+    "ledger_audit_closed_day_seconds",
+    "Begin of the last UTC day with a root, as Unix time; each projector says the same. Alert when it is "
+    "two days and some hours ago",
+)
+
+AUDIT_CLOSING_SECONDS: Final = Histogram(
+    "ledger_audit_closing_seconds",
+    "Time it took to close a day, where it was closed",
+    buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0),
+)
+
+AUDIT_CLOSINGS_FAILED: Final = Counter(
+    "ledger_audit_closings_failed",
+    "Attempts to close a day, or to send its root to Kafka, that failed; they are made again",
+)
+
 POSTGRES_CONNECTIONS: Final = Gauge(
     "ledger_postgres_connections",
     "Connections of this process's pools by state: used, idle, and limit, what there may be of both",

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     postgres: str = Field(
         "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
     )
+    postgres_admin: str = Field(
+        "", description="DSN of the role that owns the tables and migrates; empty: that of LEDGER_POSTGRES"
+    )
+    audit_key: str = Field(
+        "", repr=False, description="secret with which seals of days are made; empty: a plain hash"
+    )
     pgbouncer: str = Field(
         "",
         description="host:port of a PgBouncer before LEDGER_POSTGRES, for workers, api and projectors; "
@@ -146,6 +152,11 @@ class Settings(BaseSettings):
     def _providers_are_readable(cls, text: str) -> str:
         _base_urls(text)
         return text
+
+    @property
+    def postgres_owner(self) -> str:
+        """DSN for what needs the owner's rights: migrations, a rebuild, roles."""
+        return self.postgres_admin or self.postgres
 
     @property
     def provider_urls(self) -> Mapping[str, str]:

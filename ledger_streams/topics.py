@@ -31,6 +31,7 @@ PROVIDER_REQUESTS: Final = "provider-requests"
 PAYMENTS_CHANGELOG: Final = "payments-changelog"
 SAGAS_CHANGELOG: Final = "sagas-changelog"
 REDRIVES: Final = "redrives"
+AUDIT_ROOTS: Final = "audit-roots"
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DEAD_LETTER_BYTES_MAX: Final = 2 << 20
@@ -89,6 +90,7 @@ TOPICS: Final = (
     TopicSpec(PAYMENTS_CHANGELOG, 12, "compact"),
     TopicSpec(SAGAS_CHANGELOG, 6, "compact"),
     TopicSpec(REDRIVES, 1, "compact"),
+    TopicSpec(AUDIT_ROOTS, 1, "compact"),
 )
 """A changelog has as many partitions as the topic whose agent writes its table."""
 
@@ -107,13 +109,11 @@ async def apply(settings: Settings) -> list[str]:
     """
     async with _admin(settings) as admin:
         existing = await _described(admin, settings)
-        created = await _create(
-            admin, settings, [topic for topic in TOPICS if _name(settings, topic) not in existing]
-        )
+        missing = [topic for topic in TOPICS if _name(settings, topic) not in existing]
+        created = await _create(admin, settings, missing)
         await _until(lambda: _all_led(admin, settings))
-        altered = await _with_other_configs(
-            admin, settings, [topic for topic in TOPICS if topic not in created]
-        )
+        others = [topic for topic in TOPICS if topic not in created]
+        altered = await _with_other_configs(admin, settings, others)
         if altered:
             await _alter(admin, settings, list(altered))
             await _until(lambda: _as_declared(admin, settings, list(altered)))

@@ -78,7 +78,7 @@ def project_wallet_event(share: ProjectionShare, record: Record) -> None:
     except Unreadable as error:
         raise InvariantBroken(f"wallet-events[{record.partition}]@{record.offset}: {error}") from error
     at, wallet = _time(read.envelope.occurred_at), wire.wallet_object(read.wallet)
-    share.batch.wallet_events.append(_wallet_event_row(read, at))
+    share.batch.wallet_events.append(_wallet_event_row(read, at, record))
     share.batch.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))
     share.batch.postings += _posting_rows(read, at)
     share.wallets[read.envelope.aggregate_id] = _view(read.envelope, wallet)
@@ -169,7 +169,7 @@ def _refund_row(refunded: PaymentRefunded) -> RefundRow:
     )
 
 
-def _wallet_event_row(read: wire.WalletRecord, at: datetime) -> WalletEventRow:
+def _wallet_event_row(read: wire.WalletRecord, at: datetime, record: Record) -> WalletEventRow:
     envelope = read.envelope
     return WalletEventRow(
         envelope.aggregate_id,
@@ -185,6 +185,8 @@ def _wallet_event_row(read: wire.WalletRecord, at: datetime) -> WalletEventRow:
         envelope.correlation_id,
         envelope.causation_id,
         at,
+        record.partition,
+        record.offset,
     )
 
 

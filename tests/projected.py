@@ -69,6 +69,11 @@ class Story:
         self._written: dict[str, int | None] = {self.payment_topic: None, self.wallet_topic: None}
         self._told = SinkBatch({})
 
+    def name_wallet_topic(self, topic: str) -> None:
+        """Tell of wallets on a topic of this name; before anything else."""
+        self.wallet_topic = topic
+        self._next[topic], self._written[topic] = 0, None
+
     def open(self, user_id: str | None = None, *, command_id: str | None = None) -> str:
         wallet_id = new_id()
         self.wallets[wallet_id] = Told(user_id or new_id())
@@ -189,6 +194,18 @@ class Story:
         self._written.update({topic: self._next[topic] for topic in moved})
         return told
 
+    @property
+    def written(self) -> dict[tuple[str, int], int]:
+        """The positions of what was told so far."""
+        return {(topic, 0): offset or 0 for topic, offset in self._written.items()}
+
+    def lose_log(self, *, copies: int) -> dict[tuple[str, int], int | None]:
+        """Go on in a new log, whose wallet topic has so many copies; return the positions in the lost one."""
+        lost = {(topic, 0): offset for topic, offset in self._written.items()}
+        self._next = {self.payment_topic: 0, self.wallet_topic: copies}
+        self._written = dict(self._next)
+        return lost
+
     def _wallet_event(
         self,
         wallet_id: str,
@@ -216,6 +233,8 @@ class Story:
             payment_id or wallet_id,
             causation_id,
             at,
+            0,
+            offset,
         )
         self._told.wallet_events.append(event)
         balances = json.dumps(wallet.balances())

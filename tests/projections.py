@@ -8,16 +8,17 @@ from tests.live import LiveSystem
 
 COLUMNS: Final = {
     "events": "event_id, aggregate_id, event_type, event_data, event_version, occurred_at, topic,"
-    " source_partition, source_offset, correlation_id, causation_id",
-    "event_repeats": "event_id, event_data, topic, source_partition, source_offset",
+    " source_partition, source_offset, correlation_id, causation_id, chain_hash",
+    "event_repeats": "event_id, event_data, topic, source_partition, source_offset, chain_hash",
     "payments": "payment_id, kind, status, reason, detail, amount, currency, source_wallet_id,"
     " target_wallet_id, provider, user_id, fingerprint, wallets, requested_at, ended_at, refunded",
     "wallet_events": "wallet_id, event_version, event_id, user_id, event_type, currency, event_data,"
-    " wallet_state, payment_id, schema_version, correlation_id, causation_id, occurred_at, ordered_at",
+    " wallet_state, payment_id, schema_version, correlation_id, causation_id, occurred_at, ordered_at,"
+    " source_partition, source_offset, chain_hash",
     "wallet_snapshots": "wallet_id, user_id, status, last_event_version, balances, as_of,"
-    " source_partition, source_offset",
+    " source_partition, source_offset, chain_hash",
     "postings": "event_id, leg, account, currency, amount_minor, payment_id, occurred_at",
-    "projection_positions": "topic, partition, next_offset",
+    "projection_positions": "topic, partition, next_offset, chain_hash",
 }
 """All columns but those that say when PostgreSQL heard of it, and how far the cache is."""
 

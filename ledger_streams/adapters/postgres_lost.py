@@ -24,6 +24,8 @@ SQL: Final = queries("lost")
 STATEMENT_S_MAX: Final = 3_600.0
 """These statements read, and write, whole tables."""
 ROWS_AT_ONCE: Final = 5_000
+MOVES: Final = ("move_events_back", "move_repeats_back", "move_wallet_events_back", "move_days_back")
+"""Offsets of the lost log, and of days, in all that has them."""
 
 Positions = dict[TopicPartition, int]
 
@@ -78,10 +80,10 @@ async def move_positions(dsn: str, *, before: Mapping[TopicPartition, int | None
                 return False
             raise InvariantBroken("projection_positions have moved since the new log was filled from them")
         columns = list(zip(*((*partition, offset) for partition, offset in after.items()), strict=True))
-        await connection.execute(SQL["put_positions"], *columns)
-        span = await connection.fetchval(SQL["span"], timeout=STATEMENT_S_MAX)
-        for statement in ("move_events_back", "move_repeats_back"):
+        span = await connection.fetchval(SQL["span"], timeout=STATEMENT_S_MAX) or 0
+        for statement in MOVES:
             await connection.execute(SQL[statement], span, timeout=STATEMENT_S_MAX)
+        await connection.execute(SQL["put_positions"], *columns)
     return True
 
 

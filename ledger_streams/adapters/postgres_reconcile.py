@@ -32,6 +32,7 @@ async def differences(pool: Pool) -> list[Difference]:
         acquired(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        await connection.execute(queries("audit")["long"])
         for kind, query in queries("reconcile").items():
             rows = await connection.fetch(query, timeout=STATEMENT_S_MAX)
             found.extend(Difference(kind, row["subject"], row["detail"]) for row in rows)

@@ -126,7 +126,7 @@ class LiveTables:
         found: dict[tuple[str, int], list[PastRecord]] = {}
         rows = await self._connection.fetch(SQL["past_wallet_events"], *columns, timeout=STATEMENT_S_MAX)
         for row in rows:
-            record = _past(row, envelope(row), row["wallet_id"], source, offset=-1)
+            record = _past(row, envelope(row), row["wallet_id"], source, offset=row["source_offset"])
             found.setdefault((row["wallet_id"], row["before_version"]), []).append(record)
         return found
 
@@ -149,6 +149,7 @@ class LiveTables:
             await catch_up(await self.positions())
             if endings_stay and (payment := await self._ending_lost()):
                 raise InvariantBroken(f"payment {payment} has ended, and `events` no longer has how")
+            await self._connection.execute(SQL["keep_places"], timeout=STATEMENT_S_MAX)
             try:
                 await self._connection.execute(SQL["lock_timeout"])
                 await self._connection.execute(SQL["lock_tables"])

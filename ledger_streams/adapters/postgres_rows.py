@@ -37,6 +37,8 @@ class EventRow(NamedTuple):
     source_offset: int
     correlation_id: str | None
     causation_id: str | None
+    chain_hash: bytes = b""
+    """Made by the sink (postgres_chain.py)."""
 
 
 class WalletEventRow(NamedTuple):
@@ -55,6 +57,10 @@ class WalletEventRow(NamedTuple):
     correlation_id: str | None
     causation_id: str | None
     occurred_at: datetime
+    source_partition: int = -1
+    source_offset: int = -1
+    """-1 of a record made again from a row that did not know."""
+    chain_hash: bytes = b""
 
 
 class SnapshotRow(NamedTuple):
@@ -68,6 +74,8 @@ class SnapshotRow(NamedTuple):
     as_of: datetime
     source_partition: int
     source_offset: int
+    chain_hash: bytes = b""
+    """Of the wallet's last event, with which the next one's is made."""
 
 
 class PaymentRow(NamedTuple):

@@ -3,11 +3,13 @@
 The positions are checked and set first, so PostgreSQL sees each record once: a
 writer that has lost its partition stands at another offset and is refused before
 it writes a row.  Rows go in by COPY, upserts as arrays in sorted order, which
-keeps two writers from deadlocking; there is no statement per row.
+keeps two writers from deadlocking; there is no statement per row.  Each event bears
+the hash of the one before it: the chains go on from the heads found on the way.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -15,6 +17,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from ledger_streams.adapters.postgres_chain import GENESIS, chained_events, chained_wallet_events, contents
 from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
 from ledger_streams.adapters.postgres_order import ordered_at
 from ledger_streams.adapters.postgres_pool import WRITE_S_MAX, Connection, Pool, acquired
@@ -66,14 +69,20 @@ class PostgresSink:
         async with acquired(self._pool, within_s=WRITE_S_MAX) as connection:
             await self._make_months(connection, batch.events)
             async with connection.transaction():
-                if not await _claim(connection, batch.positions):
+                heads = await _claim(connection, batch.positions)
+                if heads is None:
                     log.warning("a batch was written already, its commit had gone unanswered")
                     return
-                await self._put_events(connection, batch.events)
-                await _put_wallets(connection, batch.wallet_events, batch.snapshots)
+                hashed = asyncio.create_task(
+                    asyncio.to_thread(contents, batch)
+                )  # meanwhile, PostgreSQL writes
                 await _copy(connection, "postings", PostingRow._fields, batch.postings)
                 await _put_payments(connection, batch.payments, batch.payment_outcomes)
                 await _put_refunds(connection, batch.refunds)
+                events, wallet_events = await hashed
+                await self._put_events(connection, chained_events(batch.events, events, heads))
+                await _put_heads(connection, batch.events, heads)
+                await _put_wallets(connection, batch, wallet_events)
 
     async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
         """Return the wallets of a wallet-events partition that the cache may not have as they are."""
@@ -120,15 +129,20 @@ async def _positions(
     return found
 
 
-async def _claim(connection: Connection, positions: Mapping[TopicPartition, Advance]) -> bool:
-    """Set the positions; False when they are all set already, by a commit that went unanswered."""
+async def _claim(
+    connection: Connection, positions: Mapping[TopicPartition, Advance]
+) -> dict[TopicPartition, bytes] | None:
+    """Set the positions and return the heads of their chains.
+
+    None when they are all set already, by a commit that went unanswered.
+    """
     claims = [(*key, *advance) for key, advance in sorted(positions.items())]
     moved = await connection.fetch(SQL["set_positions"], *_columns(claims, 4))
     if len(moved) == len(claims):
-        return True
+        return {(row["topic"], row["partition"]): row["chain_hash"] or GENESIS for row in moved}
     now = await _positions(connection, list(positions))
     if all(now[key] == advance.new for key, advance in positions.items()):
-        return False
+        return None
     stale = {key: now[key] for key, advance in positions.items() if now[key] not in advance}
     raise InvariantBroken(
         f"this projector has lost its partitions: positions are {stale or now}, it believed {dict(positions)}"
@@ -151,22 +165,32 @@ async def _sorted_out(
     return fresh, [row for number, row in enumerate(events) if number not in fresh_numbers]
 
 
-async def _put_wallets(
-    connection: Connection, events: Sequence[WalletEventRow], snapshots: Sequence[SnapshotRow]
+async def _put_heads(
+    connection: Connection, events: Sequence[EventRow], heads: Mapping[TopicPartition, bytes]
 ) -> None:
-    if not events and not snapshots:
+    sources = sorted({(row.topic, row.source_partition) for row in events})
+    if sources:
+        moved = [(*source, heads[source]) for source in sources]
+        await connection.execute(SQL["set_heads"], *_columns(moved, 3))
+
+
+async def _put_wallets(connection: Connection, batch: SinkBatch, contents: Sequence[bytes]) -> None:
+    if not batch.wallet_events and not batch.snapshots:
         return
-    wallets = sorted({row.wallet_id for row in events} | {row.wallet_id for row in snapshots})
+    newest = {row.wallet_id: row for row in batch.snapshots}
+    wallets = sorted(newest.keys() | {row.wallet_id for row in batch.wallet_events})
     known = await connection.fetch(SQL["wallet_versions"], wallets)
-    versions: dict[str, int] = {row["wallet_id"]: row["last_event_version"] for row in known}
-    newest = {row.wallet_id: row for row in snapshots}
-    check_versions(events, newest, versions)
-    late = ordered_at(events, {row["wallet_id"]: row["latest"] for row in known})
+    check_versions(
+        batch.wallet_events, newest, {row["wallet_id"]: row["last_event_version"] for row in known}
+    )
+    late = ordered_at(batch.wallet_events, {row["wallet_id"]: row["latest"] for row in known})
+    heads: dict[str, bytes] = {row["wallet_id"]: row["chain_hash"] or GENESIS for row in known}
+    events = chained_wallet_events(batch.wallet_events, contents, heads)
     try:
         await _copy_wallet_events(connection, events, late)
     except asyncpg.UniqueViolationError as error:
         raise InvariantBroken(f"a wallet event is there already: {error.detail}") from error
-    ordered = [newest[wallet] for wallet in wallets if wallet in newest]
+    ordered = [(*newest[wallet][:-1], heads[wallet]) for wallet in wallets if wallet in newest]
     await connection.execute(SQL["put_snapshots"], *_columns(ordered, len(SnapshotRow._fields)))
 
 

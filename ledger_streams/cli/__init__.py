@@ -17,7 +17,7 @@ import click
 OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
     "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check."),
-    "db": ("ledger_streams.cli.db", "db", "The database: upgrade, tune, top, size."),
+    "db": ("ledger_streams.cli.db", "db", "The database: upgrade, roles, tune, top, size."),
     "backup": (
         "ledger_streams.cli.backup",
         "backup",
@@ -31,6 +31,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "sagas": ("ledger_streams.cli.sagas", "sagas", "Sagas under way: list, and settle by hand."),
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
+    "audit": ("ledger_streams.cli.audit", "audit", "Tamper evidence: roots, verify, proof, check-proof."),
     "replay": (
         "ledger_streams.cli.replay",
         "replay",

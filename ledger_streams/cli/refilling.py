@@ -79,7 +79,7 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
         result = Refilled(was_written_before=True)
         if not await filled(config.kafka, config.app_id, partitions):
             await _check_empty(log, config)
-            async with remains(config.postgres) as left:
+            async with remains(config.postgres_owner) as left:
                 result = await _Refill(config, filling, left, say).run(list(partitions), despite_tables)
         if result.is_written:
             say("Kafka has it; moving the projections")
@@ -88,7 +88,8 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
 
 
 async def _check_empty(log: KafkaLog, config: Settings) -> None:
-    ends = await log.ends([config.topic(spec.name) for spec in topics.TOPICS])
+    names = {spec.name for spec in topics.TOPICS} - {topics.AUDIT_ROOTS}  # projectors send those again
+    ends = await log.ends([config.topic(name) for name in sorted(names)])
     async for (topic, number), _ in log.read(ends):
         raise InvariantBroken(f"{topic}[{number}] has records: only a Kafka that has lost all is filled")
 
@@ -100,7 +101,7 @@ async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
     after = {place: commit.offset for place, commit in notes.items() if place[0] in projected}
     before = {place: notes[place].metadata.partition(" ")[2] for place in after}
     positions = {place: None if at == NEVER else int(at) for place, at in before.items()}
-    await move_positions(config.postgres, before=positions, after=after)
+    await move_positions(config.postgres_owner, before=positions, after=after)
 
 
 class _Refill:

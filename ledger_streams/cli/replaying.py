@@ -200,7 +200,7 @@ def goals(
 async def replay_projections(config: Settings, say: Say) -> Replayed:
     """Rebuild all projections of the system of `config` and swap them, unless they contradict themselves."""
     began_s = time.monotonic()
-    async with rebuilding(config.postgres) as tables, opened_log(config.kafka) as log:
+    async with rebuilding(config.postgres_owner) as tables, opened_log(config.kafka) as log:
         rebuild = Rebuild(log, tables, config, say)
         await rebuild.goals()
         await rebuild.take_past()

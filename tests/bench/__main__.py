@@ -6,6 +6,7 @@ python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
 python -m tests.bench takeover    one of two workers is killed; --wallets, and as many payments, in its tables
 python -m tests.bench sink        payments written by the projector's sink alone, without Kafka
+python -m tests.bench audit       the same, then its day is closed and all of it verified
 python -m tests.bench bounced     the same, directly and through PgBouncer, in turn
 python -m tests.bench wallet      the past of one wallet of --events
 python -m tests.bench analytics   the analysts' views over a history of --events
@@ -28,7 +29,7 @@ from tests.bench.analytics import Analyzed, analytics
 from tests.bench.bounced import Bounced, bounced
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, fill, rebuild
-from tests.bench.sink import Written, sink
+from tests.bench.sink import Audited, Written, audited, sink
 from tests.bench.takeover import Recovered, take_over
 from tests.bench.wallet import Travelled, travel
 from tests.conftest import stack_settings
@@ -37,10 +38,12 @@ from tests.own_system import own_system
 
 WALLETS = 2_000
 DATABASE_CASES = ("sink", "wallet", "analytics")
-CASES = ("worker", "projector", "http", "rebuild", "takeover", "bounced", *DATABASE_CASES)
+CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
-Figures = dict[str, Timing] | Rebuilt | Recovered | Written | dict[str, Bounced] | Travelled | Analyzed
+Figures = (
+    dict[str, Timing] | Rebuilt | Recovered | Written | Audited | dict[str, Bounced] | Travelled | Analyzed
+)
 
 
 async def run(given: Any) -> Figures:
@@ -54,6 +57,8 @@ async def run(given: Any) -> Figures:
             if given.case == "takeover":
                 await fill(live, given.wallets, payments=given.wallets)
                 return await take_over(live, rate_per_s=TAKEOVER_RATE_PER_S)
+            if given.case == "audit":
+                return await audited(own, payments=given.payments or 20_000)
             if given.case == "bounced":
                 return await bounced(own, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)

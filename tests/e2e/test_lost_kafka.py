@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
+from ledger_streams.closing_wiring import close_and_publish
 from tests.e2e.outside import balance, new_id, open_wallet, pay, read, record, requested, send, transfer
 from tests.live import LiveSystem, Process, eventually
 
@@ -62,6 +63,11 @@ async def well(live: LiveSystem) -> None:
     assert code == 0, err + out
 
 
+async def untouched(live: LiveSystem) -> None:
+    code, out, err = await live.command("audit", "verify")
+    assert code == 0, err + out
+
+
 async def minor(live: LiveSystem, wallet_id: str) -> int:
     return int((await balance(live, wallet_id)).replace(".", ""))
 
@@ -83,6 +89,7 @@ async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_one
     assert (await live.request("POST", refund, json={"amount": "5.00"}))[0] == 200
     hold = {"hold_id": new_id(), "amount": "5.00", "currency": "EUR"}
     assert (await live.request("POST", f"/v1/wallets/{ada}/holds", json=hold))[0] == 201
+    await close_and_publish(live.settings)
     paid = await under_load(live, ada, bob)
     await lose(live)
 
@@ -94,6 +101,8 @@ async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_one
     await live.start_all(1)
     await all_end(live)
     await well(live)
+    await close_and_publish(live.settings)
+    await untouched(live)
 
     await send(live, [record(requested(payment)) for payment in paid])
     await all_end(live)
@@ -109,8 +118,10 @@ async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_one
     other = {**early, "amount": "21.00"}
     assert (await live.request("POST", "/v1/payments", json=other))[0] == 409
     assert (await pay(live, transfer(ada, bob, "5.00", hold_id=hold["hold_id"])))["status"] == "completed"
+    await untouched(live)
     await live.document("replay", "projections")
     await well(live)
+    await untouched(live)
     assert sum((await statuses(live, paid)).values()) == PAYMENTS
 
 

@@ -35,12 +35,20 @@ SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, cached_offset = 0;
 
 -- name: span
--- How far offsets have to move back to come before all of a new log, and not onto each other.
-SELECT COALESCE(max(source_offset) - LEAST(min(source_offset), 0) + 1, 0)
-  FROM (SELECT source_offset FROM events UNION ALL SELECT source_offset FROM event_repeats) AS e;
+-- How far offsets have to move back to come before all of a new log, and not onto each other.  Days end at positions.
+SELECT GREATEST(COALESCE(max(source_offset) + 1, 0), (SELECT max(next_offset) FROM projection_positions))
+       - LEAST(min(source_offset), 0)
+  FROM (SELECT source_offset FROM events UNION ALL SELECT source_offset FROM event_repeats
+         UNION ALL SELECT source_offset FROM wallet_events) AS e;
 
 -- name: move_events_back
 UPDATE events SET source_offset = source_offset - $1;
 
 -- name: move_repeats_back
 UPDATE event_repeats SET source_offset = source_offset - $1;
+
+-- name: move_wallet_events_back
+UPDATE wallet_events SET source_offset = source_offset - $1;
+
+-- name: move_days_back
+UPDATE audit_roots SET moved = moved + $1;

@@ -1,20 +1,25 @@
 -- name: set_positions
 -- Moves those positions that stand where the writer believes; whatever is missing from the
--- answer is not the writer's any more.  Waits for a writer of the same partition to end.
+-- answer is not the writer's any more.  Waits for a writer of the same partition to end.  Says where chains are.
 WITH claims AS (
     SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS c (topic, partition, expected, new)
 ), updated AS (
     UPDATE projection_positions p SET next_offset = c.new
       FROM claims c
      WHERE p.topic = c.topic AND p.partition = c.partition AND p.next_offset = c.expected
-    RETURNING p.topic, p.partition
+    RETURNING p.topic, p.partition, p.chain_hash
 ), inserted AS (
     INSERT INTO projection_positions (topic, partition, next_offset)
     SELECT topic, partition, new FROM claims WHERE expected IS NULL
     ON CONFLICT DO NOTHING
-    RETURNING topic, partition
+    RETURNING topic, partition, chain_hash
 )
-SELECT topic, partition FROM updated UNION ALL SELECT topic, partition FROM inserted;
+SELECT topic, partition, chain_hash FROM updated UNION ALL SELECT topic, partition, chain_hash FROM inserted;
+
+-- name: set_heads
+UPDATE projection_positions p SET chain_hash = h.head
+  FROM unnest($1::text[], $2::int[], $3::bytea[]) AS h (topic, partition, head)
+ WHERE p.topic = h.topic AND p.partition = h.partition;
 
 -- name: positions
 SELECT p.topic, p.partition, p.next_offset
@@ -32,7 +37,7 @@ SELECT r.number
 
 -- name: wallet_versions
 -- latest: of all occurred_at of the wallet's events so far.
-SELECT s.wallet_id::text, s.last_event_version, GREATEST(s.as_of, o.ordered_at) AS latest
+SELECT s.wallet_id::text, s.last_event_version, s.chain_hash, GREATEST(s.as_of, o.ordered_at) AS latest
   FROM wallet_snapshots s
   LEFT JOIN (SELECT wallet_id, max(ordered_at) AS ordered_at FROM wallet_events
               WHERE ordered_at IS NOT NULL AND wallet_id = ANY($1::uuid[]) GROUP BY wallet_id) AS o USING (wallet_id)
@@ -40,12 +45,13 @@ SELECT s.wallet_id::text, s.last_event_version, GREATEST(s.as_of, o.ordered_at) 
 
 -- name: put_snapshots
 INSERT INTO wallet_snapshots
-       (wallet_id, user_id, status, last_event_version, balances, as_of, source_partition, source_offset)
+       (wallet_id, user_id, status, last_event_version, balances, as_of, source_partition, source_offset, chain_hash)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::jsonb[], $6::timestamptz[], $7::int[],
-                     $8::bigint[])
+                     $8::bigint[], $9::bytea[])
     ON CONFLICT (wallet_id) DO UPDATE
    SET status = EXCLUDED.status, last_event_version = EXCLUDED.last_event_version, balances = EXCLUDED.balances,
-       as_of = EXCLUDED.as_of, source_partition = EXCLUDED.source_partition, source_offset = EXCLUDED.source_offset;
+       as_of = EXCLUDED.as_of, source_partition = EXCLUDED.source_partition, source_offset = EXCLUDED.source_offset,
+       chain_hash = EXCLUDED.chain_hash;
 
 -- name: put_payments
 -- The first request of a payment is the payment; later ones are repetitions or mismatches.

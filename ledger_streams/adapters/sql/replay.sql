@@ -27,7 +27,7 @@ SELECT e.event_id::text, e.event_type, e.aggregate_id::text, e.event_version, e.
 -- name: past_wallet_events
 -- What compaction has taken: of each wallet the versions after one and before another.
 SELECT event_id::text, event_type, schema_version, e.wallet_id::text, event_version, occurred_at, correlation_id::text,
-       causation_id::text, event_data, wallet_state, g.before_version
+       causation_id::text, event_data, wallet_state, source_offset, g.before_version
   FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS g (wallet_id, after_version, before_version)
   JOIN wallet_events e
     ON e.wallet_id = g.wallet_id AND e.event_version > g.after_version AND e.event_version < g.before_version
@@ -48,6 +48,12 @@ SELECT p.payment_id::text
  WHERE p.ended_at IS NOT NULL AND r.ended_at IS NULL
  LIMIT 1;
 
+-- name: keep_places
+-- A log that was filled again begins with copies of events that are of the lost one's days.
+UPDATE replay.wallet_events r SET source_partition = w.source_partition, source_offset = w.source_offset
+  FROM wallet_events w
+ WHERE (w.wallet_id, w.event_version) = (r.wallet_id, r.event_version) AND w.source_offset < -1 AND r.source_offset >= 0;
+
 -- name: lock_timeout
 -- Under the second after which PostgreSQL looks for deadlocks: who gives way to whom is then no question.
 SET LOCAL lock_timeout = '500ms';
@@ -64,15 +70,22 @@ SELECT c.relname AS name,
 
 -- name: swap
 -- The statements, in order, that put the rebuilt tables in the place of the live ones.  Partitions move one by one.
--- Views of the schema analytics, which know the live tables, are made again as they are, with comments and grants.
+-- Views of the schema analytics, which know the live tables, are made again as they are, with comments and grants;
+-- whoever had rights on a live table has them on the rebuilt one.
 WITH views AS (
     SELECT c.oid, c.relname AS name, c.relacl, c.relowner
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'analytics' AND c.relkind = 'v'
 )
 SELECT statement
-  FROM (SELECT 1 AS number, 0::bigint AS part,
-               'DROP VIEW ' || string_agg(format('analytics.%I', name), ', ') AS statement
+  FROM (SELECT 0 AS number, 0::bigint AS part,
+               format('GRANT %s ON replay.%I TO %s', string_agg(a.privilege_type, ', '), c.relname,
+                      CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) AS statement
+          FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS a
+         WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY($1::text[]) AND a.grantee <> c.relowner
+         GROUP BY c.relname, a.grantee
+         UNION ALL
+        SELECT 1, 0, 'DROP VIEW ' || string_agg(format('analytics.%I', name), ', ')
           FROM views HAVING count(*) > 0
          UNION ALL
         SELECT 2, 0, format('DROP TABLE %I', name) FROM unnest($1::text[]) AS name

@@ -1,0 +1,255 @@
+"""The audit on a real PostgreSQL and Kafka: whatever is done to a row of history is found and named."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import asyncpg
+import msgspec
+import pytest
+
+from ledger_streams import topics
+from ledger_streams.adapters import postgres_migrations as migrations
+from ledger_streams.adapters.audit_proofs import proof, proves
+from ledger_streams.adapters.audit_roots import Root
+from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_publisher import KafkaPublisher
+from ledger_streams.adapters.kafka_roots import publish_missing
+from ledger_streams.adapters.postgres_audit import SQL, audited, close_day, roots
+from ledger_streams.adapters.postgres_chain import _canonical, _document
+from ledger_streams.adapters.postgres_lost import move_positions
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.cli.audit import verified
+from ledger_streams.errors import Rejected
+from ledger_streams.ports import Message
+from ledger_streams.settings import Settings
+from tests.projected import Story, new_id
+
+CHAINED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "projection_positions")
+RESTORED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "postings", "audit_roots")
+
+
+class Told:
+    """A story in a database, of which one day is closed."""
+
+    def __init__(self, config: Settings, pool: Pool) -> None:
+        self.config, self.pool, self.story = config, pool, Story()
+        self.wallet_topic = config.topic(topics.WALLET_EVENTS)
+        self.story.name_wallet_topic(self.wallet_topic)
+        self.ada, self.bob = self.story.open(), self.story.open()
+
+    async def pay(self) -> str:
+        """Write a payment from Ada to Bob, one of whose events comes twice."""
+        self.story.deposit(self.ada, 1000)
+        payment_id = self.story.transfer(self.ada, self.bob, 250)
+        first = self.story.payment_event(payment_id, "SagaStarted", 1, {"z": 1.50, "a": {"b": [1e2, None]}})
+        self.story.payment_event(
+            payment_id, "SagaStarted", 1, {}, event_id=first.event_id, occurred_at=first.occurred_at
+        )
+        await PostgresSink(self.pool).write(self.story.batch())
+        return payment_id
+
+    async def close(self) -> Root | None:
+        """Close yesterday, and send it to Kafka."""
+        root = await close_day(self.pool, self.wallet_topic, self.config.audit_key)
+        await publish_missing(
+            self.config.kafka, self.config.topic(topics.AUDIT_ROOTS), await roots(self.pool)
+        )
+        return root
+
+    async def findings(self, **changes: str) -> set[tuple[str, str, str]]:
+        """Verify; return table, place and the first word of each finding."""
+        config = self.config.model_copy(update=changes)
+        result = await verified(config, None, None)
+        return {(found.table, found.place, re.split(r"[\s,]", found.detail)[0]) for found in result.findings}
+
+    async def chains(self) -> dict[str, list[str]]:
+        """Return all hashes by table."""
+        sql = "SELECT encode(chain_hash, 'hex') AS hash FROM {} WHERE chain_hash IS NOT NULL ORDER BY 1"
+        return {name: [row["hash"] for row in await self.pool.fetch(sql.format(name))] for name in CHAINED}
+
+
+@pytest.fixture
+async def told(migrated: Settings) -> AsyncIterator[Told]:
+    async with await create_pool(migrated.postgres, connections_max=3) as pool:
+        told = Told(migrated, pool)
+        await told.pay()
+        yield told
+
+
+async def test_python_and_sql_hash_the_same_bytes(told: Told) -> None:
+    for document in (
+        r'{"b": 1.50, "a": [1e5, -0.0, 1.5e-3, -0, 123456789012345678901234567890, 0.10, 12E-1]}',
+        r'{"\u00e9": "\u0001\u001f\b\f\n\r\t\"\\\/\u007f\u2028", "Z": {}, "z": [], "a": {"": null}}',
+        r'{"aa": 1, "b": 2, "B": 3, "\ud83d\ude00": "\ud83d\ude00", "\uffee": false}',
+    ):
+        in_sql = await told.pool.fetchval("SELECT audit_json($1::text::jsonb)", document)
+        as_stored = await told.pool.fetchval("SELECT $1::text::jsonb::text", document)
+        assert in_sql.encode() == _canonical(_document(document)) == _canonical(_document(as_stored))
+
+
+async def test_the_chains_of_old_rows_are_made_by_the_migration(told: Told) -> None:
+    before = await told.chains()
+    assert all(before.values())
+    await migrations.downgrade(told.config.postgres, 13)
+    await migrations.upgrade(told.config.postgres)
+    assert await told.chains() == before
+    assert await told.close() is not None
+    assert await told.findings() == set()
+    await told.pay()
+    assert await told.findings() == set()
+
+
+async def test_a_day_is_closed_once_by_whoever_is_first(told: Told) -> None:
+    closed = await asyncio.gather(*(close_day(told.pool, told.wallet_topic, "") for _ in range(3)))
+    (root,) = [root for root in closed if root is not None]
+    assert root.leaves == len([*(await told.chains())["events"], "a repeat"]) + 5
+    await told.pay()
+    assert await told.close() is None
+    assert await roots(told.pool) == [root]
+    assert await told.findings() == set()
+
+
+TAMPERING = {
+    "UPDATE events SET event_data = event_data || '{\"x\": 1}' WHERE source_offset = 2": (
+        "events",
+        "2",
+        "changed",
+    ),
+    "UPDATE events SET occurred_at = occurred_at + INTERVAL '1 us' WHERE source_offset = 1": (
+        "events",
+        "1",
+        "changed",
+    ),
+    "DELETE FROM events WHERE source_offset = 2": ("events", "3", "changed"),
+    "DELETE FROM events WHERE source_offset = 0": ("events", "1", "changed"),
+    "DELETE FROM event_repeats": ("events", "4", "rows"),
+    "DELETE FROM events": ("event_repeats", "5", "changed"),
+    "UPDATE event_repeats SET aggregate_id = gen_random_uuid()": ("event_repeats", "5", "changed"),
+    "UPDATE wallet_events SET wallet_state = '{}' WHERE event_version = 2": ("wallet_events", "2", "changed"),
+    "UPDATE wallet_events SET payment_id = NULL WHERE event_version = 3": ("wallet_events", "3", "changed"),
+    "DELETE FROM wallet_events WHERE event_version = 2 AND event_type = 'BalanceAdded'": (
+        "wallet_events",
+        "2",
+        "missing",
+    ),
+    "DELETE FROM wallet_events WHERE event_version = 3": ("wallet_snapshots", "3", "the"),
+    "UPDATE postings SET amount_minor = amount_minor * 2": ("wallet_events", "2", "changed"),
+    "DELETE FROM postings WHERE leg = 1": ("wallet_events", "2", "changed"),
+    "INSERT INTO postings SELECT gen_random_uuid(), 0, account, currency, amount_minor, payment_id, "
+    "occurred_at FROM postings WHERE leg = 0": ("postings", "0", "inserted"),
+    "UPDATE wallet_events SET source_offset = source_offset + 100 WHERE event_version = 1": (
+        "audit_roots",
+        "root",
+        "9",
+    ),
+    "DELETE FROM audit_roots": ("audit_roots", "root", "is"),
+    "UPDATE audit_roots SET root = '\\x00'": ("audit_roots", "seal", "not"),
+}
+
+
+async def test_each_change_of_a_row_is_found_and_named(told: Told) -> None:
+    await told.close()
+    for statement, expected in TAMPERING.items():
+        connection = await asyncpg.connect(told.config.postgres)
+        try:
+            await connection.execute("CREATE SCHEMA kept")
+            for table in RESTORED:
+                await connection.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
+            await connection.execute(statement)
+            assert expected in (found := await told.findings()), f"{statement}: {found}"
+            for table in RESTORED:
+                await connection.execute(f"TRUNCATE {table}; INSERT INTO {table} TABLE kept.{table}")
+            await connection.execute("DROP SCHEMA kept CASCADE")
+            assert await told.findings() == set()
+        finally:
+            await connection.close()
+
+
+async def test_who_makes_chain_root_and_seal_anew_is_found_out_by_kafka(told: Told) -> None:
+    await told.close()
+    connection = await asyncpg.connect(told.config.postgres)
+    await connection.execute("UPDATE events SET event_data = '{}' WHERE source_offset = 1")
+    await connection.close()
+    await migrations.downgrade(told.config.postgres, 11)
+    await migrations.upgrade(told.config.postgres)  # the plainest forger: all hashes are made anew
+    await close_day(told.pool, told.wallet_topic, told.config.audit_key)
+    assert await told.findings() == {("audit_roots", "root", "has")}
+
+
+async def test_a_keyed_seal_needs_its_key(told: Told) -> None:
+    told.config = told.config.model_copy(update={"audit_key": "secret"})
+    root = await told.close()
+    assert root is not None
+    assert root.keyed
+    assert await told.findings() == set()
+    assert await told.findings(audit_key="") == {("audit_roots", "seal", "made")}
+    assert await told.findings(audit_key="another") == {("audit_roots", "seal", "not")}
+
+
+async def test_a_day_that_only_kafka_knows_is_named(told: Told) -> None:
+    root = await told.close()
+    assert root is not None
+    other = msgspec.structs.replace(root, day="2026-01-01")
+    async with KafkaPublisher(told.config.kafka, clock=BrokerClock()) as publisher:
+        topic = told.config.topic(topics.AUDIT_ROOTS)
+        await publisher.publish([Message(topic, other.day, msgspec.json.encode(other))])
+    assert await told.findings() == {("audit_roots", "root", "is")}
+
+
+async def test_an_event_of_a_closed_day_has_a_proof_and_one_of_today_has_not(told: Told) -> None:
+    closed = [row["id"] for row in await told.pool.fetch("SELECT event_id::text AS id FROM events")]
+    closed += [row["id"] for row in await told.pool.fetch("SELECT event_id::text AS id FROM wallet_events")]
+    root = await told.close()
+    late = await told.pay()
+    async with audited(told.pool) as look:
+        for event_id in closed:
+            given = await proof(look, told.wallet_topic, event_id)
+            assert root is not None
+            assert given.root == root.root
+            assert proves(given)
+            forged = msgspec.structs.replace(given, content=given.content.replace("EUR", "USD"))
+            assert proves(forged) == (forged == given)
+        open_id = await told.pool.fetchval("SELECT event_id::text FROM events WHERE aggregate_id = $1", late)
+        with pytest.raises(Rejected, match="not closed yet"):
+            await proof(look, told.wallet_topic, open_id)
+        with pytest.raises(Rejected, match="no event"):
+            await proof(look, told.wallet_topic, new_id())
+
+
+async def test_closed_days_outlive_lost_logs(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new log begins at 0, and wallet-events with a copy of each wallet's last event."""
+    for day in ("2026-11-20", "2026-11-21", "2026-11-22"):
+        monkeypatch.setitem(SQL, "yesterday", f"SELECT '{day}'")
+        assert (root := await told.close()) is not None
+        assert root.day == day
+        await told.pay()
+        before = told.story.lose_log(copies=2)
+        assert await move_positions(told.config.postgres, before=before, after=told.story.written)
+        assert await told.findings() == set()
+        await told.pay()
+        assert await told.findings() == set()
+    days = "SELECT moved FROM audit_roots ORDER BY day"
+    moved = [row["moved"] for row in await told.pool.fetch(days)]
+    assert moved == sorted(set(moved), reverse=True)
+    await told.pool.execute(
+        "UPDATE events SET event_type = 'Other' WHERE source_offset = (SELECT min(source_offset) FROM events)"
+    )
+    (found,) = (await verified(told.config, None, None)).findings
+    assert (found.day, found.detail.split(",")[0]) == ("2026-11-20", "changed")
+
+
+async def test_from_a_day_on_only_what_came_later_is_read(told: Told) -> None:
+    root = await told.close()
+    assert root is not None
+    all_of_it = await verified(told.config, None, None)
+    await told.pay()
+    day_after = str((await told.pool.fetchval("SELECT max(day) FROM audit_roots")) + timedelta(days=1))
+    later = await verified(told.config, day_after, None)
+    assert (later.events, later.findings) == (all_of_it.events, [])
+    one = await verified(told.config, None, told.ada)
+    assert (one.events, one.wallet_events, one.findings) == (0, 5, [])
