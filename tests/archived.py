@@ -11,7 +11,8 @@ from typing import Final
 import asyncpg
 
 from ledger_streams import topics
-from ledger_streams.adapters.archive_files import Manifest
+from ledger_streams.adapters.archive_checks import as_event
+from ledger_streams.adapters.archive_files import Archive, Manifest
 from ledger_streams.adapters.audit_chains import Finding
 from ledger_streams.adapters.postgres_audit import audited
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
@@ -67,6 +68,10 @@ class Old:
         """Tell of an event again."""
         about = (event.aggregate_id, event.event_type, event.event_version, {"again": True})
         self.story.payment_event(*about, event_id=event.event_id, occurred_at=event.occurred_at)
+
+    def archived(self) -> EventRow:
+        """Return an event that is in November's file."""
+        return as_event(next(Archive(self.config.archive).rows(FILE)))
 
     async def write(self) -> None:
         """Write what was told."""

@@ -48,10 +48,17 @@ class Archived(NamedTuple):
 
 @asynccontextmanager
 async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
-    """Have the months to oneself; raises Unavailable while somebody else rebuilds or archives."""
+    """Have the months to oneself; raises Unavailable while somebody else rebuilds or archives.
+
+    Rejected for a role that does not own the tables.
+    """
     async with connected(dsn) as connection:
         await keep_to_oneself(connection, patience_s=patience_s)
-        yield Months(connection)
+        try:
+            yield Months(connection)
+        except asyncpg.InsufficientPrivilegeError as error:
+            detail = f"{error}: set LEDGER_POSTGRES_ADMIN"
+            raise Rejected(status=403, title="Not allowed", detail=detail) from error
 
 
 @asynccontextmanager
