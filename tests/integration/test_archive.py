@@ -18,14 +18,17 @@ from ledger_streams.adapters.audit_proofs import proof, proves
 from ledger_streams.adapters.postgres_archive import archiving
 from ledger_streams.adapters.postgres_audit import audited, close_day
 from ledger_streams.adapters.postgres_lost import move_positions, remains
+from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.postgres_reconcile import differences
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.cli.archiving import attach_month, checked
+from ledger_streams.cli.payments import payment_text
 from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
 from ledger_streams.resilience import Backoff
 from ledger_streams.settings import Settings
 from tests.archived import FILE, NOVEMBER, OCTOBER, Old, old
 from tests.projections import differing
+from web.payment_answers import shown
 
 
 @pytest.fixture
@@ -252,6 +255,20 @@ async def test_an_archived_event_has_no_proof_until_it_is_attached(told: Old) ->
     await attach_month(told.config, NOVEMBER)
     async with audited(told.pool) as look:
         assert proves(await proof(look, told.wallet_topic, row.event_id))
+
+
+async def test_a_payment_says_that_its_first_steps_are_archived(told: Old) -> None:
+    old_one = (
+        "SELECT aggregate_id::text FROM events WHERE occurred_at < '2024-11-02' ORDER BY occurred_at DESC"
+    )
+    payment_id, model = await told.pool.fetchval(old_one), PostgresReadModel(told.pool)
+    before = await model.payment(payment_id)
+    assert before is not None
+    assert before.archived_month is None
+    await told.archive()
+    after = await model.payment(payment_id)
+    assert after == msgspec.structs.replace(before, steps=(), archived_month="2024-11")
+    assert "archive attach 2024-11" in payment_text(msgspec.to_builtins(shown(after)))
 
 
 async def test_the_migration_is_not_taken_back_while_months_are_archived(told: Old) -> None:
