@@ -109,24 +109,24 @@ class Months:
             async for row in cursor:
                 yield ArchivedRow(**{**row, "event_data": msgspec.Raw(row["event_data"].encode())})
 
-    async def retire(self, month: date, manifest: Manifest | None, *, let_go: Backoff = LET_GO) -> None:
+    async def retire(self, month: date, manifest: Manifest | None, *, let_go: Backoff = LET_GO) -> bool:
         """Note the month's rows as those of the file, and drop them; all or nothing.
 
-        Without a manifest the month has to be empty.  Raises Unavailable when the table has other rows
-        than the file, since some have come after it was written, or when readers do not let go of it.
+        False, and nothing is done, when the table has more rows than the file: some have come since.
+        Without a manifest the month has to be empty.  Raises Unavailable when readers do not let go.
         """
         async with self.connection.transaction():
             await self.connection.execute(await self.connection.fetchval(SQL["hold_still"], month))
-            part, rows = (manifest.part, manifest.rows) if manifest else (0, 0)
-            done = await self.connection.execute(SQL["note_rows"], month, part, timeout=STATEMENT_S_MAX)
-            if _count(done) != rows:
-                detail = f"{month_name(month)} has {_count(done)} rows now, not {rows}: some came meanwhile"
-                raise Unavailable(dependency="postgres", detail=detail)
+            rows = await self.connection.fetchval(SQL["count"], month, timeout=STATEMENT_S_MAX)
+            if rows != (manifest.rows if manifest else 0):
+                return False
             if manifest:
-                noted = Archived(month, part, manifest.file, rows, manifest.sha256)
+                noted = Archived(month, manifest.part, manifest.file, rows, manifest.sha256)
                 await self.connection.execute(SQL["note_file"], *noted)
+                await self.connection.execute(SQL["note_rows"], *noted[:2], timeout=STATEMENT_S_MAX)
             purpose = f"dropping the partition of {month_name(month)}"
             await retried(lambda: self._drop(month), purpose=purpose, backoff=let_go)
+        return True
 
     async def attach(self, archived: Archived, rows: Iterator[ArchivedRow]) -> None:
         """Put the rows of a file back, at the offsets that they have now; all or nothing."""

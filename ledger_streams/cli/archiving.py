@@ -18,11 +18,10 @@ from ledger_streams.adapters.archive_files import Archive, Manifest, month_name
 from ledger_streams.adapters.audit_chains import Finding
 from ledger_streams.adapters.postgres_archive import Archived, Months, archiving, as_archived
 from ledger_streams.errors import Rejected, Unavailable
-from ledger_streams.resilience import Backoff, retried
 from ledger_streams.settings import Settings
 
 Say = Callable[[str], None]
-AGAIN: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=5)
+ATTEMPTS_MAX: Final = 5
 """Events that come late come seldom: hardly ever a second time while the month is written anew."""
 
 
@@ -79,35 +78,36 @@ async def archive_months(config: Settings, before: date, say: Say) -> list[Manif
     async with archiving(config.postgres_owner) as months:
         schema = await months.schema()
         for month in await months.partitions():
-            if month < before:
-                manifest = await retried(
-                    lambda month=month: _archive(archive, months, month, schema),  # type: ignore[misc]
-                    purpose=f"archiving {month_name(month)}",
-                    backoff=AGAIN,
-                )
-                if manifest:
-                    found.append(manifest)
-                    say(f"{manifest.month}: {manifest.rows:,} rows are in {manifest.file}")
+            manifest = await _archive(archive, months, month, schema) if month < before else None
+            if manifest is not None:
+                found.append(manifest)
+                say(f"{manifest.month}: {manifest.rows:,} rows are in {manifest.file}")
     return found
 
 
 async def _archive(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
     """Write, verify, drop; return the manifest, or None for a month without rows."""
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            manifest = await _written(archive, months, month, schema)
+        except OSError as error:
+            raise Unavailable(dependency="the archive", detail=str(error)) from error
+        if await months.retire(month, manifest):
+            return manifest
+    detail = f"events of {month_name(month)} came while it was written, {ATTEMPTS_MAX} times"
+    raise Unavailable(dependency="postgres", detail=detail)
+
+
+async def _written(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
     noted = {one.part for one in await months.archives() if one.month == month}
-    manifest = None
-    try:
-        draft = archive.draft(month)
-        async with aclosing(months.rows(month)) as rows:
-            async for row in rows:
-                draft.add(row)
-        if draft.rows:
-            manifest = archive.keep(draft, noted=noted, schema=schema)
-        else:
-            draft.discard()
-    except OSError as error:
-        raise Unavailable(dependency="the archive", detail=str(error)) from error
-    await months.retire(month, manifest)
-    return manifest
+    draft = archive.draft(month)
+    async with aclosing(months.rows(month)) as rows:
+        async for row in rows:
+            draft.add(row)
+    if draft.rows:
+        return archive.keep(draft, noted=noted, schema=schema)
+    draft.discard()
+    return None
 
 
 async def attach_month(config: Settings, month: date) -> list[Archived]:

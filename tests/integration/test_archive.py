@@ -320,8 +320,7 @@ async def test_a_row_that_came_while_the_file_was_written_is_not_dropped(told: O
             told.story.deposit(told.story.open(), 1), "SagaStarted", 1, {}, occurred_at=late
         )
         await told.write()
-        with pytest.raises(Unavailable, match="some came meanwhile"):
-            await months.retire(NOVEMBER, manifest)
+        assert not await months.retire(NOVEMBER, manifest)
     assert await told.count("archived_events") == 0
     _, november = await told.archive()
     assert (november.part, november.rows) == (2, manifest.rows + 1)

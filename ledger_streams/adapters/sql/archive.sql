@@ -43,6 +43,12 @@ SELECT event_id::text, aggregate_id::text, event_type, event_data, event_version
 -- The statement after which nobody writes to the partition until the end of the transaction.
 SELECT format('LOCK TABLE %I IN SHARE MODE', to_char($1::date, '"events_y"YYYY"m"MM'));
 
+-- name: count
+SELECT count(*)
+  FROM events
+ WHERE occurred_at >= $1::date::timestamp AT TIME ZONE 'UTC'
+   AND occurred_at < ($1::date + INTERVAL '1 month') AT TIME ZONE 'UTC';
+
 -- name: note_rows
 INSERT INTO archived_events
        (topic, source_partition, source_offset, event_id, occurred_at, chain_hash, month, part)
