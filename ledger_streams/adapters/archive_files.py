@@ -164,6 +164,12 @@ class Draft:
         self._last = datetime.min.replace(tzinfo=UTC)
         self.rows = 0
 
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._out.close()
+
     def add(self, row: ArchivedRow) -> None:
         """Write the next row."""
         self._lines.write(_line(row) + b"\n")

@@ -53,6 +53,7 @@ async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterato
     Rejected for a role that does not own the tables.
     """
     async with connected(dsn) as connection:
+        await _check_schema(connection)
         await keep_to_oneself(connection, patience_s=patience_s)
         try:
             yield Months(connection)
@@ -68,7 +69,13 @@ async def as_archived(dsn: str) -> AsyncIterator[Months]:
         connected(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        await _check_schema(connection)
         yield Months(connection)
+
+
+async def _check_schema(connection: Connection) -> None:
+    if not await connection.fetchval(SQL["has_archives"]):
+        raise InvariantBroken("the schema knows no archive yet: run `ledger-streams db upgrade`")
 
 
 class Months:
@@ -136,9 +143,12 @@ class Months:
             first = next(rows)
             now = await self.connection.fetchval(SQL["offset_now"], first.event_id, first.occurred_at)
             records = _records(chain([first], rows), moved=first.source_offset - now)
-            await self.connection.copy_records_to_table(
-                "events", records=records, columns=COLUMNS, timeout=STATEMENT_S_MAX
-            )
+            try:
+                await self.connection.copy_records_to_table(
+                    "events", records=records, columns=COLUMNS, timeout=STATEMENT_S_MAX
+                )
+            except asyncpg.UniqueViolationError as error:
+                raise InvariantBroken(f"an archived event is in `events`: {error.detail}") from error
             place = archived.month, archived.part
             forgotten = await self.connection.execute(SQL["forget_rows"], *place, timeout=STATEMENT_S_MAX)
             if _count(forgotten) != archived.rows:

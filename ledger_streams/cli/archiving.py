@@ -100,14 +100,14 @@ async def _archive(archive: Archive, months: Months, month: date, schema: int) -
 
 async def _written(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
     noted = {one.part for one in await months.archives() if one.month == month}
-    draft = archive.draft(month)
-    async with aclosing(months.rows(month)) as rows:
-        async for row in rows:
-            draft.add(row)
-    if draft.rows:
-        return archive.keep(draft, noted=noted, schema=schema)
-    draft.discard()
-    return None
+    with archive.draft(month) as draft:
+        async with aclosing(months.rows(month)) as rows:
+            async for row in rows:
+                draft.add(row)
+        if draft.rows:
+            return archive.keep(draft, noted=noted, schema=schema)
+        draft.discard()
+        return None
 
 
 async def attach_month(config: Settings, month: date) -> list[Archived]:

@@ -10,6 +10,7 @@ python -m tests.bench audit       the same, then its day is closed and all of it
 python -m tests.bench bounced     the same, directly and through PgBouncer, in turn
 python -m tests.bench wallet      the past of one wallet of --events
 python -m tests.bench analytics   the analysts' views over a history of --events
+python -m tests.bench archive     the events of --payments archived, verified and attached again
 python -m tests.bench gin         --events inserted with each kind of GIN index, in turn
 """
 
@@ -27,6 +28,7 @@ import msgspec
 from ledger_streams.settings import Settings
 from ledger_streams.stack import up
 from tests.bench.analytics import Analyzed, analytics
+from tests.bench.archive import Months, archive
 from tests.bench.bounced import Bounced, bounced
 from tests.bench.gin import Indexed, gin
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
@@ -39,7 +41,7 @@ from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-DATABASE_CASES = ("sink", "wallet", "analytics", "gin")
+DATABASE_CASES = ("sink", "wallet", "analytics", "gin", "archive")
 CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
@@ -53,6 +55,7 @@ Figures = (
     | Travelled
     | Analyzed
     | dict[str, Indexed]
+    | Months
 )
 
 
@@ -76,12 +79,14 @@ async def run(given: Any) -> Figures:
             return await loaded(live, given.case, payments, rates_per_s, workers=given.workers)
 
 
-async def in_a_database(given: Any) -> Written | Travelled | Analyzed | dict[str, Indexed]:
+async def in_a_database(given: Any) -> Written | Travelled | Analyzed | dict[str, Indexed] | Months:
     """Run a case that needs nothing but PostgreSQL."""
     if given.case == "wallet":
         return await travel(stack_settings(), events=given.events)
     if given.case == "analytics":
         return await analytics(stack_settings(), events=given.events)
+    if given.case == "archive":
+        return await archive(stack_settings(), payments=given.payments or 20_000)
     if given.case == "gin":
         return await gin(stack_settings(), events=given.events)
     return await sink(stack_settings(), payments=given.payments or 20_000)

@@ -21,12 +21,14 @@ from ledger_streams.adapters.postgres_lost import move_positions, remains
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.postgres_reconcile import differences
 from ledger_streams.adapters.postgres_replay import rebuilding
+from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.archiving import attach_month, checked
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
 from ledger_streams.resilience import Backoff
 from ledger_streams.settings import Settings
 from tests.archived import FILE, NOVEMBER, OCTOBER, Old, old
+from tests.projected import Story
 from tests.projections import differing
 from web.payment_answers import shown
 
@@ -197,6 +199,20 @@ async def test_late_events_of_an_archived_month_are_new_and_known_ones_are_repea
     assert await told.touched() == []
 
 
+async def test_a_projector_that_knew_the_month_writes_late_events_at_its_second_attempt(told: Old) -> None:
+    sink, story, late = PostgresSink(told.pool), Story(), datetime(2024, 11, 5, tzinfo=UTC)
+    for archives in (True, False):
+        story.payment_event(story.deposit(story.open(), 1), "SagaStarted", 1, {}, occurred_at=late)
+        batch = story.batch()
+        if archives:
+            await sink.write(batch)
+            await told.archive()
+    with pytest.raises(Unavailable, match="no partition of relation"):
+        await sink.write(batch)
+    await sink.write(batch)
+    assert await told.count("events WHERE occurred_at < '2024-12-01'") == 1
+
+
 async def test_an_empty_partition_that_was_made_again_is_dropped_without_a_file(told: Old) -> None:
     await told.archive()
     await told.pool.execute("SELECT ensure_events_partition('2024-11-01')")
@@ -306,10 +322,10 @@ async def test_a_report_that_reads_holds_the_month_up_and_nothing_is_lost(told: 
 def written(told: Old, rows: list[ArchivedRow]) -> Manifest:
     """Write a file of rows."""
     archive = Archive(told.config.archive)
-    draft = archive.draft(NOVEMBER)
-    for row in rows:
-        draft.add(row)
-    return archive.keep(draft, noted=set(), schema=16)
+    with archive.draft(NOVEMBER) as draft:
+        for row in rows:
+            draft.add(row)
+        return archive.keep(draft, noted=set(), schema=16)
 
 
 async def test_a_row_that_came_while_the_file_was_written_is_not_dropped(told: Old) -> None:

@@ -92,6 +92,7 @@ async def test_what_is_old_is_a_setting_and_by_default_nothing_is(
         (("verify",), "/nowhere", "LEDGER_ARCHIVE: there is no folder /nowhere"),
         (("attach", "2024-11"), "", "set LEDGER_ARCHIVE"),
         (("replay", "projections"), None, "needs all events, and those of 2024-10, 2024-11 are archived"),
+        (("now", "--before", "2024-12"), "/dev/null", "there is no folder /dev/null"),
         (("db", "downgrade", "--to", "15", "--yes"), None, "0016_archive: months are archived"),
     ],
     ids=str,

@@ -37,7 +37,7 @@ SELECT e.chain_hash
  UNION ALL
 SELECT e.chain_hash
   FROM archived_events e JOIN spans s ON s.topic = e.topic AND s.partition = e.source_partition
- WHERE e.source_offset >= s.since AND e.source_offset < s.until
+ WHERE e.source_offset >= s.since AND e.source_offset < s.until AND e.source_offset >= $6 AND e.source_offset < $7
  UNION ALL
 SELECT w.chain_hash
   FROM wallet_events w JOIN spans s ON s.topic = $5 AND s.partition = w.source_partition
