@@ -10,12 +10,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from ledger_streams import topics
 from ledger_streams.adapters import postgres_migrations as migrations
+from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.cli.archive import archive
 from ledger_streams.cli.db import db
 from ledger_streams.cli.replay import replay
 from ledger_streams.settings import Settings, settings
 from tests.archived import FILE, Old, old
+from tests.live import LiveSystem
 
 
 @pytest.fixture
@@ -109,3 +112,17 @@ async def test_what_cannot_be_done_is_said_and_changes_nothing(
         result.stderr
     )
     assert (await told.tables(), await told.count("archived_events")) == before
+
+
+async def test_kafka_is_not_filled_while_months_are_archived(migrated: Settings, tmp_path: Path) -> None:
+    async with old(migrated, tmp_path) as told:
+        await told.tell()
+        await told.archive()
+        before = await told.tables()
+        code, out, err = await LiveSystem(told.config).command("replay", "topics")
+        assert (code, out) == (1, "")
+        assert "filling Kafka needs all events, and those of 2024-10, 2024-11 are archived" in err
+        assert await told.tables() == before
+        async with opened_log(migrated.kafka) as log:
+            names = [migrated.topic(spec.name) for spec in topics.TOPICS]
+            assert set((await log.ends(names)).values()) == {0}
