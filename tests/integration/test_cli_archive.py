@@ -114,11 +114,16 @@ async def test_what_cannot_be_done_is_said_and_changes_nothing(
     assert (await told.tables(), await told.count("archived_events")) == before
 
 
-async def test_kafka_is_not_filled_while_months_are_archived(migrated: Settings, tmp_path: Path) -> None:
+async def test_archived_events_are_links_for_the_audit_and_missing_for_filling_kafka(
+    migrated: Settings, tmp_path: Path
+) -> None:
     async with old(migrated, tmp_path) as told:
         await told.tell()
-        await told.archive()
+        rows = sum(one.rows for one in await told.archive())
         before = await told.tables()
+        code, out, err = await LiveSystem(told.config).command("audit", "verify")
+        assert (code, err) == (0, "")
+        assert f"{rows} of the events are archived: `archive verify` looks at those.\nNothing was" in out
         code, out, err = await LiveSystem(told.config).command("replay", "topics")
         assert (code, out) == (1, "")
         assert "filling Kafka needs all events, and those of 2024-10, 2024-11 are archived" in err
