@@ -14,7 +14,14 @@ from typing import Final
 
 import asyncpg
 
-from ledger_streams.adapters.archive_files import UNREADABLE, Archive, ArchivedRow, Manifest, month_name
+from ledger_streams.adapters.archive_files import (
+    UNREADABLE,
+    Archive,
+    ArchivedRow,
+    Manifest,
+    file_name,
+    month_name,
+)
 from ledger_streams.adapters.audit_chains import FINDINGS_MAX, Finding
 from ledger_streams.adapters.postgres_archive import ROWS_AT_ONCE, SQL, STATEMENT_S_MAX, Archived, Months
 from ledger_streams.adapters.postgres_chain import GENESIS, event_content, link
@@ -35,9 +42,15 @@ async def findings(
         if problem := archive.problem(manifest):
             found.append(Finding(manifest.file, WHOLE, "", manifest.month, problem))
     checks = {(one.month, one.part): FileCheck(archive, one) for one in archived}
+    stray: dict[str, Finding] = {}
     cursor = months.connection.cursor(SQL["noted"], month, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX)
     async for noted in cursor:
-        checks[noted["month"], noted["part"]].add(noted)
+        if check := checks.get((noted["month"], noted["part"])):
+            check.add(noted)
+        else:
+            file, name = file_name(noted["month"], noted["part"]), month_name(noted["month"])
+            stray[file] = Finding(file, WHOLE, "", name, "rows of it are noted, and it is not in `archives`")
+    found += stray.values()
     for check in checks.values():
         check.end()
     return sum(check.rows for check in checks.values()), found + [

@@ -152,6 +152,21 @@ async def test_a_row_that_is_taken_out_of_a_file_is_missed(told: Old, change: st
     assert what in (await checked(told.config)).findings[-1].detail
 
 
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("DELETE FROM archives WHERE part = 1", "rows of it are noted"),
+        ("DELETE FROM archived_events WHERE month = '2024-11-01'", "is not noted"),
+        ("UPDATE archived_events SET source_offset = -1 WHERE source_offset = 0", "others by"),
+        ("UPDATE archived_events SET chain_hash = sha256('') WHERE source_offset = 0", "changed"),
+    ],
+)
+async def test_notes_that_were_touched_do_not_fit_to_the_files(told: Old, statement: str, what: str) -> None:
+    await told.archive()
+    await told.execute(statement)
+    assert [one for one in (await checked(told.config)).findings if what in one.detail]
+
+
 def raised(lines: list[bytes]) -> list[bytes]:
     """Change the version of the third row's event."""
     row = json.loads(lines[2])

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from ledger_streams.adapters.postgres_audit import close_day
-from ledger_streams.adapters.postgres_migrations import upgrade
+from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_reconcile import differences
 from ledger_streams.adapters.postgres_replay import rebuilding
@@ -121,6 +121,17 @@ async def test_the_application_reads_what_is_archived_and_only_the_owner_archive
         for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} TABLE {table}", f"TRUNCATE {table}"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
                 await pool.execute(statement)
+
+
+async def test_the_projector_goes_on_after_an_upgrade_before_its_role_has_been_given_rights_again(
+    roles: Roles, pool: Pool
+) -> None:
+    assert await downgrade(roles.owner, 15) == ["0016_archive"]
+    await upgrade(roles.owner)
+    story = Story()
+    story.deposit(story.open(), 1000)
+    await PostgresSink(pool).write(story.batch())
+    assert await pool.fetchval("SELECT count(*) FROM archived_events") == 0
 
 
 async def test_the_analyst_reads_everything_also_what_is_made_later_and_writes_nothing(roles: Roles) -> None:
