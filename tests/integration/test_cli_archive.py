@@ -83,35 +83,33 @@ async def test_what_is_old_is_a_setting_and_by_default_nothing_is(
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "folder", "said"),
-    [
-        (("attach", "2023-01"), None, "2023-01 is not archived; archived: 2024-10, 2024-11"),
-        (("attach", "last"), None, "'last' is no month: write it like 2024-11"),
-        (("now", "--before", "2024"), None, "'2024' is no month"),
-        (("now", "--before", "2999-01"), None, "has not ended"),
-        (("now", "--before", "2024-12"), "", "set LEDGER_ARCHIVE"),
-        (("list",), "", "set LEDGER_ARCHIVE"),
-        (("verify",), "/nowhere", "LEDGER_ARCHIVE: there is no folder /nowhere"),
-        (("attach", "2024-11"), "", "set LEDGER_ARCHIVE"),
-        (("replay", "projections"), None, "needs all events, and those of 2024-10, 2024-11 are archived"),
-        (("now", "--before", "2024-12"), "/dev/null", "there is no folder /dev/null"),
-        (("db", "downgrade", "--to", "15", "--yes"), None, "0016_archive: months are archived"),
-    ],
-    ids=str,
+CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
+    (("attach", "2023-01"), None, "2023-01 is not archived; archived: 2024-10, 2024-11"),
+    (("attach", "last"), None, "'last' is no month: write it like 2024-11"),
+    (("now", "--before", "2024"), None, "'2024' is no month"),
+    (("now", "--before", "2999-01"), None, "has not ended"),
+    (("now", "--before", "2024-12"), "", "set LEDGER_ARCHIVE"),
+    (("list",), "", "set LEDGER_ARCHIVE"),
+    (("verify",), "/nowhere", "LEDGER_ARCHIVE: there is no folder /nowhere"),
+    (("attach", "2024-11"), "", "set LEDGER_ARCHIVE"),
+    (("replay", "projections"), None, "needs all events, and those of 2024-10, 2024-11 are archived"),
+    (("now", "--before", "2024-12"), "/dev/null", "there is no folder /dev/null"),
+    (("db", "downgrade", "--to", "15", "--yes"), None, "0016_archive: months are archived"),
 )
+"""Arguments, LEDGER_ARCHIVE if it is another one, and what is said."""
+
+
 async def test_what_cannot_be_done_is_said_and_changes_nothing(
-    told: Old, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], folder: str | None, said: str
+    told: Old, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told.archive()
     before = (await told.tables(), await told.count("archived_events"))
-    if folder is not None:
-        monkeypatch.setenv("LEDGER_ARCHIVE", folder)
-    result = await call(*arguments)
-    assert (result.exit_code in (1, 2), said in result.stderr.replace("\n", " ")) == (True, True), (
-        result.stderr
-    )
-    assert (await told.tables(), await told.count("archived_events")) == before
+    for arguments, folder, said in CANNOT:
+        monkeypatch.setenv("LEDGER_ARCHIVE", str(told.folder) if folder is None else folder)
+        result = await call(*arguments)
+        assert result.exit_code in (1, 2), (arguments, result.stderr)
+        assert said in result.stderr.replace("\n", " "), arguments
+        assert (await told.tables(), await told.count("archived_events")) == before
 
 
 async def test_archived_events_are_links_for_the_audit_and_missing_for_filling_kafka(

@@ -81,4 +81,4 @@ def test_statements_and_sizes_are_shown(migrated: Settings, monkeypatch: pytest.
     assert {"public.wallet_events", "public.postings"} <= {
         one["table"] for one in msgspec.json.decode(sizes.output)
     }
-    assert drawn.output.startswith("22 tables\n")
+    assert drawn.output.startswith("20 tables\n")
