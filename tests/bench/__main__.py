@@ -10,6 +10,8 @@ python -m tests.bench audit       the same, then its day is closed and all of it
 python -m tests.bench bounced     the same, directly and through PgBouncer, in turn
 python -m tests.bench wallet      the past of one wallet of --events
 python -m tests.bench analytics   the analysts' views over a history of --events
+python -m tests.bench archive     the events of --payments archived, verified and attached again
+python -m tests.bench gin         --events inserted with each kind of GIN index, in turn
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ import msgspec
 from ledger_streams.settings import Settings
 from ledger_streams.stack import up
 from tests.bench.analytics import Analyzed, analytics
+from tests.bench.archive import Months, archive
 from tests.bench.bounced import Bounced, bounced
+from tests.bench.gin import Indexed, gin
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, fill, rebuild
 from tests.bench.sink import Audited, Written, audited, sink
@@ -37,12 +41,21 @@ from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-DATABASE_CASES = ("sink", "wallet", "analytics")
+DATABASE_CASES = ("sink", "wallet", "analytics", "gin", "archive")
 CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
 Figures = (
-    dict[str, Timing] | Rebuilt | Recovered | Written | Audited | dict[str, Bounced] | Travelled | Analyzed
+    dict[str, Timing]
+    | Rebuilt
+    | Recovered
+    | Written
+    | Audited
+    | dict[str, Bounced]
+    | Travelled
+    | Analyzed
+    | dict[str, Indexed]
+    | Months
 )
 
 
@@ -66,12 +79,16 @@ async def run(given: Any) -> Figures:
             return await loaded(live, given.case, payments, rates_per_s, workers=given.workers)
 
 
-async def in_a_database(given: Any) -> Written | Travelled | Analyzed:
+async def in_a_database(given: Any) -> Written | Travelled | Analyzed | dict[str, Indexed] | Months:
     """Run a case that needs nothing but PostgreSQL."""
     if given.case == "wallet":
         return await travel(stack_settings(), events=given.events)
     if given.case == "analytics":
         return await analytics(stack_settings(), events=given.events)
+    if given.case == "archive":
+        return await archive(stack_settings(), payments=given.payments or 20_000)
+    if given.case == "gin":
+        return await gin(stack_settings(), events=given.events)
     return await sink(stack_settings(), payments=given.payments or 20_000)
 
 
@@ -112,7 +129,7 @@ def main() -> None:
     parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild and takeover")
     parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
     parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
-    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet and analytics")
+    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet, analytics and gin")
     parser.add_argument(
         "--rates", type=float, nargs="+", default=None, help="payments a second; 0: saturation"
     )
