@@ -31,6 +31,7 @@ ALL = [
     "0011_history",
     "0013_vacuum",
     "0014_audit",
+    "0015_wallet_balances",
 ]
 
 

@@ -1,0 +1,3 @@
+DROP FUNCTION refresh_wallet_balances(interval);
+DROP TABLE wallet_balances_refreshed;
+DROP MATERIALIZED VIEW wallet_balances;
