@@ -52,7 +52,7 @@ class Audited(msgspec.Struct):
 async def sink(stack: Settings, *, payments: int) -> Written:
     """Write so many transfers into a database of its own."""
     async with migrated(stack) as dsn:
-        return await _written(dsn, _batches(Story(), payments))
+        return await _written(dsn, batches(Story(), payments))
 
 
 async def audited(settings: Settings, *, payments: int) -> Audited:
@@ -60,7 +60,7 @@ async def audited(settings: Settings, *, payments: int) -> Audited:
     await upgrade(settings.postgres)
     story = Story()
     story.name_wallet_topic(settings.topic(topics.WALLET_EVENTS))
-    await _written(settings.postgres, _batches(story, payments))
+    await _written(settings.postgres, batches(story, payments))
     began_s = time.perf_counter()
     await close_and_publish(settings)
     closing_s = time.perf_counter() - began_s
@@ -70,7 +70,7 @@ async def audited(settings: Settings, *, payments: int) -> Audited:
     return Audited(rows, round(closing_s, 3), result.seconds, round(rows / result.seconds, 1))
 
 
-def _batches(story: Story, payments: int) -> list[SinkBatch]:
+def batches(story: Story, payments: int) -> list[SinkBatch]:
     """Tell the opening of the wallets, and the payments."""
     random = Random(payments)
     wallets = [story.open() for _ in range(WALLETS)]

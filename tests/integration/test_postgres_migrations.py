@@ -154,7 +154,8 @@ async def test_a_sound_ledger_reconciles_and_each_falsehood_is_found(dsn: str) -
         assert await differences(pool) == []
 
         for falsehood, kinds in FALSEHOODS.items():
-            async with pool.acquire() as connection:
+            async with pool.acquire() as connection, connection.transaction():
+                await connection.execute("SET LOCAL session_replication_role = replica")
                 await connection.execute(falsehood.format(source=source, payment=payment_id))
             assert {difference.kind for difference in await differences(pool)} == kinds, falsehood
             await pool.execute("TRUNCATE events, wallet_events, wallet_snapshots, payments, postings")

@@ -24,8 +24,10 @@ CREATE TABLE wallet_balances_refreshed (
 INSERT INTO wallet_balances_refreshed (refreshed_at, contains) VALUES (clock_timestamp(), pg_current_snapshot());
 
 -- Refreshes the view, unless it is younger than that or somebody else is at it; true when it did.  Only its owner may
--- refresh a view: this has the owner's rights.  Readers go on, but for the first fill, which has nothing to compare with.
-CREATE FUNCTION refresh_wallet_balances(unless_younger_than INTERVAL DEFAULT '0') RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+-- refresh a view: this has the owner's rights.  Readers go on, but for the first fill, which has nothing to compare with;
+-- the projector goes on beside it, so it takes one core, not all, and memory, not an index in random order.
+CREATE FUNCTION refresh_wallet_balances(unless_younger_than INTERVAL DEFAULT '0') RETURNS BOOLEAN LANGUAGE plpgsql
+  SET max_parallel_workers_per_gather = 0 SET work_mem = '64MB' AS $$
 DECLARE
     began_at TIMESTAMPTZ;
     seen pg_snapshot;
@@ -55,3 +57,37 @@ BEGIN
     REVOKE ALL ON FUNCTION refresh_wallet_balances(interval) FROM PUBLIC;
 END
 $$;
+
+-- Double entry: what a statement adds to, changes in or takes from an event's postings sums to zero in each currency.  Once
+-- a statement, of the rows that it touched: legs of an event are written together, and a leg alone is refused.
+CREATE FUNCTION postings_sum_to_zero() RETURNS TRIGGER LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrong RECORD;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT event_id, currency, sum(amount_minor) AS too_much INTO wrong
+          FROM added GROUP BY event_id, currency HAVING sum(amount_minor) <> 0 LIMIT 1;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT event_id, currency, -sum(amount_minor) AS too_much INTO wrong
+          FROM removed GROUP BY event_id, currency HAVING sum(amount_minor) <> 0 LIMIT 1;
+    ELSE
+        SELECT event_id, currency, sum(amount_minor) AS too_much INTO wrong
+          FROM (SELECT event_id, currency, amount_minor FROM added
+                 UNION ALL SELECT event_id, currency, -amount_minor FROM removed) AS changed
+         GROUP BY event_id, currency HAVING sum(amount_minor) <> 0 LIMIT 1;
+    END IF;
+    IF wrong IS NOT NULL THEN
+        RAISE check_violation USING
+            MESSAGE = format('postings of event %s do not sum to zero: %s minor units of %s too much',
+                             wrong.event_id, wrong.too_much, wrong.currency),
+            TABLE = 'postings', HINT = 'Write, change or delete all legs of an event in one statement.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER postings_added AFTER INSERT ON postings
+   REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION postings_sum_to_zero();
+CREATE TRIGGER postings_changed AFTER UPDATE ON postings
+   REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION postings_sum_to_zero();
+CREATE TRIGGER postings_removed AFTER DELETE ON postings
+   REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION postings_sum_to_zero();
