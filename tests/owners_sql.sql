@@ -110,7 +110,7 @@ WHERE occurred_at >= '2024-01-01';
 
 -- name: reads_data
 -- The reads that the owner's indexes are for, where no statement of the owner's says them: what an event's data contains,
-SELECT event_id FROM events WHERE event_data @> '{"new_field": "v2"}';
+SELECT event_type FROM events WHERE event_data @> jsonb_build_object('payment_id', $1::text);
 
 -- name: reads_field
 -- has a field,

@@ -30,6 +30,7 @@ OWNERS: Final = (
     "reads_user",
 )
 """Those of the owner's statements that read."""
+OF_A_PAYMENT: Final = ("reads_data", "reads_aggregate")
 NOW: Final = f"TIMESTAMPTZ '{END:%Y-%m-%d}'"
 """When the history ends: what the owner asks of the last day is of its last day."""
 VIEW: Final = owners("view_of_balances").partition("AS\n")[2].rstrip(";")
@@ -65,8 +66,10 @@ async def analytics(stack: Settings, *, events: int) -> Analyzed:
 
 async def owners_questions(connection: Connection) -> dict[str, str]:
     """Return the owner's statements that read, of a wallet and a payment that are there."""
-    wallet_id = await connection.fetchval("SELECT min(wallet_id::text) FROM wallet_balances")
+    wallet_id = await connection.fetchval(
+        "SELECT min(wallet_id::text) FROM wallet_balances WHERE currency = 'EUR'"
+    )
     payment_id = await connection.fetchval("SELECT min(payment_id::text) FROM payments")
-    ids = {name: payment_id if name == "reads_aggregate" else wallet_id for name in OWNERS}
+    ids = {name: payment_id if name in OF_A_PAYMENT else wallet_id for name in OWNERS}
     asked_of = {name: owners(name, ids[name]).replace("NOW()", NOW).rstrip(";") for name in OWNERS}
     return {f"owner's {name}": statement for name, statement in asked_of.items()} | {"owner's view": VIEW}

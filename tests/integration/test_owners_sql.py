@@ -137,6 +137,27 @@ async def test_a_field_that_is_new_needs_no_migration(pool: Pool, told: Told) ->
     assert [tuple(row) for row in await pool.fetch(owners("new_field"))] == [("v2",)]
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("reads_data", ["PaymentCompleted", "PaymentRequested"]),
+        ("reads_aggregate", ["PaymentRequested", "PaymentCompleted"]),
+        ("reads_balance", [Decimal("7.50")]),
+        ("reads_user", ["ada"]),
+    ],
+)
+async def test_what_is_read_by_an_index_is_what_was_told(
+    pool: Pool, told: Told, statement: str, found: list[Any]
+) -> None:
+    ids = {
+        "reads_balance": told.ada,
+        "reads_user": told.story.wallets[told.ada].user_id,
+    }
+    rows = await pool.fetch(owners(statement, ids.get(statement, told.payment_id)))
+    values = ["ada" if str(row[0]) == told.ada else row[0] for row in rows]
+    assert (sorted(values) if statement == "reads_data" else values) == found
+
+
 async def test_the_extensions_are_there(pool: Pool) -> None:
     await pool.execute(owners("extensions"))
     found = {row["extname"] for row in await pool.fetch("SELECT extname FROM pg_extension")}
