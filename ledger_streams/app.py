@@ -20,6 +20,7 @@ from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
+from ledger_streams.topics import TOPICS
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
 GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
@@ -95,6 +96,7 @@ def transactions(group_id: str) -> Transactions:
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
         transaction_timeout_ms=config.dead_transaction_ms,
+        topics=[config.topic(topic.name) for topic in TOPICS],
         clock=clock,
     )
 

@@ -73,6 +73,8 @@ class PaymentView(msgspec.Struct, frozen=True):
     """By all refunds together; None before the first."""
     provider: str | None = None
     """Whom it goes by; of a refund, once the refunded payment has said so and if steps are asked for."""
+    archived_month: str | None = None
+    """Of its request, like 2024-11, where events of that month, its first steps among them, are archived."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         "",
         description="folder of backups and archived log of the local stack's PostgreSQL; empty: none",
     )
+    archive: str = Field(
+        "", description="folder of archived months of `events`, which has to be there; empty: none"
+    )
+    archive_months: int = Field(
+        0, ge=0, description="`archive now` takes months that ended more than so many months ago; 0: none"
+    )
     data: Path = Field(
         Path("../shared/data"), description="folder with the real bank transactions of demo and tests"
     )

@@ -30,6 +30,8 @@ class PaymentShown(msgspec.Struct, frozen=True):
     refunded: str | None
     steps: tuple[StepView, ...]
     waiting_for: WaitingFor | None
+    archived_month: str | None
+    """Like 2024-11: the month of its first steps, where those are archived and not shown."""
 
 
 def shown(payment: PaymentView) -> PaymentShown:
@@ -46,6 +48,7 @@ def shown(payment: PaymentView) -> PaymentShown:
         refunded=payment.refunded or _nothing_in(payment.currency),
         steps=payment.steps,
         waiting_for=waiting_for(payment),
+        archived_month=payment.archived_month,
     )
 
 

@@ -36,7 +36,8 @@ class Linked(NamedTuple):
     chain: str
     at: int
     """Offset, or version."""
-    content: bytes
+    content: bytes | None
+    """None of a row that is archived: its hash is believed here."""
     chain_hash: bytes
     subject: str
     day: str
@@ -54,6 +55,8 @@ class ChainCheck:
         """The hash before the last row, and the last row's."""
         self._found: dict[tuple[str, int, bytes], Finding] = {}
         self.rows = 0
+        self.archived = 0
+        """Of the rows, those whose content is elsewhere."""
         self.heads: dict[str, bytes] = dict(self._start)
         """The last hash of each chain of source partitions, as far as it was followed."""
         self.last: dict[str, int] = {}
@@ -74,6 +77,8 @@ class ChainCheck:
         older, newer = self._tails
         if self._gapless and row.at > last + 1:
             self._say(row, f"missing, up to {row.at - 1}", at=last + 1)
+        elif row.content is None:
+            self.archived += 1
         elif link(newer, row.content) != row.chain_hash:
             if self._before is not None and link(older, row.content) == row.chain_hash:
                 self._say(self._before, "inserted")

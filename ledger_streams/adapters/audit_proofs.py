@@ -33,6 +33,7 @@ class Proof(msgspec.Struct, frozen=True):
 async def proof(audit: Audit, wallet_topic: str, event_id: str) -> Proof:
     """Return the proof of an event; raises Rejected for one that is unknown, or not of a closed day."""
     row, before = await _linked(audit, wallet_topic, event_id)
+    assert row.content is not None, "archived events were refused"
     days = [root.day for root in audit.roots]
     if row.day not in days:
         raise Rejected(
@@ -56,6 +57,9 @@ def proves(given: Proof) -> bool:
 
 async def _linked(audit: Audit, wallet_topic: str, event_id: str) -> tuple[Linked, bytes]:
     """Return the event's row, and the hash of the row before it."""
+    if month := await audit.connection.fetchval(SQL["month_of_archived"], event_id):
+        detail = f"event {event_id} is archived: `ledger-streams archive attach {month}` puts it back"
+        raise Rejected(status=409, title="Archived", detail=detail)
     if found := await audit.connection.fetchrow(SQL["event"], event_id):
         row = audit.linked(found)
         source = found["topic"], found["source_partition"], found["source_offset"]

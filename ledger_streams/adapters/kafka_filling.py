@@ -8,7 +8,7 @@ that anybody reads, or everything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -39,7 +39,8 @@ class Filled(NamedTuple):
 class Filling:
     """One transaction; use as `async with`.  What is not committed is aborted."""
 
-    def __init__(self, bootstrap: str, *, transactional_id: str) -> None:
+    def __init__(self, bootstrap: str, *, transactional_id: str, topics: Collection[str]) -> None:
+        self._topics = topics
         self.nexts: dict[Partition, int] = {}
         """The offset after the last record written, by partition."""
         compress_fast()
@@ -56,7 +57,7 @@ class Filling:
 
     async def __aenter__(self) -> Self:
         """Have what another filling has left open aborted; raises Unavailable while Kafka is away."""
-        await connect(self._producer)
+        await connect(self._producer, self._topics)
         return self
 
     async def __aexit__(self, *_: object) -> None:

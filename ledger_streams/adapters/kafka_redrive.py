@@ -9,7 +9,7 @@ whoever is killed or in a hurry.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Self
 
 import msgspec
@@ -74,8 +74,15 @@ class Redrive:
     """One redrive; use as `async with`, and read marks and letters inside."""
 
     def __init__(
-        self, bootstrap: str, *, transactional_id: str, marks_topic: str, transaction_timeout_ms: int
+        self,
+        bootstrap: str,
+        *,
+        transactional_id: str,
+        marks_topic: str,
+        topics: Collection[str],
+        transaction_timeout_ms: int,
     ) -> None:
+        self._topics = topics
         self._marks_topic = marks_topic
         self.redriven = 0
         """Letters that have gone back."""
@@ -90,7 +97,7 @@ class Redrive:
         )
 
     async def __aenter__(self) -> Self:
-        await connect(self._producer)
+        await connect(self._producer, self._topics)
         return self
 
     async def __aexit__(self, *_: object) -> None:

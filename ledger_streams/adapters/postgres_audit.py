@@ -74,22 +74,22 @@ class Audit:
         self.roots = roots
         self._days = Days(roots)
 
-    async def events(self, since: Root | None) -> tuple[int, list[Finding]]:
-        """Follow the chains of events from the end of the day `since`; return rows read and findings."""
+    async def events(self, since: Root | None) -> tuple[ChainCheck, list[Finding]]:
+        """Follow the chains of events from the end of the day `since`; return how far, and findings."""
         begin = {_name(*place): head for place, _, head in offsets(since.ends) if head} if since else {}
         check = ChainCheck(begin, gapless=False)
         places = [(*place, offset) for place, offset, _ in offsets(since.ends)] if since else []
         async for row in self.rows("events", *_columns(places, 3)):
             check.add(self.linked(row))
             if len(check.found) >= FINDINGS_MAX:
-                return check.rows, check.found
+                return check, check.found
         found, ends = check.found, await self.connection.fetch(SQL["boundaries"])
         heads = {_name(row["topic"], row["partition"]): row["head"] for row in ends if row["head"]}
         for chain in sorted(heads.keys() | check.heads.keys()):
             if check.heads.get(chain, b"").hex() != heads.get(chain):
                 detail = "rows missing after it, or inserted: the position is of another"
                 found.append(Finding("events", chain, str(check.last.get(chain, "begin")), "open", detail))
-        return check.rows, found
+        return check, found
 
     async def wallets(
         self, wallet_topic: str, since: Root | None, wallet_id: str | None
@@ -145,12 +145,14 @@ class Audit:
             yield row
 
     def linked(self, row: asyncpg.Record) -> Linked:
-        """Read a row of `events` or `event_repeats`."""
+        """Read a row of `events`, `event_repeats` or `archived_events`."""
         event = EventRow._make(list(row.values())[: len(EventRow._fields)])
         chain = _name(event.topic, event.source_partition)
-        subject = f"{chain} {event.event_type} of {event.aggregate_id}"
+        is_archived = row["stored_in"] == "archived_events"
+        about = f"{event.event_type} of {event.aggregate_id}"
+        subject = f"{chain} {f'archived event {event.event_id}' if is_archived else about}"
         day = self._days.day(event.topic, event.source_partition, event.source_offset)
-        content = event_content(event)
+        content = None if is_archived else event_content(event)
         bears = event.chain_hash or b""
         return Linked(row["stored_in"], chain, event.source_offset, content, bears, subject, day)
 

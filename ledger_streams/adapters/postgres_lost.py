@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ledger_streams.adapters.postgres_months import check_nothing_archived
 from ledger_streams.adapters.postgres_pool import Connection, connected
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_replay import PastRecord, past_event
@@ -24,7 +25,13 @@ SQL: Final = queries("lost")
 STATEMENT_S_MAX: Final = 3_600.0
 """These statements read, and write, whole tables."""
 ROWS_AT_ONCE: Final = 5_000
-MOVES: Final = ("move_events_back", "move_repeats_back", "move_wallet_events_back", "move_days_back")
+MOVES: Final = (
+    "move_events_back",
+    "move_repeats_back",
+    "move_archived_back",
+    "move_wallet_events_back",
+    "move_days_back",
+)
 """Offsets of the lost log, and of days, in all that has them."""
 
 Positions = dict[TopicPartition, int]
@@ -32,11 +39,12 @@ Positions = dict[TopicPartition, int]
 
 @asynccontextmanager
 async def remains(dsn: str) -> AsyncIterator[Remains]:
-    """Open one snapshot of what there is."""
+    """Open one snapshot of what there is; raises Rejected while events are in files alone."""
     async with (
         connected(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        await check_nothing_archived(connection, "filling Kafka")
         yield Remains(connection)
 
 

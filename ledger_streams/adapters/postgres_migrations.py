@@ -14,9 +14,11 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Final, NamedTuple
 
+import asyncpg
+
 from ledger_streams.adapters.postgres_pool import Connection, connected
 from ledger_streams.adapters.postgres_queries import queries, sql_folder
-from ledger_streams.errors import InvariantBroken
+from ledger_streams.errors import InvariantBroken, Rejected
 
 _UP: Final = re.compile(r"(\d{4})_(\w+)\.up\.sql")
 MONTHS_PAST: Final = 12
@@ -113,6 +115,9 @@ async def _take_back(connection: Connection, step: Migration) -> bool:
         await connection.execute(queries("migrations")["lock"])
         if await connection.fetchval(queries("migrations")["applied"], step.number) is None:
             return False
-        await connection.execute(step.down)
+        try:
+            await connection.execute(step.down)
+        except asyncpg.RaiseError as error:  # the migration says why it may not be taken back
+            raise Rejected(status=409, title="In use", detail=f"{step.name}: {error}") from error
         await connection.execute(queries("migrations")["unlog"], step.number)
         return True

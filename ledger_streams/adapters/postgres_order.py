@@ -1,4 +1,4 @@
-"""The order of a wallet's events in time, where a clock has stepped back.
+"""The order of a wallet's events: versions without a gap, and time, where a clock has stepped back.
 
 occurred_at is a broker's append time, and nothing keeps it from going backwards between
 two versions.  "As of" a moment has to mean a version all the same, and a later moment
@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ledger_streams.adapters.postgres_rows import WalletEventRow
+from ledger_streams.adapters.postgres_rows import SnapshotRow, WalletEventRow
+from ledger_streams.errors import InvariantBroken
 
 
 def ordered_at(
@@ -30,3 +31,25 @@ def ordered_at(
         else:
             found[row.wallet_id, row.event_version] = before
     return found
+
+
+def check_versions(
+    events: Sequence[WalletEventRow], newest: Mapping[str, SnapshotRow], versions: dict[str, int]
+) -> None:
+    """Raise `InvariantBroken` unless each wallet's events go on from `versions` without a gap.
+
+    `versions` are those of the snapshots; they are brought up to date on the way.
+    """
+    for row in events:
+        last = versions.get(row.wallet_id, 0)
+        if row.event_version != last + 1:
+            raise InvariantBroken(
+                f"wallet {row.wallet_id}: a gap, event version {row.event_version} came after {last}"
+            )
+        versions[row.wallet_id] = row.event_version
+    for wallet, snapshot in newest.items():
+        if snapshot.last_event_version != versions.get(wallet):
+            raise InvariantBroken(
+                f"wallet {wallet}: snapshot of version {snapshot.last_event_version}, "
+                f"but its last event is {versions.get(wallet)}"
+            )

@@ -18,7 +18,8 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres_migrations import upgrade
-from ledger_streams.adapters.postgres_pool import Connection, Pool, behind_pooler, connected, create_pool
+from ledger_streams.adapters.postgres_months import check_nothing_archived, keep_to_oneself
+from ledger_streams.adapters.postgres_pool import Connection, Pool, connected, create_pool
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import TopicPartition
 from ledger_streams.adapters.postgres_views import envelope, wire_time
@@ -71,16 +72,12 @@ class Rebuilding(NamedTuple):
 async def rebuilding(dsn: str) -> AsyncIterator[Rebuilding]:
     """Make the empty tables beside the live ones; raises Unavailable while somebody else rebuilds.
 
-    Without a swap they stay, to be looked at, until the next one.
+    Rejected while months are archived, whose rows are in files alone.  Without a swap the tables
+    stay, to be looked at, until the next one.
     """
     async with connected(dsn) as connection:
-        if await behind_pooler(connection):
-            detail = (
-                "a replay keeps a session: LEDGER_POSTGRES has to be PostgreSQL, LEDGER_PGBOUNCER its pooler"
-            )
-            raise Unavailable(dependency="postgres", detail=detail)
-        if not await connection.fetchval(SQL["lock"]):
-            raise Unavailable(dependency="postgres", detail="another replay of this database is under way")
+        await keep_to_oneself(connection)
+        await check_nothing_archived(connection, "a replay of the projections")
         await connection.execute(SQL["drop"])
         await connection.execute(SQL["create"])
         beside = _beside(dsn)

@@ -19,7 +19,7 @@ import asyncpg
 
 from ledger_streams.adapters.postgres_chain import GENESIS, chained_events, chained_wallet_events, contents
 from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
-from ledger_streams.adapters.postgres_order import ordered_at
+from ledger_streams.adapters.postgres_order import check_versions, ordered_at
 from ledger_streams.adapters.postgres_pool import WRITE_S_MAX, Connection, Pool, acquired
 from ledger_streams.adapters.postgres_postings import put_postings
 from ledger_streams.adapters.postgres_queries import queries
@@ -205,28 +205,6 @@ async def _copy_wallet_events(
     log.warning("%d wallet events are older than the ones before them: a clock has stepped back", len(late))
     rows = [(*row, late.get((row.wallet_id, row.event_version))) for row in events]
     await _copy(connection, "wallet_events", (*WalletEventRow._fields, "ordered_at"), rows)
-
-
-def check_versions(
-    events: Sequence[WalletEventRow], newest: Mapping[str, SnapshotRow], versions: dict[str, int]
-) -> None:
-    """Raise `InvariantBroken` unless each wallet's events go on from `versions` without a gap.
-
-    `versions` are those of the snapshots; they are brought up to date on the way.
-    """
-    for row in events:
-        last = versions.get(row.wallet_id, 0)
-        if row.event_version != last + 1:
-            raise InvariantBroken(
-                f"wallet {row.wallet_id}: a gap, event version {row.event_version} came after {last}"
-            )
-        versions[row.wallet_id] = row.event_version
-    for wallet, snapshot in newest.items():
-        if snapshot.last_event_version != versions.get(wallet):
-            raise InvariantBroken(
-                f"wallet {wallet}: snapshot of version {snapshot.last_event_version}, "
-                f"but its last event is {versions.get(wallet)}"
-            )
 
 
 async def _put_payments(

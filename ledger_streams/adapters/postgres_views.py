@@ -93,4 +93,5 @@ def payment_view(row: asyncpg.Record, steps: tuple[StepView, ...] = ()) -> Payme
         steps=steps,
         refunded=row["refunded"],
         provider=row["provider"],
+        archived_month=row["archived_month"],
     )

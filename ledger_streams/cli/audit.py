@@ -37,6 +37,8 @@ class Verified(msgspec.Struct, frozen=True):
     """What was made again and compared, and what is not as it was written."""
 
     events: int
+    archived: int
+    """Of the events; what they say is in files, at which `archive verify` looks."""
     wallet_events: int
     days: int
     seconds: float
@@ -80,6 +82,8 @@ def verify(from_day: object, wallet_id: object, as_json: bool) -> None:
             f"{result.events:,} events, {result.wallet_events:,} events of wallets, {result.days:,} closed "
             f"days in {result.seconds:,} s."
         )
+        if result.archived:
+            click.echo(f"{result.archived:,} of the events are archived: `archive verify` looks at those.")
         rows = [msgspec.structs.astuple(found) for found in result.findings]
         click.echo(table("NOT AS WRITTEN", FINDING_COLUMNS, rows) if rows else "Nothing was touched.")
     sys.exit(result.exit_code)
@@ -118,14 +122,15 @@ def check_proof(file: Path, root: str | None) -> None:
 async def verified(config: Settings, from_day: str | None, wallet_id: str | None) -> Verified:
     """Verify the database of `config`: of one wallet, from a day on, or all of it."""
     began_s, wallets = time.monotonic(), config.topic(topics.WALLET_EVENTS)
-    events, since, findings = 0, None, list[Finding]()
+    events, archived, since, findings = 0, 0, None, list[Finding]()
     pool = await create_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX)
     try:
         async with audited(pool) as look:
             if from_day is not None:
                 since = next((root for root in reversed(look.roots) if root.day < from_day), None)
             if wallet_id is None:
-                events, findings = await look.events(since)
+                check, findings = await look.events(since)
+                events, archived = check.rows, check.archived
             wallet_events, in_wallets = await look.wallets(wallets, since, wallet_id)
             findings += in_wallets
             if wallet_id is None:
@@ -134,7 +139,8 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
     finally:
         await pool.close()
     days = 0 if wallet_id else sum(1 for root in look.roots if since is None or root.day > since.day)
-    return Verified(events, wallet_events, days, round(time.monotonic() - began_s, 3), findings)
+    seconds = round(time.monotonic() - began_s, 3)
+    return Verified(events, archived, wallet_events, days, seconds, findings)
 
 
 async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:

@@ -49,5 +49,7 @@ def payment_text(payment: Mapping[str, Any]) -> str:
     if waiting:
         whom = f"{waiting['what']} {waiting['provider'] or ''}".rstrip()
         lines.append(f"waits    for the {whom.replace('_', ' ')}, since {waiting['since']}")
+    if month := payment.get("archived_month"):
+        lines.append(f"archived steps of {month}: `ledger-streams archive attach {month}` shows them again")
     steps = [(step["occurred_at"], step["event_type"]) for step in payment.get("steps", [])]
     return "\n".join(lines) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)

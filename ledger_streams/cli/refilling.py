@@ -65,7 +65,11 @@ class Refilled(msgspec.Struct, frozen=True):
 async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refilled:
     """Fill the empty topics of a system from its PostgreSQL, and move the projections to them."""
     async with (
-        Filling(config.kafka, transactional_id=f"{config.app_id}{FILLED_GROUP}") as filling,
+        Filling(
+            config.kafka,
+            transactional_id=f"{config.app_id}{FILLED_GROUP}",
+            topics=[config.topic(spec.name) for spec in topics.TOPICS],
+        ) as filling,
         opened_log(config.kafka) as log,
     ):
         groups = [config.app_id, f"{config.app_id}-projector", f"{config.app_id}-gateway"]

@@ -97,7 +97,8 @@ class _FencedSender(Sender):
     membership: Membership
 
     async def _do_txn_offset_commit(self, offsets: Mapping[TopicPartition, Any], group_id: str) -> None:
-        if not offsets:
+        if not offsets:  # the group is part of the transaction, and nothing of it moves
+            self._txn_manager._pending_txn_offsets.popleft()[2].set_result(None)
             return
         node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
         await _FencedOffsetCommit(self, offsets, group_id).do(node_id)

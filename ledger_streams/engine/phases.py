@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 SAY_EVERY_S: Final = 2.0
 """Between two lines of the log on how far the tables are."""
 
+LONG_S: Final = 10.0
+"""Of one phase: longer than any but a large restore takes."""
+
 DOES: Final = {
     "cycle": "the commit in flight is waited for",
     "producers": "the producers start",
@@ -82,6 +85,12 @@ class Phases:
         if time.monotonic() - self._said_s >= SAY_EVERY_S:
             self._said_s = time.monotonic()
             log.info("%s", self.text())
+
+    def say_if_long(self) -> None:
+        """Say in the log what has been waited for, if that is long."""
+        for_s = time.monotonic() - self._since_s
+        if self._phase and for_s >= LONG_S:
+            log.warning("a takeover has been at it for %.0f s: %s", for_s, self.text())
 
     def text(self) -> Told:
         """Return what is being done, for people; partitions are waited for before the first one."""

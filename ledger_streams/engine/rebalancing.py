@@ -21,7 +21,7 @@ from mode import Service
 
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
-from ledger_streams.engine.phases import Phases
+from ledger_streams.engine.phases import LONG_S, Phases
 from ledger_streams.engine.store import TableSpec
 from ledger_streams.errors import Unavailable
 from ledger_streams.metrics import CONSUMER_LAG, READY, TAKEOVER_SECONDS
@@ -101,6 +101,12 @@ class LedgerTables(TableManager):
                 await self._take_over()
             except Exception as error:  # noqa: BLE001  # a broken invariant, or nobody foresaw it
                 end_process("partitions could not be taken over", error)
+
+    @Service.task
+    async def _watch_takeovers(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LONG_S)
+            self.phases.say_if_long()
 
     async def _take_over(self) -> None:
         """Take over the present assignment, unless another rebalance comes in between."""

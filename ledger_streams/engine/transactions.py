@@ -5,7 +5,7 @@ transaction is open.  A commit is decided when it is answered, but its markers a
 still being written, and until then the same producer may not begin again; the other
 one may.  Whenever a transaction does not end well both producers are thrown away:
 starting the next ones, under the same transactional ids, makes the broker settle
-what the old ones have left open, whatever its state was.
+what the old ones have left open, whatever its state was, and even what it has forgotten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
@@ -22,7 +22,7 @@ from faust.types import TP
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
-from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted
+from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted, settle
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -55,13 +55,14 @@ PRODUCERS = 2
 class Transactions:
     """The worker's transactional producers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all of them are the broker's business
         self,
         *,
         bootstrap: str,
         transactional_id: str,
         group_id: str,
         transaction_timeout_ms: int,
+        topics: Collection[str],
         clock: BrokerClock,
     ) -> None:
         compress_fast()
@@ -69,6 +70,8 @@ class Transactions:
         self._transactional_id = transactional_id
         self._group_id = group_id
         self._transaction_timeout_ms = transaction_timeout_ms
+        self._topics = topics
+        """All that a transaction may have records for, full names."""
         self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
@@ -83,6 +86,7 @@ class Transactions:
             try:
                 for producer in producers:
                     await producer.start()
+                    await settle(producer, self._topics, self._group_id)
                 self._producers.extend(producers)
             except KafkaError as error:
                 for producer in producers:

@@ -12,6 +12,8 @@ python -m tests.bench bounced     the same, directly and through PgBouncer, in t
 python -m tests.bench wallet      the past of one wallet of --events
 python -m tests.bench analytics   the analysts' views and the owner's SQL over a history of --events
 python -m tests.bench balances    refreshing wallet_balances over such a history, also beside the sink
+python -m tests.bench archive     the events of --payments archived, verified and attached again
+python -m tests.bench gin         --events inserted with each kind of GIN index, in turn
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ import msgspec
 from ledger_streams.settings import Settings
 from ledger_streams.stack import up
 from tests.bench.analytics import Analyzed, analytics
+from tests.bench.archive import Months, archive
 from tests.bench.balances import Refreshed, balances
 from tests.bench.bounced import Bounced, bounced
+from tests.bench.gin import Indexed, gin
 from tests.bench.legs import Checked, legs
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, fill, rebuild
@@ -41,11 +45,11 @@ from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-DATABASE_CASES = ("sink", "legs", "wallet", "analytics", "balances")
+DATABASE_CASES = ("sink", "legs", "wallet", "analytics", "balances", "gin", "archive")
 CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
-OfDatabase = Written | Travelled | Analyzed | Refreshed | dict[str, Checked]
+OfDatabase = Written | Travelled | Analyzed | Refreshed | Months | dict[str, Checked] | dict[str, Indexed]
 Figures = dict[str, Timing] | Rebuilt | Recovered | Audited | dict[str, Bounced] | OfDatabase
 
 
@@ -77,6 +81,10 @@ async def in_a_database(given: Any) -> OfDatabase:
         return await analytics(stack_settings(), events=given.events)
     if given.case == "balances":
         return await balances(stack_settings(), events=given.events)
+    if given.case == "gin":
+        return await gin(stack_settings(), events=given.events)
+    if given.case == "archive":
+        return await archive(stack_settings(), payments=given.payments or 20_000)
     measure = legs if given.case == "legs" else sink
     return await measure(stack_settings(), payments=given.payments or 20_000)
 
@@ -118,7 +126,9 @@ def main() -> None:
     parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild and takeover")
     parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
     parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
-    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet, analytics and balances")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="for wallet, analytics, balances and gin"
+    )
     parser.add_argument(
         "--rates", type=float, nargs="+", default=None, help="payments a second; 0: saturation"
     )

@@ -78,6 +78,19 @@ async def statuses(live: LiveSystem, paid: list[dict[str, Any]]) -> dict[str, in
     return {row["status"]: row["count"] for row in await live.rows(query, ids)}
 
 
+async def refill_and_go_on(live: LiveSystem) -> None:
+    code, out, err = await live.command("replay", "topics")
+    assert code == 0 or "Nothing was written; --despite-tables" in out, out + err
+    written = await live.document("replay", "topics", "--despite-tables")
+    assert written["is_written"]
+    assert (await live.document("replay", "topics"))["was_written_before"]
+    await live.start_all(1)
+    await all_end(live)
+    await well(live)
+    await close_and_publish(live.settings)
+    await untouched(live)
+
+
 async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_ones_can_be_sent_again(
     live: LiveSystem,
 ) -> None:
@@ -93,17 +106,7 @@ async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_one
     paid = await under_load(live, ada, bob)
     await lose(live)
 
-    code, out, err = await live.command("replay", "topics")
-    assert code == 0 or "Nothing was written; --despite-tables" in out, out + err
-    written = await live.document("replay", "topics", "--despite-tables")
-    assert written["is_written"]
-    assert (await live.document("replay", "topics"))["was_written_before"]
-    await live.start_all(1)
-    await all_end(live)
-    await well(live)
-    await close_and_publish(live.settings)
-    await untouched(live)
-
+    await refill_and_go_on(live)
     await send(live, [record(requested(payment)) for payment in paid])
     await all_end(live)
     await well(live)

@@ -33,6 +33,7 @@ from ledger_streams.engine.transactions import CycleLost, Transactions
 from ledger_streams.settings import settings
 
 PARTITIONS = 4
+TOPICS = ("toy-in", "toy-more", "toy-changelog", "toy-out")
 FAULT, _, _nth = os.environ.get("TOY_FAULT", "").partition(":")
 NTH = int(_nth or 0)
 HOLD = settings().home / f"hold-{settings().worker_id}"
@@ -127,6 +128,7 @@ def toy_app(spec: TableSpec[Any]) -> EngineApp:
                 transactional_id=f"{app.conf.id}-{config.worker_id}",
                 group_id=app.conf.id,
                 transaction_timeout_ms=config.dead_transaction_ms,
+                topics=[config.topic(name) for name in TOPICS],
                 clock=clock,
             ),
             standby=Standby(

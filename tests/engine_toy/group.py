@@ -85,6 +85,7 @@ async def group_of(settings: Settings, *, instance_id: str | None = None) -> Asy
         transactional_id=settings.app_id,
         group_id=settings.app_id,
         transaction_timeout_ms=5_000,
+        topics=(),
     )
     async with member(settings, instance_id=instance_id) as consumer:
         await consumer.getmany(timeout_ms=100)

@@ -14,10 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ledger_streams.settings import Settings
 from tests.engine_toy.audit import Log, audit, committed
-from tests.engine_toy.faults import PARTITIONS
+from tests.engine_toy.faults import PARTITIONS, TOPICS
 from tests.live import Process, eventually, free_port
-
-TOPICS = ("toy-in", "toy-more", "toy-changelog", "toy-out")
 
 
 class Toys:

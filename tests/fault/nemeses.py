@@ -28,6 +28,8 @@ Nemesis = Callable[[Stage], Awaitable[None]]
 
 WITHIN_THE_SESSION: Final = 100
 """Steps that take 2.5 s; the session's time-out is 6 s."""
+BEYOND_THE_TRANSACTION_S: Final = 12.0
+"""A transaction's time-out is 10 s."""
 ANSWER_S_MAX: Final = 12.0
 """A connection is waited for and then the answer, 5 s each at most; the rest is a busy machine's."""
 NOTICED_S_MAX: Final = 60.0
@@ -80,6 +82,13 @@ async def redis_killed(stage: Stage) -> None:
 async def broker_killed(stage: Stage) -> None:
     await stage.kill_server("kafka-1")
     await stage.further(STRETCH)
+    await stage.servers_up()
+
+
+async def broker_killed_and_away(stage: Stage) -> None:
+    """Longer than a transaction may take: it is the broker that ends them, when it is back."""
+    await stage.kill_server("kafka-1")
+    await asyncio.sleep(BEYOND_THE_TRANSACTION_S)
     await stage.servers_up()
 
 
@@ -222,6 +231,7 @@ ANYWHERE_NEMESES: Final[tuple[Nemesis, ...]] = (
     postgres_out_of_connections,
     redis_killed,
     broker_killed,
+    broker_killed_and_away,
     worker_paused_beyond_the_session,
     worker_added_and_removed,
     everything_stopped,

@@ -10,10 +10,12 @@ from faust.types import TP
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import FencedProducer, Membership
-from ledger_streams.engine.transactions import CycleLost, Transactions
+from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
+from tests.engine_toy.faults import PARTITIONS
 from tests.engine_toy.group import Group
 from tests.engine_toy.harness import Toys
+from tests.live import eventually
 
 TIMEOUT_MS = 1_000
 
@@ -28,6 +30,7 @@ class LateTransactions(Transactions):
             transactional_id=group_id,
             group_id=group_id,
             transaction_timeout_ms=TIMEOUT_MS,
+            topics=(),
             clock=BrokerClock(),
         )
         self._group = group
@@ -54,6 +57,31 @@ async def test_one_that_the_broker_has_timed_out_is_a_lost_cycle_and_the_next_on
     assert await toys.outputs() == {"key": [1]}
 
 
+async def test_who_starts_has_all_marked_that_an_earlier_transaction_may_have_touched(
+    toys: Toys, group: Group
+) -> None:
+    """A broker may have forgotten a marker, see settle(); what is marked twice is none the worse."""
+    out = group.settings.topic("toy-out")
+    places = [group.partition(number) for number in range(PARTITIONS)]
+    starting = Transactions(
+        bootstrap=group.settings.kafka,
+        transactional_id=group.settings.app_id,
+        group_id=group.settings.app_id,
+        transaction_timeout_ms=5_000,
+        topics=[out, group.settings.topic("never-created")],
+        clock=BrokerClock(),
+    )
+    await starting.start()
+
+    async def marked_by_each() -> bool:
+        return set((await group.consumer.end_offsets(places)).values()) == {PRODUCERS}
+
+    await eventually(marked_by_each, what="each producer's markers are written")
+    await group._replace(transactions=starting).commit(b"1", group.membership, source_next=1)
+    await starting.drop()
+    assert await toys.outputs() == {"key": [1]}
+
+
 async def test_one_that_another_process_has_fenced_ends_the_older_of_the_two(
     toys: Toys, group: Group
 ) -> None:
@@ -63,6 +91,7 @@ async def test_one_that_another_process_has_fenced_ends_the_older_of_the_two(
         transactional_id=group.settings.app_id,
         group_id=group.settings.app_id,
         transaction_timeout_ms=5_000,
+        topics=(),
         clock=BrokerClock(),
     )
     await group._replace(transactions=other).commit(b"2", group.membership, source_next=2)

@@ -32,6 +32,7 @@ ALL = [
     "0013_vacuum",
     "0014_audit",
     "0015_wallet_balances",
+    "0016_archive",
 ]
 
 
@@ -158,7 +159,7 @@ async def test_a_sound_ledger_reconciles_and_each_falsehood_is_found(dsn: str) -
                 await connection.execute("SET LOCAL session_replication_role = replica")
                 await connection.execute(falsehood.format(source=source, payment=payment_id))
             assert {difference.kind for difference in await differences(pool)} == kinds, falsehood
-            await pool.execute("TRUNCATE events, wallet_events, wallet_snapshots, payments, postings")
+            await pool.execute(f"TRUNCATE {TABLES}")
             story = Story()
             source, target = story.open(), story.open()
             story.deposit(source, 1000)
@@ -166,6 +167,7 @@ async def test_a_sound_ledger_reconciles_and_each_falsehood_is_found(dsn: str) -
             await PostgresSink(pool).write(story.batch())
 
 
+TABLES = "events, archived_events, wallet_events, wallet_snapshots, payments, postings"
 SNAPSHOT_SUMS = {"snapshot_is_sum_of_events", "snapshot_is_sum_of_postings"}
 FALSEHOODS = {
     "UPDATE wallet_snapshots SET balances = jsonb_set(balances, '{{EUR,balance}}', '\"9.99\"') "
@@ -190,5 +192,9 @@ FALSEHOODS = {
     "INSERT INTO events SELECT event_id, aggregate_id, event_type, event_data, event_version, "
     "occurred_at + INTERVAL '1 second', topic, 0, 9 FROM events WHERE aggregate_id = '{payment}'": {
         "event_id_is_used_once"
+    },
+    "INSERT INTO archived_events SELECT topic, source_partition, source_offset, event_id, occurred_at, "
+    "chain_hash, '2026-11-01', 1 FROM events WHERE aggregate_id = '{payment}'": {
+        "archived_event_is_there_once"
     },
 }

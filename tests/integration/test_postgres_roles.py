@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -11,14 +12,16 @@ import pytest
 
 from ledger_streams.adapters.postgres_audit import close_day
 from ledger_streams.adapters.postgres_balances import refresh_balances
-from ledger_streams.adapters.postgres_migrations import upgrade
+from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_reconcile import differences
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.adapters.postgres_roles import give_roles, role_statements
 from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.cli.archiving import archive_months
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.settings import Settings
+from tests.archived import DECEMBER, old
 from tests.projected import Story
 
 HISTORY = ("events", "event_repeats", "wallet_events", "postings", "audit_roots")
@@ -99,6 +102,37 @@ async def test_a_partition_cannot_be_changed_past_its_table_nor_tables_be_made(p
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await pool.execute(statement)
+
+
+async def test_the_application_reads_what_is_archived_and_only_the_owner_archives(
+    roles: Roles, pool: Pool, database_only: Settings, tmp_path: Path
+) -> None:
+    changes = {"postgres": roles.dsn(roles.application), "postgres_admin": roles.owner}
+    async with old(database_only.model_copy(update=changes), tmp_path) as told:
+        await told.tell()
+        narrow = told.config.model_copy(update={"postgres_admin": ""})
+        with pytest.raises(Rejected, match="LEDGER_POSTGRES_ADMIN"):
+            await archive_months(narrow, DECEMBER, told.said.append)
+        await told.archive()
+        told.repeat(told.archived())
+        await told.write()
+        assert await told.touched() == []
+    assert await pool.fetchval("SELECT count(*) FROM archives") == 2
+    for table in ("archives", "archived_events"):
+        for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} TABLE {table}", f"TRUNCATE {table}"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+                await pool.execute(statement)
+
+
+async def test_the_projector_goes_on_after_an_upgrade_before_its_role_has_been_given_rights_again(
+    roles: Roles, pool: Pool
+) -> None:
+    assert await downgrade(roles.owner, 15) == ["0016_archive"]
+    await upgrade(roles.owner)
+    story = Story()
+    story.deposit(story.open(), 1000)
+    await PostgresSink(pool).write(story.batch())
+    assert await pool.fetchval("SELECT count(*) FROM archived_events") == 0
 
 
 async def test_the_analyst_reads_everything_also_what_is_made_later_and_writes_nothing(roles: Roles) -> None:

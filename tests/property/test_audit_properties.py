@@ -48,7 +48,7 @@ def test_chains_that_nobody_touched_have_no_findings(of: list[bytes], gapless: b
 def test_a_changed_row_is_named_and_no_other(of: list[bytes], data: st.DataObject, gapless: bool) -> None:
     rows = chained(of)
     number = data.draw(st.integers(0, len(rows) - 1))
-    changed = rows[number]._replace(content=rows[number].content + b"!")
+    changed = rows[number]._replace(content=(rows[number].content or b"") + b"!")
     touched = [*rows[:number], changed, *rows[number + 1 :]]
     assert named(touched, gapless=gapless) == {(changed.chain, changed.at)}
 

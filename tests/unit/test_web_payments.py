@@ -136,6 +136,7 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
         "refunded": "0.00",
         "steps": [],
         "waiting_for": None,
+        "archived_month": None,
     }
 
 

@@ -35,20 +35,28 @@ SELECT e.chain_hash
   FROM event_repeats e JOIN spans s ON s.topic = e.topic AND s.partition = e.source_partition
  WHERE e.source_offset >= s.since AND e.source_offset < s.until
  UNION ALL
+SELECT e.chain_hash
+  FROM archived_events e JOIN spans s ON s.topic = e.topic AND s.partition = e.source_partition
+ WHERE e.source_offset >= s.since AND e.source_offset < s.until AND e.source_offset >= $6 AND e.source_offset < $7
+ UNION ALL
 SELECT w.chain_hash
   FROM wallet_events w JOIN spans s ON s.topic = $5 AND s.partition = w.source_partition
  WHERE w.source_offset >= s.since AND w.source_offset < s.until AND w.source_offset >= $6 AND w.source_offset < $7
  ORDER BY chain_hash;
 
 -- name: events
--- Records of payment-events and saga-events in the order of their chains, from an offset on in some partitions.
+-- Records of payment-events and saga-events in the order of their chains, from an offset on in some partitions.  Of what
+-- is archived there is no content here.
 SELECT e.event_id::text, e.aggregate_id::text, e.event_type, e.event_data, e.event_version, e.occurred_at, e.topic,
        e.source_partition, e.source_offset, e.correlation_id::text, e.causation_id::text, e.chain_hash, e.stored_in
   FROM (SELECT event_id, aggregate_id, event_type, event_data, event_version, occurred_at, topic, source_partition,
                source_offset, correlation_id, causation_id, chain_hash, 'events' AS stored_in FROM events
          UNION ALL
         SELECT event_id, aggregate_id, event_type, event_data, event_version, occurred_at, topic, source_partition,
-               source_offset, correlation_id, causation_id, chain_hash, 'event_repeats' FROM event_repeats) AS e
+               source_offset, correlation_id, causation_id, chain_hash, 'event_repeats' FROM event_repeats
+         UNION ALL
+        SELECT event_id, NULL, NULL, NULL, NULL, occurred_at, topic, source_partition, source_offset, NULL, NULL,
+               chain_hash, 'archived_events' FROM archived_events) AS e
   LEFT JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS s (topic, partition, since)
     ON s.topic = e.topic AND s.partition = e.source_partition
  WHERE e.source_offset >= coalesce(s.since, '-9223372036854775808')
@@ -98,6 +106,9 @@ SELECT event_id::text, aggregate_id::text, event_type, event_data, event_version
           FROM event_repeats WHERE event_id = $1) AS e
  ORDER BY topic, source_partition, source_offset LIMIT 1;
 
+-- name: month_of_archived
+SELECT to_char(month, 'YYYY-MM') FROM archived_events WHERE event_id = $1 LIMIT 1;
+
 -- name: wallet_of_event
 SELECT wallet_id::text FROM wallet_events WHERE event_id = $1;
 
@@ -105,6 +116,7 @@ SELECT wallet_id::text FROM wallet_events WHERE event_id = $1;
 -- What the source partition's last row before an offset bears.
 SELECT chain_hash
   FROM (SELECT topic, source_partition, source_offset, chain_hash FROM events
-         UNION ALL SELECT topic, source_partition, source_offset, chain_hash FROM event_repeats) AS e
+         UNION ALL SELECT topic, source_partition, source_offset, chain_hash FROM event_repeats
+         UNION ALL SELECT topic, source_partition, source_offset, chain_hash FROM archived_events) AS e
  WHERE topic = $1 AND source_partition = $2 AND source_offset < $3
  ORDER BY source_offset DESC LIMIT 1;

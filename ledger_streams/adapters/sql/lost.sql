@@ -39,13 +39,17 @@ SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
 SELECT GREATEST(COALESCE(max(source_offset) + 1, 0), (SELECT max(next_offset) FROM projection_positions))
        - LEAST(min(source_offset), 0)
   FROM (SELECT source_offset FROM events UNION ALL SELECT source_offset FROM event_repeats
-         UNION ALL SELECT source_offset FROM wallet_events) AS e;
+         UNION ALL SELECT source_offset FROM archived_events UNION ALL SELECT source_offset FROM wallet_events) AS e;
 
 -- name: move_events_back
 UPDATE events SET source_offset = source_offset - $1;
 
 -- name: move_repeats_back
 UPDATE event_repeats SET source_offset = source_offset - $1;
+
+-- name: move_archived_back
+-- Files keep the offsets that their rows had; what is noted of a row is found by its event.
+UPDATE archived_events SET source_offset = source_offset - $1;
 
 -- name: move_wallet_events_back
 UPDATE wallet_events SET source_offset = source_offset - $1;

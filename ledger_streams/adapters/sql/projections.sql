@@ -28,12 +28,20 @@ SELECT p.topic, p.partition, p.next_offset
 
 -- name: repeated_events
 -- Numbers, from 1, of those of the given events which are in the store.  LIMIT keeps the planner
--- to one index look-up for each, in the one partition of its time.
+-- to one index look-up for each, in the one partition of its time.  What is older than the end of the last
+-- archived month is looked for among the archived, too; while nothing is archived this is one look at nothing.
 SELECT r.number
   FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS r (event_id, occurred_at, number)
  CROSS JOIN LATERAL (
     SELECT 1 FROM events e WHERE e.event_id = r.event_id AND e.occurred_at = r.occurred_at LIMIT 1
- ) AS known;
+ ) AS known
+ UNION ALL
+SELECT r.number
+  FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS r (event_id, occurred_at, number)
+ CROSS JOIN LATERAL (
+    SELECT 1 FROM archived_events a WHERE a.event_id = r.event_id AND a.occurred_at = r.occurred_at LIMIT 1
+ ) AS known
+ WHERE r.occurred_at < (SELECT (max(month) + INTERVAL '1 month') AT TIME ZONE 'UTC' FROM archives);
 
 -- name: wallet_versions
 -- latest: of all occurred_at of the wallet's events so far.

@@ -91,8 +91,11 @@ SELECT event_id::text, event_type, schema_version, wallet_id::text, event_versio
  LIMIT 1;
 
 -- name: payments
+-- archived_month: that of the request, where its events, steps of the payment among them, are in a file.
 SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wallet_id::text, target_wallet_id::text,
-       fingerprint, refunded::text, provider
+       fingerprint, refunded::text, provider,
+       (SELECT to_char(a.month, 'YYYY-MM') FROM archives a
+         WHERE a.month = date_trunc('month', requested_at AT TIME ZONE 'UTC')::date LIMIT 1) AS archived_month
   FROM payments
  WHERE payment_id = ANY($1::uuid[]);
 
@@ -115,7 +118,7 @@ SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'prov
 -- name: outcomes
 -- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.
 SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currency, p.source_wallet_id::text,
-       p.target_wallet_id::text, p.fingerprint, p.refunded::text, p.provider,
+       p.target_wallet_id::text, p.fingerprint, p.refunded::text, p.provider, NULL AS archived_month,
        w.wallet_id IS NULL OR COALESCE(s.last_event_version >= w.version::bigint, false) AS reached,
        s.wallet_id::text, s.user_id::text, s.status AS wallet_status, s.last_event_version, s.balances, s.as_of
   FROM payments p

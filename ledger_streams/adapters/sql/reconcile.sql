@@ -90,6 +90,12 @@ SELECT wallet_id::text AS subject, format('version %s counts from %s, not %s', e
  WHERE counts <> latest
  ORDER BY wallet_id, event_version;
 
+-- name: archived_event_is_there_once
+-- In a file or in the table; an event that comes again is found among the archived, and kept as a repeat.
+SELECT event_id::text AS subject, format('archived with %s, and in events', to_char(a.month, 'YYYY-MM')) AS detail
+  FROM archived_events a JOIN events e USING (event_id, occurred_at)
+ ORDER BY 1;
+
 -- name: event_id_is_used_once
 -- Of what the system derives; a request may come more than once from outside, with one id.
 SELECT event_id::text AS subject, format('%s times: %s', count(*), string_agg(event_type, ', ')) AS detail

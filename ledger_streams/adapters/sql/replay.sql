@@ -1,10 +1,6 @@
 -- Projections are rebuilt in the schema `replay`, by the sink and the migrations as they are: their connections
 -- have it as search_path.  The queries here are for connections that see the live tables.
 
--- name: lock
--- Held while the connection lives; false when somebody else rebuilds.
-SELECT pg_try_advisory_lock(hashtextextended('ledger-streams replay', 0));
-
 -- name: drop
 DROP SCHEMA IF EXISTS replay CASCADE;
 

@@ -1,0 +1,104 @@
+"""`archive now` and `attach` killed, wherever they happen to be: no row is lost, and none is there twice."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ledger_streams.adapters import postgres_migrations as migrations
+from ledger_streams.cli.archiving import attach_month
+from ledger_streams.settings import Settings
+from tests.archived import NOVEMBER, OCTOBER, Old, old
+from tests.live import LiveSystem, Process, eventually
+from tests.projections import differing
+
+PAYMENTS = 600
+KILLS = 4
+WAITS_FOR_READER = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
+ROWS = (
+    "SELECT count(*) AS rows, count(DISTINCT (event_id, occurred_at)) AS different FROM ("
+    "SELECT event_id, occurred_at FROM events UNION ALL SELECT event_id, occurred_at FROM archived_events) e"
+)
+
+
+@pytest.fixture
+async def told(database_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
+    await migrations.upgrade(database_only.postgres)
+    async with old(database_only, tmp_path) as told:
+        await told.tell(PAYMENTS)
+        yield told
+
+
+def command(told: Old, *arguments: str) -> Process:
+    whole = [sys.executable, "-m", "ledger_streams", "archive", *arguments]
+    environment = LiveSystem(told.config).environment()
+    return Process("archive", whole, environment, told.config.home / "archive.log")
+
+
+async def check_every_row_is_somewhere_once(told: Old, rows: int) -> None:
+    found = await told.pool.fetchrow(ROWS)
+    assert found is not None
+    assert (found["rows"], found["different"]) == (rows, rows)
+
+
+async def whole(told: Old, before: dict[str, list[str]]) -> None:
+    """Archive what is left, verify it, and put it back."""
+    await told.archive()
+    assert await told.touched() == []
+    for month in (OCTOBER, NOVEMBER):
+        await attach_month(told.config, month)
+    assert differing(before, await told.tables()) == {}
+
+
+@pytest.mark.parametrize("moment", ["writes", "has written", "waits"])
+async def test_killed_while_it_writes_or_before_or_while_it_drops_the_month_it_goes_on(
+    told: Old, moment: str
+) -> None:
+    before = await told.tables()
+    killed = command(told, "now", "--before", "2024-12")
+
+    async def is_there() -> bool:
+        if moment == "waits":
+            return bool(await told.pool.fetchval(WAITS_FOR_READER))
+        return any(told.folder.glob("*.tmp" if moment == "writes" else "*m11*.manifest.json"))
+
+    async with AsyncExitStack() as reading:
+        if moment == "waits":
+            reader = await reading.enter_async_context(told.pool.acquire())
+            await reading.enter_async_context(reader.transaction())
+            await reader.fetch("SELECT count(*) FROM events")
+        killed.start()
+        await eventually(is_there, what=f"it {moment}: {killed.tail()}", every_s=0.002)
+        killed.kill()
+    await check_every_row_is_somewhere_once(told, len(before["events"]))
+    await whole(told, before)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_killed_at_random_moments_again_and_again_it_gets_there(told: Old, seed: int) -> None:
+    random, before, took_s = Random(seed), await told.tables(), 0.0
+    for arguments in (("now", "--before", "2024-12"), ("attach", "2024-11")):
+        for number in range(KILLS + 1):
+            process = command(told, *arguments)
+            process.start()
+            began_s, kill_at_s = time.monotonic(), random.uniform(0, took_s or 2.0)
+
+            async def is_over(
+                process: Process = process,
+                kill_at_s: float = began_s + kill_at_s if number < KILLS else began_s + 60,
+            ) -> bool:
+                return process.exit_code is not None or time.monotonic() > kill_at_s
+
+            await eventually(is_over, what="it ends, or is killed", every_s=0.005)
+            process.kill()
+            took_s = max(took_s, time.monotonic() - began_s)
+            await check_every_row_is_somewhere_once(told, len(before["events"]))
+    await attach_month(told.config, OCTOBER)
+    assert differing(before, await told.tables()) == {}
+    await whole(told, before)

@@ -1,0 +1,131 @@
+"""`archive` as a command: what it prints, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from ledger_streams import topics
+from ledger_streams.adapters import postgres_migrations as migrations
+from ledger_streams.adapters.kafka_log import opened_log
+from ledger_streams.cli.archive import archive
+from ledger_streams.cli.db import db
+from ledger_streams.cli.replay import replay
+from ledger_streams.settings import Settings, settings
+from tests.archived import FILE, Old, old
+from tests.live import LiveSystem
+
+
+@pytest.fixture
+async def told(
+    database_only: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Old]:
+    await migrations.upgrade(database_only.postgres)
+    monkeypatch.setenv("LEDGER_POSTGRES", database_only.postgres)
+    monkeypatch.setenv("LEDGER_ARCHIVE", str(tmp_path))
+    settings.cache_clear()
+    async with old(database_only, tmp_path) as told:
+        await told.tell()
+        yield told
+    settings.cache_clear()
+
+
+async def call(*arguments: str) -> Result:
+    """Run a command, which has an event loop of its own."""
+    root = {"db": db, "replay": replay}.get(arguments[0], archive)
+    settings.cache_clear()
+    return await asyncio.to_thread(CliRunner().invoke, root, arguments[root is not archive :])
+
+
+async def test_months_are_archived_listed_verified_and_attached(told: Old) -> None:
+    rows = await told.count("events WHERE occurred_at >= '2024-11-01' AND occurred_at < '2024-12-01'")
+    now = await call("now", "--before", "2024-12", "--json")
+    assert [one["month"] for one in msgspec.json.decode(now.stdout)] == ["2024-10", "2024-11"]
+    assert f"2024-11: {rows} rows are in {FILE}" in now.stderr
+    listed = msgspec.json.decode((await call("list", "--json")).stdout)
+    november = listed[1]
+    size = (told.folder / FILE).stat().st_size
+    about = {"rows": 0, "archived_rows": rows, "files": [FILE], "bytes": size}
+    assert november == {"month": "2024-11", "state": "archived", **about}
+    drawn = (await call("list")).stdout
+    assert drawn.startswith("4 months\n")
+    assert FILE in drawn
+    verified = await call("verify")
+    assert (verified.exit_code, verified.stdout.endswith("All is as it was archived.\n")) == (0, True)
+    attached = await call("attach", "2024-11")
+    assert attached.stdout == f"{rows} rows are in `events` again.\n"
+
+
+async def test_verify_names_what_is_wrong_and_fails(told: Old) -> None:
+    await told.archive()
+    (told.folder / FILE).write_bytes(b"")
+    said = await call("verify")
+    assert (said.exit_code, "NOT AS ARCHIVED" in said.stdout, FILE in said.stdout) == (1, True, True)
+    assert (await call("attach", "2024-11")).exit_code == 1
+
+
+async def test_what_is_old_is_a_setting_and_by_default_nothing_is(
+    told: Old, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await call("now")
+    assert (said.exit_code, "LEDGER_ARCHIVE_MONTHS is 0" in said.stderr) == (0, True)
+    assert await told.count("archives") == 0
+    monkeypatch.setenv("LEDGER_ARCHIVE_MONTHS", "6")
+    said = await call("now")
+    assert said.stdout.startswith("3 months archived")
+    assert (
+        await told.pool.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass") > 6
+    )
+
+
+CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
+    (("attach", "2023-01"), None, "2023-01 is not archived; archived: 2024-10, 2024-11"),
+    (("attach", "last"), None, "'last' is no month: write it like 2024-11"),
+    (("now", "--before", "2024"), None, "'2024' is no month"),
+    (("now", "--before", "2999-01"), None, "has not ended"),
+    (("now", "--before", "2024-12"), "", "set LEDGER_ARCHIVE"),
+    (("list",), "", "set LEDGER_ARCHIVE"),
+    (("verify",), "/nowhere", "LEDGER_ARCHIVE: there is no folder /nowhere"),
+    (("attach", "2024-11"), "", "set LEDGER_ARCHIVE"),
+    (("replay", "projections"), None, "needs all events, and those of 2024-10, 2024-11 are archived"),
+    (("now", "--before", "2024-12"), "/dev/null", "there is no folder /dev/null"),
+    (("db", "downgrade", "--to", "15", "--yes"), None, "0016_archive: months are archived"),
+)
+"""Arguments, LEDGER_ARCHIVE if it is another one, and what is said."""
+
+
+async def test_what_cannot_be_done_is_said_and_changes_nothing(
+    told: Old, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told.archive()
+    before = (await told.tables(), await told.count("archived_events"))
+    for arguments, folder, said in CANNOT:
+        monkeypatch.setenv("LEDGER_ARCHIVE", str(told.folder) if folder is None else folder)
+        result = await call(*arguments)
+        assert result.exit_code in (1, 2), (arguments, result.stderr)
+        assert said in result.stderr.replace("\n", " "), arguments
+        assert (await told.tables(), await told.count("archived_events")) == before
+
+
+async def test_archived_events_are_links_for_the_audit_and_missing_for_filling_kafka(
+    migrated: Settings, tmp_path: Path
+) -> None:
+    async with old(migrated, tmp_path) as told:
+        await told.tell()
+        rows = sum(one.rows for one in await told.archive())
+        before = await told.tables()
+        code, out, err = await LiveSystem(told.config).command("audit", "verify")
+        assert (code, err) == (0, "")
+        assert f"{rows} of the events are archived: `archive verify` looks at those.\nNothing was" in out
+        code, out, err = await LiveSystem(told.config).command("replay", "topics")
+        assert (code, out) == (1, "")
+        assert "filling Kafka needs all events, and those of 2024-10, 2024-11 are archived" in err
+        assert await told.tables() == before
+        async with opened_log(migrated.kafka) as log:
+            names = [migrated.topic(spec.name) for spec in topics.TOPICS]
+            assert [record async for record in log.read(await log.ends(names))] == []
