@@ -19,11 +19,12 @@ TEST_STACK := LEDGER_HOME=.ledger/test \
 MINUTES ?= 30
 SEED ?= 1
 BROKERS ?= 1
+EVENTS ?= 1000000
 
-.PHONY: help setup lint format test test-stack test-fault soak demo stack-up stack-down lock clean
+.PHONY: help setup lint format test test-stack test-fault bench-postgres soak demo stack-up stack-down lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything in requirements.lock
 
@@ -52,6 +53,10 @@ test-stack: setup
 
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
+
+bench-postgres: setup test-stack ## Ask the owner's SQL and the analysts' views of a history: EVENTS=n, plans and times as JSON
+	@$(BIN)/python -m tests.bench analytics --events $(EVENTS)
+	@$(BIN)/python -m tests.bench balances --events $(EVENTS)
 
 soak: setup ## Run nemeses at random: MINUTES=n SEED=s BROKERS=b, exit 1 at a difference
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)

@@ -25,7 +25,12 @@ from ledger_streams.topics import TOPICS
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
 GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
 API_MODULES = ("web.pages",)
-PROJECTOR_MODULES = ("agents.projections", "ledger_streams.closing_wiring", "web.projector_pages")
+PROJECTOR_MODULES = (
+    "agents.projections",
+    "ledger_streams.balances_wiring",
+    "ledger_streams.closing_wiring",
+    "web.projector_pages",
+)
 
 GATEWAY_POLL_RECORDS_MAX = 500
 """A gateway's cycle lasts as long as its slowest calls, so it does not grow as a worker's may; a provider

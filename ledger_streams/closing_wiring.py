@@ -1,8 +1,7 @@
 """Closing days, in each projector beside its agents: one of them does it, the others find it done.
 
 A day is closed at the first look after its end, and its root goes to the log and to the
-topic `audit-roots`.  What fails is tried again at the next look: nothing of it is in a
-payment's way.
+topic `audit-roots`.
 """
 
 from __future__ import annotations
@@ -12,14 +11,12 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from mode import Service
-
 from ledger_streams import topics
 from ledger_streams.adapters.kafka_roots import publish_missing
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, roots
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.app import projector
-from ledger_streams.errors import Unavailable
+from ledger_streams.engine.looks import Looking
 from ledger_streams.metrics import AUDIT_CLOSED_DAY_SECONDS, AUDIT_CLOSING_SECONDS, AUDIT_CLOSINGS_FAILED
 from ledger_streams.settings import Settings, settings
 
@@ -30,18 +27,19 @@ LOOK_EVERY_S: Final = 60.0
 
 
 @projector.service
-class ClosingService(Service):
+class ClosingService(Looking):
     """Looks once a minute whether a day has ended."""
 
-    @Service.task
-    async def _watch(self) -> None:
-        while not self.should_stop:
-            try:
-                await close_and_publish(settings())
-            except Unavailable as error:
-                AUDIT_CLOSINGS_FAILED.inc()
-                log.warning("a day is closed later: %s", error)
-            await self.sleep(LOOK_EVERY_S)
+    every_s = LOOK_EVERY_S
+    put_off = "a day is closed"
+
+    async def look(self) -> None:
+        """Close the day that has ended."""
+        await close_and_publish(settings())
+
+    def count_failed(self) -> None:
+        """Count it."""
+        AUDIT_CLOSINGS_FAILED.inc()
 
 
 async def close_and_publish(config: Settings) -> None:

@@ -166,6 +166,23 @@ AUDIT_CLOSINGS_FAILED: Final = Counter(
     "Attempts to close a day, or to send its root to Kafka, that failed; they are made again",
 )
 
+WALLET_BALANCES_REFRESHED_SECONDS: Final = Gauge(
+    "ledger_wallet_balances_refreshed_seconds",
+    "Begin of the last refresh of wallet_balances, as Unix time; each projector says the same. Alert when it "
+    "is LEDGER_BALANCES_REFRESH_S and some minutes ago",
+)
+
+WALLET_BALANCES_SECONDS: Final = Histogram(
+    "ledger_wallet_balances_seconds",
+    "Time of a refresh of wallet_balances, where it was made",
+    buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0),
+)
+
+WALLET_BALANCES_FAILED: Final = Counter(
+    "ledger_wallet_balances_failed",
+    "Refreshes of wallet_balances that failed; they are made again",
+)
+
 POSTGRES_CONNECTIONS: Final = Gauge(
     "ledger_postgres_connections",
     "Connections of this process's pools by state: used, idle, and limit, what there may be of both",

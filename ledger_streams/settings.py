@@ -132,6 +132,9 @@ class Settings(BaseSettings):
         300, ge=1, description="a payment that has not ended after so long counts as stuck"
     )
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
+    balances_refresh_s: int = Field(
+        300, ge=0, description="age at which a projector refreshes the view wallet_balances; 0: never"
+    )
     providers: str = Field(
         "", description="payment providers: name=base URL, comma separated; a payment names one of them"
     )

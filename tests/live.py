@@ -25,6 +25,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from ledger_streams.settings import Settings
 
 READY_S_MAX = 60.0
+UNCHECKED = {"session_replication_role": "replica"}
+"""Setting of a connection in which no trigger fires."""
 T = TypeVar("T")
 
 
@@ -201,6 +203,14 @@ class LiveSystem:
         connection = await asyncpg.connect(self.settings.postgres)
         try:
             return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def forge(self, statement: str, *values: object) -> None:
+        """Change PostgreSQL as somebody who has switched its own checks off."""
+        connection = await asyncpg.connect(self.settings.postgres, server_settings=UNCHECKED)
+        try:
+            await connection.execute(statement, *values)
         finally:
             await connection.close()
 

@@ -37,6 +37,8 @@ TABLES: Final = (
     "projection_positions",
 )
 """All that a projector writes."""
+SWAPPED: Final = (*TABLES, "wallet_balances_refreshed")
+"""And what says how old the view of balances is, which is swapped as well."""
 STATEMENT_S_MAX: Final = 3_600.0
 """Some statements read whole tables."""
 ROWS_AT_ONCE: Final = 5_000
@@ -142,6 +144,7 @@ class LiveTables:
         All or nothing.  Raises Unavailable when readers do not let go of the tables soon enough: try again.
         """
         async with self._connection.transaction():
+            await self._connection.execute(SQL["lock_balances"], timeout=STATEMENT_S_MAX)
             await self._connection.execute(SQL["lock_positions"], timeout=STATEMENT_S_MAX)
             await catch_up(await self.positions())
             if endings_stay and (payment := await self._ending_lost()):
@@ -150,7 +153,7 @@ class LiveTables:
             try:
                 await self._connection.execute(SQL["lock_timeout"])
                 await self._connection.execute(SQL["lock_tables"])
-                for step in await self._connection.fetch(SQL["swap"], TABLES):
+                for step in await self._connection.fetch(SQL["swap"], SWAPPED):
                     await self._connection.execute(step["statement"])
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
                 raise Unavailable(dependency="postgres", detail=f"tables in use: {error}") from error

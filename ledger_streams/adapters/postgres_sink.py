@@ -21,13 +21,13 @@ from ledger_streams.adapters.postgres_chain import GENESIS, chained_events, chai
 from ledger_streams.adapters.postgres_migrations import ensure_partitions, make_partitions
 from ledger_streams.adapters.postgres_order import check_versions, ordered_at
 from ledger_streams.adapters.postgres_pool import WRITE_S_MAX, Connection, Pool, acquired
+from ledger_streams.adapters.postgres_postings import put_postings
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import (
     Advance,
     EventRow,
     PaymentOutcomeRow,
     PaymentRow,
-    PostingRow,
     RefundRow,
     SinkBatch,
     SnapshotRow,
@@ -76,7 +76,7 @@ class PostgresSink:
                 hashed = asyncio.create_task(
                     asyncio.to_thread(contents, batch)
                 )  # meanwhile, PostgreSQL writes
-                await _copy(connection, "postings", PostingRow._fields, batch.postings)
+                await put_postings(connection, batch.postings)
                 await _put_payments(connection, batch.payments, batch.payment_outcomes)
                 await _put_refunds(connection, batch.refunds)
                 events, wallet_events = await hashed

@@ -17,6 +17,7 @@ from faust.types import TP
 
 from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
+from ledger_streams.adapters.postgres_balances import refresh_balances
 from ledger_streams.adapters.postgres_pool import acquired
 from ledger_streams.adapters.postgres_reconcile import Difference, differences
 from ledger_streams.adapters.postgres_replay import Gap, LiveTables, Rebuilding, rebuilding, rows
@@ -209,6 +210,7 @@ async def replay_projections(config: Settings, say: Say) -> Replayed:
             if rebuild.unread(await rebuild.goals()) <= FEW:
                 break
         say(f"{rebuild.records:,} records read, {rebuild.from_postgres:,} of them from PostgreSQL; comparing")
+        await refresh_balances(tables.pool)
         found = await differences(tables.pool)
         before = await tables.live.rows()
         async with acquired(tables.pool) as connection:

@@ -6,10 +6,12 @@ python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
 python -m tests.bench takeover    one of two workers is killed; --wallets, and as many payments, in its tables
 python -m tests.bench sink        payments written by the projector's sink alone, without Kafka
+python -m tests.bench legs        the same with and without PostgreSQL's check of double entry, in turn
 python -m tests.bench audit       the same, then its day is closed and all of it verified
 python -m tests.bench bounced     the same, directly and through PgBouncer, in turn
 python -m tests.bench wallet      the past of one wallet of --events
-python -m tests.bench analytics   the analysts' views over a history of --events
+python -m tests.bench analytics   the analysts' views and the owner's SQL over a history of --events
+python -m tests.bench balances    refreshing wallet_balances over such a history, also beside the sink
 python -m tests.bench archive     the events of --payments archived, verified and attached again
 python -m tests.bench gin         --events inserted with each kind of GIN index, in turn
 """
@@ -29,8 +31,10 @@ from ledger_streams.settings import Settings
 from ledger_streams.stack import up
 from tests.bench.analytics import Analyzed, analytics
 from tests.bench.archive import Months, archive
+from tests.bench.balances import Refreshed, balances
 from tests.bench.bounced import Bounced, bounced
 from tests.bench.gin import Indexed, gin
+from tests.bench.legs import Checked, legs
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
 from tests.bench.rebuild import Rebuilt, fill, rebuild
 from tests.bench.sink import Audited, Written, audited, sink
@@ -41,22 +45,12 @@ from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
-DATABASE_CASES = ("sink", "wallet", "analytics", "gin", "archive")
+DATABASE_CASES = ("sink", "legs", "wallet", "analytics", "balances", "gin", "archive")
 CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
-Figures = (
-    dict[str, Timing]
-    | Rebuilt
-    | Recovered
-    | Written
-    | Audited
-    | dict[str, Bounced]
-    | Travelled
-    | Analyzed
-    | dict[str, Indexed]
-    | Months
-)
+OfDatabase = Written | Travelled | Analyzed | Refreshed | Months | dict[str, Checked] | dict[str, Indexed]
+Figures = dict[str, Timing] | Rebuilt | Recovered | Audited | dict[str, Bounced] | OfDatabase
 
 
 async def run(given: Any) -> Figures:
@@ -79,17 +73,20 @@ async def run(given: Any) -> Figures:
             return await loaded(live, given.case, payments, rates_per_s, workers=given.workers)
 
 
-async def in_a_database(given: Any) -> Written | Travelled | Analyzed | dict[str, Indexed] | Months:
+async def in_a_database(given: Any) -> OfDatabase:
     """Run a case that needs nothing but PostgreSQL."""
     if given.case == "wallet":
         return await travel(stack_settings(), events=given.events)
     if given.case == "analytics":
         return await analytics(stack_settings(), events=given.events)
-    if given.case == "archive":
-        return await archive(stack_settings(), payments=given.payments or 20_000)
+    if given.case == "balances":
+        return await balances(stack_settings(), events=given.events)
     if given.case == "gin":
         return await gin(stack_settings(), events=given.events)
-    return await sink(stack_settings(), payments=given.payments or 20_000)
+    if given.case == "archive":
+        return await archive(stack_settings(), payments=given.payments or 20_000)
+    measure = legs if given.case == "legs" else sink
+    return await measure(stack_settings(), payments=given.payments or 20_000)
 
 
 def changed(own: Settings, given: Any) -> Settings:
@@ -129,7 +126,9 @@ def main() -> None:
     parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild and takeover")
     parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
     parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
-    parser.add_argument("--events", type=int, default=1_000_000, help="for wallet, analytics and gin")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="for wallet, analytics, balances and gin"
+    )
     parser.add_argument(
         "--rates", type=float, nargs="+", default=None, help="payments a second; 0: saturation"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,8 @@ EVENTS_MAX: Final = 20_000_000
 """About 20 GB with indexes."""
 EVENTS_A_PAYMENT: Final = 7.3
 """Rows of events and wallet_events together, in the mean."""
+WALLET_EVENTS_A_PAYMENT: Final = 1.6
+TABLES: Final = ("events", "payments", "wallet_events", "postings", "snapshots")
 MONTHS_DAYS: Final = 730
 END: Final = datetime(2026, 11, 25, tzinfo=UTC)
 STATEMENT_S_MAX: Final = 3_600.0
@@ -68,8 +70,10 @@ async def own_database(stack: Settings) -> AsyncIterator[Connection]:
             await connection.close()
 
 
-async def fill(connection: Connection, *, events: int, wallets: int) -> dict[str, float]:
-    """Make a history of about so many events and return the seconds of each step."""
+async def fill(
+    connection: Connection, *, events: int, wallets: int, tables: Sequence[str] = TABLES
+) -> dict[str, float]:
+    """Make a history of about so many events, or some tables of it, and return the seconds of each step."""
     assert events <= EVENTS_MAX, f"at most {EVENTS_MAX}"
     payments = max(1_000, round(events / EVENTS_A_PAYMENT))
     took_s: dict[str, float] = {}
@@ -84,7 +88,7 @@ async def fill(connection: Connection, *, events: int, wallets: int) -> dict[str
     await make_partitions(connection, months)
     indexes = await connection.fetch(SQL["indexes"])
     await connection.execute(";".join(f"DROP INDEX {row['name']}" for row in indexes))
-    for name in ("events", "payments", "wallet_events", "postings", "snapshots"):
+    for name in tables:
         await step(name, SQL[name])
     for row in indexes:
         await step(row["name"], row["definition"])

@@ -95,6 +95,15 @@ INSERT INTO wallet_snapshots (wallet_id, user_id, status, last_event_version, ba
 SELECT DISTINCT ON (wallet_id) wallet_id, user_id, 'open', event_version, wallet_state -> 'balances', occurred_at, 0, 0
   FROM wallet_events ORDER BY wallet_id, event_version DESC;
 
+-- name: further_events
+-- A cent more for every hundredth wallet.
+INSERT INTO wallet_events (wallet_id, event_version, event_id, user_id, event_type, currency, event_data, wallet_state,
+                           payment_id, schema_version, correlation_id, occurred_at)
+SELECT wallet_id, last_event_version + 1, gen_random_uuid(), user_id, 'BalanceAdded', currency, '{"amount": "0.01"}', '{}',
+       NULL, 1, wallet_id, last_updated
+  FROM (SELECT *, row_number() OVER (ORDER BY wallet_id) AS number FROM wallet_balances) AS b
+ WHERE number % 100 = 0;
+
 -- name: indexes
 -- What only slows the loading down: all but keys.  A partitioned table's index is made on its partitions too.
 SELECT i.indexrelid::regclass::text AS name, replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS definition

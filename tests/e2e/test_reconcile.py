@@ -44,11 +44,11 @@ async def check_well(live: LiveSystem) -> None:
 
 @asynccontextmanager
 async def changed_by_hand(live: LiveSystem, change: str, back: str, wallet_id: str) -> AsyncIterator[None]:
-    await live.rows(change, wallet_id)
+    await live.forge(change, wallet_id)
     try:
         yield
     finally:
-        await live.rows(back, wallet_id)
+        await live.forge(back, wallet_id)
 
 
 def found(result: Any, kind: str) -> list[tuple[str, str]]:

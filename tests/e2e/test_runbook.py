@@ -71,7 +71,7 @@ async def at_rest(live: LiveSystem) -> dict[str, list[str]]:
 
 async def damage(live: LiveSystem) -> None:
     for statement in DAMAGE:
-        await live.rows(statement)
+        await live.forge(statement)
     assert (await live.command("reconcile", "--json"))[0] == 1
 
 

@@ -53,7 +53,7 @@ async def a_cent_in_a_snapshot(stage: Stage) -> None:
 
 
 async def a_posting_less(stage: Stage) -> None:
-    await stage.live.rows(
+    await stage.live.forge(
         "DELETE FROM postings WHERE (event_id, leg) = (SELECT event_id, leg FROM postings LIMIT 1)"
     )
 

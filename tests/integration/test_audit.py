@@ -27,6 +27,7 @@ from ledger_streams.cli.audit import verified
 from ledger_streams.errors import Rejected
 from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
+from tests.live import UNCHECKED
 from tests.projected import Story, new_id
 
 CHAINED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "projection_positions")
@@ -155,7 +156,7 @@ TAMPERING = {
 async def test_each_change_of_a_row_is_found_and_named(told: Told) -> None:
     await told.close()
     for statement, expected in TAMPERING.items():
-        connection = await asyncpg.connect(told.config.postgres)
+        connection = await asyncpg.connect(told.config.postgres, server_settings=UNCHECKED)
         try:
             await connection.execute("CREATE SCHEMA kept")
             for table in RESTORED:

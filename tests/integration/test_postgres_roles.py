@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from ledger_streams.adapters.postgres_audit import close_day
+from ledger_streams.adapters.postgres_balances import refresh_balances
 from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_reconcile import differences
@@ -160,6 +161,27 @@ async def test_closing_a_day_without_the_right_to_is_said_and_ends_nothing(roles
         await close_day(pool, story.wallet_topic, "")
 
 
+async def test_the_application_refreshes_the_view_of_balances_which_only_its_owner_may(
+    roles: Roles, pool: Pool
+) -> None:
+    story = Story()
+    story.deposit(story.open(), 1000)
+    await PostgresSink(pool).write(story.batch())
+    for _ in range(2):
+        assert await refresh_balances(pool)
+    assert await pool.fetchval("SELECT current_balance FROM wallet_balances") == 10
+    for statement in (
+        "REFRESH MATERIALIZED VIEW wallet_balances",
+        "UPDATE wallet_balances_refreshed SET refreshed_at = now()",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await pool.execute(statement)
+    async with await create_pool(roles.dsn(roles.analyst)) as analysts:
+        assert await analysts.fetchval("SELECT current_balance FROM wallet_balances") == 10
+        with pytest.raises(Unavailable, match="`ledger-streams db roles` gives"):
+            await refresh_balances(analysts)
+
+
 async def test_each_role_has_its_limits(roles: Roles) -> None:
     found = {}
     for role in (roles.application, roles.analyst):
@@ -175,6 +197,7 @@ async def test_rights_outlive_a_rebuild(roles: Roles, pool: Pool) -> None:
     story.deposit(story.open(), 1000)
     async with rebuilding(roles.owner) as tables:
         await PostgresSink(tables.pool).write(story.batch())
+        assert await refresh_balances(tables.pool)
 
         async def nothing_more(_: object) -> None:
             return None
@@ -183,6 +206,9 @@ async def test_rights_outlive_a_rebuild(roles: Roles, pool: Pool) -> None:
     story.deposit(story.open(), 1000)
     await PostgresSink(pool).write(story.batch())
     assert await pool.fetchval("SELECT count(*) FROM wallet_events") == 4
+    assert await pool.fetchval("SELECT count(*) FROM wallet_balances") == 1
+    assert await refresh_balances(pool)
+    assert await pool.fetchval("SELECT count(*) FROM wallet_balances") == 2
     for table in HISTORY[:4]:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await pool.execute(f"DELETE FROM {table}")

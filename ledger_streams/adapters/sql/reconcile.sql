@@ -104,3 +104,33 @@ SELECT event_id::text AS subject, format('%s times: %s', count(*), string_agg(ev
  GROUP BY event_id
 HAVING count(*) > 1
  ORDER BY 1;
+
+-- name: wallet_balances_is_sum_of_events
+-- The view is as of its last refresh, so each of its rows is compared at the version that it is of.
+WITH sums AS (
+    SELECT b.wallet_id, b.currency, b.current_balance, b.last_event_version,
+           SUM(CASE e.event_type WHEN 'BalanceAdded' THEN 1 WHEN 'BalanceDeducted' THEN -1 ELSE 0 END
+               * COALESCE(e.event_data->>'amount', '0')::numeric) AS balance
+      FROM wallet_balances b
+      LEFT JOIN wallet_events e
+        ON e.wallet_id = b.wallet_id AND e.currency = b.currency AND e.event_version <= b.last_event_version
+     GROUP BY b.wallet_id, b.currency, b.current_balance, b.last_event_version
+)
+SELECT wallet_id::text || ' ' || currency AS subject,
+       format('view %s at version %s, events %s', current_balance, last_event_version, balance) AS detail
+  FROM sums
+ WHERE current_balance IS DISTINCT FROM balance
+ ORDER BY 1;
+
+-- name: wallet_balances_has_what_was_there
+-- An event whose transaction was over when the refresh began is in the view.  Of a row's xmin the lower half is kept: it is
+-- taken for the latest transaction that it may be, so that at worst an event is not asked for.
+SELECT e.wallet_id::text || ' ' || e.currency AS subject,
+       format('version %s was there before the refresh at %s', e.event_version, r.refreshed_at) AS detail
+  FROM wallet_events e
+ CROSS JOIN wallet_balances_refreshed r
+  LEFT JOIN wallet_balances b ON b.wallet_id = e.wallet_id AND b.currency = e.currency
+ WHERE e.event_version > COALESCE(b.last_event_version, 0) AND e.currency IS NOT NULL AND e.recorded_at < r.refreshed_at
+   AND pg_visible_in_snapshot((SELECT (newest - ((newest - e.xmin::text::bigint) & 4294967295))::text::xid8
+                                 FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest) AS n), r.contains)
+ ORDER BY 1, e.event_version;

@@ -34,6 +34,10 @@ SELECT event_id::text, event_type, schema_version, e.wallet_id::text, event_vers
 INSERT INTO replay.payments (payment_id, status, fingerprint, requested_at)
 SELECT payment_id, 'pending', fingerprint, requested_at FROM payments WHERE fingerprint = $1;
 
+-- name: lock_balances
+-- A refresh reads wallet_events for as long as it takes: wait for one that is under way, and begin no other.
+SELECT pg_advisory_xact_lock(hashtextextended('ledger-streams wallet_balances ' || current_schema(), 0));
+
 -- name: lock_positions
 -- Projectors wait, readers do not.
 LOCK TABLE projection_positions IN EXCLUSIVE MODE;
@@ -67,8 +71,14 @@ SELECT c.relname AS name,
 -- name: swap
 -- The statements, in order, that put the rebuilt tables in the place of the live ones.  Partitions move one by one.
 -- Views of the schema analytics, which know the live tables, are made again as they are, with comments and grants;
--- whoever had rights on a live table has them on the rebuilt one.
-WITH views AS (
+-- whoever had rights on a live table has them on the rebuilt one.  wallet_balances and what triggers call move too.
+WITH balances AS (
+    SELECT 'wallet_balances' AS name
+), called AS (
+    SELECT DISTINCT p.proname AS name
+      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+     WHERE c.relnamespace = 'replay'::regnamespace AND p.pronamespace = c.relnamespace AND NOT t.tgisinternal
+), views AS (
     SELECT c.oid, c.relname AS name, c.relacl, c.relowner
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'analytics' AND c.relkind = 'v'
@@ -78,13 +88,22 @@ SELECT statement
                format('GRANT %s ON replay.%I TO %s', string_agg(a.privilege_type, ', '), c.relname,
                       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) AS statement
           FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS a
-         WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY($1::text[]) AND a.grantee <> c.relowner
+         WHERE c.relnamespace = current_schema()::regnamespace AND a.grantee <> c.relowner
+           AND (c.relname = ANY($1::text[]) OR c.relname IN (SELECT name FROM balances))
          GROUP BY c.relname, a.grantee
          UNION ALL
         SELECT 1, 0, 'DROP VIEW ' || string_agg(format('analytics.%I', name), ', ')
           FROM views HAVING count(*) > 0
          UNION ALL
-        SELECT 2, 0, format('DROP TABLE %I', name) FROM unnest($1::text[]) AS name
+        SELECT 2, 0, format('DROP MATERIALIZED VIEW %I', name) FROM balances
+         UNION ALL
+        SELECT 2, 1, format('DROP TABLE %I', name) FROM unnest($1::text[]) AS name
+         UNION ALL
+        SELECT 2, 2, format('DROP FUNCTION %I()', name) FROM called
+         UNION ALL
+        SELECT 3, 0, format('ALTER FUNCTION replay.%I() SET SCHEMA %I', name, current_schema()) FROM called
+         UNION ALL
+        SELECT 3, 0, format('ALTER MATERIALIZED VIEW replay.%I SET SCHEMA %I', name, current_schema()) FROM balances
          UNION ALL
         SELECT 3, 0, format('ALTER TABLE replay.%I SET SCHEMA %I', c.relname, current_schema())
           FROM pg_class c

@@ -40,8 +40,9 @@ SELECT statement
                format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO %I', schemas.name, roles.name)
           FROM roles CROSS JOIN schemas
          UNION ALL
-        SELECT 6, name, format('GRANT EXECUTE ON FUNCTION %I.ensure_events_partition(date) TO %I', current_schema(), name)
-          FROM roles WHERE kind = 'application'
+        SELECT 6, name || function, format('GRANT EXECUTE ON FUNCTION %I.%s TO %I', current_schema(), function, name)
+          FROM roles CROSS JOIN (VALUES ('ensure_events_partition(date)'), ('refresh_wallet_balances(interval)')) AS f (function)
+         WHERE kind = 'application'
          UNION ALL
         SELECT 7, name || setting,
                format('ALTER ROLE %I IN DATABASE %I SET %I = %L', name, current_database(), setting, value)

@@ -1,0 +1,43 @@
+"""Looks: what an app does now and then beside its agents, and does not end by.
+
+A look finds out whether something is due, and does it; one of several processes finds it
+due, the others find it done.  What fails is counted and tried again at the next look:
+nothing of it is in a payment's way.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+from mode import Service
+
+from ledger_streams.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+
+class Looking(Service):
+    """Looks again and again, from its start to its stop; what for, a subclass says."""
+
+    every_s: ClassVar[float]
+    put_off: ClassVar[str]
+    """What is said to be later when a look fails."""
+
+    async def look(self) -> None:
+        """Do what is due; raises Unavailable when it cannot be done now."""
+        raise NotImplementedError
+
+    def count_failed(self) -> None:
+        """Count a look that failed."""
+        raise NotImplementedError
+
+    @Service.task
+    async def _watch(self) -> None:
+        while not self.should_stop:
+            try:
+                await self.look()
+            except Unavailable as error:
+                self.count_failed()
+                log.warning("%s later: %s", self.put_off, error)
+            await self.sleep(self.every_s)

@@ -1,0 +1,46 @@
+"""wallet_balances in a living system: of two projectors either does it, and one goes on alone."""
+
+from __future__ import annotations
+
+from ledger_streams.settings import Settings
+from tests.e2e.outside import open_wallet, pay, transfer
+from tests.live import LiveSystem, eventually, running
+
+
+async def in_view(live: LiveSystem, wallet_id: str) -> str | None:
+    rows = await live.rows(
+        "SELECT current_balance::text AS balance FROM wallet_balances WHERE wallet_id = $1", wallet_id
+    )
+    return rows[0]["balance"] if rows else None
+
+
+async def test_projectors_refresh_the_view_when_it_is_due_and_the_next_one_goes_on(
+    migrated: Settings,
+) -> None:
+    often = migrated.model_copy(update={"balances_refresh_s": 1})
+    async with running(often, workers=1) as live:
+        live.start("projector", "2")
+        ada, bob = await open_wallet(live, funds="10.00"), await open_wallet(live)
+
+        async def both_have_done_it() -> bool:
+            logs = [live.processes[f"projector-{number}"].log.read_text() for number in (1, 2)]
+            return all("wallet_balances is refreshed" in text for text in logs)
+
+        await eventually(both_have_done_it, what="each projector has refreshed the view")
+        live.processes["projector-1"].kill()
+        assert (await pay(live, transfer(ada, bob, "2.50")))["status"] == "completed"
+
+        async def are_there() -> bool:
+            return [await in_view(live, wallet) for wallet in (ada, bob)] == ["7.50", "2.50"]
+
+        await eventually(are_there, what="the view has the payment")
+        assert (await live.command("reconcile"))[0] == 0
+
+
+async def test_a_projector_that_is_told_to_never_refreshes_it(migrated: Settings) -> None:
+    async with running(migrated.model_copy(update={"balances_refresh_s": 0}), workers=1) as live:
+        (before,) = await live.rows("SELECT refreshed_at FROM wallet_balances_refreshed")
+        await open_wallet(live, funds="10.00")
+        live.processes["projector-1"].stop()
+        (after,) = await live.rows("SELECT refreshed_at FROM wallet_balances_refreshed")
+        assert after == before
