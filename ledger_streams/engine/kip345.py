@@ -4,11 +4,13 @@ A second process that joins under the name takes the first one's place, and the 
 says FENCED_INSTANCE_ID to the first from then on, to all requests that bear the name.
 aiokafka's heartbeat does not, so it would hear of an unknown member, as after a long
 pause, and join again, which throws the second one out.  Here it bears the name; who is
-told to be replaced ends, and who was paused joins again.
+told to be replaced ends, and who was paused joins again.  So does who met an error that
+aiokafka leaves to its user: it would wait for being asked, and Faust never asks.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
@@ -25,6 +27,7 @@ from ledger_streams.errors import InvariantBroken
 
 log = logging.getLogger(__name__)
 
+REJOIN_AFTER_S: Final = 1.0
 FENCED_INSTANCE_ID: Final = 82
 """What the broker answers a member in whose place another one has joined."""
 
@@ -72,6 +75,7 @@ class StaticConsumer(AIOKafkaConsumer):
         await super().start()
         self._send = self._coordinator._send_req
         self._coordinator._send_req = self._send_named
+        self._coordinator._push_error_to_user = self._join_again
 
     @property
     def membership(self) -> Membership:
@@ -90,6 +94,12 @@ class StaticConsumer(AIOKafkaConsumer):
                 await self._send_named(Heartbeat(self._group_id, self.membership))
             except KafkaError as error:
                 log.info("the broker was not asked whose place it is: %r", error)
+
+    async def _join_again(self, error: Exception) -> None:
+        """Have the coordinator's own task join the group again, after an error that nobody foresaw."""
+        log.warning("joining the group %s again in %.0f s: %r", self._group_id, REJOIN_AFTER_S, error)
+        await asyncio.sleep(REJOIN_AFTER_S)
+        self._coordinator.request_rejoin()
 
     async def _send_named(self, request: Any) -> Any:
         asker = self.membership

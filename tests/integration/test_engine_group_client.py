@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
-from ledger_streams.engine.group_client import GroupClient
+from ledger_streams.engine.group_client import GroupClient, group_member
+from ledger_streams.engine.kip345 import Heartbeat
 from tests.engine_toy.harness import Toys
 from tests.live import eventually
 
@@ -68,6 +69,31 @@ async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_req
         with pytest.raises(RequestTimedOutError):
             async with asyncio.timeout(10 * REQUEST_TIMEOUT_MS / 1000):
                 await client.send(client.get_random_node(), fetch)
+
+
+@pytest.mark.parametrize(("kind", "error"), [(SyncGroupRequest, 14), (Heartbeat, 42)])
+async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
+    toys: Toys, kind: type[Any], error: int
+) -> None:
+    """A coordinator that is loading answers a SyncGroup so; nobody polls while partitions are waited for."""
+    async with group_member(toys.settings.app_id, toys.settings) as member:
+        send = member._send
+        refused: list[Any] = []
+
+        async def refusing_once(request: Any) -> Any:
+            response = await send(request)
+            if isinstance(request, kind) and not refused:
+                refused.append(response)
+                response.error_code = error
+            return response
+
+        member._send = refusing_once
+        member.subscribe([toys.settings.topic("toy-in")])
+
+        async def is_member() -> bool:
+            return bool(refused) and bool(member.assignment()) and member.membership.generation > 1
+
+        await eventually(is_member, what="it is a member again")
 
 
 async def test_a_rebalance_is_waited_for_until_the_members_have_come(toys: Toys) -> None:
