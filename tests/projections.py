@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.live import LiveSystem
+from ledger_streams.adapters.kafka_log import opened_log
+from ledger_streams.topics import PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS
+from tests.live import LiveSystem, eventually
 
 COLUMNS: Final = {
     "events": "event_id, aggregate_id, event_type, event_data, event_version, occurred_at, topic,"
@@ -30,6 +32,20 @@ async def projections(live: LiveSystem) -> dict[str, list[str]]:
         rows = await live.rows(f"SELECT ROW({columns})::text AS row FROM {table} ORDER BY 1")
         found[table] = [row["row"] for row in rows]
     return found
+
+
+async def at_rest(live: LiveSystem) -> dict[str, list[str]]:
+    """Return what the projections say once the projector has passed the last transactions' markers."""
+    names = [live.settings.topic(name) for name in (PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS)]
+
+    async def are_passed() -> bool:
+        async with opened_log(live.settings.kafka) as log:
+            ends = {partition: end for partition, end in (await log.ends(names)).items() if end}
+        rows = await live.rows("SELECT topic, partition, next_offset FROM projection_positions")
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == ends
+
+    await eventually(are_passed, what="all markers are passed", every_s=0.5)
+    return await projections(live)
 
 
 def differing(

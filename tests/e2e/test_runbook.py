@@ -12,12 +12,10 @@ import pytest
 import pytest_asyncio
 from redis import asyncio as aioredis
 
-from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.engine.ending import EXIT_SOFTWARE
-from ledger_streams.topics import PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS
 from tests.e2e.outside import balance, ended, new_id, open_wallet, pay, record, requested, send, transfer
-from tests.live import LiveSystem, Process, eventually
-from tests.projections import differing, projections
+from tests.live import LiveSystem, Process
+from tests.projections import at_rest, differing, projections
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,20 +51,6 @@ async def well(live: LiveSystem) -> None:
     """Everything that knows a balance knows the same, RocksDB included."""
     code, out, err = await live.command("reconcile", "--rocksdb", "--json")
     assert code == 0, err + out
-
-
-async def at_rest(live: LiveSystem) -> dict[str, list[str]]:
-    """Return what the projections say once the projector has passed the last transactions' markers."""
-    names = [live.settings.topic(name) for name in (PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS)]
-
-    async def are_passed() -> bool:
-        async with opened_log(live.settings.kafka) as log:
-            ends = {partition: end for partition, end in (await log.ends(names)).items() if end}
-        rows = await live.rows("SELECT topic, partition, next_offset FROM projection_positions")
-        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == ends
-
-    await eventually(are_passed, what="all markers are passed", every_s=0.5)
-    return await projections(live)
 
 
 async def damage(live: LiveSystem) -> None:

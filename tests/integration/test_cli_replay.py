@@ -20,7 +20,7 @@ from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, open_wallet, pay, read, record, requested, send, transfer
 from tests.live import LiveSystem, Process, eventually, running
-from tests.projections import differing, projections
+from tests.projections import at_rest, differing, projections
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ async def told(migrated: Settings) -> AsyncIterator[LiveSystem]:
         same_id = requested(paid[1], event_id=new_id())
         await send(live, [record(unreadable), record(same_id), record(same_id)])
         assert (await live.command("reconcile"))[0] == 0
+        await at_rest(live)
         for running_still in live.processes.values():
             running_still.stop()
         yield live
