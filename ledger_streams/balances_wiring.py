@@ -32,15 +32,12 @@ class BalancesService(Looking):
 
     every_s = min(LOOK_S_MAX, settings().balances_refresh_s or LOOK_S_MAX)
     put_off = "wallet_balances is refreshed"
+    failures = WALLET_BALANCES_FAILED
 
     async def look(self) -> None:
         """Refresh the view when it is due."""
         if settings().balances_refresh_s:
             await refresh_when_due(settings())
-
-    def count_failed(self) -> None:
-        """Count it."""
-        WALLET_BALANCES_FAILED.inc()
 
 
 async def refresh_when_due(config: Settings) -> None:

@@ -32,14 +32,11 @@ class ClosingService(Looking):
 
     every_s = LOOK_EVERY_S
     put_off = "a day is closed"
+    failures = AUDIT_CLOSINGS_FAILED
 
     async def look(self) -> None:
         """Close the day that has ended."""
         await close_and_publish(settings())
-
-    def count_failed(self) -> None:
-        """Count it."""
-        AUDIT_CLOSINGS_FAILED.inc()
 
 
 async def close_and_publish(config: Settings) -> None:

@@ -8,9 +8,11 @@ nothing of it is in a payment's way.
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from typing import ClassVar
 
 from mode import Service
+from prometheus_client import Counter
 
 from ledger_streams.errors import Unavailable
 
@@ -24,13 +26,12 @@ class Looking(Service):
     put_off: ClassVar[str]
     """What is said to be later when a look fails."""
 
+    failures: ClassVar[Counter]
+    """Counts looks that failed."""
+
+    @abstractmethod
     async def look(self) -> None:
         """Do what is due; raises Unavailable when it cannot be done now."""
-        raise NotImplementedError
-
-    def count_failed(self) -> None:
-        """Count a look that failed."""
-        raise NotImplementedError
 
     @Service.task
     async def _watch(self) -> None:
@@ -38,6 +39,6 @@ class Looking(Service):
             try:
                 await self.look()
             except Unavailable as error:
-                self.count_failed()
+                self.failures.inc()
                 log.warning("%s later: %s", self.put_off, error)
             await self.sleep(self.every_s)
