@@ -20,7 +20,7 @@ from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
-from ledger_streams.topics import TOPICS
+from ledger_streams.topics import names
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
 GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
@@ -96,7 +96,7 @@ def transactions(group_id: str) -> Transactions:
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
         transaction_timeout_ms=config.dead_transaction_ms,
-        topics=[config.topic(topic.name) for topic in TOPICS],
+        topics=names(config),
         clock=clock,
     )
 

@@ -102,6 +102,11 @@ def spec(name: str) -> TopicSpec:
     return _BY_NAME[name]
 
 
+def names(settings: Settings) -> list[str]:
+    """Return the full names of all topics."""
+    return [settings.topic(topic.name) for topic in TOPICS]
+
+
 async def apply(settings: Settings) -> list[str]:
     """Create the topics that are missing and set configuration that differs; say what was done, in words.
 
@@ -109,15 +114,14 @@ async def apply(settings: Settings) -> list[str]:
     """
     async with _admin(settings) as admin:
         existing = await _described(admin, settings)
-        missing = [topic for topic in TOPICS if _name(settings, topic) not in existing]
+        missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
         created = await _create(admin, settings, missing)
         await _until(lambda: _all_led(admin, settings))
-        others = [topic for topic in TOPICS if topic not in created]
-        altered = await _with_other_configs(admin, settings, others)
+        altered = await _with_other_configs(admin, settings, [one for one in TOPICS if one not in created])
         if altered:
             await _alter(admin, settings, list(altered))
             await _until(lambda: _as_declared(admin, settings, list(altered)))
-    done = [f"created {_name(settings, topic)} with {topic.partitions} partitions" for topic in created]
+    done = [f"created {settings.topic(topic.name)} with {topic.partitions} partitions" for topic in created]
     return done + [f"changed {line}" for lines in altered.values() for line in lines]
 
 
@@ -125,11 +129,11 @@ async def check(settings: Settings) -> list[str]:
     """Return what differs between the declaration and the broker, a line each; empty when nothing does."""
     async with _admin(settings) as admin:
         existing = await _described(admin, settings)
-        present = [topic for topic in TOPICS if _name(settings, topic) in existing]
+        present = [topic for topic in TOPICS if settings.topic(topic.name) in existing]
         configs = await _with_other_configs(admin, settings, present)
     differences: list[str] = []
     for topic in TOPICS:
-        name = _name(settings, topic)
+        name = settings.topic(topic.name)
         if name not in existing:
             differences.append(f"{name}: is missing")
             continue
@@ -150,15 +154,11 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-def _name(settings: Settings, topic: TopicSpec) -> str:
-    return settings.topic(topic.name)
-
-
 async def _described(
     admin: AIOKafkaAdminClient, settings: Settings
 ) -> dict[str, Sequence[Mapping[str, Any]]]:
     """Return the partitions of those of our topics that exist, by full name."""
-    answers = await admin.describe_topics([_name(settings, topic) for topic in TOPICS])
+    answers = await admin.describe_topics(names(settings))
     return {answer["topic"]: answer["partitions"] for answer in answers if not answer["error_code"]}
 
 
@@ -168,7 +168,7 @@ async def _create(
     """Create the topics and return them, without those that another `apply` has just created."""
     if not topics:
         return []
-    wanted = {_name(settings, topic): topic for topic in topics}
+    wanted = {settings.topic(topic.name): topic for topic in topics}
     new = [
         NewTopic(name, topic.partitions, settings.replication_factor, topic_configs=topic.configs(settings))
         for name, topic in wanted.items()
@@ -203,7 +203,7 @@ async def _as_declared(admin: AIOKafkaAdminClient, settings: Settings, topics: S
 def _shape_differences(
     settings: Settings, topic: TopicSpec, partitions: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    name = _name(settings, topic)
+    name = settings.topic(topic.name)
     differences = []
     if len(partitions) != topic.partitions:
         differences.append(
@@ -222,7 +222,7 @@ async def _with_other_configs(
     """Return the topics whose configuration differs from the declared, with a line for each difference."""
     if not topics:
         return {}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, _name(settings, topic)) for topic in topics]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, settings.topic(topic.name)) for topic in topics]
     found: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
         for code, message, _, name, entries in answer.resources:
@@ -231,7 +231,7 @@ async def _with_other_configs(
             found[name] = {entry[0]: entry[1] for entry in entries}
     differences: dict[TopicSpec, list[str]] = {}
     for topic in topics:
-        name = _name(settings, topic)
+        name = settings.topic(topic.name)
         for key, wanted in topic.configs(settings).items():
             if (has := found[name].get(key)) != wanted:
                 differences.setdefault(topic, []).append(f"{name}: {key} is {has}, not {wanted}")
@@ -241,7 +241,7 @@ async def _with_other_configs(
 async def _alter(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> None:
     """Set the whole configuration of the topics; whatever else was set there is reset."""
     resources = [
-        ConfigResource(ConfigResourceType.TOPIC, _name(settings, topic), configs=topic.configs(settings))
+        ConfigResource(ConfigResourceType.TOPIC, settings.topic(topic.name), configs=topic.configs(settings))
         for topic in topics
     ]
     for answer in await admin.alter_configs(resources):

@@ -81,7 +81,7 @@ async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
             config.kafka,
             transactional_id=f"{config.app_id}-redrive",
             marks_topic=config.topic(topics.REDRIVES),
-            topics=[config.topic(spec.name) for spec in topics.TOPICS],
+            topics=topics.names(config),
             transaction_timeout_ms=config.transaction_timeout_ms,
         ) as redrive,
         opened_log(config.kafka) as log,

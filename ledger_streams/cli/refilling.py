@@ -68,7 +68,7 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
         Filling(
             config.kafka,
             transactional_id=f"{config.app_id}{FILLED_GROUP}",
-            topics=[config.topic(spec.name) for spec in topics.TOPICS],
+            topics=topics.names(config),
         ) as filling,
         opened_log(config.kafka) as log,
     ):

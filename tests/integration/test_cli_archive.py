@@ -127,5 +127,5 @@ async def test_archived_events_are_links_for_the_audit_and_missing_for_filling_k
         assert "filling Kafka needs all events, and those of 2024-10, 2024-11 are archived" in err
         assert await told.tables() == before
         async with opened_log(migrated.kafka) as log:
-            names = [migrated.topic(spec.name) for spec in topics.TOPICS]
-            assert [record async for record in log.read(await log.ends(names))] == []
+            ends = await log.ends(topics.names(migrated))
+            assert [record async for record in log.read(ends)] == []

@@ -151,7 +151,7 @@ async def test_a_redrive_that_was_overtaken_sends_nothing_more(topics_only: Sett
         topics_only.kafka,
         transactional_id=f"{topics_only.app_id}-redrive",
         marks_topic=topics_only.topic(topics.REDRIVES),
-        topics=[topics_only.topic(spec.name) for spec in topics.TOPICS],
+        topics=topics.names(topics_only),
         transaction_timeout_ms=topics_only.transaction_timeout_ms,
     ) as overtaken:
         await redrive_letters(topics_only, PAYMENTS)
