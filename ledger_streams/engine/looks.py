@@ -11,8 +11,8 @@ import logging
 from abc import abstractmethod
 from typing import ClassVar
 
+import prometheus_client
 from mode import Service
-from prometheus_client import Counter
 
 from ledger_streams.errors import Unavailable
 
@@ -26,7 +26,7 @@ class Looking(Service):
     put_off: ClassVar[str]
     """What is said to be later when a look fails."""
 
-    failures: ClassVar[Counter]
+    failures: ClassVar[prometheus_client.Counter]
     """Counts looks that failed."""
 
     @abstractmethod
