@@ -1,0 +1,42 @@
+"""Standing back: a takeover waits for it, so it ends whatever the client of the followed log does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from ledger_streams.engine import standby
+from ledger_streams.engine.phases import Place
+from ledger_streams.engine.standby import Standby
+
+
+class Stubborn(Standby):
+    """Follows with a consumer that fails to stop: its error comes instead of the cancellation."""
+
+    begun = 0
+
+    async def _follow(self, owned: Collection[Place]) -> None:
+        self.begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KafkaError("did not stop")
+
+
+async def test_a_cancellation_that_is_lost_is_said_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standby, "CANCEL_AGAIN_S", 0.01)
+    stubborn = Stubborn(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
+    stubborn.follow(())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await stubborn.stand_back()
+    assert stubborn.begun == 1
+    stubborn.follow(())
+    async with asyncio.timeout(5):
+        await stubborn.close()
