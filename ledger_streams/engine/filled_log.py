@@ -6,22 +6,24 @@ two logs of one name apart that offsets alone do not.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Collection
 from typing import Final
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
 from ledger_streams.adapters.kafka_log import log_reader
-from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
+from ledger_streams.engine.kip447 import COORDINATOR_MISSING, NO_OFFSET, stable_commits
 from ledger_streams.errors import Unavailable
 
 FILLED_GROUP: Final = "-filled"
 """What the group's name has after that of the workers' group."""
-GROUP_STATE, GROUP_ID = 2, 1
-"""Places in aiokafka's description of a group."""
+COORDINATOR_WITHIN_S: Final = 30.0
+ASK_AGAIN_S: Final = 0.1
 WITHOUT_MEMBERS: Final = frozenset({"Empty", "Dead"})
 
 
@@ -48,15 +50,36 @@ async def filled(
 
 
 async def groups_with_members(bootstrap: str, group_ids: Collection[str]) -> list[str]:
-    """Return those of the groups in which somebody is."""
+    """Return those of the groups in which somebody is.
+
+    A cluster that has never had a group finds no coordinator at first, and one whose
+    brokers just changed loads it: both are asked again.
+
+    Raises:
+        Unavailable: Kafka does not answer, or there is no coordinator within COORDINATOR_WITHIN_S.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        # one by one: aiokafka cannot read the answers to several at a time
-        answers = [answer for name in group_ids for answer in await admin.describe_consumer_groups([name])]
+        states = [(name, await _state(admin, name)) for name in group_ids]
     except KafkaError as error:
         raise Unavailable(dependency="kafka", detail=repr(error)) from error
     finally:
         await admin.close()
-    groups = [group for answer in answers for group in answer.groups]
-    return sorted(group[GROUP_ID] for group in groups if group[GROUP_STATE] not in WITHOUT_MEMBERS)
+    return sorted(name for name, state in states if state not in WITHOUT_MEMBERS)
+
+
+async def _state(admin: AIOKafkaAdminClient, group_id: str) -> str:
+    deadline = time.monotonic() + COORDINATOR_WITHIN_S
+    while True:
+        try:
+            (answer,) = await admin.describe_consumer_groups([group_id])
+            ((code, _, state, *_),) = answer.groups
+            if code:
+                raise for_code(code)(f"{group_id} is not described")
+        except COORDINATOR_MISSING:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(ASK_AGAIN_S)
+        else:
+            return str(state)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiokafka.errors as kafka_errors
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -150,15 +151,22 @@ async def stable_commits(
         topics[tp.topic].append(tp.partition)
     request = OffsetFetch(group_id, [(topic, ps, {}) for topic, ps in topics.items()], True, {})
     while True:
-        node_id = await client.coordinator_lookup(CoordinationType.GROUP, group_id)
-        if await client.ready(node_id, group=ConnectionGroup.COORDINATION):
-            response = await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
-            commits = _read_commits(response)
-            if commits is not None:
-                return commits
+        with suppress(*COORDINATOR_MISSING):
+            node_id = await client.coordinator_lookup(CoordinationType.GROUP, group_id)
+            if await client.ready(node_id, group=ConnectionGroup.COORDINATION):
+                response = await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+                commits = _read_commits(response)
+                if commits is not None:
+                    return commits
         await asyncio.sleep(retry_ms / 1000)
 
 
+COORDINATOR_MISSING: Final = (
+    kafka_errors.GroupCoordinatorNotAvailableError,
+    kafka_errors.GroupLoadInProgressError,
+    kafka_errors.NotCoordinatorForGroupError,
+)
+"""What a broker answers while a group has no coordinator: it is started, loaded, or moves."""
 _RETRIED = {14, 15, 16, 88}
 """Coordinator loading, not available, moved; UNSTABLE_OFFSET_COMMIT: a transaction is still open."""
 
