@@ -16,6 +16,7 @@ from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
 from ledger_streams.engine.kip447 import stable_commits
 from ledger_streams.engine.store import PartitionStore, Position
+from ledger_streams.errors import InvariantBroken
 
 FETCH_BYTES_MAX: Final = 16 << 20
 SOURCE_HEADER: Final = "source"
@@ -50,17 +51,38 @@ async def seek_stores(
     The watermark is asked for by a consumer that reads uncommitted: to the other
     one the log ends where an open transaction begins, and that has to be waited for.
     A store beyond it, or of a log with another name, belongs to another log, and is emptied.
+
+    Raises:
+        InvariantBroken: a store beyond the end has states, and its changelog no record at all:
+            the topic is lost, and what is left of it is kept.
     """
-    changelogs.assign(list(stores))
     ends: dict[TopicPartition, int] = await log_ends.end_offsets(list(stores))
     beginnings = await log_ends.beginning_offsets(list(stores))
     filled = await stable_commits(log_ends._client, f"{group_id}{FILLED_GROUP}", stores)
     for tp, store in stores.items():
         store.belong_to(log_name(filled[tp]))
-        if store.position.changelog_next > ends[tp]:
-            store.wipe()
+    beyond = [tp for tp, store in stores.items() if store.position.changelog_next > ends[tp]]
+    for tp in beyond:
+        if not stores[tp].is_empty() and not await _has_records(changelogs, tp, beginnings[tp], ends[tp]):
+            raise InvariantBroken(
+                f"{tp.topic}[{tp.partition}] has lost all records, its table has not: refusing to empty it"
+            )
+    for tp in beyond:
+        stores[tp].wipe()
+    changelogs.assign(list(stores))
+    for tp, store in stores.items():
         changelogs.seek(tp, max(store.position.changelog_next, beginnings[tp]))
     return ends
+
+
+async def _has_records(changelogs: AIOKafkaConsumer, tp: TopicPartition, beginning: int, end: int) -> bool:
+    """Tell whether a committed record is in a partition; offsets alone may be those of markers."""
+    changelogs.assign([tp])
+    changelogs.seek(tp, beginning)
+    while await changelogs.position(tp) < end:
+        if await changelogs.getmany(tp, timeout_ms=100):
+            return True
+    return False
 
 
 def restore(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:

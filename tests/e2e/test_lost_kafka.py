@@ -10,6 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
 from ledger_streams.closing_wiring import close_and_publish
+from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.engine.filled_log import groups_with_members
 from tests.e2e.outside import balance, new_id, open_wallet, pay, read, record, requested, send, transfer
 from tests.live import LiveSystem, Process, eventually
 
@@ -17,15 +19,16 @@ PAYMENTS = 600
 AMOUNT_MINOR = 10
 
 
-async def lose(live: LiveSystem) -> None:
-    """Stop what runs, projectors first, and destroy the topics; empty ones follow."""
+async def lose(live: LiveSystem, only: str = "") -> None:
+    """Stop what runs, projectors first, and destroy all topics or one; empty ones follow."""
     for name in sorted(live.processes):
         live.processes[name].stop()
     admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
     await admin.start()
 
     async def ours() -> list[str]:
-        return [name for name in await admin.list_topics() if name.startswith(live.settings.topic_prefix)]
+        lost = live.settings.topic(only)  # without a name, what all of them begin with
+        return [name for name in await admin.list_topics() if name.startswith(lost)]
 
     async def are_gone() -> bool:
         return not await ours()
@@ -165,3 +168,27 @@ async def test_topics_that_have_records_and_systems_that_run_are_left_alone(live
         process.stop()
     code, _, err = await live.command("replay", "topics")
     assert (code, "has records" in err) == (1, True)
+
+
+async def test_what_is_left_of_a_lost_topic_of_wallets_is_kept_until_all_topics_are_filled_anew(
+    live: LiveSystem,
+) -> None:
+    await live.start_all(1)
+    ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
+    assert (await pay(live, transfer(ada, bob, "20.00")))["status"] == "completed"
+    await all_end(live)
+    await lose(live, only=topics.WALLET_EVENTS)
+
+    worker, projector = live.start("worker"), live.start("projector")
+    assert worker.wait() == EXIT_SOFTWARE
+    assert "has lost all records, its table has not" in worker.log.read_text()
+    assert projector.wait() == EXIT_SOFTWARE
+    assert "the projections belong to another log" in projector.log.read_text()
+    await lose(live)
+
+    async def the_worker_is_out() -> bool:
+        return not await groups_with_members(live.settings.kafka, [live.settings.app_id])
+
+    await eventually(the_worker_is_out, what="the session of the worker is over", seconds=60)
+    await refill_and_go_on(live)
+    assert (await minor(live, ada), await minor(live, bob)) == (8_000, 2_000)

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from ledger_streams.engine.ending import EXIT_SOFTWARE
-from tests.engine_toy.audit import audit_outputs, audit_tables, committed, last_of_each_key
+from tests.engine_toy.audit import audit_outputs, audit_tables, check_table, committed, last_of_each_key
 from tests.engine_toy.harness import Toys
 from tests.live import eventually
 
@@ -77,6 +77,21 @@ async def test_a_position_beyond_the_end_of_a_changelog_made_anew_means_rebuild(
     assert toy.log.read_text().count("wiped, to be rebuilt") == len(last)
     await audit_outputs(toys.settings)
     await audit_tables(toys.settings)
+
+
+async def test_a_table_is_not_emptied_because_its_changelog_was_lost(toys: Toys) -> None:
+    await run_and_kill(toys, times=5)
+    before, log = await toys.outputs(), await committed(toys.settings, "toy-changelog")
+    await toys.make_anew("toy-changelog", {})
+    await toys.feed(ONES)
+
+    for _ in range(2):  # the first start leaves markers in the new topic
+        toy = toys.start()
+        assert toy.wait() == EXIT_SOFTWARE
+        assert "has lost all records, its table has not: refusing to empty it" in toy.log.read_text()
+    assert await toys.outputs() == before
+    for partition, records in log.items():
+        check_table(toys.tables_dir() / "sums" / str(partition), records)
 
 
 async def test_state_without_any_position_is_refused(toys: Toys) -> None:
