@@ -8,7 +8,7 @@ that the next run starts at once.  A test asks for as much of it as it needs:
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,7 +16,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
-from ledger_streams.settings import Settings
+from ledger_streams.settings import Settings, settings
 from ledger_streams.stack import up
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,9 +37,17 @@ def stack_settings(**changes: object) -> Settings:
 @pytest.fixture(scope="session")
 def stack() -> Settings:
     """The stack, up; its own topics and database are nobody's."""
-    settings = stack_settings()
-    up(settings)
-    return settings
+    started = stack_settings()
+    up(started)
+    return started
+
+
+@pytest.fixture(autouse=True)
+def settings_unread() -> Iterator[None]:
+    """Let each test read the environment anew."""
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 @pytest.fixture

@@ -28,11 +28,9 @@ async def told(
     await migrations.upgrade(database_only.postgres)
     monkeypatch.setenv("LEDGER_POSTGRES", database_only.postgres)
     monkeypatch.setenv("LEDGER_ARCHIVE", str(tmp_path))
-    settings.cache_clear()
     async with old(database_only, tmp_path) as told:
         await told.tell()
         yield told
-    settings.cache_clear()
 
 
 async def call(*arguments: str) -> Result:

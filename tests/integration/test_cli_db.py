@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from ledger_streams.adapters.postgres_tuning import GB, tuned
 from ledger_streams.cli.db import db
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon
 from ledger_streams.stack.postgres import Postgres
 from tests.conftest import ROOT
@@ -67,13 +67,9 @@ def test_a_size_that_cannot_be_read_is_refused() -> None:
 
 def test_statements_and_sizes_are_shown(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEDGER_POSTGRES", migrated.postgres)
-    settings.cache_clear()
-    try:
-        top = CliRunner().invoke(db, ["top", "--limit", "5", "--json"])
-        sizes = CliRunner().invoke(db, ["size", "--limit", "100", "--json"])
-        drawn = CliRunner().invoke(db, ["size"])
-    finally:
-        settings.cache_clear()
+    top = CliRunner().invoke(db, ["top", "--limit", "5", "--json"])
+    sizes = CliRunner().invoke(db, ["size", "--limit", "100", "--json"])
+    drawn = CliRunner().invoke(db, ["size"])
     statements = msgspec.json.decode(top.output)
     assert len(statements) == 5
     totals = [statement["total_ms"] for statement in statements]

@@ -16,7 +16,7 @@ from ledger_streams.adapters.postgres_rows import WalletEventRow
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.db import db
 from ledger_streams.errors import InvariantBroken
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import Settings
 from tests.projected import Story
 
 ALL = [
@@ -131,13 +131,9 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused(dsn: str
 
 def test_the_command_upgrades_and_says_what_it_did(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEDGER_POSTGRES", dsn)
-    settings.cache_clear()
-    try:
-        first = CliRunner().invoke(db, ["upgrade", "--json"])
-        again = CliRunner().invoke(db, ["upgrade"])
-        down = CliRunner().invoke(db, ["downgrade", "--to", "4", "--yes"])
-    finally:
-        settings.cache_clear()
+    first = CliRunner().invoke(db, ["upgrade", "--json"])
+    again = CliRunner().invoke(db, ["upgrade"])
+    down = CliRunner().invoke(db, ["downgrade", "--to", "4", "--yes"])
     assert first.output == '{"migrations": ["' + '", "'.join(ALL) + '"]}\n'
     assert again.output == "the schema is up to date\n"
     assert down.output == "\n".join(reversed(ALL[4:])) + "\n"
