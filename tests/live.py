@@ -72,6 +72,12 @@ class Process:
         """What it ended with; None while it runs or was never started."""
         return None if self._child is None else self._child.poll()
 
+    @property
+    def pid(self) -> int:
+        """Its process id, the last one if it has ended."""
+        assert self._child is not None, f"{self.name} was never started"
+        return self._child.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it."""
         assert self._child is not None, f"{self.name} was never started"

@@ -1,6 +1,7 @@
 """The benchmarks: a system of its own on the tests' stack, loaded; JSON to stdout.
 
 python -m tests.bench worker      transfers over Kafka, one worker, no projector
+python -m tests.bench backlog     transfers that wait in Kafka, carried out by --workers alone
 python -m tests.bench projector   the same with a projector beside it
 python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
@@ -31,6 +32,7 @@ from ledger_streams.settings import Settings
 from ledger_streams.stack import up
 from tests.bench.analytics import Analyzed, analytics
 from tests.bench.archive import Months, archive
+from tests.bench.backlog import Drained, drain
 from tests.bench.balances import Refreshed, balances
 from tests.bench.bounced import Bounced, bounced
 from tests.bench.gin import Indexed, gin
@@ -46,11 +48,11 @@ from tests.own_system import own_system
 
 WALLETS = 2_000
 DATABASE_CASES = ("sink", "legs", "wallet", "analytics", "balances", "gin", "archive")
-CASES = ("worker", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
+CASES = ("worker", "backlog", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
 OfDatabase = Written | Travelled | Analyzed | Refreshed | Months | dict[str, Checked] | dict[str, Indexed]
-Figures = dict[str, Timing] | Rebuilt | Recovered | Audited | dict[str, Bounced] | OfDatabase
+Figures = dict[str, Timing] | Drained | Rebuilt | Recovered | Audited | dict[str, Bounced] | OfDatabase
 
 
 async def run(given: Any) -> Figures:
@@ -96,18 +98,20 @@ def changed(own: Settings, given: Any) -> Settings:
 
 async def loaded(
     live: LiveSystem, case: str, payments: int, rates_per_s: list[float], *, workers: int
-) -> dict[str, Timing]:
+) -> dict[str, Timing] | Drained:
     """Load the system and return its timings by rate; rate 0 is as fast as it goes."""
     names = [str(number) for number in range(1, workers + 1)]
     for name in names:
         live.start("worker", name)
     for name in names:
         await live.ready(name)
-    if case != "worker":
+    if case not in ("worker", "backlog"):
         live.start("projector")
     load, wallets = KafkaLoad(live.settings), wallet_ids(WALLETS)
     await load.open_wallets(wallets)
     await load.run(wallets, payments=200, rate_per_s=50)  # all wallets are open, connections are warm
+    if case == "backlog":
+        return await drain(live, load, wallets, payments=payments)
     timings = {}
     for rate in rates_per_s:
         if case == "http":

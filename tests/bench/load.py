@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -103,33 +104,34 @@ class KafkaLoad:
     async def run(self, wallets: Sequence[str], *, payments: int, rate_per_s: float) -> Timing:
         """Send `payments` transfers, as fast as they go when the rate is 0, and wait for all outcomes."""
         self._sent_s, self._took_s, self._failed = {}, [], 0
-        consumer = AIOKafkaConsumer(
+        async with self.outcomes() as consumer:
+            reading = asyncio.create_task(self._read_until(consumer, payments))
+            began = time.perf_counter()
+            await self.send(wallets, payments, rate_per_s)
+            await asyncio.wait_for(reading, ENDED_S_MAX)
+            elapsed_s = time.perf_counter() - began
+        return timing(self._took_s, failed=self._failed, elapsed_s=elapsed_s)
+
+    @asynccontextmanager
+    async def outcomes(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """Open a reader of what is sent to payment-events from now on."""
+        count = topics.spec(topics.PAYMENT_EVENTS).partitions
+        partitions = [TopicPartition(self._requests, number) for number in range(count)]
+        async with AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
             isolation_level="read_committed",
             enable_auto_commit=False,
             max_poll_records=5_000,
             fetch_max_wait_ms=5,
-        )
-        await consumer.start()
-        try:
-            partitions = [
-                TopicPartition(self._requests, n)
-                for n in range(topics.spec(topics.PAYMENT_EVENTS).partitions)
-            ]
+        ) as consumer:
             consumer.assign(partitions)
             await consumer.seek_to_end()
             for partition in partitions:
                 await consumer.position(partition)
-            outcomes = asyncio.create_task(self._read_outcomes(consumer, payments))
-            began = time.perf_counter()
-            await self._send(wallets, payments, rate_per_s)
-            await asyncio.wait_for(outcomes, ENDED_S_MAX)
-            elapsed_s = time.perf_counter() - began
-        finally:
-            await consumer.stop()
-        return timing(self._took_s, failed=self._failed, elapsed_s=elapsed_s)
+            yield consumer
 
-    async def _send(self, wallets: Sequence[str], payments: int, rate_per_s: float) -> None:
+    async def send(self, wallets: Sequence[str], payments: int, rate_per_s: float) -> None:
+        """Send transfers and wait until Kafka has them; a rate of 0 is as fast as it goes."""
         random, began = Random(payments), time.perf_counter()
         batches: dict[str, Any] = {"linger_ms": 0 if rate_per_s else 5, "max_batch_size": 262_144}
         producer = AIOKafkaProducer(
@@ -146,17 +148,24 @@ class KafkaLoad:
                     await asyncio.sleep(wait_s)
             await producer.flush()
 
-    async def _read_outcomes(self, consumer: AIOKafkaConsumer, payments: int) -> None:
-        while len(self._took_s) + self._failed < payments:
-            polled = await consumer.getmany(timeout_ms=1000)
-            now = time.perf_counter()
-            for outcome in (outcome for records in polled.values() for outcome in records):
-                if outcome.key not in self._sent_s or b'"PaymentRequested"' in outcome.value:
-                    continue
-                if b'"PaymentCompleted"' in outcome.value:
-                    self._took_s.append(now - self._sent_s[outcome.key])
-                else:
-                    self._failed += 1
+    async def _read_until(self, consumer: AIOKafkaConsumer, payments: int) -> None:
+        ended = 0
+        while ended < payments:
+            ended += await self.poll(consumer)
+
+    async def poll(self, consumer: AIOKafkaConsumer) -> int:
+        """Read once, and return how many of the payments sent have ended."""
+        before = len(self._took_s) + self._failed
+        polled = await consumer.getmany(timeout_ms=1000)
+        now = time.perf_counter()
+        for outcome in (outcome for records in polled.values() for outcome in records):
+            if outcome.key not in self._sent_s or b'"PaymentRequested"' in outcome.value:
+                continue
+            if b'"PaymentCompleted"' in outcome.value:
+                self._took_s.append(now - self._sent_s[outcome.key])
+            else:
+                self._failed += 1
+        return len(self._took_s) + self._failed - before
 
 
 async def http_with_wait(

@@ -1,0 +1,63 @@
+"""Backlog: transfers that wait in Kafka, carried out by workers alone; no generator runs beside them.
+
+The rate is that of the outcomes as they appear on payment-events, from the first poll that
+has any to the last; starting and taking over are not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tests.bench.load import KafkaLoad
+from tests.live import LiveSystem, Process
+
+POLL_S = 0.05
+"""Between polls: a reader that never rests takes the processor that is measured."""
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+USER_TICKS, SYSTEM_TICKS = 11, 12
+"""Places in /proc/PID/stat after the name of the command."""
+
+
+class Drained(msgspec.Struct):
+    """How fast a backlog went."""
+
+    payments: int
+    seconds: float
+    payments_per_s: float
+    worker_cpu_us: float
+    """Of all workers, for a payment."""
+
+
+async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> Drained:
+    """Stop the workers, send the payments, start the workers again, and wait for all outcomes."""
+    workers = list(live.processes.values())
+    for worker in workers:
+        worker.stop()
+    async with load.outcomes() as outcomes:
+        await load.send(wallets, payments, rate_per_s=0)
+        for worker in workers:
+            worker.start()
+        first = 0
+        while not first:
+            first = await load.poll(outcomes)
+        began_s, ended, before_s = time.perf_counter(), first, cpu_s(workers)
+        while ended < payments:
+            await asyncio.sleep(POLL_S)
+            ended += await load.poll(outcomes)
+        seconds = time.perf_counter() - began_s
+    used_s = cpu_s(workers) - before_s
+    counted = payments - first
+    return Drained(counted, round(seconds, 2), round(counted / seconds, 1), round(used_s / counted * 1e6, 1))
+
+
+def cpu_s(processes: Iterable[Process]) -> float:
+    """Return the processor time that processes have taken so far."""
+    stats = (Path(f"/proc/{process.pid}/stat").read_text() for process in processes)
+    fields = (stat.rpartition(")")[2].split() for stat in stats)
+    return sum(int(each[USER_TICKS]) + int(each[SYSTEM_TICKS]) for each in fields) * TICK_S
