@@ -1,7 +1,7 @@
 """Backlog: transfers that wait in Kafka, carried out by workers alone; no generator runs beside them.
 
-The rate is that of the outcomes as they appear on payment-events, from the first poll that
-has any to the last; starting and taking over are not in it.
+What is measured begins when all workers say that they are ready, and ends with the last
+outcome on payment-events; starting and taking over are not in it.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ class Drained(msgspec.Struct):
 
 async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> Drained:
     """Stop the workers, send the payments, start the workers again, and wait for all outcomes."""
-    workers = list(live.processes.values())
-    for worker in workers:
+    workers = live.processes
+    for worker in workers.values():
         worker.stop()
     async with load.outcomes() as outcomes:
         await load.send(wallets, payments, rate_per_s=0)
-        for worker in workers:
+        for worker in workers.values():
             worker.start()
-        first = 0
-        while not first:
-            first = await load.poll(outcomes)
-        began_s, ended, before_s = time.perf_counter(), first, cpu_s(workers)
+        for name in workers:
+            await live.ready(name.removeprefix("worker-"))
+        began_s, ended, before_s = time.perf_counter(), 0, cpu_s(workers.values())
         while ended < payments:
             await asyncio.sleep(POLL_S)
             ended += await load.poll(outcomes)
         seconds = time.perf_counter() - began_s
-    used_s = cpu_s(workers) - before_s
-    counted = payments - first
-    return Drained(counted, round(seconds, 2), round(counted / seconds, 1), round(used_s / counted * 1e6, 1))
+    used_s = cpu_s(workers.values()) - before_s
+    return Drained(
+        payments, round(seconds, 2), round(payments / seconds, 1), round(used_s / payments * 1e6, 1)
+    )
 
 
 def cpu_s(processes: Iterable[Process]) -> float:

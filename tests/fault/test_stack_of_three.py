@@ -67,14 +67,15 @@ async def test_the_ledger_s_topics_and_kafka_s_own_have_three_replicas_and_need_
     await topics.apply(three)
     assert await topics.check(three) == []  # replicas and min.insync.replicas are among what it compares
 
-    async def is_kept() -> bool:
+    async def is_known() -> bool:
         async with admin_of(three) as admin:
             try:
-                return bool(await admin.find_coordinator("any", TRANSACTION))
+                await admin.find_coordinator("any", TRANSACTION)
             except KafkaError:  # at first the topic is being made
                 return False
+        return bool(await in_sync(three, "__transaction_state"))  # which the broker asked may hear later
 
-    await eventually(is_kept, what="transactions have a coordinator")
+    await eventually(is_known, what="transactions have a coordinator")
     for topic in (topics.PAYMENT_EVENTS, "__transaction_state"):
         assert {replicas for replicas, _ in await in_sync(three, topic)} == {3}
 
