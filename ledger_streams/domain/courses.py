@@ -138,9 +138,12 @@ NEXT: Final[Mapping[tuple[Course, SagaStatus, type[Reply]], SagaStatus]] = {
 }
 
 
+WITHOUT_PROVIDER: Final[Mapping[PaymentKind, Course]] = {kind: Course(kind) for kind in PaymentKind}
+
+
 def course_of(kind: PaymentKind, provider: str | None) -> Course:
     """Return the way that a payment of this kind takes."""
-    return Course(kind) if provider is None else Course(f"provider_{kind}")
+    return WITHOUT_PROVIDER[kind] if provider is None else Course(f"provider_{kind}")
 
 
 def course_back(kind: PaymentKind, provider: str | None) -> Course:

@@ -115,7 +115,8 @@ def format_amount(minor: int, currency: str) -> str:
         return "-" + format_amount(-minor, currency)
     digits = CURRENCIES[currency]
     if digits == 2:
-        return f"{minor // 100}.{minor % 100:02d}"
+        text = f"{minor:03d}"
+        return f"{text[:-2]}.{text[-2:]}"
     if digits == 0:
         return str(minor)
     whole, fraction = divmod(minor, _UNIT[digits])

@@ -20,7 +20,16 @@ from ledger_streams.domain.answers import (
     RefundGranted,
     RefundRefused,
 )
-from ledger_streams.domain.courses import ENDS, NEXT, START, Course, SagaStatus, course_back, course_of
+from ledger_streams.domain.courses import (
+    ENDS,
+    NEXT,
+    START,
+    WITHOUT_PROVIDER,
+    Course,
+    SagaStatus,
+    course_back,
+    course_of,
+)
 from ledger_streams.domain.events import (
     Reply,
     SagaStarted,
@@ -88,7 +97,7 @@ class Saga(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def course(self) -> Course:
         """The way its money takes."""
-        return self.way or Course(self.kind)
+        return self.way or WITHOUT_PROVIDER[self.kind]
 
 
 def started(event: SagaStarted, *, at_ms: int, patience_ms: int) -> Saga:

@@ -16,12 +16,12 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol
 
-from aiokafka.partitioner import murmur2
 from faust.types import TP
 
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun
+from ledger_streams.engine.murmur2 import murmur2
 from ledger_streams.engine.phases import Phases
 from ledger_streams.engine.store import PartitionStore
 from ledger_streams.errors import InvariantBroken
@@ -50,7 +50,7 @@ Outbox = dict[TP, list[Outgoing]]
 
 @lru_cache(maxsize=200_000)
 def _key_hash(key: bytes) -> int:
-    return int(murmur2(key)) & 0x7FFFFFFF
+    return murmur2(key) & 0x7FFFFFFF
 
 
 class Destination:

@@ -50,18 +50,11 @@ async def filled(
 
 
 async def groups_with_members(bootstrap: str, group_ids: Collection[str]) -> list[str]:
-    """Return those of the groups in which somebody is.
-
-    A cluster that has never had a group finds no coordinator at first, and one whose
-    brokers just changed loads it: both are asked again.
-
-    Raises:
-        Unavailable: Kafka does not answer, or there is no coordinator within COORDINATOR_WITHIN_S.
-    """
+    """Return those of the groups in which somebody is; raises Unavailable while Kafka does not answer."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        states = [(name, await _state(admin, name)) for name in group_ids]
+        states = [(name, await group_state(admin, name)) for name in group_ids]
     except KafkaError as error:
         raise Unavailable(dependency="kafka", detail=repr(error)) from error
     finally:
@@ -69,8 +62,15 @@ async def groups_with_members(bootstrap: str, group_ids: Collection[str]) -> lis
     return sorted(name for name, state in states if state not in WITHOUT_MEMBERS)
 
 
-async def _state(admin: AIOKafkaAdminClient, group_id: str) -> str:
-    deadline = time.monotonic() + COORDINATOR_WITHIN_S
+async def group_state(
+    admin: AIOKafkaAdminClient, group_id: str, *, within_s: float = COORDINATOR_WITHIN_S
+) -> str:
+    """Return a group's state, as Kafka calls it.
+
+    A cluster that has never had a group finds no coordinator at first, and one whose
+    brokers just changed loads it: both are asked again, and raise KafkaError in the end.
+    """
+    deadline = time.monotonic() + within_s
     while True:
         try:
             (answer,) = await admin.describe_consumer_groups([group_id])

@@ -36,13 +36,14 @@ REST_RATIO: Final = 4.0
 FETCH_WAIT_MS: Final = 500
 FETCH_BYTES_MAX: Final = 4 << 20
 """A quarter of what a takeover fetches: these buffers stay."""
-CANCEL_AGAIN_S: Final = 5.0
-"""More than two consumers take to stop."""
 RETRY_S: Final = 5.0
 
 
 class Standby:
     """Follows the changelogs of whatever its process does not own."""
+
+    cancel_again_s = 5.0
+    """More than two consumers take to stop."""
 
     def __init__(
         self,
@@ -70,11 +71,9 @@ class Standby:
         """Stop following; the stores stay open, to be taken or followed again."""
         following, self._following = self._following, None
         if following is not None:
-            while (
-                not following.done()
-            ):  # a consumer that fails to stop puts its error in a cancellation's place
+            while not following.done():  # what fails while it stops takes the cancellation's place
                 following.cancel()
-                await asyncio.wait({following}, timeout=CANCEL_AGAIN_S)
+                await asyncio.wait({following}, timeout=self.cancel_again_s)
 
     def take(self, place: Place) -> PartitionStore | None:
         """Give away the store of a partition that is owned from now on, if it is open here."""

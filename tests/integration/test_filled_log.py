@@ -5,10 +5,10 @@ Its topic of offsets is made at the first question, which the broker answers wit
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
@@ -18,51 +18,67 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
-from ledger_streams.engine import filled_log
-from ledger_streams.engine.filled_log import filled, groups_with_members
-from ledger_streams.errors import Unavailable
+from ledger_streams.engine.filled_log import group_state, groups_with_members
+from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.settings import Settings
 
 ERRORS = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
-def failing_at_first(real: Callable[..., Awaitable[Any]], errors: list[type[KafkaError]]) -> Any:
-    """Return the method, which raises these errors before it asks the broker."""
+class EarlyAdmin(AIOKafkaAdminClient):  # type: ignore[misc]
+    """Asks before there is a coordinator."""
 
-    async def method(*args: Any, **kwargs: Any) -> Any:
-        if errors:
-            raise errors.pop()
-        return await real(*args, **kwargs)
+    def __init__(self, errors: list[type[KafkaError]], **config: Any) -> None:
+        super().__init__(**config)
+        self.errors = errors
 
-    return method
+    async def find_coordinator(self, *arguments: Any, **named: Any) -> int:
+        if self.errors:
+            raise self.errors.pop()
+        return int(await super().find_coordinator(*arguments, **named))
 
 
-async def test_a_group_is_described_once_it_has_a_coordinator(
-    alone: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    errors: list[type[KafkaError]] = list(ERRORS)
-    real = AIOKafkaAdminClient.find_coordinator
-    monkeypatch.setattr(AIOKafkaAdminClient, "find_coordinator", failing_at_first(real, errors))
+class EarlyClient(AIOKafkaClient):  # type: ignore[misc]
+    """The same for one that reads offsets."""
+
+    def __init__(self, errors: list[type[KafkaError]], **config: Any) -> None:
+        super().__init__(**config)
+        self.errors = errors
+
+    async def coordinator_lookup(self, *arguments: Any) -> int:
+        if self.errors:
+            raise self.errors.pop()
+        return int(await super().coordinator_lookup(*arguments))
+
+
+async def test_a_group_is_described_once_it_has_a_coordinator(alone: Settings) -> None:
+    admin = EarlyAdmin(list(ERRORS), bootstrap_servers=alone.kafka)
+    await admin.start()
+    try:
+        assert await group_state(admin, alone.app_id) == "Dead"
+    finally:
+        await admin.close()
+    assert not admin.errors
     assert await groups_with_members(alone.kafka, [alone.app_id]) == []
-    assert not errors
 
 
-async def test_offsets_are_read_once_there_is_a_coordinator(
-    alone: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    errors: list[type[KafkaError]] = list(ERRORS)
-    real = AIOKafkaClient.coordinator_lookup
-    monkeypatch.setattr(AIOKafkaClient, "coordinator_lookup", failing_at_first(real, errors))
-    assert await filled(alone.kafka, alone.app_id, [(alone.topic("wallet-events"), 0)]) == {}
-    assert not errors
+async def test_a_coordinator_is_not_waited_for_without_end(alone: Settings) -> None:
+    admin = EarlyAdmin([GroupCoordinatorNotAvailableError] * 1_000, bootstrap_servers=alone.kafka)
+    await admin.start()
+    try:
+        with pytest.raises(GroupCoordinatorNotAvailableError):
+            await group_state(admin, alone.app_id, within_s=0.3)
+    finally:
+        await admin.close()
 
 
-async def test_a_coordinator_is_not_waited_for_without_end(
-    alone: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(filled_log, "COORDINATOR_WITHIN_S", 0.3)
-    errors: list[type[KafkaError]] = [GroupCoordinatorNotAvailableError] * 1_000
-    real = AIOKafkaAdminClient.find_coordinator
-    monkeypatch.setattr(AIOKafkaAdminClient, "find_coordinator", failing_at_first(real, errors))
-    with pytest.raises(Unavailable, match="GroupCoordinatorNotAvailable"):
-        await groups_with_members(alone.kafka, [alone.app_id])
+async def test_offsets_are_read_once_there_is_a_coordinator(alone: Settings) -> None:
+    client = EarlyClient(list(ERRORS), bootstrap_servers=alone.kafka)
+    await client.bootstrap()
+    wanted = TopicPartition(alone.topic("wallet-events"), 0)
+    try:
+        commits = await stable_commits(client, alone.app_id, [wanted])
+    finally:
+        await client.close()
+    assert not client.errors
+    assert commits[wanted].offset == NO_OFFSET

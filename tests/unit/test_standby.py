@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
-import pytest
 from aiokafka.errors import KafkaError
 
-from ledger_streams.engine import standby
 from ledger_streams.engine.phases import Place
 from ledger_streams.engine.standby import Standby
 
@@ -17,6 +15,7 @@ from ledger_streams.engine.standby import Standby
 class Stubborn(Standby):
     """Follows with a consumer that fails to stop: its error comes instead of the cancellation."""
 
+    cancel_again_s = 0.01
     begun = 0
 
     async def _follow(self, owned: Collection[Place]) -> None:
@@ -27,10 +26,7 @@ class Stubborn(Standby):
             raise KafkaError("did not stop")
 
 
-async def test_a_cancellation_that_is_lost_is_said_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(standby, "CANCEL_AGAIN_S", 0.01)
+async def test_a_cancellation_that_is_lost_is_said_again(tmp_path: Path) -> None:
     stubborn = Stubborn(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
     stubborn.follow(())
     await asyncio.sleep(0)
