@@ -15,12 +15,14 @@ from typing import Final
 
 from ledger_streams import topics
 from ledger_streams.settings import Settings
-from ledger_streams.stack.install import cache, fetched, run
+from ledger_streams.stack.install import cache, fetched, maven, program, run
+from ledger_streams.stack.kafka import VERSION
 from tests.bench.peers.task import BEGINS, Task
 from tests.conftest import ROOT
 from tests.live import LiveSystem, Process
 
 PEERS: Final = "tests.bench.peers"
+JAVA: Final = ROOT / "tests" / "bench" / "peers" / "kafka_streams"
 FAUST_WORKER: Final = ("worker", "--without-web", "-l", "info")
 
 
@@ -69,6 +71,18 @@ class Ours(Contender):
         return Process(self.name, command, environment, settings.home / f"{self.name}.log")
 
 
+class KafkaStreams(Contender):
+    """Java: the jars are Maven's, and the one source file is compiled by the `java` that runs it."""
+
+    def ready_to_start(self, settings: Settings) -> Process:
+        java = program("java", package="default-jdk-headless", dependency=self.name, say=quiet)
+        jars = fetched(cache() / f"kafka-streams-{VERSION}", _copy_jars)
+        command = [java, "-cp", f"{jars}/*", str(JAVA / "Wallets.java")]
+        return Process(
+            self.name, command, self.task(settings).environment(), settings.home / f"{self.name}.log"
+        )
+
+
 OURS: Final = Ours(
     "ours", ("-m", "ledger_streams", "-A", f"{PEERS}.ours", *FAUST_WORKER), begins="ready: 8 partitions"
 )
@@ -79,6 +93,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
         Contender("faust", ("-m", f"{PEERS}.faust_agent", *FAUST_WORKER), is_exactly_once=False),
         Contender("aiokafka", ("-m", f"{PEERS}.aiokafka_loop")),
         Contender("quix", ("-m", f"{PEERS}.quix_dataframe"), package="quixstreams"),
+        KafkaStreams("kafka-streams", ()),
     )
 }
 
@@ -89,10 +104,19 @@ def packages_of(package: str) -> Path:
     (requirement,) = (
         line for line in project["optional-dependencies"]["bench"] if line.partition("==")[0] == package
     )
-    pip = (sys.executable, "-m", "pip", "install", "-q", requirement, "--target")
+    pip = [sys.executable, "-m", "pip", "install", "-q", requirement, "--target"]
     folder = cache() / requirement.replace("==", "-")
-    return fetched(folder, lambda scratch: _install([*pip, str(scratch)], package))
+    return fetched(folder, lambda scratch: _run([*pip, str(scratch)], package))
 
 
-def _install(command: list[str], package: str) -> None:
+def quiet(_line: str) -> None:
+    """Say nothing: stdout is for figures."""
+
+
+def _copy_jars(folder: Path) -> None:
+    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    maven(["-f", str(JAVA / "pom.xml"), *goal], dependency="kafka-streams", say=quiet)
+
+
+def _run(command: list[str], package: str) -> None:
     run(command, dependency=package)
