@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 
 from ledger_streams.settings import Settings
 from tests.bench.carried_out import Left, Wrong
-from tests.bench.contenders import CONTENDERS
+from tests.bench.contenders import CONTENDERS, Contender
 from tests.bench.wallets import AMOUNT_MINOR, carry_out, compare, credits, fill, make_topics
 
 COMMANDS, WALLETS = 500, 50
@@ -32,8 +32,7 @@ async def test_an_outcome_too_many_is_found_on_the_topic(topics_only: Settings) 
 
 
 async def test_a_contender_that_ends_has_no_figure(topics_only: Settings) -> None:
-    contender = CONTENDERS["aiokafka"]
-    dying = type(contender)("dying", ("-c", "raise SystemExit('no money')"))
+    dying = Contender("dying", ("-c", "raise SystemExit('no money')"))
     await make_topics(dying, topics_only)
     with pytest.raises(Wrong, match="ended with 1: no money"):
         await carry_out(dying, topics_only, commands=COMMANDS, wallets=WALLETS)
