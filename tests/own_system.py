@@ -34,7 +34,7 @@ async def own_system(stack: Settings, home: Path) -> AsyncIterator[Settings]:
         changes = {"home": home, "postgres": f"{server}/{name}", "redis": redis, "app_id": name}
         timing = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500, "drain_s": 0}
         settings = stack.model_copy(update={**changes, **timing, "topic_prefix": f"{name}-"})
-        async with _own_database(stack, name), _own_topics(settings):
+        async with _own_database(stack, name), own_topics(settings):
             await postgres_migrations.upgrade(settings.postgres)
             yield settings
 
@@ -74,13 +74,14 @@ async def _execute(stack: Settings, statement: str) -> None:
 
 
 @asynccontextmanager
-async def _own_topics(settings: Settings) -> AsyncIterator[None]:
+async def own_topics(settings: Settings) -> AsyncIterator[None]:
+    """Make the topics of these settings, and delete all afterwards whose names have their prefix in them."""
     await topics.apply(settings)
     yield
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:
-        ours = [name for name in await admin.list_topics() if name.startswith(settings.topic_prefix)]
+        ours = [name for name in await admin.list_topics() if settings.topic_prefix in name]
         await admin.delete_topics(ours)
     finally:
         await admin.close()

@@ -2,6 +2,7 @@
 
 python -m tests.bench worker      transfers over Kafka, one worker, no projector
 python -m tests.bench backlog     transfers that wait in Kafka, carried out by --workers alone
+python -m tests.bench wallets     --commands through the wallets agent alone, and through its peers, in turn
 python -m tests.bench projector   the same with a projector beside it
 python -m tests.bench http        POST /v1/payments?wait at 50 a second
 python -m tests.bench rebuild     a worker with an empty folder reads --wallets back from Kafka
@@ -35,6 +36,7 @@ from tests.bench.archive import Months, archive
 from tests.bench.backlog import Drained, drain
 from tests.bench.balances import Refreshed, balances
 from tests.bench.bounced import Bounced, bounced
+from tests.bench.contenders import CONTENDERS
 from tests.bench.gin import Indexed, gin
 from tests.bench.legs import Checked, legs
 from tests.bench.load import KafkaLoad, Timing, http_with_wait, wallet_ids
@@ -42,34 +44,42 @@ from tests.bench.rebuild import Rebuilt, fill, rebuild
 from tests.bench.sink import Audited, Written, audited, sink
 from tests.bench.takeover import Recovered, take_over
 from tests.bench.wallet import Travelled, travel
+from tests.bench.wallets import Compared, compare
 from tests.conftest import stack_settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 WALLETS = 2_000
+MANY_WALLETS = {"rebuild": 1_000_000, "takeover": 1_000_000, "wallets": 10_000}
+"""Where --wallets says how many; its default."""
 DATABASE_CASES = ("sink", "legs", "wallet", "analytics", "balances", "gin", "archive")
-CASES = ("worker", "backlog", "projector", "http", "rebuild", "takeover", "audit", "bounced", *DATABASE_CASES)
+OWN_SYSTEM_CASES = ("worker", "backlog", "projector", "http", "rebuild", "takeover", "audit", "bounced")
+CASES = (*OWN_SYSTEM_CASES, "wallets", *DATABASE_CASES)
 TAKEOVER_RATE_PER_S = 200
 
 OfDatabase = Written | Travelled | Analyzed | Refreshed | Months | dict[str, Checked] | dict[str, Indexed]
-Figures = dict[str, Timing] | Drained | Rebuilt | Recovered | Audited | dict[str, Bounced] | OfDatabase
+OfSystem = dict[str, Timing] | Drained | Rebuilt | Recovered | Audited | dict[str, Bounced]
+Figures = OfSystem | Compared | OfDatabase
 
 
 async def run(given: Any) -> Figures:
     """Run one case on a system of its own, which is gone afterwards, and return its figures."""
     if given.case in DATABASE_CASES:
         return await in_a_database(given)
+    wallets = given.wallets or MANY_WALLETS.get(given.case, WALLETS)
+    if given.case == "wallets":
+        wanted = {"commands": given.commands, "rounds": given.rounds, "names": given.contenders}
+        return await compare(stack_settings(), wallets=wallets, **wanted)
     with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
         async with own_system(stack_settings(), Path(folder)) as own, running(changed(own, given)) as live:
             if given.case == "rebuild":
-                return await rebuild(live, wallets=given.wallets)
+                return await rebuild(live, wallets=wallets)
             if given.case == "takeover":
-                await fill(live, given.wallets, payments=given.wallets)
+                await fill(live, wallets, payments=wallets)
                 return await take_over(live, rate_per_s=TAKEOVER_RATE_PER_S)
-            if given.case == "audit":
-                return await audited(own, payments=given.payments or 20_000)
-            if given.case == "bounced":
-                return await bounced(own, payments=given.payments or 20_000)
+            if given.case in ("audit", "bounced"):
+                measure = audited if given.case == "audit" else bounced
+                return await measure(own, payments=given.payments or 20_000)
             payments = given.payments or (500 if given.case == "http" else 20_000)
             rates_per_s = given.rates or ([50.0] if given.case == "http" else [0.0])
             return await loaded(live, given.case, payments, rates_per_s, workers=given.workers)
@@ -127,7 +137,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--payments", type=int, default=None, help="20000, or 500 for http")
-    parser.add_argument("--wallets", type=int, default=1_000_000, help="for rebuild and takeover")
+    parser.add_argument(
+        "--wallets", type=int, default=None, help="1000000 for rebuild and takeover, 10000 for wallets"
+    )
+    parser.add_argument("--commands", type=int, default=100_000, help="for wallets")
+    parser.add_argument("--rounds", type=int, default=3, help="for wallets: turns of each contender")
+    parser.add_argument(
+        "--contenders", nargs="+", choices=CONTENDERS, default=[*CONTENDERS], help="for wallets"
+    )
     parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
     parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
     parser.add_argument(

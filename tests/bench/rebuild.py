@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.wallet import evolve
 from ledger_streams.domain.wallet_events import WalletOpened
 from ledger_streams.engine.restoring import source_header
+from ledger_streams.settings import Settings
 from tests.conftest import ROOT
 from tests.live import LiveSystem
 
@@ -66,23 +67,30 @@ def restored(log: str) -> list[Restored]:
 
 async def fill(live: LiveSystem, wallets: int, *, payments: int = 0) -> None:
     """Write the opening of each wallet, and that of each payment all that tables know of it."""
-    await _write(live, topics.WALLET_EVENTS, opened(wallets))
+    settings, headers = live.settings, ((source_header(None), b"0"),)
+    await write(settings, topics.WALLET_EVENTS, opened(wallets), headers=headers)
     saga = SAGA.read_bytes().strip()
     ids = [derived_id(f"bench payment {number}").encode() for number in range(payments)]
-    await _write(live, topics.PAYMENTS_CHANGELOG, ((key, FINGERPRINT) for key in ids))
-    await _write(live, topics.SAGAS_CHANGELOG, ((key, saga) for key in ids))
+    await write(settings, topics.PAYMENTS_CHANGELOG, ((key, FINGERPRINT) for key in ids), headers=headers)
+    await write(settings, topics.SAGAS_CHANGELOG, ((key, saga) for key in ids), headers=headers)
 
 
-async def _write(live: LiveSystem, name: str, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+async def write(
+    settings: Settings,
+    name: str,
+    pairs: Iterable[tuple[bytes, bytes]],
+    *,
+    headers: Sequence[tuple[str, bytes]] = (),
+) -> None:
     """Write in batches as large as they may be, each record to its key's partition."""
-    topic, partitions = live.settings.topic(name), topics.spec(name).partitions
+    topic, partitions = settings.topic(name), topics.spec(name).partitions
     async with AIOKafkaProducer(
-        bootstrap_servers=live.settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES
+        bootstrap_servers=settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES
     ) as producer:
         batches = [producer.create_batch() for _ in range(partitions)]
         for key, value in pairs:
             number = (int(murmur2(key)) & 0x7FFFFFFF) % partitions
-            event = {"key": key, "value": value, "timestamp": None, "headers": [(source_header(None), b"0")]}
+            event = {"key": key, "value": value, "timestamp": None, "headers": list(headers)}
             if batches[number].append(**event) is None:
                 await producer.send_batch(batches[number], topic, partition=number)
                 batches[number] = producer.create_batch()
@@ -95,9 +103,14 @@ async def _write(live: LiveSystem, name: str, pairs: Iterable[tuple[bytes, bytes
 def opened(wallets: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield key and value of each wallet's first event."""
     for number in range(wallets):
-        wallet_id = WalletId(derived_id(f"bench wallet {number}"))
+        wallet_id = bench_wallet(number)
         event = WalletOpened(wallet_id, 1, UserId(wallet_id), ("EUR",), {"EUR": 10_000})
         state = evolve(None, event)
         command_id = derived_id(f"bench command {number}")
         value = wire.encode_wallet_event(event, state, command_id=command_id, append_ms=1_795_557_600_000)
         yield wallet_id.encode(), value
+
+
+def bench_wallet(number: int) -> WalletId:
+    """Return the id of the n-th of these wallets."""
+    return WalletId(derived_id(f"bench wallet {number}"))

@@ -1,0 +1,97 @@
+"""The task of all contenders: wallets are credited, one command after the other.
+
+A command is a leg of a payment as wallet-commands has it.  Its wallet's balance and version
+are kept; an event with the state after it and an outcome for the payment are written.
+This module knows the standard library alone, since a peer may run with packages of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Final, NamedTuple
+
+PARTITIONS: Final = 8
+POLL_RECORDS: Final = 4_000
+"""What a poll or a transaction may have in it, where a contender can be told; a worker's own limit."""
+BEGINS: Final = "the first command is here"
+VARIABLE: Final = "BENCH_TASK_"
+
+Json = dict[str, Any]
+State = dict[str, int]
+
+
+class Task(NamedTuple):
+    """Where a contender reads and writes; its group's name is nobody else's."""
+
+    kafka: str
+    group: str
+    commands: str
+    events: str
+    outcomes: str
+    folder: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which a process of its own is told."""
+        return {f"{VARIABLE}{name.upper()}": value for name, value in self._asdict().items()}
+
+
+def given() -> Task:
+    """Return the task that this process was told."""
+    return Task(*(os.environ[f"{VARIABLE}{name.upper()}"] for name in Task._fields))
+
+
+def say_begin() -> None:
+    """Say that the first command is here; from then on the time counts."""
+    print(BEGINS, file=sys.__stderr__, flush=True)
+
+
+def carry_out(command: Json, state: State | None) -> tuple[State, Json]:
+    """Credit a wallet; return its new state, and the event."""
+    data = command["data"]
+    before = state or {"version": 0, "balance_minor": 0}
+    units, _, cents = data["amount"].partition(".")
+    after = {
+        "version": before["version"] + 1,
+        "balance_minor": before["balance_minor"] + int(units) * 100 + int(cents),
+    }
+    return after, event_of(command, after)
+
+
+def event_of(command: Json, state: State) -> Json:
+    """Return the event of a command, with the state after it."""
+    data, minor = command["data"], state["balance_minor"]
+    return {
+        "event_id": f"{command['event_id']}:BalanceAdded",
+        "event_type": "BalanceAdded",
+        "aggregate_id": data["wallet_id"],
+        "event_version": state["version"],
+        "occurred_at": command["occurred_at"],
+        "correlation_id": data["payment_id"],
+        "causation_id": command["event_id"],
+        "data": data,
+        "wallet": {
+            "version": state["version"],
+            "balances": {data["currency"]: {"balance": f"{minor // 100}.{minor % 100:02d}"}},
+        },
+    }
+
+
+def outcome_of(event: Json) -> Json:
+    """Return what the payment is told of an event."""
+    data = event["data"]
+    return {
+        "event_id": f"{event['causation_id']}:WalletCredited",
+        "event_type": "WalletCredited",
+        "aggregate_id": data["payment_id"],
+        "event_version": data["saga_version"],
+        "occurred_at": event["occurred_at"],
+        "correlation_id": data["payment_id"],
+        "causation_id": event["causation_id"],
+        "data": {
+            "wallet_id": data["wallet_id"],
+            "amount": data["amount"],
+            "currency": data["currency"],
+            "wallet_version": event["event_version"],
+        },
+    }
