@@ -3,7 +3,8 @@
 python -m tests.soak --minutes 60 --seed 7 --brokers 3
 
 A row a nemesis goes to stdout, the table at the end.  The first difference, or a system that does
-not recover, ends it with exit code 1 and the seed, and leaves the processes' logs where it says.
+not recover, ends it with exit code 1 and the seed, and leaves the processes' logs, and what the
+servers have on disk, where it says.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from random import Random
 
 from ledger_streams.settings import Settings
+from ledger_streams.stack import down
 from tests.fault.broker_nemeses import BROKER_NEMESES
 from tests.fault.nemeses import ANYWHERE_NEMESES, NEMESES, Nemesis, name_of
 from tests.fault.ordeal import HEAD, Ordeal, Row
@@ -65,8 +67,16 @@ def main() -> None:
         rows = asyncio.run(
             soak(servers, home, minutes=given.minutes, seed=given.seed, nemeses=nemeses),
         )
+        if rows[-1].faults:
+            keep(servers, home)
     print("\n".join(["", HEAD, *(row.text() for row in rows)]))
     conclude(rows, home, seed=given.seed)
+
+
+def keep(servers: Settings, home: Path) -> None:
+    """Stop the servers and copy their folder beside the logs: Kafka's own say what a restart did."""
+    down(servers, say=lambda _: None)
+    shutil.copytree(servers.home / "stack", home / "servers")
 
 
 def conclude(rows: Sequence[Row], home: Path, *, seed: int) -> None:
