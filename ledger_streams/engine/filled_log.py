@@ -73,6 +73,7 @@ async def group_state(
     deadline = time.monotonic() + within_s
     while True:
         try:
+            # one group a question: aiokafka cannot read the answers to several at a time
             (answer,) = await admin.describe_consumer_groups([group_id])
             ((code, _, state, *_),) = answer.groups
             if code:

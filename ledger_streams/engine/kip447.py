@@ -167,8 +167,8 @@ COORDINATOR_MISSING: Final = (
     kafka_errors.NotCoordinatorForGroupError,
 )
 """What a broker answers while a group has no coordinator: it is started, loaded, or moves."""
-_RETRIED = {14, 15, 16, 88}
-"""Coordinator loading, not available, moved; UNSTABLE_OFFSET_COMMIT: a transaction is still open."""
+_RETRIED = {error.errno for error in COORDINATOR_MISSING} | {88}
+"""88 is UNSTABLE_OFFSET_COMMIT: a transaction is still open."""
 
 
 def _read_commits(response: OffsetFetchResponseV7) -> dict[TopicPartition, OffsetAndMetadata] | None:

@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument(
         "--contenders", nargs="+", choices=CONTENDERS, default=[*CONTENDERS], help="for wallets"
     )
-    parser.add_argument("--workers", type=int, default=1, help="for worker, projector and http")
+    parser.add_argument("--workers", type=int, default=1, help="for worker, backlog, projector and http")
     parser.add_argument("--no-standby", action="store_true", help="LEDGER_STANDBY=0")
     parser.add_argument(
         "--events", type=int, default=1_000_000, help="for wallet, analytics, balances and gin"

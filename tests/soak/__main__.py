@@ -67,7 +67,7 @@ def main() -> None:
         rows = asyncio.run(
             soak(servers, home, minutes=given.minutes, seed=given.seed, nemeses=nemeses),
         )
-        if rows[-1].faults:
+        if any(row.faults for row in rows):
             keep(servers, home)
     print("\n".join(["", HEAD, *(row.text() for row in rows)]))
     conclude(rows, home, seed=given.seed)
