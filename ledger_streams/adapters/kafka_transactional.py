@@ -13,17 +13,16 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError, ProducerFenced
 
+from ledger_streams.adapters.kafka_forgotten import commit_forgotten, led
 from ledger_streams.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 START_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 5.0
-
-
-OFFSETS_TOPIC: Final = "__consumer_offsets"
 
 
 async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
@@ -33,26 +32,40 @@ async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
     """
     try:
         async with asyncio.timeout(START_S_MAX):
-            await producer.start()
-            await settle(producer, topics)
+            await start_settled(producer, topics)
     except (KafkaError, OSError) as error:
         await discard(producer)
         detail = "another one has begun" if is_fenced(error) else f"{type(error).__name__}: {error}"
         raise Unavailable(dependency="kafka", detail=detail) from error
 
 
-async def settle(producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None) -> None:
-    """End in `topics`, and in the group's offsets, what the broker may have forgotten to end.
+async def start_settled(
+    producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None
+) -> None:
+    """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
 
-    To start is not enough: a broker that ends a transaction skips the partitions that have no leader
-    just then, which are all of a lone broker that comes back, and takes it for over.  Whoever reads
-    committed records waits there for ever.  An empty transaction over all of them, aborted, has them
-    marked.  Raises LeaderNotAvailableError while one has no leader: it would be skipped again.
+    What was committed is committed; all else is aborted.  Raises KafkaError: LeaderNotAvailableError
+    while a partition has no leader, since it would be skipped.
     """
-    cluster = await producer.client.fetch_all_metadata()
-    for topic in (*topics, OFFSETS_TOPIC):
-        if cluster.partitions_for_topic(topic) != cluster.available_partitions_for_topic(topic):
-            raise LeaderNotAvailableError(f"a partition of {topic} has no leader")
+    asking = AIOKafkaClient(bootstrap_servers=producer.client._bootstrap_servers)
+    try:
+        await asking.bootstrap()
+        await commit_forgotten(asking, producer._txn_manager.transactional_id, topics)
+    finally:
+        await asking.close()
+    await producer.start()
+    await _abort_the_rest(producer, topics, group_id)
+
+
+async def _abort_the_rest(
+    producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None
+) -> None:
+    """Abort what the broker has aborted, and forgotten to end.
+
+    To start is not enough, see `kafka_forgotten`: whoever reads committed records would wait there for
+    ever.  An empty transaction over all partitions, aborted, has them marked.
+    """
+    cluster = await led(producer.client, topics)
     await producer.begin_transaction()
     for topic in topics:
         for number in cluster.partitions_for_topic(topic) or ():

@@ -17,7 +17,8 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
 from ledger_streams.adapters.kafka_log import log_reader
-from ledger_streams.engine.kip447 import COORDINATOR_MISSING, NO_OFFSET, stable_commits
+from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
+from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.errors import Unavailable
 
 FILLED_GROUP: Final = "-filled"

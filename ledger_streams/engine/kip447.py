@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import aiokafka.errors as kafka_errors
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -21,6 +21,7 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
 from aiokafka.structs import OffsetAndMetadata
 
+from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
 from ledger_streams.engine.kip447_messages import (
     OffsetFetch,
     OffsetFetchResponseV7,
@@ -161,12 +162,6 @@ async def stable_commits(
         await asyncio.sleep(retry_ms / 1000)
 
 
-COORDINATOR_MISSING: Final = (
-    kafka_errors.GroupCoordinatorNotAvailableError,
-    kafka_errors.GroupLoadInProgressError,
-    kafka_errors.NotCoordinatorForGroupError,
-)
-"""What a broker answers while a group has no coordinator: it is started, loaded, or moves."""
 _RETRIED = {error.errno for error in COORDINATOR_MISSING} | {88}
 """88 is UNSTABLE_OFFSET_COMMIT: a transaction is still open."""
 

@@ -22,7 +22,7 @@ from faust.types import TP
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
-from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted, settle
+from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted, start_settled
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -85,8 +85,7 @@ class Transactions:
             producers = [self._new_producer(number) for number in range(PRODUCERS)]
             try:
                 for producer in producers:
-                    await producer.start()
-                    await settle(producer, self._topics, self._group_id)
+                    await start_settled(producer, self._topics, self._group_id)
                 self._producers.extend(producers)
             except KafkaError as error:
                 for producer in producers:

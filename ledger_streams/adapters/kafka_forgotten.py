@@ -1,0 +1,144 @@
+"""Forgotten transactions: committed for their coordinator, and still open in partitions.
+
+A broker that ends a transaction skips the partitions that have no leader just then, which are all of a
+lone broker that comes back, and writes down that the transaction is over.  The next one to use the
+producer's id would end it there as that one ends, so it could abort what was committed.  Whoever
+starts such a producer therefore first asks what was decided, and has it written where it is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+import aiokafka.errors as kafka_errors
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.cluster import ClusterMetadata
+
+from ledger_streams.adapters.kafka_marker_messages import (
+    DescribeProducers,
+    DescribeProducersResponseV0,
+    DescribeTransactions,
+    WriteTxnMarkers,
+)
+from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
+
+log = logging.getLogger(__name__)
+
+OFFSETS_TOPIC: Final = "__consumer_offsets"
+COMMITTED: Final = "CompleteCommit"
+COMMITTING: Final = "PrepareCommit"
+UNKNOWN_ID: Final = 105
+"""TRANSACTIONAL_ID_NOT_FOUND: nobody has used it for a week, or ever."""
+ASK_AGAIN_S: Final = 0.05
+Partitions = Mapping[str, Collection[int]]
+
+
+class Decided(NamedTuple):
+    """The last transaction of a transactional id."""
+
+    state: str
+    producer_id: int
+    producer_epoch: int
+
+
+class Hanging(NamedTuple):
+    """A transaction that is open in a partition."""
+
+    partition: TopicPartition
+    coordinator_epoch: int
+
+
+async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics: Collection[str]) -> None:
+    """Commit in `topics`, and in all groups' offsets, what the id's last transaction has left open there.
+
+    Nothing is done unless that was committed.  Raises KafkaError: LeaderNotAvailableError while a
+    partition has no leader, and what the broker answers to a principal that may not alter the cluster.
+    """
+    decided = await _decided(client, transactional_id)
+    if decided.state != COMMITTED:
+        return
+    cluster = await led(client, topics)
+    for node_id, partitions in _by_leader(cluster, topics).items():
+        answer = await _ask(client, node_id, DescribeProducers(_listed(partitions), {}))
+        for hanging in _hanging(answer, decided):
+            await _commit(client, node_id, decided, hanging)
+
+
+async def led(client: AIOKafkaClient, topics: Collection[str]) -> ClusterMetadata:
+    """Return the cluster; raises LeaderNotAvailableError while a partition of `topics` has no leader."""
+    cluster = await client.fetch_all_metadata()
+    for topic in (*topics, OFFSETS_TOPIC):
+        if cluster.partitions_for_topic(topic) != cluster.available_partitions_for_topic(topic):
+            raise kafka_errors.LeaderNotAvailableError(f"a partition of {topic} has no leader")
+    return cluster
+
+
+async def _decided(client: AIOKafkaClient, transactional_id: str) -> Decided:
+    """Return what the coordinator says, once it has told what it is telling the partitions."""
+    while True:
+        with suppress(*COORDINATOR_MISSING):
+            node_id = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
+            answer = await _ask(client, node_id, DescribeTransactions([transactional_id], {}))
+            ((error_code, _id, state, _timeout, _start, producer_id, epoch, _topics, _tags),) = answer.states
+            if error_code != UNKNOWN_ID:
+                _check(error_code)
+            if state != COMMITTING:
+                return Decided(state, producer_id, epoch)
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+def _by_leader(cluster: ClusterMetadata, topics: Collection[str]) -> Mapping[int, Partitions]:
+    leaders: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for topic in (*topics, OFFSETS_TOPIC):
+        for number in sorted(cluster.partitions_for_topic(topic) or ()):
+            leaders[cluster.leader_for_partition(TopicPartition(topic, number))][topic].append(number)
+    return leaders
+
+
+def _listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes]]]:
+    return [(topic, list(numbers), {}) for topic, numbers in partitions.items()]
+
+
+def _hanging(answer: DescribeProducersResponseV0, decided: Decided) -> Iterator[Hanging]:
+    """Find the transaction that was decided, where it is still open."""
+    for topic, partitions, _ in answer.topics:
+        for number, error_code, _message, producers, _tags in partitions:
+            _check(error_code)
+            for producer_id, epoch, _sequence, _last_ms, coordinator_epoch, first_offset, _ in producers:
+                is_same = (producer_id, epoch) == (decided.producer_id, decided.producer_epoch)
+                if is_same and first_offset >= 0:
+                    yield Hanging(TopicPartition(topic, number), coordinator_epoch)
+
+
+async def _commit(client: AIOKafkaClient, node_id: int, decided: Decided, hanging: Hanging) -> None:
+    log.warning("a committed transaction was open in %s, and is committed there now", hanging.partition)
+    marker: tuple[Any, ...] = (
+        decided.producer_id,
+        decided.producer_epoch,
+        True,
+        _listed({hanging.partition.topic: [hanging.partition.partition]}),
+        max(hanging.coordinator_epoch, 0),
+        {},
+    )
+    answer = await _ask(client, node_id, WriteTxnMarkers([marker], {}))
+    for _producer_id, topics, _ in answer.markers:
+        for _topic, partitions, _tags in topics:
+            for _number, error_code, _more in partitions:
+                _check(error_code)
+
+
+async def _ask(client: AIOKafkaClient, node_id: int, request: Any) -> Any:
+    if not await client.ready(node_id, group=ConnectionGroup.COORDINATION):
+        raise kafka_errors.NodeNotReadyError(f"broker {node_id} is away")
+    return await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+
+
+def _check(error_code: int) -> None:
+    if error_code:
+        raise kafka_errors.for_code(error_code)()

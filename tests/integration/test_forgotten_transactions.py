@@ -1,0 +1,116 @@
+"""A committed transaction that the broker has not ended in every partition: who starts next commits it there.
+
+The broker forgets partitions that have no leader when it writes their markers.  Here it is made to: the
+coordinator is never told of a partition that the transaction writes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.structs import OffsetAndMetadata
+
+from ledger_streams.adapters.kafka_transactional import connect, discard
+from ledger_streams.settings import Settings
+from tests.engine_toy.harness import Toys
+from tests.live import eventually
+
+VERIFICATION = "transaction.partition.verification.enable"
+"""With it the broker asks the coordinator about each partition that it has not been told of."""
+TOLD, UNTOLD = 0, 1
+READ_S_MAX = 3.0
+
+
+@pytest.fixture
+async def places(toys: Toys) -> AsyncIterator[list[TopicPartition]]:
+    """Two partitions, on a broker that takes records of transactions it was not told of."""
+    await _verify(toys.settings, "false")
+    topic = toys.settings.topic("toy-out")
+    yield [TopicPartition(topic, TOLD), TopicPartition(topic, UNTOLD)]
+    await _verify(toys.settings, "true")
+
+
+async def _verify(settings: Settings, value: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        broker = ConfigResource(ConfigResourceType.BROKER, "1", configs={VERIFICATION: value})
+        await admin.alter_configs([broker])
+    finally:
+        await admin.close()
+
+
+def producer_of(settings: Settings) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka, transactional_id=settings.app_id, retry_backoff_ms=5
+    )
+
+
+async def leave_half(settings: Settings, places: list[TopicPartition], *, is_committed: bool) -> None:
+    """Write to both partitions in one transaction, and have it ended in the first alone."""
+    producer = producer_of(settings)
+    await connect(producer, {place.topic for place in places})
+    await producer.begin_transaction()
+    for place in places:
+        if place.partition == UNTOLD:
+            producer._txn_manager._txn_partitions.add(place)  # as if the coordinator knew
+        await producer.send_and_wait(place.topic, b"1", partition=place.partition)
+    await (producer.commit_transaction() if is_committed else producer.abort_transaction())
+    await discard(producer)
+
+
+async def committed(settings: Settings, places: list[TopicPartition]) -> dict[int, int]:
+    """Return how many records of each partition a reader of committed records sees, to its very end."""
+    kafka = {"bootstrap_servers": settings.kafka, "enable_auto_commit": False}
+    async with AIOKafkaConsumer(**kafka) as consumer:
+        ends = await consumer.end_offsets(places)
+    seen = dict.fromkeys((place.partition for place in places), 0)
+    async with AIOKafkaConsumer(**kafka, isolation_level="read_committed") as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+
+        async def is_read() -> bool:
+            for place, records in (await consumer.getmany(timeout_ms=100)).items():
+                seen[place.partition] += len(records)
+            return [await consumer.position(place) for place in places] == [ends[place] for place in places]
+
+        await eventually(is_read, what="nothing is open", seconds=READ_S_MAX)
+    return seen
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_who_starts_next_ends_it_everywhere_as_it_was_decided(
+    toys: Toys, places: list[TopicPartition], is_committed: bool
+) -> None:
+    settings = toys.settings
+    await leave_half(settings, places, is_committed=is_committed)
+    with pytest.raises(AssertionError, match="nothing is open"):
+        await committed(settings, places)
+    following = producer_of(settings)
+    await connect(following, {place.topic for place in places})
+    await discard(following)
+    records = 1 if is_committed else 0
+    assert await committed(settings, places) == {TOLD: records, UNTOLD: records}
+
+
+async def test_offsets_of_a_group_are_committed_too(toys: Toys, places: list[TopicPartition]) -> None:
+    settings, (place, _) = toys.settings, places
+    producer = producer_of(settings)
+    await connect(producer, {place.topic})
+    await producer.begin_transaction()
+    await producer.send_and_wait(place.topic, b"1", partition=place.partition)
+    producer._txn_manager._txn_consumer_group = settings.app_id  # as if the coordinator knew
+    await producer.send_offsets_to_transaction({place: OffsetAndMetadata(7, "")}, settings.app_id)
+    await producer.commit_transaction()
+    await discard(producer)
+    following = producer_of(settings)
+    await connect(following, {place.topic})
+    await discard(following)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, group_id=settings.app_id, enable_auto_commit=False
+    ) as consumer:
+        assert await consumer.committed(place) == 7
