@@ -7,6 +7,7 @@ names of its modules: they import the app, never the other way round.
 
 from __future__ import annotations
 
+from ledger_streams import topics
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.postgres_pool import LETS_GO, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
@@ -14,13 +15,13 @@ from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.engine.app import EngineApp, WebApp
 from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
+from ledger_streams.engine.position_log import PositionLogs
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
 from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
-from ledger_streams.topics import names
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
 GATEWAY_MODULES = ("agents.providers", "web.gateway_pages")
@@ -78,13 +79,16 @@ def ledger_committer() -> Committer:
 def gateway_committer() -> Committer:
     """Return the committer of the gateways, which have no tables: answers and positions at once."""
     config, group_id = settings(), gateway.conf.id
+    orders = topics.PROVIDER_REQUESTS
+    logs = PositionLogs({config.topic(orders): config.topic(topics.position_log(orders))})
     return LedgerCommitter(
         tables={},
         tables_dir=config.tables_dir,
         changelog_topics={},
-        takeover=Takeover(bootstrap=config.kafka, group_id=group_id, changelog_topics={}),
+        takeover=Takeover(bootstrap=config.kafka, group_id=group_id, changelog_topics={}, position_logs=logs),
         transactions=transactions(group_id),
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
+        position_logs=logs,
     )
 
 
@@ -96,7 +100,7 @@ def transactions(group_id: str) -> Transactions:
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
         transaction_timeout_ms=config.dead_transaction_ms,
-        topics=names(config),
+        topics=topics.names(config),
         clock=clock,
     )
 

@@ -75,6 +75,11 @@ def dead_letters(name: str) -> str:
     return f"{name}.dlq"
 
 
+def position_log(name: str) -> str:
+    """Return the name of the topic with the positions of those who carry out a topic without a table."""
+    return f"{name}.positions"
+
+
 def _with_dead_letters(topic: TopicSpec) -> tuple[TopicSpec, TopicSpec]:
     letters, bytes_max = dead_letters(topic.name), DEAD_LETTER_BYTES_MAX
     return topic, TopicSpec(letters, topic.partitions, "delete", 30 * DAY_MS, max_message_bytes=bytes_max)
@@ -86,6 +91,7 @@ TOPICS: Final = (
     *_with_dead_letters(TopicSpec(WALLET_COMMANDS, 8, "delete", 7 * DAY_MS)),
     *_with_dead_letters(TopicSpec(SAGA_COMMANDS, 6, "delete", 14 * DAY_MS)),
     *_with_dead_letters(TopicSpec(PROVIDER_REQUESTS, 6, "delete", 14 * DAY_MS)),
+    TopicSpec(position_log(PROVIDER_REQUESTS), 6, "compact"),
     TopicSpec(WALLET_EVENTS, 8, "compact", 30 * DAY_MS, min_compaction_lag_ms=30 * DAY_MS),
     TopicSpec(PAYMENTS_CHANGELOG, 12, "compact"),
     TopicSpec(SAGAS_CHANGELOG, 6, "compact"),

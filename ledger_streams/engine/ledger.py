@@ -20,6 +20,7 @@ from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun, note_of
 from ledger_streams.engine.phases import Phases, Place
+from ledger_streams.engine.position_log import PositionLogs
 from ledger_streams.engine.restoring import source_header
 from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class LedgerCommitter:
-    """Exactly once for agents that have tables: one Kafka transaction a cycle, state after the commit."""
+    """Exactly once for agents, with or without tables: one transaction a cycle, state after the commit."""
 
     def __init__(  # noqa: PLR0913  # its parts, made in one place
         self,
@@ -44,6 +45,7 @@ class LedgerCommitter:
         transactions: Transactions,
         letters_in_a_row_max: int = 0,
         standby: Standby | None = None,
+        position_logs: PositionLogs | None = None,
     ) -> None:
         self._tables = tables
         """Table of each source topic (full name) that has one; a table may have more than one source."""
@@ -55,6 +57,7 @@ class LedgerCommitter:
         self._changelog_topics = changelog_topics
         self._takeover = takeover
         self._transactions = transactions
+        self._position_logs = position_logs or PositionLogs()
         self._standby = standby
         """None: what is not owned is closed, and as old as when it was owned last."""
         self._opened: dict[Place, PartitionStore] = {}
@@ -144,6 +147,7 @@ class LedgerCommitter:
         letters = {share.tp: share.letters.at_end(len(share.records)) for share in cycle.shares}
         self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
         outbox = self._with_positions(merged(cycle.shares), {**self._next, **sources})
+        outbox |= self._position_logs.records(sources)
         ends = await self._transactions.commit(outbox, sources, cycle.membership)
         committed = time.perf_counter()
         self._next.update(sources)

@@ -2,10 +2,10 @@
 
     stable committed offsets            the last owner is out, or is waited for
     changelog, from RocksDB's position  read committed, up to the high watermark
-    source position                     the highest of the three that know it
-The three are the group's committed offset, RocksDB, and the header that every
-changelog record carries.  Group offsets may have expired; state without any
-position is a broken invariant, never a start from zero.
+    source position                     the highest of those that know it
+They are the group's committed offset, RocksDB, the header that every changelog record carries,
+and for agents without a table the position log.  Group offsets may have expired, or be old; state
+without any position is a broken invariant, never a start from zero.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.engine.letter_run import noted
 from ledger_streams.engine.phases import Phases
+from ledger_streams.engine.position_log import PositionLogs
 from ledger_streams.engine.restoring import (
     FETCH_BYTES_MAX,
     Stores,
@@ -61,7 +62,9 @@ class Takeover:
         group_id: str,
         changelog_topics: Mapping[str, str],
         further_sources: Collection[str] = (),
+        position_logs: PositionLogs | None = None,
     ) -> None:
+        self._position_logs = position_logs or PositionLogs()
         self._further_sources = frozenset(further_sources)
         """Topics (full names) that feed a table beside its first source, and may never have had a record."""
         self._bootstrap = bootstrap
@@ -90,6 +93,7 @@ class Takeover:
             # all leaders at once: each topic that is first heard of in a question costs 100 ms
             await log_ends._client.set_topics({tp.topic for tp in sources}.union(topics))
             committed = await stable_commits(log_ends._client, self._group_id, sources)
+            logged = await self._position_logs.read(changelogs, log_ends, sources)
             phases.enter("restore")
             await self._restore(changelogs, log_ends, stores, phases)
             beginnings = await log_ends.beginning_offsets(list(sources))
@@ -101,9 +105,8 @@ class Takeover:
         return {
             tp: _reached(
                 tp,
-                committed[tp],
+                Said(committed[tp], logged.get(tp), beginnings[tp]),
                 stores.get(tp),
-                beginning=beginnings[tp],
                 is_further=tp.topic in self._further_sources,
             )
             for tp in sources
@@ -159,10 +162,19 @@ class Takeover:
         return TopicPartition(self._changelog_topics[store.spec.name], store.partition)
 
 
-def _reached(
-    tp: TP, commit: OffsetAndMetadata, store: PartitionStore | None, *, beginning: int, is_further: bool
-) -> Reached:
-    known = [] if commit.offset == NO_OFFSET else [commit.offset]
+class Said(NamedTuple):
+    """What Kafka says of a source partition."""
+
+    commit: OffsetAndMetadata
+    """The group's."""
+    logged: int | None
+    """The last position of its log; None without one."""
+    beginning: int
+
+
+def _reached(tp: TP, said: Said, store: PartitionStore | None, *, is_further: bool) -> Reached:
+    commit, logged, beginning = said
+    known = [offset for offset in (commit.offset, logged) if offset not in (NO_OFFSET, None)]
     if store is not None and is_further:
         known.append(store.position.further.get(tp.topic, beginning))
     elif store is not None:

@@ -11,17 +11,19 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ledger_streams import topics, wire
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.settings import Settings
-from tests.e2e.outside import balance, ended, events, new_id, open_wallet, pay
+from tests.e2e.outside import balance, ended, events, new_id, open_wallet, pay, read
 from tests.live import LiveSystem, eventually, running
 from tests.own_system import own_system
 from tests.provider_stage import simulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ORDER_PARTITIONS = topics.spec(topics.PROVIDER_REQUESTS).partitions
 PATIENCE_MS = 15_000
 """Long enough for a person, who has to start a command, and for a machine that is slow."""
 BEHAVIOURS: dict[str, dict[str, float]] = {
@@ -243,3 +245,36 @@ async def test_a_provider_nobody_has_configured_fails_the_payment_at_once(shared
 async def test_books_and_ledger_agree_and_nothing_differs(shared: LiveSystem) -> None:
     document = await shared.document("reconcile", "--rocksdb")
     assert document["differences"] == []
+
+
+async def test_a_gateway_asks_nobody_twice_when_its_group_has_forgotten_how_far_it_was(
+    shared: LiveSystem,
+) -> None:
+    """The group's coordinator may come back with offsets of long ago, see position_log."""
+    wallet = await open_wallet(shared)
+    old = [by_provider("deposit", wallet, "good") for _ in range(2 * ORDER_PARTITIONS)]
+    for payment in old:
+        assert (await pay(shared, payment))["status"] == "completed"
+    said = [await steps(shared, payment["payment_id"]) for payment in old]
+    gateway = shared.processes["gateway-1"]
+    gateway.stop()
+    await set_back(shared)
+    gateway.start()
+    new = [by_provider("deposit", wallet, "good") for _ in range(2 * ORDER_PARTITIONS)]
+    outcomes = await asyncio.gather(*(pay(shared, payment) for payment in new))
+    assert {outcome["status"] for outcome in outcomes} == {"completed"}
+    assert [await steps(shared, payment["payment_id"]) for payment in old] == said
+    assert await read(shared, topics.dead_letters(topics.SAGA_EVENTS)) == []
+
+
+async def set_back(live: LiveSystem) -> None:
+    """Set the group of the gateways, of which none runs, back to the beginning."""
+    orders = live.settings.topic(topics.PROVIDER_REQUESTS)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=live.settings.kafka,
+        group_id=f"{live.settings.app_id}-gateway",
+        enable_auto_commit=False,
+    ) as nobody:
+        partitions = [TopicPartition(orders, number) for number in range(ORDER_PARTITIONS)]
+        nobody.assign(partitions)
+        await nobody.commit(dict.fromkeys(partitions, 0))

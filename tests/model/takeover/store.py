@@ -17,7 +17,7 @@ from faust.types import TP
 from ledger_streams.engine.kip447 import NO_OFFSET
 from ledger_streams.engine.restoring import restore, source_header
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import _reached
+from ledger_streams.engine.takeover import Said, _reached
 from tests.model.takeover.broker import Entry
 
 SOURCE = TP("source", 0)
@@ -88,4 +88,4 @@ def source_position(rocks: Rocks, group_offset: int | None) -> int:
     """Return where the source is read on; raises InvariantBroken where the engine does."""
     commit = OffsetAndMetadata(NO_OFFSET if group_offset is None else group_offset, "")
     store = cast(PartitionStore, MemoryStore(rocks))
-    return _reached(SOURCE, commit, store, beginning=0, is_further=False).source_next
+    return _reached(SOURCE, Said(commit, None, 0), store, is_further=False).source_next
