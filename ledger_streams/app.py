@@ -79,8 +79,7 @@ def ledger_committer() -> Committer:
 def gateway_committer() -> Committer:
     """Return the committer of the gateways, which have no tables: answers and positions at once."""
     config, group_id = settings(), gateway.conf.id
-    orders = topics.PROVIDER_REQUESTS
-    logs = PositionLogs({config.topic(orders): config.topic(topics.position_log(orders))})
+    logs = PositionLogs({config.topic(topics.PROVIDER_REQUESTS): config.topic(topics.PROVIDER_POSITIONS)})
     return LedgerCommitter(
         tables={},
         tables_dir=config.tables_dir,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -28,6 +28,7 @@ WALLET_EVENTS: Final = "wallet-events"
 WALLET_COMMANDS: Final = "wallet-commands"
 SAGA_COMMANDS: Final = "saga-commands"
 PROVIDER_REQUESTS: Final = "provider-requests"
+PROVIDER_POSITIONS: Final = f"{PROVIDER_REQUESTS}.positions"
 PAYMENTS_CHANGELOG: Final = "payments-changelog"
 SAGAS_CHANGELOG: Final = "sagas-changelog"
 REDRIVES: Final = "redrives"
@@ -75,11 +76,6 @@ def dead_letters(name: str) -> str:
     return f"{name}.dlq"
 
 
-def position_log(name: str) -> str:
-    """Return the name of the topic with the positions of those who carry out a topic without a table."""
-    return f"{name}.positions"
-
-
 def _with_dead_letters(topic: TopicSpec) -> tuple[TopicSpec, TopicSpec]:
     letters, bytes_max = dead_letters(topic.name), DEAD_LETTER_BYTES_MAX
     return topic, TopicSpec(letters, topic.partitions, "delete", 30 * DAY_MS, max_message_bytes=bytes_max)
@@ -91,7 +87,7 @@ TOPICS: Final = (
     *_with_dead_letters(TopicSpec(WALLET_COMMANDS, 8, "delete", 7 * DAY_MS)),
     *_with_dead_letters(TopicSpec(SAGA_COMMANDS, 6, "delete", 14 * DAY_MS)),
     *_with_dead_letters(TopicSpec(PROVIDER_REQUESTS, 6, "delete", 14 * DAY_MS)),
-    TopicSpec(position_log(PROVIDER_REQUESTS), 6, "compact"),
+    TopicSpec(PROVIDER_POSITIONS, 6, "compact"),
     TopicSpec(WALLET_EVENTS, 8, "compact", 30 * DAY_MS, min_compaction_lag_ms=30 * DAY_MS),
     TopicSpec(PAYMENTS_CHANGELOG, 12, "compact"),
     TopicSpec(SAGAS_CHANGELOG, 6, "compact"),
@@ -122,11 +118,11 @@ async def apply(settings: Settings) -> list[str]:
         existing = await _described(admin, settings)
         missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
         created = await _create(admin, settings, missing)
-        await _until(lambda: _all_led(admin, settings))
+        await _until_none(lambda: _not_led(admin, settings))
         altered = await _with_other_configs(admin, settings, [one for one in TOPICS if one not in created])
         if altered:
             await _alter(admin, settings, list(altered))
-            await _until(lambda: _as_declared(admin, settings, list(altered)))
+            await _until_none(lambda: _with_other_configs(admin, settings, list(altered)))
     done = [f"created {settings.topic(topic.name)} with {topic.partitions} partitions" for topic in created]
     return done + [f"changed {line}" for lines in altered.values() for line in lines]
 
@@ -186,24 +182,20 @@ async def _create(
     return [wanted[name] for name, code, _ in answer.topic_errors if not code]
 
 
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def _until_none(missing: Callable[[], Awaitable[Collection[Any]]]) -> None:
     """Wait until the broker shows what the controller has acknowledged."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
-    while not await condition():
+    while await missing():
         if time.monotonic() > deadline:
             raise Unavailable(dependency="kafka", detail="the changed topics are not visible yet")
         await asyncio.sleep(POLL_S)
 
 
-async def _all_led(admin: AIOKafkaAdminClient, settings: Settings) -> bool:
-    """Tell whether the broker knows every topic and a leader of every partition."""
+async def _not_led(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
+    """Return the topics that the broker does not know, or not a leader of every partition."""
     existing = await _described(admin, settings)
-    leaders = (part["leader"] for partitions in existing.values() for part in partitions)
-    return len(existing) == len(TOPICS) and all(leader >= 0 for leader in leaders)
-
-
-async def _as_declared(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> bool:
-    return not await _with_other_configs(admin, settings, topics)
+    led = {name for name, parts in existing.items() if all(part["leader"] >= 0 for part in parts)}
+    return [name for name in names(settings) if name not in led]
 
 
 def _shape_differences(

@@ -66,8 +66,10 @@ async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics
     cluster = await led(client, topics)
     for node_id, partitions in _by_leader(cluster, topics).items():
         answer = await _ask(client, node_id, DescribeProducers(_listed(partitions), {}))
-        for hanging in _hanging(answer, decided):
-            await _commit(client, node_id, decided, hanging)
+        hanging = list(_hanging(answer, decided))
+        if hanging and await _decided(client, transactional_id) == decided:  # nobody has begun another one
+            for one in hanging:
+                await _commit(client, node_id, decided, one)
 
 
 async def led(client: AIOKafkaClient, topics: Collection[str]) -> ClusterMetadata:

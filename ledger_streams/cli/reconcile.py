@@ -26,7 +26,7 @@ from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.postgres_snapshots import snapshots
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.cli.reconciling import LogCheck, cache_differences, totals
+from ledger_streams.cli.reconciling import LogCheck, WalletState, cache_differences, met_in_log, totals
 from ledger_streams.ports import WalletView
 from ledger_streams.settings import Settings, settings
 
@@ -35,6 +35,8 @@ LOOK_EVERY_S: Final = 0.3
 CACHE_LOOKS: Final = 5
 """What differs in the cache is looked at again: the projector writes it after PostgreSQL."""
 CACHE_AT_ONCE: Final = 100
+LOG_LOOKS: Final = 10
+"""What a table has beyond the log is looked for again: it moves on while the tables are read."""
 STATEMENT_S_MAX: Final = 3_600.0
 
 
@@ -96,9 +98,30 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
     if rocksdb:
         from ledger_streams.cli.rocksdb_tables import compare_tables  # noqa: PLC0415 (Faust, and only if asked for)
 
-        partitions, in_tables = compare_tables(config.home, check.last)
-        found += in_tables
+        partitions, in_tables, ahead = compare_tables(config.home, check.last)
+        found += [*in_tables, *await _ahead_of_log(config, ahead, ends)]
     return Reconciliation(len(views), cached, totals(views.values()), lagging, partitions, found)
+
+
+async def _ahead_of_log(
+    config: Settings, ahead: dict[str, WalletState], ends: Mapping[Partition, int]
+) -> list[Difference]:
+    """Look for states of tables that were not in the log up to `ends` in what has come since.
+
+    A worker writes its table when a commit is acknowledged, and readers see it a little later.
+    """
+    found: list[Difference] = []
+    async with opened_log(config.kafka) as log:
+        for _ in range(LOG_LOOKS):
+            if not ahead:
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
+            further = await log.ends([config.topic(topics.WALLET_EVENTS)])
+            async for _partition, records in log.read(further, begin=ends):
+                found += met_in_log(ahead, records)
+            ends = further
+    details = {wallet_id: f"the log has no version {state.version}" for wallet_id, state in ahead.items()}
+    return found + [Difference("table_is_in_log", *missing) for missing in details.items()]
 
 
 async def _projected_to(pool: Pool, ends: Mapping[Partition, int]) -> dict[Partition, int]:

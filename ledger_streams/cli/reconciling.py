@@ -118,16 +118,18 @@ def table_differences(
     *,
     partition: int,
     changelog_next: int,
+    ahead: dict[str, WalletState],
 ) -> Iterator[Difference]:
-    """Compare a partition of a worker's RocksDB, which has read the log up to `changelog_next`."""
+    """Compare a partition of a worker's RocksDB, which has read the log up to `changelog_next`.
+
+    What is not in the log that was read, which may have moved on since, goes to `ahead`.
+    """
     seen: set[str] = set()
     for wallet_id, state in table:
         seen.add(wallet_id)
         record = last.get(wallet_id)
         if record is None or record.wallet.version < state.version:
-            in_log = "none" if record is None else record.wallet.version
-            detail = f"log version {in_log}, table version {state.version}"
-            yield Difference("table_is_in_log", wallet_id, detail)
+            ahead[wallet_id] = state
         elif record.wallet.version == state.version:
             yield from differing("table_is_log", wallet_id, ("log", record.wallet), ("table", state))
         elif record.offset < changelog_next:
@@ -137,6 +139,16 @@ def table_differences(
         if record.partition == partition and record.offset < changelog_next and wallet_id not in seen:
             detail = f"log version {record.wallet.version}, table has no such wallet"
             yield Difference("table_is_log", wallet_id, detail)
+
+
+def met_in_log(ahead: dict[str, WalletState], records: Records) -> Iterator[Difference]:
+    """Take states out of `ahead` that these further records of the log have, and compare them."""
+    for record in records:
+        event = _event.decode(record.value)
+        state = ahead.get(event.aggregate_id)
+        if state is not None and state.version == event.wallet.version:
+            del ahead[event.aggregate_id]
+            yield from differing("table_is_log", event.aggregate_id, ("log", event.wallet), ("table", state))
 
 
 def differing(

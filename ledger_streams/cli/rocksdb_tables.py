@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from rocksdict import Rdict
@@ -78,18 +78,28 @@ def worker_folders(home: Path) -> list[Path]:
     return sorted(home.glob("workers/*/tables"))
 
 
-def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> tuple[int, list[Difference]]:
-    """Compare the newest copy of each wallets partition with the log; return how many there were, too."""
+class ComparedTables(NamedTuple):
+    """The wallets of this machine's tables against the log as it was read."""
+
+    partitions: int
+    differences: list[Difference]
+    ahead: dict[str, WalletState]
+    """Those that have a version which was not in the log yet."""
+
+
+def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> ComparedTables:
+    """Compare the newest copy of each wallets partition with the log."""
     newest = newest_copies(home, WALLETS.name)
     found: list[Difference] = []
+    ahead: dict[str, WalletState] = {}
     for number, (changelog_next, tables_dir) in newest.items():
         database = read_only(tables_dir, WALLETS.name, number)
         states = (
             (wallet.wallet_id, state_of_wallet(wallet)) for wallet in map(WALLETS.decode, _values(database))
         )
-        found += table_differences(states, last, partition=number, changelog_next=changelog_next)
+        found += table_differences(states, last, partition=number, changelog_next=changelog_next, ahead=ahead)
         database.close()
-    return len(newest), found
+    return ComparedTables(len(newest), found, ahead)
 
 
 def further_wallets(home: Path, versions: Mapping[str, int]) -> list[Difference]:

@@ -11,6 +11,7 @@ from ledger_streams.cli.reconciling import (
     LogCheck,
     WalletState,
     cache_differences,
+    met_in_log,
     state_of,
     table_differences,
     totals,
@@ -89,10 +90,20 @@ def test_a_table_may_be_behind_the_log_but_not_differ_from_what_it_has_read() ->
         ("c", state_of(wallet("c", 1, "0.00"))),
         ("ghost", state_of(wallet("ghost", 1, "0.00"))),
     ]
-    subjects = [found.subject for found in table_differences(table, last, partition=0, changelog_next=4)]
-    assert subjects == ["b EUR", "c", "ghost", "d"]
-    behind = [found.subject for found in table_differences(table, last, partition=0, changelog_next=2)]
-    assert behind == ["b EUR", "ghost"]
+    ahead: dict[str, WalletState] = {}
+    found = table_differences(table, last, partition=0, changelog_next=4, ahead=ahead)
+    assert [each.subject for each in found] == ["b EUR", "c", "d"]
+    assert ahead == {"ghost": table[3][1]}
+    behind = table_differences(table, last, partition=0, changelog_next=2, ahead=ahead)
+    assert [each.subject for each in behind] == ["b EUR"]
+
+
+def test_what_a_table_is_ahead_with_is_met_in_the_log_at_its_version() -> None:
+    ahead = {name: state_of(wallet(name, 2, "5.00")) for name in ("same", "other", "missing")}
+    log = [wallet("same", 1, "0.00"), wallet("same", 2, "5.00"), wallet("other", 2, "6.00")]
+    found = met_in_log(ahead, [record(offset, view) for offset, view in enumerate(log)])
+    assert {each.subject for each in found} == {"other EUR"}
+    assert list(ahead) == ["missing"]
 
 
 def test_totals_are_sums_of_balances_by_currency() -> None:
