@@ -50,7 +50,8 @@ def measure(case: Case, *, plot: Path | None, options: dict[str, Any]) -> None:
     encoded = msgspec.json.encode(result)
     print(msgspec.json.format(encoded).decode())
     if save and plot:
-        save(msgspec.json.decode(encoded), case.chart, plot)
+        title = f"{case.name}: {case.about}"
+        save(msgspec.json.decode(encoded)["figures"], case.chart, title, plot)
 
 
 async def measured(case: Case, given: Given) -> Result:

@@ -5,7 +5,7 @@ matplotlib is of the extra `bench` and is imported only to draw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,8 @@ class Bars:
 
     unit: str
     paths: tuple[str, ...]
+    of: str = ""
+    """What the labels are, where they do not say it."""
     rounds: str = ""
     """Path of lists, labelled as the bars are."""
 
@@ -46,7 +48,9 @@ class Bars:
                 axes.plot(*((at, label) if lies else (label, at)), "o", color="black", markersize=3)
         if lies:
             axes.invert_yaxis()
-        (axes.set_xlabel if lies else axes.set_ylabel)(self.unit)
+        axes.set(
+            **{"xlabel": self.unit, "ylabel": self.of} if lies else {"xlabel": self.of, "ylabel": self.unit}
+        )
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,22 @@ class Lines:
         axes.legend()
 
 
-Save = Callable[[Mapping[str, Any], Bars | Lines, Path], None]
+Save = Callable[[Any, Bars | Lines, str, Path], None]
+"""Figures, chart, title, file."""
 
 
 def drawing() -> Save:
-    """Return the function that draws a result into a file; SystemExit if there is no matplotlib."""
+    """Return the function that draws figures into a file; SystemExit if there is no matplotlib."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 (only who draws has it)
     except ModuleNotFoundError as error:
         raise SystemExit("--plot: matplotlib is missing; it is of the extra `bench`") from error
 
-    def save(result: Mapping[str, Any], chart: Bars | Lines, file: Path) -> None:
+    def save(figures: Any, chart: Bars | Lines, title: str, file: Path) -> None:
         figure = Figure(figsize=INCHES, layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(result["case"])
-        chart.draw_on(axes, result["figures"])
+        axes.set_title(title, wrap=True)
+        chart.draw_on(axes, figures)
         figure.savefig(file, dpi=DOTS_PER_INCH)
 
     return save

@@ -1,7 +1,7 @@
 """Figures by their path in what a case returned: `contenders.*.median_per_s`.
 
 A star stands for every name of a mapping.  What it stood for tells the figures apart;
-without a star, the last name of the path does.
+without a star, the last name of the path does.  A list has a list of what its items have.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def _found(value: Any, names: list[str]) -> Iterator[tuple[tuple[str, ...], Any]
         yield (), value
         return
     name, rest = names[0], names[1:]
+    if isinstance(value, list):
+        yield (), [figure_at(item, ".".join(names)) for item in value]
     if not isinstance(value, Mapping):
         return
     if name == "*":
