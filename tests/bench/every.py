@@ -24,7 +24,7 @@ TIDYING_S_MAX: Final = 60
 """For a case that is interrupted to stop its processes and drop what it has made."""
 
 
-def run_all(cases: Iterable[Case], folder: Path) -> list[str]:
+def run_all(cases: Iterable[Case], folder: Path, *, draws: bool = True) -> list[str]:
     """Run the cases and return what went wrong, a line a fault."""
     folder.mkdir(parents=True, exist_ok=True)
     cases, faults = list(cases), list[str]()
@@ -33,17 +33,24 @@ def run_all(cases: Iterable[Case], folder: Path) -> list[str]:
     for case in cases:
         began_s = time.monotonic()
         print(f"{case.name} ...", file=sys.stderr, flush=True)
-        fault = run_one(case, folder)
+        fault = run_one(case, folder, draws=draws)
         took = f"{time.monotonic() - began_s:.0f} s"
         print(f"{case.name}: {fault or 'done'}, {took}", file=sys.stderr, flush=True)
         faults += [f"{case.name}: {fault}"] if fault else []
     return faults + missing(results_in(folder))
 
 
-def run_one(case: Case, folder: Path, *, seconds_max: float = CASE_S_MAX) -> str:
+def run_one(case: Case, folder: Path, *, draws: bool, seconds_max: float = CASE_S_MAX) -> str:
     """Run one case; return what went wrong, or nothing."""
     result, drawn, log = (folder / f"{case.name}.{ending}" for ending in ("json", "svg", "log"))
-    command = [sys.executable, "-m", "tests.bench", case.name, *case.small, "--plot", str(drawn)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench",
+        case.name,
+        *case.small,
+        *(["--plot", str(drawn)] if draws else []),
+    ]
     unfinished = folder / f"{case.name}.json.part"
     with unfinished.open("wb") as output, log.open("wb") as errors:
         code = _ended(command, output.fileno(), errors.fileno(), seconds_max)
