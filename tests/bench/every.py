@@ -43,14 +43,8 @@ def run_all(cases: Iterable[Case], folder: Path, *, draws: bool = True) -> list[
 def run_one(case: Case, folder: Path, *, draws: bool, seconds_max: float = CASE_S_MAX) -> str:
     """Run one case; return what went wrong, or nothing."""
     result, drawn, log = (folder / f"{case.name}.{ending}" for ending in ("json", "svg", "log"))
-    command = [
-        sys.executable,
-        "-m",
-        "tests.bench",
-        case.name,
-        *case.small,
-        *(["--plot", str(drawn)] if draws else []),
-    ]
+    plot = ["--plot", str(drawn)] if draws else []
+    command = [sys.executable, "-m", "tests.bench", case.name, *case.small, *plot]
     unfinished = folder / f"{case.name}.json.part"
     with unfinished.open("wb") as output, log.open("wb") as errors:
         code = _ended(command, output.fileno(), errors.fileno(), seconds_max)
