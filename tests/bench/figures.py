@@ -1,13 +1,17 @@
 """Figures by their path in what a case returned: `contenders.*.median_per_s`.
 
-A star stands for every name of a mapping.  What it stood for tells the figures apart;
-without a star, the last name of the path does.  A list has a list of what its items have.
+A name with a star is a pattern for those of a mapping, and what matched tells the figures
+apart; without a star, the last name of the path does.  0 and -1 are a list's first and last
+item, with any other name it has a list of what its items have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+PLACES: Final = ("0", "-1")
 
 
 def figures_at(figures: Any, path: str) -> dict[str, Any]:
@@ -19,7 +23,7 @@ def figures_at(figures: Any, path: str) -> dict[str, Any]:
 
 
 def figure_at(figures: Any, path: str) -> float | None:
-    """Return the one figure at a path without stars; None if there is none."""
+    """Return the first figure at a path; None if there is none."""
     return next(iter(figures_at(figures, path).values()), None)
 
 
@@ -28,13 +32,13 @@ def _found(value: Any, names: list[str]) -> Iterator[tuple[tuple[str, ...], Any]
         yield (), value
         return
     name, rest = names[0], names[1:]
-    if isinstance(value, list):
+    if isinstance(value, list) and name in PLACES:
+        yield from _found(value[int(name)] if value else None, rest)
+    elif isinstance(value, list):
         yield (), [figure_at(item, ".".join(names)) for item in value]
-    if not isinstance(value, Mapping):
-        return
-    if name == "*":
-        for key, inner in value.items():
-            for stars, found in _found(inner, rest):
+    elif isinstance(value, Mapping) and "*" in name:
+        for key in (key for key in value if fnmatchcase(key, name)):
+            for stars, found in _found(value[key], rest):
                 yield (key, *stars), found
-    elif name in value:
+    elif isinstance(value, Mapping) and name in value:
         yield from _found(value[name], rest)

@@ -65,6 +65,9 @@ def test_a_star_stands_for_every_name_and_a_path_without_for_one_figure() -> Non
     assert figure_at(figures, "of.one.ms") == 1.5
     assert figure_at(figures, "of.two.ms") is None
     assert figure_at(figures, "of.one.ms.more") is None
+    assert figures_at({"beside 50/s": {"ms": 5}, "alone": {"ms": 4}}, "beside *.ms") == {"beside 50/s": 5}
+    assert figure_at({"sizes": [{"ms": 1}, {"ms": 2}]}, "sizes.-1.ms") == 2
+    assert figure_at({"sizes": []}, "sizes.-1.ms") is None
     assert figures_at({"of": {"a": [{"ms": 1}, {"ms": 2}]}}, "of.*.ms") == {"a": [1, 2]}
 
 
