@@ -5,6 +5,7 @@ SHELL := /bin/bash -euo pipefail
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+BENCH_STAMP := .venv/.installed-bench
 PACKAGES := ledger_streams agents tables web
 
 # Folders of quick tests; tests/fault and tests/bench have goals of their own.
@@ -21,7 +22,7 @@ SEED ?= 1
 BROKERS ?= 1
 EVENTS ?= 1000000
 
-.PHONY: help setup lint format test test-stack test-fault bench-postgres soak demo stack-up stack-down lock clean
+.PHONY: help setup lint format test test-stack test-fault bench bench-postgres soak demo stack-up stack-down lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,13 @@ test-stack: setup
 
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
+
+bench: $(BENCH_STAMP) test-stack ## Run all benchmarks, small: JSON and SVG into .ledger/bench, a table in the end
+	@$(BIN)/python -m tests.bench all .ledger/bench
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[bench]'
+	@touch $@
 
 bench-postgres: setup test-stack ## Ask the owner's SQL and the analysts' views of a history: EVENTS=n, plans and times as JSON
 	@$(BIN)/python -m tests.bench analytics --events $(EVENTS)

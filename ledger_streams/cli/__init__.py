@@ -44,6 +44,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
         "provider_simulator",
         "A payment provider over HTTP that misbehaves.",
     ),
+    "bench": ("ledger_streams.cli.bench", "bench", "Benchmarks, JSON out; they need the project's checkout."),
     "demo": ("ledger_streams.cli.demo", "demo", "The main job end to end on the local stack."),
 }
 """Name: module, attribute, and the line of the overview (so that the overview imports nothing)."""

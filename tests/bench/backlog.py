@@ -1,7 +1,8 @@
 """Backlog: transfers that wait in Kafka, carried out by workers alone; no generator runs beside them.
 
 What is measured begins when all workers say that they are ready, and ends with the last
-outcome on payment-events; starting and taking over are not in it.
+outcome on payment-events; starting and taking over are not in it.  Numbers of workers
+take turns, each turn on a system of its own.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
-from tests.bench.load import KafkaLoad
+from tests.bench.load import KafkaLoad, warmed
 from tests.live import LiveSystem, Process
 
 POLL_S = 0.05
@@ -32,6 +35,42 @@ class Drained(msgspec.Struct):
     payments_per_s: float
     worker_cpu_us: float
     """Of all workers, for a payment."""
+
+
+class Turns(msgspec.Struct):
+    """The turns of one number of workers, and their medians."""
+
+    payments_per_s: float
+    worker_cpu_us: float
+    rounds: list[Drained]
+
+
+class Backlogs(msgspec.Struct):
+    """All numbers of workers, and their medians as multiples of one worker's."""
+
+    by_workers: dict[str, Turns]
+    to_one: dict[str, float]
+
+
+async def in_turn(
+    system: Callable[[], AbstractAsyncContextManager[LiveSystem]],
+    *,
+    workers: Sequence[int],
+    payments: int,
+    rounds: int,
+) -> Backlogs:
+    """Let so many workers, and so many, take turns."""
+    drained: dict[int, list[Drained]] = {count: [] for count in workers}
+    for _ in range(rounds):
+        for count, turns in drained.items():
+            async with system() as live:
+                load, wallets = await warmed(live, workers=count, with_projector=False)
+                turns.append(await drain(live, load, wallets, payments=payments))
+    by_workers = {str(count): _medians(turns) for count, turns in drained.items()}
+    one_per_s = by_workers["1"].payments_per_s if "1" in by_workers else 0.0
+    others = {name: turns.payments_per_s for name, turns in by_workers.items() if name != "1"}
+    to_one = {name: round(per_s / one_per_s, 2) for name, per_s in others.items() if one_per_s}
+    return Backlogs(by_workers, to_one)
 
 
 async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> Drained:
@@ -54,6 +93,12 @@ async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, pa
     return Drained(
         payments, round(seconds, 2), round(payments / seconds, 1), round(used_s / payments * 1e6, 1)
     )
+
+
+def _medians(turns: list[Drained]) -> Turns:
+    payments_per_s = median(each.payments_per_s for each in turns)
+    worker_cpu_us = median(each.worker_cpu_us for each in turns)
+    return Turns(round(payments_per_s, 1), round(worker_cpu_us, 1), turns)
 
 
 def cpu_s(processes: Iterable[Process]) -> float:

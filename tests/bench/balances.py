@@ -29,6 +29,14 @@ WALLETS: Final = 20_000
 """Of each currency."""
 
 
+class Round(msgspec.Struct):
+    """Medians of a round's batches."""
+
+    batch_alone_ms: float
+    batch_beside_ms: float
+    costs_percent: float
+
+
 class Refreshed(msgspec.Struct):
     """What a refresh takes, and takes away from the sink."""
 
@@ -46,6 +54,7 @@ class Refreshed(msgspec.Struct):
     """The same while a refresh is under way."""
     costs_percent: float
     """Median over the rounds."""
+    rounds: list[Round]
 
 
 async def balances(stack: Settings, *, events: int) -> Refreshed:
@@ -62,10 +71,18 @@ async def balances(stack: Settings, *, events: int) -> Refreshed:
         await connection.close()
         async with await create_pool(dsn, statement_timeout_s=STATEMENT_S_MAX) as pool:
             rounds = await beside_each_other(pool)
-    alone, beside = [statistics.median(of) for of in zip(*rounds, strict=True)]
-    costs_percent = 100 * (statistics.median(with_it / without for without, with_it in rounds) - 1)
-    figures = (round(figure, 1) for figure in (alone, beside, costs_percent))
-    return Refreshed(counts, rows, first_s, unchanged_s, changed_s, *figures)
+    median = statistics.median
+    return Refreshed(
+        wallet_events=counts,
+        rows=rows,
+        first_s=first_s,
+        unchanged_s=unchanged_s,
+        changed_s=changed_s,
+        batch_alone_ms=round(median(each.batch_alone_ms for each in rounds), 1),
+        batch_beside_ms=round(median(each.batch_beside_ms for each in rounds), 1),
+        costs_percent=round(median(each.costs_percent for each in rounds), 1),
+        rounds=rounds,
+    )
 
 
 async def refresh_s(connection: Connection) -> float:
@@ -75,8 +92,8 @@ async def refresh_s(connection: Connection) -> float:
     return round(time.perf_counter() - began_s, 2)
 
 
-async def beside_each_other(pool: Pool) -> list[tuple[float, float]]:
-    """Return for each round the median ms of a batch alone, and beside a refresh."""
+async def beside_each_other(pool: Pool) -> list[Round]:
+    """Let the sink write alone and beside a refresh in turn."""
     told = batches(Story(), 2 * ROUNDS * BATCHES_A_ROUND * PAYMENTS_A_BATCH)
     sink, left = PostgresSink(pool), iter(told[1:])
     await sink.write(told[0])
@@ -88,7 +105,8 @@ async def beside_each_other(pool: Pool) -> list[tuple[float, float]]:
         beside_ms = await _median_ms(sink, [next(left) for _ in range(BATCHES_A_ROUND)])
         stop.set()
         await refreshing
-        rounds.append((alone_ms, beside_ms))
+        figures = (alone_ms, beside_ms, 100 * (beside_ms / alone_ms - 1))
+        rounds.append(Round(*(round(figure, 1) for figure in figures)))
     return rounds
 
 

@@ -6,7 +6,6 @@ things is busy for both; what counts is the median of each.
 
 from __future__ import annotations
 
-import statistics
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_rows import SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.settings import Settings
+from tests.bench.load import percentiles
 from tests.bouncer import bouncer
 from tests.projected import Story
 
@@ -29,9 +29,12 @@ WALLETS: Final = 200
 class Bounced(msgspec.Struct):
     """How fast one way of writing was."""
 
-    cycle_ms: float
-    """Median."""
+    p50_ms: float
+    """Of a cycle."""
+    p90_ms: float
+    p99_ms: float
     payments_per_s: float
+    """By the median."""
 
 
 async def bounced(settings: Settings, *, payments: int) -> dict[str, Bounced]:
@@ -50,11 +53,12 @@ async def bounced(settings: Settings, *, payments: int) -> dict[str, Bounced]:
                 began_s = time.perf_counter()
                 await written.write(batch)
                 took_ms[way].append((time.perf_counter() - began_s) * 1_000)
-    medians = {way: statistics.median(times) for way, times in took_ms.items()}
-    return {
-        way: Bounced(round(median, 1), round(PAYMENTS_PER_CYCLE / median * 1_000, 1))
-        for way, median in medians.items()
-    }
+    return {way: _figures(times) for way, times in took_ms.items()}
+
+
+def _figures(took_ms: list[float]) -> Bounced:
+    p50_ms, p90_ms, p99_ms = percentiles(took_ms)
+    return Bounced(p50_ms, p90_ms, p99_ms, round(PAYMENTS_PER_CYCLE / p50_ms * 1_000, 1))
 
 
 def told(story: Story) -> SinkBatch:

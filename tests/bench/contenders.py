@@ -1,7 +1,7 @@
 """The contenders of the case `wallets`: how each is started, and what its log says when it begins.
 
 Each is one process of its own with topics of its own.  A peer with packages that differ from
-this project's gets them in a folder of the cache, from the extra `bench` of pyproject.toml.
+this project's gets them in a folder of the cache, from the extra `peers` of pyproject.toml.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Contender:
     begins: str = BEGINS
     is_exactly_once: bool = True
     package: str = ""
-    """Its distribution, if it is one of the extra."""
+    """Its distribution, if it is one of the extra `peers`."""
 
     def task(self, settings: Settings) -> Task:
         """Return where it reads and writes; all names begin with the system's prefix."""
@@ -99,10 +99,10 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
 
 
 def packages_of(package: str) -> Path:
-    """Return the folder with a package of the extra `bench` and all that it needs, fetched by pip."""
+    """Return the folder with a package of the extra `peers` and all that it needs, fetched by pip."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (requirement,) = (
-        line for line in project["optional-dependencies"]["bench"] if line.partition("==")[0] == package
+        line for line in project["optional-dependencies"]["peers"] if line.partition("==")[0] == package
     )
     pip = [sys.executable, "-m", "pip", "install", "-q", requirement, "--target"]
     folder = cache() / requirement.replace("==", "-")

@@ -36,7 +36,7 @@ CONTAINS: Final = """SELECT event_id FROM filled WHERE event_data @> (
 
 
 class Indexed(msgspec.Struct):
-    """What one operator class costs, medians of all rounds, and how long its answers take."""
+    """What one operator class cost, and how long its answers took."""
 
     rows: int
     insert_s: float
@@ -46,7 +46,14 @@ class Indexed(msgspec.Struct):
     contains_ms: float
 
 
-async def gin(stack: Settings, *, events: int) -> dict[str, Indexed]:
+class Inserted(msgspec.Struct):
+    """All rounds of one operator class, and the median of each figure."""
+
+    median: Indexed
+    rounds: list[Indexed]
+
+
+async def gin(stack: Settings, *, events: int) -> dict[str, Inserted]:
     """Make so many events once, and insert them by turns."""
     async with own_database(stack) as connection:
         rows = await _tell(connection, events)
@@ -54,7 +61,7 @@ async def gin(stack: Settings, *, events: int) -> dict[str, Indexed]:
         for _ in range(ROUNDS):
             for name, operators in OPERATORS.items():
                 found[name].append(await _filled(connection, operators, rows))
-        return {name: _median(rounds) for name, rounds in found.items()}
+        return {name: Inserted(_median(rounds), rounds) for name, rounds in found.items()}
 
 
 async def _tell(connection: Connection, events: int) -> int:
@@ -86,7 +93,8 @@ async def _filled(connection: Connection, operators: str | None, rows: int) -> I
     size_bytes = await connection.fetchval("SELECT pg_relation_size(to_regclass('filled_data'))") or 0
     answers = [(await asked(connection, question)).ms for question in (HAS_FIELD, CONTAINS)]
     await connection.execute("DROP TABLE filled")
-    return Indexed(rows, seconds, rows / seconds, size_bytes / 1e6, *answers)
+    figures = (seconds, rows / seconds, size_bytes / 1e6, *answers)
+    return Indexed(rows, *(round(figure, 2) for figure in figures))
 
 
 def _median(rounds: list[Indexed]) -> Indexed:

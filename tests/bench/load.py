@@ -19,6 +19,8 @@ from ledger_streams.settings import Settings
 from tests.live import LiveSystem
 
 ENDED_S_MAX = 300.0
+WALLETS = 2_000
+WARMING_PAYMENTS = 200
 
 
 class Timing(msgspec.Struct):
@@ -35,10 +37,18 @@ class Timing(msgspec.Struct):
 
 def timing(seconds: Sequence[float], *, failed: int, elapsed_s: float) -> Timing:
     """Sum up; `seconds` has one entry a payment that completed."""
-    ordered = sorted(seconds)
-    at = [1000 * ordered[min(len(ordered) - 1, int(len(ordered) * q))] for q in (0.5, 0.9, 0.99)]
-    rate = len(ordered) / elapsed_s
-    return Timing(len(ordered), failed, round(elapsed_s, 2), round(rate, 1), *(round(ms, 1) for ms in at))
+    rate = len(seconds) / elapsed_s
+    at_ms = percentiles([1000 * each_s for each_s in seconds])
+    return Timing(len(seconds), failed, round(elapsed_s, 2), round(rate, 1), *at_ms)
+
+
+def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the 50th, 90th and 99th, to a tenth."""
+    ordered = sorted(values)
+    p50, p90, p99 = (
+        round(ordered[min(len(ordered) - 1, int(len(ordered) * q))], 1) for q in (0.5, 0.9, 0.99)
+    )
+    return p50, p90, p99
 
 
 def wallet_ids(count: int, seed: int = 7) -> list[str]:
@@ -166,6 +176,43 @@ class KafkaLoad:
             else:
                 self._failed += 1
         return len(self._took_s) + self._failed - before
+
+
+async def warmed(live: LiveSystem, *, workers: int, with_projector: bool) -> tuple[KafkaLoad, list[str]]:
+    """Start the processes; return a load and its wallets when all wallets are open and connections warm."""
+    names = [str(number) for number in range(1, workers + 1)]
+    for name in names:
+        live.start("worker", name)
+    for name in names:
+        await live.ready(name)
+    if with_projector:
+        live.start("projector")
+    load, wallets = KafkaLoad(live.settings), wallet_ids(WALLETS)
+    await load.open_wallets(wallets)
+    await load.run(wallets, payments=WARMING_PAYMENTS, rate_per_s=50)
+    return load, wallets
+
+
+async def at_rates(
+    live: LiveSystem, *, payments: int, rates_per_s: Sequence[float], workers: int, with_projector: bool
+) -> dict[str, Timing]:
+    """Send transfers over Kafka at one rate after the other; rate 0 is as fast as it goes."""
+    load, wallets = await warmed(live, workers=workers, with_projector=with_projector)
+    return {
+        f"{rate:g}/s" if rate else "saturation": await load.run(wallets, payments=payments, rate_per_s=rate)
+        for rate in rates_per_s
+    }
+
+
+async def http_at_rates(
+    live: LiveSystem, *, payments: int, rates_per_s: Sequence[float], workers: int
+) -> dict[str, Timing]:
+    """Send transfers over HTTP at one rate after the other, a projector beside."""
+    _, wallets = await warmed(live, workers=workers, with_projector=True)
+    return {
+        f"{rate:g}/s": await http_with_wait(live, wallets, payments=payments, rate_per_s=rate)
+        for rate in rates_per_s
+    }
 
 
 async def http_with_wait(
