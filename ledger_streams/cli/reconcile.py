@@ -111,11 +111,11 @@ async def _ahead_of_log(
     A worker writes its table when a commit is acknowledged, and readers see it a little later.
     """
     found: list[Difference] = []
-    async with opened_log(config.kafka) as log:
-        for _ in range(LOG_LOOKS):
-            if not ahead:
-                break
-            await asyncio.sleep(LOOK_EVERY_S)
+    for _ in range(LOG_LOOKS):
+        if not ahead:
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
+        async with opened_log(config.kafka) as log:
             further = await log.ends([config.topic(topics.WALLET_EVENTS)])
             async for _partition, records in log.read(further, begin=ends):
                 found += met_in_log(ahead, records)
