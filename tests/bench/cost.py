@@ -1,8 +1,7 @@
 """Cost: the processor time of payments, by component, and what a million of them would take.
 
-One worker and one projector carry out a backlog; or the same payments are asked for over
-HTTP, in batches, and then the views' part is the worker's.  With providers, their gateway
-is a component too.  What a component takes when idle is in the figures.
+One worker and one projector carry out a backlog; opening the wallets and warming up are not
+in it.  What a component takes when idle is in the figures, so many payments tell more.
 """
 
 from __future__ import annotations
