@@ -175,7 +175,10 @@ class MemoryReadModel:
         return UnderWay(len(waiting), min(waiting, default=None))
 
     def _steps(self, payment_id: str) -> tuple[StepView, ...]:
-        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
+        events = self._events.get(payment_id, ())
+        first = next((event for event in events if event.event_type == "PaymentRequested"), None)
+        steps = (event for event in events if event is first or event.event_type != "PaymentRequested")
+        ordered = sorted(steps, key=_saga_order)
         return tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
 
     def _metadata(self, payment_id: str | None) -> dict[str, Any] | None:

@@ -102,7 +102,9 @@ async def create_pool(
             server_settings={} if is_pooled else dict(session),
             reset=_left_as_it_is,
         )
-    _pools[:] = [*(other for other in _pools if not other.is_closing()), pool]
+    for other in [other for other in _lines if other.is_closing()]:
+        del _lines[other]
+    _lines[pool] = asyncio.Semaphore(connections_max)
     return pool
 
 
@@ -121,7 +123,9 @@ async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[C
     loop = asyncio.get_running_loop()
     is_over_at = loop.time() + within_s
     with away_as_unavailable(), ExitStack() as watched:
-        connection = await _acquire(pool, min(ACQUIRE_S_MAX, within_s))
+        line = _lines.setdefault(pool, asyncio.Semaphore(pool.get_max_size()))
+        connection = await _acquire(pool, line, min(ACQUIRE_S_MAX, within_s))
+        watched.callback(line.release)
         if within_s < math.inf:
             watched.callback(loop.call_at(is_over_at, _cut_off, connection).cancel)
         try:
@@ -133,11 +137,20 @@ async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[C
             await pool.release(connection)
 
 
-async def _acquire(pool: Pool, seconds: float) -> PoolConnectionProxy[asyncpg.Record]:
+async def _acquire(
+    pool: Pool, line: asyncio.Semaphore, seconds: float
+) -> PoolConnectionProxy[asyncpg.Record]:
+    """Wait in line, then for a connection; the caller gives the place in the line back."""
     metrics.POSTGRES_WAITING.inc()
     began_s = time.perf_counter()
     try:
-        connection = await pool.acquire(timeout=seconds)
+        async with asyncio.timeout(seconds):
+            await line.acquire()
+            try:
+                connection = await pool.acquire()
+            except BaseException:
+                line.release()
+                raise
     except TimeoutError:
         metrics.POSTGRES_ACQUIRES_FAILED.inc()
         raise
@@ -151,7 +164,8 @@ async def _left_as_it_is(_connection: object) -> None:
     """Spare the round trip that would reset a session in which nothing was kept."""
 
 
-_pools: list[Pool] = []
+_lines: dict[Pool, asyncio.Semaphore] = {}
+"""Of each pool those who wait: the driver lets late comers pass them, and in a crowd some wait for long."""
 
 
 def _of_all(state: str) -> int:
@@ -161,7 +175,7 @@ def _of_all(state: str) -> int:
         "used": lambda pool: pool.get_size() - pool.get_idle_size(),
         "limit": lambda pool: pool.get_max_size(),
     }
-    return sum(counts[state](pool) for pool in _pools if not pool.is_closing())
+    return sum(counts[state](pool) for pool in _lines if not pool.is_closing())
 
 
 for _state in ("idle", "used", "limit"):

@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres_pool import PROBE_S_MAX, READ_S_MAX, Pool, acquired
+from ledger_streams.adapters.postgres_pool import PROBE_S_MAX, READ_S_MAX, Connection, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_views import (
     envelope,
@@ -95,7 +95,7 @@ class PostgresReadModel:
         """Return those that are projected with their steps; two queries for all."""
         async with acquired(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(SQL["payments"], payment_ids)
-            found = await connection.fetch(SQL["steps"], [row["payment_id"] for row in rows]) if rows else []
+            found = await _steps(connection, [row["payment_id"] for row in rows])
         steps: dict[str, list[StepView]] = {}
         providers: dict[str, str] = {}
         for payment_id, event_type, occurred_at, provider in found:
@@ -136,6 +136,12 @@ class PostgresReadModel:
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         async with acquired(self._pool, within_s=READ_S_MAX) as connection:
             return await connection.fetch(SQL[query], *arguments)
+
+
+async def _steps(connection: Connection, payment_ids: Sequence[str]) -> list[asyncpg.Record]:
+    if len(payment_ids) == 1:
+        return await connection.fetch(SQL["steps_of_one"], *payment_ids)
+    return await connection.fetch(SQL["steps"], payment_ids) if payment_ids else []
 
 
 def _outcome(rows: Sequence[asyncpg.Record]) -> Outcome:

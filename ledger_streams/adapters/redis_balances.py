@@ -27,9 +27,21 @@ ANSWER_S_MAX: Final = 1.0
 """A cache that takes longer than this is away: PostgreSQL answers sooner."""
 
 
+CONNECTIONS_MAX: Final = 32
+"""Of one process; who comes when all are in use waits for one, as long as for an answer."""
+
+
 def connect(url: str) -> aioredis.Redis:
-    """Return a client of the Redis at `url`; it connects when it is first used."""
-    return aioredis.Redis.from_url(url, socket_timeout=ANSWER_S_MAX, socket_connect_timeout=ANSWER_S_MAX)
+    """Return a client of the Redis at `url`; it connects when it is first used.
+
+    Its callers wait for each other: a client that refused those beyond its connections would
+    make a Redis that is well look away to them.
+    """
+    waits = {"socket_timeout": ANSWER_S_MAX, "socket_connect_timeout": ANSWER_S_MAX}
+    pool = aioredis.BlockingConnectionPool.from_url(
+        url, max_connections=CONNECTIONS_MAX, timeout=ANSWER_S_MAX, **waits
+    )
+    return aioredis.Redis.from_pool(pool)
 
 
 class RedisBalances:

@@ -52,7 +52,7 @@ class Audited(msgspec.Struct):
 async def sink(stack: Settings, *, payments: int) -> Written:
     """Write so many transfers into a database of its own."""
     async with migrated(stack) as dsn:
-        return await _written(dsn, batches(Story(), payments))
+        return await write_all(dsn, batches(Story(), payments))
 
 
 async def audited(settings: Settings, *, payments: int) -> Audited:
@@ -60,7 +60,7 @@ async def audited(settings: Settings, *, payments: int) -> Audited:
     await upgrade(settings.postgres)
     story = Story()
     story.name_wallet_topic(settings.topic(topics.WALLET_EVENTS))
-    await _written(settings.postgres, batches(story, payments))
+    await write_all(settings.postgres, batches(story, payments))
     began_s = time.perf_counter()
     await close_and_publish(settings)
     closing_s = time.perf_counter() - began_s
@@ -85,7 +85,8 @@ def batches(story: Story, payments: int) -> list[SinkBatch]:
     return batches
 
 
-async def _written(dsn: str, batches: Sequence[SinkBatch]) -> Written:
+async def write_all(dsn: str, batches: Sequence[SinkBatch]) -> Written:
+    """Write the first batch, and those after it against the clock."""
     async with await create_pool(dsn) as pool:
         writer = PostgresSink(pool)
         await writer.write(batches[0])

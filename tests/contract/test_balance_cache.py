@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,9 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.ports import BalanceCache, BalanceView, WalletView
 from ledger_streams.settings import Settings
 from tests.projected import new_id
+
+CROWD = 500
+"""More calls at once than a client has connections."""
 
 
 def wallet(version: int, wallet_id: str, amount: str = "1.00") -> WalletView:
@@ -64,6 +68,13 @@ async def test_the_newest_of_one_call_stays_whatever_the_order(cache: BalanceCac
     await cache.put([wallet(version, one) for version in (1, 2, 3)] + [wallet(v, other) for v in (3, 1, 2)])
     found = [await cache.get(one), await cache.get(other)]
     assert [view and view.version for view in found] == [3, 3]
+
+
+async def test_a_crowd_is_answered(cache: BalanceCache) -> None:
+    stored = wallet(7, new_id())
+    await cache.put([stored])
+    found = await asyncio.gather(*(cache.get(stored.wallet_id) for _ in range(CROWD)))
+    assert found == [stored] * CROWD
 
 
 async def test_a_cached_wallet_expires_and_a_put_renews_it(stack: Settings) -> None:

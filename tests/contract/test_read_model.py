@@ -140,6 +140,20 @@ async def test_of_many_payments_each_has_its_own_steps(projections: Projections)
     }
 
 
+async def test_a_payment_asked_for_twice_has_one_first_step_alone_and_among_others(
+    projections: Projections,
+) -> None:
+    story = Story()
+    wallet_id = story.open()
+    ids = [story.request(target=wallet_id, amount_minor=1000) for _ in range(2)]
+    story.payment_event(ids[0], "PaymentRequested", 1, {})
+    story.payment_event(ids[0], "SagaStarted", 1, {})
+    await projections.write(story.batch())
+    alone, among = await projections.read.payment(ids[0]), await projections.read.payments(ids)
+    assert alone == among[ids[0]]
+    assert [step.event_type for step in among[ids[0]].steps] == ["PaymentRequested", "SagaStarted"]
+
+
 async def test_only_the_first_request_of_a_payment_counts(projections: Projections) -> None:
     story = Story()
     payment_id = story.request(target=story.open(), amount_minor=1000)

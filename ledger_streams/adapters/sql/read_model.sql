@@ -115,6 +115,17 @@ SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'prov
  ORDER BY CASE WHEN e.event_type = 'PaymentRequested' THEN 0 WHEN e.event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
           e.event_version, e.source_offset;
 
+-- name: steps_of_one
+-- The same of one payment. What is asked of a list is planned anew each time, over all months twice, and that takes
+-- longer than the rest; of one id the server keeps its plan.
+SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider
+  FROM events e
+ WHERE e.aggregate_id = $1::uuid
+   AND (e.event_type <> 'PaymentRequested' OR e.source_offset =
+        (SELECT min(source_offset) FROM events WHERE aggregate_id = $1::uuid AND event_type = 'PaymentRequested'))
+ ORDER BY CASE WHEN e.event_type = 'PaymentRequested' THEN 0 WHEN e.event_type LIKE 'Payment%' THEN 2 ELSE 1 END,
+          e.event_version, e.source_offset;
+
 -- name: outcomes
 -- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.
 SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currency, p.source_wallet_id::text,

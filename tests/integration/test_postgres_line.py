@@ -1,0 +1,43 @@
+"""Who waits for one of a pool's connections, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from ledger_streams.adapters.postgres_pool import acquired, create_pool
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+
+CALLERS = 40
+CALLS = 25
+
+
+async def test_nobody_passes_those_who_wait(stack: Settings) -> None:
+    tickets, served = count(), list[int]()
+
+    async def call_again_and_again() -> None:
+        for _ in range(CALLS):
+            ticket = next(tickets)
+            async with acquired(pool) as connection:
+                served.append(ticket)
+                await connection.fetchval("SELECT 1")
+
+    async with await create_pool(stack.postgres, connections_max=2) as pool:
+        await asyncio.gather(*(call_again_and_again() for _ in range(CALLERS)))
+    assert len(served) == CALLERS * CALLS
+    passed = [ticket - place for place, ticket in enumerate(served)]
+    assert max(passed) <= 2, "a late comer was served before others"
+
+
+async def test_who_gives_up_leaves_no_gap(stack: Settings) -> None:
+    async with await create_pool(stack.postgres, connections_max=1) as pool:
+        async with acquired(pool):
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    async with acquired(pool, within_s=0.02):
+                        raise AssertionError("there is one connection, and it is lent")
+        async with acquired(pool, within_s=5) as connection:
+            assert await connection.fetchval("SELECT 1") == 1
