@@ -27,6 +27,7 @@ TIMES: Final = Lines(
     tuple(f"paced.*.{place}_ms.{name}" for place in ("kafka", "postgres") for name in ("p50", "p99")),
     "ms from a payment's being due",
 )
+CALLS: Final = Bars("calls/s", ("*.called.calls_per_s",))
 
 
 async def _wallets(given: Given) -> Compared:
@@ -133,7 +134,7 @@ OF_PAYMENTS: Final = (
         "http",
         "payments, batches of them and balances, called for by wrk",
         _http,
-        Bars("calls/s", ("*.called.calls_per_s",)),
+        CALLS,
         (
             WALLETS,
             Option("connections", CONNECTIONS, "that call at once"),
