@@ -27,7 +27,8 @@ TIMES: Final = Lines(
     tuple(f"paced.*.{place}_ms.{name}" for place in ("kafka", "postgres") for name in ("p50", "p99")),
     "ms from a payment's being due",
 )
-CALLS: Final = Bars("calls/s", ("*.called.calls_per_s",))
+COMPONENTS: Final = ("worker", "projector", "kafka", "postgres", "redis")
+CALLS: Final = Bars("calls/s; of batches, 100 payments each", ("*.called.calls_per_s",))
 
 
 async def _wallets(given: Given) -> Compared:
@@ -89,7 +90,7 @@ OF_PAYMENTS: Final = (
             ROUNDS,
             Option("contenders", tuple(CONTENDERS), "who takes part", choices=tuple(CONTENDERS)),
         ),
-        small=("--commands", "30000"),
+        small=("--commands", "30000", "--rounds", "2"),
     ),
     Case(
         "backlog",
@@ -97,11 +98,11 @@ OF_PAYMENTS: Final = (
         _backlog,
         Bars("payments/s", ("by_workers.*.payments_per_s",), "workers", "by_workers.*.rounds.payments_per_s"),
         (PAYMENTS, Option("workers", (1,), "how many; several numbers take turns"), ROUNDS, NO_STANDBY),
-        small=("--workers", "1", "2"),
+        small=("--workers", "1", "2", "--rounds", "2"),
     ),
     Case(
         "payments",
-        "transfers until PostgreSQL shows them: at saturation, and timed at given rates",
+        "transfers until PostgreSQL shows them, at saturation and at given rates",
         _payments,
         TIMES,
         (
@@ -160,7 +161,7 @@ OF_PAYMENTS: Final = (
         "cost",
         "the processor time of a payment, by component",
         _cost,
-        Bars("us of a processor, a payment", ("cpu_us.*",)),
+        Bars("us of a processor, a payment", tuple(f"cpu_us.{name}" for name in COMPONENTS)),
         (Option("payments", 100_000, "how many"), WALLETS),
         small=("--payments", "20000"),
     ),

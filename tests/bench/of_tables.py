@@ -67,9 +67,9 @@ OF_TABLES: Final = (
     ),
     Case(
         "growth",
-        "what ten times as many wallets, payments, events cost a command or a payment",
+        "what a command or a payment costs when there is much more of all else",
         _growth,
-        Bars("cost at the largest size, as a multiple of the smallest's", ("*.-1.cost_to_smallest",)),
+        Bars("cost at the largest size to the smallest's", ("*.-1.cost_to_smallest",)),
         (
             Option("wallets", (10_000, 100_000, 1_000_000), "sizes, the largest last"),
             Option("commands", 100_000, "over the wallets"),
