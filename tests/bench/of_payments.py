@@ -113,7 +113,7 @@ OF_PAYMENTS: Final = (
             Option("parts", PARTS, "rates as parts of the saturation"),
             Option("seconds", 30.0, "at each rate"),
         ),
-        small=("--payments", "10000", "--seconds", "10"),
+        small=("--payments", "10000", "--parts", "0.5", "--seconds", "10"),
     ),
     Case(
         "worker",
@@ -142,7 +142,7 @@ OF_PAYMENTS: Final = (
             Option("rate", 0.0, "payments a second beside the balances; 0: half of what batches reach"),
             Option("seconds", 10.0, "of each step"),
         ),
-        small=("--seconds", "5"),
+        small=("--seconds", "4"),
     ),
     Case(
         "http-rate",

@@ -63,7 +63,6 @@ OF_TABLES: Final = (
             Option("wallets", 1_000_000, "in its tables"),
             Option("payments", 50_000, "that are its load"),
         ),
-        small=("--payments", "20000"),
     ),
     Case(
         "growth",
@@ -83,7 +82,7 @@ OF_TABLES: Final = (
             "--commands",
             "30000",
             "--payments",
-            "5000",
+            "3000",
             "--events",
             "20000",
         ),
