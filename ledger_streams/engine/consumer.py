@@ -109,6 +109,7 @@ class FrameConsumer(driver.Consumer):
         try:
             if not self.flow_active:  # first, since it tells when the next deadline is
                 await self.wait(self.can_resume_flow)
+            await self._between_cycles()
             self._poll_over.clear()
             records, _active = await self._wait_next_records(self._until_due(timeout))
         except NoOffsetForPartitionError:
@@ -132,6 +133,15 @@ class FrameConsumer(driver.Consumer):
                 await asyncio.shield(commit)  # a worker that stops cancels its polls, not a commit in flight
         finally:
             if commit is None:
+                self._cycle_over.set()
+
+    async def _between_cycles(self) -> None:
+        """Let the committer do what it does between cycles; revocation waits for it, as for a commit."""
+        if self.app.ready:
+            self._cycle_over.clear()
+            try:
+                await self.app.committer.between_cycles()
+            finally:
                 self._cycle_over.set()
 
     async def wait_cycle_over(self) -> None:

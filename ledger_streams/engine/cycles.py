@@ -230,6 +230,9 @@ class Committer(Protocol):
     async def commit(self, cycle: Cycle) -> None:
         """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""
 
+    async def between_cycles(self) -> None:
+        """Do what has to be done now and then while no cycle is under way; most calls do nothing."""
+
     async def close(self) -> None:
         """Release everything, for good."""
 

@@ -198,6 +198,10 @@ class LedgerCommitter:
         for store in self._opened.values():
             store.drop_overlay()
 
+    async def between_cycles(self) -> None:
+        """Now and then look whether the broker has forgotten to end a transaction of this process."""
+        await self._transactions.look_back()
+
     async def close(self) -> None:
         """Close the stores and the producer."""
         if self._standby is not None:

@@ -129,6 +129,9 @@ class ProjectionCommitter:
         CYCLE_SECONDS.labels("commit").observe(written - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - written)
 
+    async def between_cycles(self) -> None:
+        """Nothing: what a projector writes is PostgreSQL's."""
+
     async def close(self) -> None:
         """Close the connections."""
         if self._cache_task is not None:

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_forgotten import commit_forgotten
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted, start_settled
@@ -42,6 +43,10 @@ RETRY_BACKOFF_MS = 5
 """Between tries of a request; a transaction right after another meets CONCURRENT_TRANSACTIONS."""
 
 START_BACKOFF_MS_MAX = 5_000
+
+LOOK_BACK_EVERY_S = 10.0
+"""So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
+LOOK_BACK_S_MAX = 2.0
 
 
 class CycleLost(Unavailable):
@@ -75,6 +80,7 @@ class Transactions:
         self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
+        self._looked_back_s = time.monotonic()
         self.notes: dict[TP, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
@@ -93,6 +99,24 @@ class Transactions:
                 log.warning("no transactional producer, trying again in %d ms: %r", backoff_ms, error)
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
+
+    async def look_back(self) -> None:
+        """Commit, if it is time, what was committed and a broker has forgotten to tell its partitions.
+
+        Call it while no transaction is open.  A broker may come back while its workers live on, and
+        none of them is told.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_back_s < LOOK_BACK_EVERY_S:
+            return
+        self._looked_back_s = now_s
+        try:
+            async with asyncio.timeout(LOOK_BACK_S_MAX):
+                for producer in tuple(self._producers):
+                    transactional_id = producer._txn_manager.transactional_id
+                    await commit_forgotten(producer.client, transactional_id, self._topics)
+        except (KafkaError, TimeoutError) as error:
+            log.info("what a broker may have forgotten is looked for later: %r", error)
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership

@@ -15,8 +15,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidTxnState, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_transactional import connect, discard
+from ledger_streams.engine.cycles import Outbox
+from ledger_streams.engine.transactions import LOOK_BACK_EVERY_S, CycleLost, Transactions
 from ledger_streams.settings import Settings
+from tests.engine_toy.group import Group
 from tests.engine_toy.harness import Toys
 from tests.live import eventually
 
@@ -128,3 +132,37 @@ async def test_offsets_of_a_group_are_committed_too(toys: Toys, places: list[Top
         bootstrap_servers=settings.kafka, group_id=settings.app_id, enable_auto_commit=False
     ) as consumer:
         assert await consumer.committed(told) == 7
+
+
+async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[TopicPartition]) -> None:
+    settings, (told, untold) = group.settings, places
+    living = Transactions(
+        bootstrap=settings.kafka,
+        transactional_id=settings.app_id,
+        group_id=settings.app_id,
+        transaction_timeout_ms=5_000,
+        topics=[told.topic],
+        clock=BrokerClock(),
+    )
+    outbox: Outbox = {group.partition(each.partition): [(b"key", b"1", ())] for each in places}
+
+    async def is_left() -> bool:
+        await living.start()
+        (producer, _) = living._producers
+        producer._txn_manager._txn_partitions.add(untold)  # as if the coordinator knew
+        try:
+            await living.commit(dict(outbox), {group.source: 1}, group.membership)
+        except CycleLost:  # the broker has not heard yet that it is not to verify
+            return False
+        return True
+
+    await eventually(is_left, what="a transaction is left half ended")
+    await living.look_back()
+    with pytest.raises(AssertionError, match="nothing is open"):
+        await committed(settings, places)
+    living._looked_back_s -= LOOK_BACK_EVERY_S
+    await living.look_back()
+    assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
+    await living.commit(dict(outbox), {group.source: 2}, group.membership)
+    assert await committed(settings, places) == {TOLD: 2, UNTOLD: 2}
+    await living.drop()

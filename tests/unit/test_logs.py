@@ -1,0 +1,55 @@
+"""Logs: a library that repeats itself is heard once in a while, with how often it has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from ledger_streams.logs import SPARED_S, Sparing
+
+
+class Wall:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.at_s = 100.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def log(wall: Wall) -> Iterator[logging.Logger]:
+    """A logger of no library, spared."""
+    logger, sparing = logging.getLogger("tests.spared"), Sparing(wall)
+    logger.addFilter(sparing)
+    yield logger
+    logger.removeFilter(sparing)
+
+
+def test_an_error_is_heard_once_until_its_time_is_over(
+    log: logging.Logger, wall: Wall, caplog: pytest.LogCaptureFixture
+) -> None:
+    for port in range(300):
+        log.error("Unable connect to node with id %s: %s", port, "refused")
+    log.error("another one, of 100 %")
+    wall.at_s += SPARED_S
+    log.error("Unable connect to node with id %s: %s", 7, "refused")
+    assert caplog.messages == [
+        "Unable connect to node with id 0: refused",
+        "another one, of 100 %",
+        "Unable connect to node with id 7: refused (and 299 times before)",
+    ]
+
+
+def test_what_is_no_error_is_always_heard(log: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        log.warning("joined anew")
+    assert caplog.messages == ["joined anew"] * 3
