@@ -2,7 +2,7 @@
 
 A case is a name, a line that says what it measures, its options, and an async function
 from `Given` to its figures.  The measuring itself stands in a module that takes plain
-arguments; cases.py has an entry for each.
+arguments; of_payments.py, of_tables.py and of_databases.py have an entry for each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -51,6 +51,10 @@ class Option:
             metavar=self.name.upper(),
             help=f"{self.about}  [default: {' '.join(str(value) for value in values)}]",
         )
+
+
+PAYMENTS: Final = Option("payments", 20_000, "how many")
+NO_STANDBY: Final = Option("no-standby", False, "LEDGER_STANDBY=0")
 
 
 @dataclass

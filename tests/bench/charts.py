@@ -66,7 +66,9 @@ class Lines:
         """Return the points of each line, from the lowest load to the highest."""
         loads = figures_at(figures, self.x)
         return {
-            path.rpartition(".")[2]: sorted((loads[key], at) for key, at in figures_at(figures, path).items())
+            path.partition("*.")[2].replace(".", " "): sorted(
+                (loads[key], at) for key, at in figures_at(figures, path).items()
+            )
             for path in self.ys
         }
 

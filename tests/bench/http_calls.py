@@ -54,7 +54,10 @@ async def http_calls(
     connections: Sequence[int] = CONNECTIONS,
     seconds: float = 10.0,
 ) -> dict[str, Answered]:
-    """Take each step for so many seconds; `rate_per_s` is the load beside which balances are read."""
+    """Take each step for so many seconds.
+
+    `rate_per_s` is the load beside which balances are read; 0 is half of what batches have reached.
+    """
     ids = await started(live, wallets)
     callers = _Callers(live, ids, seconds)
     figures: dict[str, Answered] = {}
@@ -62,7 +65,8 @@ async def http_calls(
         figures[f"payments, {count}"] = await callers.payments("payment", connections=count)
         figures[f"payments?wait, {count}"] = await callers.payments("payment", connections=count, query=WAIT)
     figures["batches"] = await callers.payments("batch", connections=8, batch=BATCH)
-    figures |= await _balances(callers, max(connections), rate_per_s)
+    beside_per_s = rate_per_s or round((figures["batches"].completed_per_s or 0.0) / 2)
+    figures |= await _balances(callers, max(connections), beside_per_s)
     await reconciled(live)
     return figures
 

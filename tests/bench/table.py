@@ -1,23 +1,27 @@
 """The table of a folder of results: what is wanted beside what was measured, in Markdown.
 
 A row a target; a case that was not measured, or that has no such figure, has none there.
+Calls that have failed stand in the row of their figure, and below the table with those
+of figures that have no row: what fails quickly is no pace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from tests.bench.envelope import Result
-from tests.bench.figures import figure_at
+from tests.bench.faults import faults_in
+from tests.bench.figures import figure_at, figures_at
 from tests.bench.targets import TARGETS, Target
 
-HEAD: Final = ("case", "what", "figure", "unit", "wanted", "ratio")
-NUMBERS: Final = ("figure", "wanted", "ratio")
+HEAD: Final = ("case", "what", "figure", "unit", "wanted", "ratio", "failed")
+NUMBERS: Final = ("figure", "wanted", "ratio", "failed")
 RATIO: Final = "Ratio: how well the wanted figure is met, 1 or more if it is."
+FAILED: Final = "Failed, in all that was measured:"
 NONE: Final = "–"
 _result = msgspec.json.Decoder(Result).decode
 
@@ -31,7 +35,7 @@ def results_in(folder: Path) -> dict[str, Result]:
 def table(results: Mapping[str, Result], targets: Sequence[Target] = TARGETS) -> str:
     """Return the table, and before it what it was measured on."""
     rows = [_row(target, results.get(target.case)) for target in targets]
-    return "\n".join([*_measured(results), *_lines([HEAD, *rows]), "", RATIO])
+    return "\n".join([*_measured(results), *_lines([HEAD, *rows]), "", RATIO, *_failed(results)])
 
 
 def missing(results: Mapping[str, Result], targets: Sequence[Target] = TARGETS) -> list[str]:
@@ -46,8 +50,17 @@ def missing(results: Mapping[str, Result], targets: Sequence[Target] = TARGETS) 
 def _row(target: Target, result: Result | None) -> tuple[str, ...]:
     figure = figure_at(result.figures, target.path) if result else None
     wanted = f"{'<' if target.is_most else '≥'} {target.wanted:,g}"
-    measured = (NONE, NONE) if figure is None else (_number(figure), f"{target.ratio(figure):.2f}")
-    return target.case, target.about, measured[0], target.unit, wanted, measured[1]
+    if result is None or figure is None:
+        return target.case, target.about, NONE, target.unit, wanted, NONE, NONE
+    failed = sum(fault.times for fault in faults_in(_around(target, result)))
+    ratio = f"{target.ratio(figure):.2f}"
+    return target.case, target.about, _number(figure), target.unit, wanted, ratio, f"{failed:,}"
+
+
+def _around(target: Target, result: Result) -> Any:
+    """Return what the figure is a part of."""
+    within = target.path.rpartition(".")[0]
+    return next(iter(figures_at(result.figures, within).values())) if within else result.figures
 
 
 def _number(figure: float) -> str:
@@ -63,6 +76,13 @@ def _measured(results: Mapping[str, Result]) -> list[str]:
         places.setdefault(place, []).append(result.measured_at)
     lines = [f"{place}, {min(at)[:10]}: {len(at)} cases." for place, at in places.items()]
     return [*lines, ""] if lines else []
+
+
+def _failed(results: Mapping[str, Result]) -> list[str]:
+    """Say of each fault what it was of, what, and how often."""
+    faults = [(case, fault) for case, result in results.items() for fault in faults_in(result.figures)]
+    lines = [f"- {case}, {fault.path}: {fault.what}, {fault.times:,} x" for case, fault in faults]
+    return ["", FAILED, "", *lines] if lines else []
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -69,6 +69,12 @@ def test_bars_have_a_figure_each_and_dots_of_their_rounds() -> None:
     assert bars.dots(figures) == {"ours": [1, 2, 3], "wrong": []}
 
 
+def test_lines_of_two_places_have_names_of_both() -> None:
+    lines = Lines("paced.*.per_s", "payments/s", ("paced.*.kafka_ms.p50", "paced.*.postgres_ms.p50"), "ms")
+    figures = {"paced": {"200/s": {"per_s": 200.0, "kafka_ms": {"p50": 5}, "postgres_ms": {"p50": 8}}}}
+    assert lines.points(figures) == {"kafka_ms p50": [(200.0, 5)], "postgres_ms p50": [(200.0, 8)]}
+
+
 def test_lines_go_from_the_lowest_load_to_the_highest() -> None:
     lines = Lines("*.per_s", "payments/s", ("*.p50_ms", "*.p99_ms"), "ms")
     figures = {

@@ -1,4 +1,4 @@
-"""The benchmarks' table compares with what is wanted, and says what should have been measured."""
+"""The benchmarks' table compares with what is wanted, and says what has failed and what is missing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,26 @@ import msgspec
 import pytest
 
 from tests.bench.envelope import Machine, Result
+from tests.bench.faults import Fault, faults_in
 from tests.bench.figures import figure_at, figures_at
+from tests.bench.growth import Grown
+from tests.bench.http_calls import Answered
+from tests.bench.memory import Held
+from tests.bench.payments import QUANTILES, RATES_PER_S, Paced, Paid, Saturated
+from tests.bench.spread import SPREADS
 from tests.bench.table import missing, results_in, table
 from tests.bench.targets import TARGETS, Target
+from tests.bench.usage import Memory
+from tests.bench.wrk import Called
 
 PACE = Target("wallets", "ours_to.peer", "a peer's pace", "x", 1.5)
 TIME = Target("payments", "rates.200/s.p99_ms", "a payment, p99", "ms", 300, is_most=True)
+CALLS = Target("http", "32.called.calls_per_s", "calls", "calls/s", 1_500)
 SPEED = Target("rebuild", "records_per_s", "cold rebuild", "records/s", 150_000)
+MEMORY = Memory(1.0, 1.0)
+SATURATED = Saturated(1, 1.0, 1.0, {})
+PACED = Paced(1.0, 1, 1.0, dict.fromkeys(QUANTILES, 1.0), dict.fromkeys(QUANTILES, 1.0), {})
+ANSWERED = Answered(Called(1, 1, 1.0, 1.0, 1.0, 1.0, {"200": 1}, {}, 1), {}, 1.0, 1.0)
 MACHINE = Machine("a processor", cores=2, memory_mb=24_105, kernel="6.18.1", load_before=0.25)
 
 
@@ -33,14 +46,57 @@ def test_a_row_a_target_and_a_ratio_of_1_or_more_is_as_wanted() -> None:
     assert table(FOUND, [PACE, TIME, SPEED]).splitlines() == [
         "a processor, 2 cores, 24,105 MB, Linux 6.18.1, commit c1fa65e33155, 2026-11-26: 2 cases.",
         "",
-        "| case     | what           | figure | unit      |    wanted | ratio |",
-        "| -------- | -------------- | -----: | --------- | --------: | ----: |",
-        "| wallets  | a peer's pace  |      3 | x         |     ≥ 1.5 |  2.00 |",
-        "| payments | a payment, p99 |    600 | ms        |     < 300 |  0.50 |",
-        "| rebuild  | cold rebuild   |      – | records/s | ≥ 150,000 |     – |",
+        "| case     | what           | figure | unit      |    wanted | ratio | failed |",
+        "| -------- | -------------- | -----: | --------- | --------: | ----: | -----: |",
+        "| wallets  | a peer's pace  |      3 | x         |     ≥ 1.5 |  2.00 |      0 |",
+        "| payments | a payment, p99 |    600 | ms        |     < 300 |  0.50 |      0 |",
+        "| rebuild  | cold rebuild   |      – | records/s | ≥ 150,000 |     – |      – |",
         "",
         "Ratio: how well the wanted figure is met, 1 or more if it is.",
     ]
+
+
+def test_calls_that_failed_stand_in_their_row_and_those_without_a_row_below() -> None:
+    good = {"calls_per_s": 90.0, "statuses": {"200": 1_200}, "errors": {}}
+    bad = {"calls_per_s": 2_000.0, "statuses": {"202": 2_990, "503": 1_010}, "errors": {"read": 4}}
+    found = {"http": result("http", {"32": {"called": bad}, "256": {"called": good}, "at": {"called": bad}})}
+    lines = table(found, [CALLS, CALLS._replace(path="256.called.calls_per_s")]).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines[4:6]] == ["1,014", "0"]
+    assert lines[-6:] == [
+        "Failed, in all that was measured:",
+        "",
+        "- http, 32.called: 503, 1,010 x",
+        "- http, 32.called: read, 4 x",
+        "- http, at.called: 503, 1,010 x",
+        "- http, at.called: read, 4 x",
+    ]
+
+
+def test_every_way_to_tell_of_a_fault_is_found_and_nothing_else() -> None:
+    figures = {
+        "contenders": {"one": {"error": "a payment is lost"}, "two": {"error": None}},
+        "rates": [{"failed": 0, "payments": 5}, {"failed": 2, "payments": 3}],
+        "batches": {"called": {"statuses": {"200": 7}, "errors": {"batches_refused": 1}}},
+    }
+    assert list(faults_in(figures)) == [
+        Fault("contenders.one", "a payment is lost", 1),
+        Fault("rates.1", "failed", 2),
+        Fault("batches.called", "batches_refused", 1),
+    ]
+
+
+def test_a_target_s_path_is_one_that_its_case_has() -> None:
+    wanted = {
+        "payments": Paid(
+            1, dict.fromkeys(SPREADS, SATURATED), {f"{rate:g}/s": PACED for rate in RATES_PER_S}
+        ),
+        "http": dict.fromkeys(("payments?wait, 32", "batches", "balance, cached, beside 7/s"), ANSWERED),
+        "memory": Held(1, 1, MEMORY, MEMORY, MEMORY, 1.0, 1.0),
+        "growth": {"wallets": [Grown(10, 5.0), Grown(100, 5.0)]},
+    }
+    results = {name: result(name, msgspec.to_builtins(figures)) for name, figures in wanted.items()}
+    assert {target.case for target in TARGETS} >= wanted.keys()
+    assert missing(results) == []
 
 
 def test_results_are_read_back_from_their_files_and_nothing_else_is(tmp_path: Path) -> None:

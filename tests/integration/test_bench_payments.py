@@ -1,0 +1,47 @@
+"""The benchmarks of payments and of HTTP run, and what is wanted and drawn of them is in their figures."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.bench.__main__ import measured, parser
+from tests.bench.case import Given
+from tests.bench.cases import CASES
+from tests.bench.envelope import Result
+from tests.bench.of_payments import CALLS, TIMES
+from tests.bench.table import missing
+
+SMALL = ("--wallets", "20", "--seconds", "1")
+
+
+async def result_of(name: str, *arguments: str) -> Result:
+    """Measure and read back what a file would have."""
+    options = parser().parse_args([name, *SMALL, *arguments])
+    encoded = msgspec.json.encode(await measured(CASES[name], Given(options)))
+    return msgspec.json.decode(encoded, type=Result)
+
+
+@pytest.mark.usefixtures("stack")
+async def test_payments_are_timed_in_kafka_and_in_postgresql() -> None:
+    result = await result_of("payments", "--payments", "200", "--rates", "200", "1000", "--parts", "0.5")
+    assert missing({"payments": result}) == []
+    paced = result.figures["paced"]
+    assert {name: figures["payments"] for name, figures in paced.items() if "/s" in name} == {
+        "200/s": 200,
+        "1000/s": 1_000,
+    }
+    assert [len(points) for points in TIMES.points(result.figures).values()] == [3] * 4
+
+
+@pytest.mark.usefixtures("stack")
+async def test_every_call_over_http_is_answered_and_every_payment_ends() -> None:
+    result = await result_of("http", "--connections", "32")
+    assert missing({"http": result}) == []
+    steps = result.figures
+    assert all(sum(step["called"]["statuses"].values()) > 0 for step in steps.values())
+    assert steps["balance, cached"]["called"]["hits"] > 0
+    assert steps["balance, no cache"]["called"]["hits"] == 0
+    half_per_s = round(steps["batches"]["completed_per_s"] / 2)
+    assert f"balance, cached, beside {half_per_s:g}/s" in steps
+    assert CALLS.heights(steps).keys() == steps.keys()
