@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.conftest import ROOT, stack_settings
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and do it; exit 1 if a case of all has failed."""
     given = vars(parser().parse_args(arguments))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background ignores it
     verb = given.pop("case")
     os.chdir(ROOT)  # the cases' processes find their modules there
     if verb == "table":
