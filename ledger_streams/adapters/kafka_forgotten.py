@@ -26,7 +26,7 @@ from ledger_streams.adapters.kafka_marker_messages import (
     DescribeTransactions,
     WriteTxnMarkers,
 )
-from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
+from ledger_streams.adapters.kafka_requests import ASK_AGAIN_S, COORDINATOR_MISSING
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ COMMITTED: Final = "CompleteCommit"
 COMMITTING: Final = "PrepareCommit"
 UNKNOWN_ID: Final = 105
 """TRANSACTIONAL_ID_NOT_FOUND: nobody has used it for a week, or ever."""
-ASK_AGAIN_S: Final = 0.05
 Partitions = Mapping[str, Collection[int]]
 
 
@@ -57,7 +56,7 @@ class Hanging(NamedTuple):
 async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics: Collection[str]) -> None:
     """Commit in `topics`, and in all groups' offsets, what the id's last transaction has left open there.
 
-    Nothing is done unless that was committed.  Raises KafkaError: LeaderNotAvailableError while a
+    Nothing is done unless that was committed.  Raises KafkaError: one of LEADER_MOVING while a
     partition has no leader, and what the broker answers to a principal that may not alter the cluster.
     """
     decided = await _decided(client, transactional_id)

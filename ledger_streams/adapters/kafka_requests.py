@@ -5,7 +5,10 @@ says nothing, and all that was asked of it is asked again, of its successors, on
 patience is out; so this is what a hanging broker costs.  aiokafka's own is 40 s.
 """
 
-from typing import Final
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import aiokafka.errors as kafka_errors
 
@@ -18,3 +21,22 @@ COORDINATOR_MISSING: Final = (
     kafka_errors.NotCoordinatorForGroupError,
 )
 """While a group or a transactional id has no coordinator: it is started, loaded, or moves."""
+
+LEADER_MOVING: Final = (kafka_errors.LeaderNotAvailableError, kafka_errors.NotLeaderForPartitionError)
+"""While a partition's leader is elected, or has been named and does not know it yet, as in a new topic."""
+
+ELECTION_S_MAX: Final = 5.0
+ASK_AGAIN_S: Final = 0.05
+T = TypeVar("T")
+
+
+async def when_led(ask: Callable[[], Awaitable[T]], seconds_max: float = ELECTION_S_MAX) -> T:
+    """Ask, and ask again while a partition's leader is moving; after `seconds_max` raise the answer."""
+    until_s = time.monotonic() + seconds_max
+    while True:
+        try:
+            return await ask()
+        except LEADER_MOVING:
+            if time.monotonic() >= until_s:
+                raise
+        await asyncio.sleep(ASK_AGAIN_S)

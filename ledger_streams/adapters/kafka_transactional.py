@@ -17,6 +17,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from ledger_streams.adapters.kafka_forgotten import commit_forgotten, led
+from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,14 @@ async def start_settled(
 ) -> None:
     """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
 
-    What was committed is committed; all else is aborted.  Raises KafkaError: LeaderNotAvailableError
-    while a partition has no leader, since it would be skipped.
+    What was committed is committed; all else is aborted.  Raises KafkaError: one of LEADER_MOVING
+    when a partition has no leader for long, since it would be skipped.
     """
     asking = AIOKafkaClient(bootstrap_servers=producer.client._bootstrap_servers)
+    transactional_id = producer._txn_manager.transactional_id
     try:
         await asking.bootstrap()
-        await commit_forgotten(asking, producer._txn_manager.transactional_id, topics)
+        await when_led(lambda: commit_forgotten(asking, transactional_id, topics))
     finally:
         await asking.close()
     await producer.start()
@@ -65,7 +67,7 @@ async def _abort_the_rest(
     To start is not enough, see `kafka_forgotten`: whoever reads committed records would wait there for
     ever.  An empty transaction over all partitions, aborted, has them marked.
     """
-    cluster = await led(producer.client, topics)
+    cluster = await when_led(lambda: led(producer.client, topics))
     await producer.begin_transaction()
     for topic in topics:
         for number in cluster.partitions_for_topic(topic) or ():

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidTxnState, KafkaError
 from aiokafka.structs import OffsetAndMetadata
@@ -29,6 +29,7 @@ VERIFICATION = "transaction.partition.verification.enable"
 TOLD, UNTOLD = 0, 1
 Write = Callable[[AIOKafkaProducer], Awaitable[None]]
 READ_S_MAX = 3.0
+NEW_TOPICS, NEW_TOPICS_TIMES = 8, 12
 
 
 @pytest.fixture
@@ -166,3 +167,26 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
     await living.commit(dict(outbox), {group.source: 2}, group.membership)
     assert await committed(settings, places) == {TOLD: 2, UNTOLD: 2}
     await living.drop()
+
+
+async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(toys: Toys) -> None:
+    """A new partition's leader is named before it knows of it itself."""
+    settings = toys.settings
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    made: list[str] = []
+    try:
+        for number in range(NEW_TOPICS_TIMES):
+            topics = [settings.topic(f"new-{number}-{each}") for each in range(NEW_TOPICS)]
+            made += topics
+            await admin.create_topics(
+                [NewTopic(topic, num_partitions=8, replication_factor=1) for topic in topics]
+            )
+            producer = producer_of(settings)
+            await connect(producer, topics)
+            async with producer.transaction():  # only after a committed one partitions are asked
+                await producer.send(topics[0], b"1")
+            await discard(producer)
+    finally:
+        await admin.delete_topics(made)
+        await admin.close()
