@@ -13,7 +13,7 @@ from ledger_streams.adapters.postgres_pool import LETS_GO, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.engine.app import EngineApp, WebApp
-from ledger_streams.engine.cycles import Committer
+from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.position_log import PositionLogs
 from ledger_streams.engine.projection import ProjectionCommitter, Stores

@@ -48,6 +48,12 @@ CYCLE_RECORDS: Final = Counter(
     labelnames=("topic",),
 )
 
+RECORDS_AHEAD: Final = Counter(
+    "ledger_records_ahead",
+    "Records that a worker carried out as it had committed them, without reading them back, by topic",
+    labelnames=("topic",),
+)
+
 CYCLES_LOST: Final = Counter(
     "ledger_cycles_lost",
     "Cycles whose transaction was refused or not answered; their records were carried out anew",

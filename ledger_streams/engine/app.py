@@ -18,8 +18,8 @@ import faust
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
-from ledger_streams.engine.cycles import Committer
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.rebalancing import LedgerTables

@@ -111,7 +111,7 @@ class FrameConsumer(driver.Consumer):
                 await self.wait(self.can_resume_flow)
             await self._between_cycles()
             self._poll_over.clear()
-            records, _active = await self._wait_next_records(self._until_due(timeout))
+            records, _active = await self._wait_next_records(self._poll_s(timeout))
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
@@ -160,8 +160,10 @@ class FrameConsumer(driver.Consumer):
         reader: StaticConsumer = self._thread._ensure_consumer()
         return reader
 
-    def _until_due(self, timeout: float) -> float:
-        """Return how long to poll at most: no longer than until the next deadline."""
+    def _poll_s(self, timeout: float) -> float:
+        """Return how long to poll at most: not at all with records ahead, else until the next deadline."""
+        if self.app.ready and self.app.committer.ahead.is_next(self._reading.position):
+            return 0.0
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
         until_due_s = POLL_S_MAX if due_ms is None else (due_ms - self.app.clock.now_ms()) / 1000
         return min(timeout, POLL_S_MAX, max(DUE_POLL_S, until_due_s))
@@ -171,6 +173,8 @@ class FrameConsumer(driver.Consumer):
         if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
         polled = {TP(*tp): polled for tp, polled in (records or {}).items()}
+        for tp, ahead in committer.ahead.take(self._reading.position).items():
+            polled[tp] = [*polled.get(tp, ()), *ahead]
         due = committer.due(self._reading.until_ms(polled))
         passed = self._reading.passed({**polled, **due})
         topics: dict[str, list[Share]] = {}

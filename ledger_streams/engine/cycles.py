@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from types import TracebackType
@@ -22,7 +22,6 @@ from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun
 from ledger_streams.engine.murmur2 import murmur2
-from ledger_streams.engine.phases import Phases
 from ledger_streams.engine.store import PartitionStore
 from ledger_streams.errors import InvariantBroken
 
@@ -200,41 +199,6 @@ class Frame:
         self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._cycle.frame_decided(self, error)
-
-
-class Committer(Protocol):
-    """What a kind of worker does with its cycles: the ledger's or the projector's way."""
-
-    async def take_over(
-        self, assigned: frozenset[TP], membership: Membership, phases: Phases
-    ) -> Mapping[TP, int]:
-        """Make the partitions one's own and return the position each is to be read from."""
-
-    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
-        """Return the deadlines that have come, by the partition whose agent decides them.
-
-        Only those up to the time for which every record of their sources has been read.
-        """
-
-    def next_due_ms(self) -> int | None:
-        """Return when the next deadline comes; None without one."""
-
-    def share(
-        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
-    ) -> Share | None:
-        """Return the share of these, without records already carried out; None when nothing is left.
-
-        `passed_to` is a position before which there is nothing more in the partition, if one is known.
-        """
-
-    async def commit(self, cycle: Cycle) -> None:
-        """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""
-
-    async def between_cycles(self) -> None:
-        """Do what has to be done now and then while no cycle is under way; most calls do nothing."""
-
-    async def close(self) -> None:
-        """Release everything, for good."""
 
 
 def merged(shares: Iterator[Share]) -> Outbox:

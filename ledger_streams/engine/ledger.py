@@ -15,6 +15,7 @@ from typing import Any
 
 from faust.types import TP
 
+from ledger_streams.engine.ahead import Ahead
 from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, merged
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
@@ -65,6 +66,7 @@ class LedgerCommitter:
         self._stores: dict[TP, PartitionStore] = {}
         """The same by source partition."""
         self._next: dict[TP, int] = {}
+        self.ahead = Ahead()
         self._letters: dict[TP, int] = {}
         """Dead letters in a row that each source partition has come to."""
         self._letters_in_a_row_max = letters_in_a_row_max
@@ -74,6 +76,7 @@ class LedgerCommitter:
         self, assigned: frozenset[TP], membership: Membership, phases: Phases
     ) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
+        self.ahead.clear()
         phases.enter("producers")
         await self._transactions.start()
         phases.enter("open")
@@ -148,9 +151,11 @@ class LedgerCommitter:
         self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
         outbox = self._with_positions(merged(cycle.shares), {**self._next, **sources})
         outbox |= self._position_logs.records(sources)
-        ends = await self._transactions.commit(outbox, sources, cycle.membership)
+        appended = await self._transactions.commit(outbox, sources, cycle.membership)
         committed = time.perf_counter()
         self._next.update(sources)
+        self.ahead.add(appended, self._next)
+        ends = {batch.tp: batch.last_offset for batch in appended}
         for share in cycle.shares:
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
         self._note_letters(letters)

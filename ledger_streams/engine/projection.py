@@ -21,6 +21,7 @@ from faust.types import TP
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.engine.ahead import Ahead
 from ledger_streams.engine.cycles import Cycle, Record, Share
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
@@ -66,6 +67,7 @@ class ProjectionCommitter:
         self._open_stores = open_stores
         self._cached_topic = cached_topic
         """Full name of the topic whose wallets are cached."""
+        self.ahead = Ahead()  # of nothing: a projector writes nothing to Kafka
         self._stores: Stores | None = None
         self._next: dict[TP, int] = {}
         self._stored: dict[TP, int | None] = {}

@@ -38,6 +38,11 @@ class Reading:
         states = {tp: self._state(tp) for tp in assigned}
         return {tp: state.position for tp, state in states.items() if state and state.has_valid_position}
 
+    def position(self, tp: TP) -> int:
+        """Return the position, past all that polls have brought; 0 while it is not known."""
+        state = self._state(tp)
+        return state.position if state is not None and state.has_valid_position else 0
+
     def until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
         """Return what says up to when a partition's records are read, all but those just polled.
 

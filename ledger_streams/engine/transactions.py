@@ -19,11 +19,12 @@ from collections.abc import Collection, Mapping
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME, BrokerClock
 from ledger_streams.adapters.kafka_forgotten import commit_forgotten
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted, start_settled
+from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
 from ledger_streams.errors import InvariantBroken, Unavailable
@@ -120,8 +121,8 @@ class Transactions:
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> dict[TP, int]:
-        """Send all records and the source positions at once; return each partition's last offset.
+    ) -> list[Appended]:
+        """Send all records and the source positions at once; return where they stand, partition by partition.
 
         Raises CycleLost when the transaction was refused, took so long that the broker
         has ended it, or its outcome is unknown (`start` again, then take over),
@@ -136,7 +137,7 @@ class Transactions:
         self._producers.rotate()
         began_s = time.monotonic()
         try:
-            ends = await self._send(producer, outbox, sources, membership)
+            appended = await self._send(producer, outbox, sources, membership)
             await producer.commit_transaction()
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
@@ -145,7 +146,7 @@ class Transactions:
             if is_fenced(error) and not self._is_timed_out(began_s):
                 raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
-        return ends
+        return appended
 
     def _is_timed_out(self, began_s: float) -> bool:
         """Tell whether the broker has ended the transaction by itself, and fenced its producer."""
@@ -153,24 +154,26 @@ class Transactions:
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> dict[TP, int]:
-        """Begin a transaction and put all into it; return each partition's last offset."""
+    ) -> list[Appended]:
+        """Begin a transaction and put all into it; return where the records stand."""
         await producer.begin_transaction()
         sent, sent_ms = [], self._clock.steady_ms()
         for tp, records in outbox.items():
-            for batch, count in _batches(producer, records):
+            for batch, its_records in _batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
                 delivered.add_done_callback(noted)
                 for waiting in producer._message_accumulator._batches.get(tp, ()):
                     waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
-                sent.append((tp, count, delivered))
+                sent.append((tp, its_records, delivered))
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
-        ends: dict[TP, int] = {}
-        for tp, count, delivered in sent:
+        appended = []
+        for tp, its_records, delivered in sent:
             acknowledged = await delivered
-            ends[tp] = acknowledged.offset + count - 1
             self._clock.acknowledged(acknowledged, sent_ms=sent_ms)
-        return ends
+            is_brokers = acknowledged.timestamp_type == LOG_APPEND_TIME
+            append_ms = acknowledged.timestamp if is_brokers else None
+            appended.append(Appended(tp, acknowledged.offset, append_ms, its_records))
+        return appended
 
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
@@ -192,19 +195,19 @@ class Transactions:
         )
 
 
-def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[object, int]]:
-    """Return record batches of at most BATCH_BYTES_MAX of payload, with the number of records in each."""
+def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[object, list[Outgoing]]]:
+    """Return record batches of at most BATCH_BYTES_MAX of payload, with the records in each."""
     batches = []
-    batch, count, size = producer.create_batch(), 0, 0
-    for key, value, headers in records:
+    batch, begin, size = producer.create_batch(), 0, 0
+    for number, (key, value, headers) in enumerate(records):
         record_bytes = len(key or b"") + len(value or b"") + RECORD_OVERHEAD_BYTES
         for name, text in headers:  # a header of somebody else's may have no text
             record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES
-        if count and size + record_bytes > BATCH_BYTES_MAX:
-            batches.append((batch, count))
-            batch, count, size = producer.create_batch(), 0, 0
+        if number > begin and size + record_bytes > BATCH_BYTES_MAX:
+            batches.append((batch, records[begin:number]))
+            batch, begin, size = producer.create_batch(), number, 0
         if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
             raise InvariantBroken(f"a record of {record_bytes} bytes does not fit a batch")
-        count, size = count + 1, size + record_bytes
-    batches.append((batch, count))
+        size += record_bytes
+    batches.append((batch, records[begin:]))
     return batches

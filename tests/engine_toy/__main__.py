@@ -1,6 +1,7 @@
 """toy-in, toy-more -> sums -> toy-changelog, toy-out: adds up the numbers of each key.
 
 A zero comes out with the sum so far and changes nothing.
+With TOY_ECHO a number is followed by the next smaller one, in toy-in again, down to 1.
 It reads toy-more too when TOY_SOURCES is 2.  TOY_FAULT makes it fail: as `faults` says, or
 `raise` lets the agent fail on the value 13.
 """
@@ -18,6 +19,7 @@ from tests.engine_toy.faults import FAULT, PARTITIONS, toy_app
 SOURCE, MORE, CHANGELOG, OUT = (
     settings().topic(name) for name in ("toy-in", "toy-more", "toy-changelog", "toy-out")
 )
+ECHOES = bool(os.environ.get("TOY_ECHO"))
 HAS_MORE = os.environ.get("TOY_SOURCES") == "2"
 
 SUMS = TableSpec(
@@ -30,7 +32,7 @@ SUMS = TableSpec(
     stored_form=bytes,
     further_sources=("toy-more",) if HAS_MORE else (),
 )
-changelog, out = Destination(CHANGELOG, PARTITIONS), Destination(OUT, PARTITIONS)
+changelog, out, source = (Destination(topic, PARTITIONS) for topic in (CHANGELOG, OUT, SOURCE))
 app = toy_app(SUMS)
 
 
@@ -65,6 +67,8 @@ def add(share: Share, key: bytes, number: int) -> None:
     if number:
         share.change(key, total, stored=encoded, logged=encoded, changelog=changelog)
     share.emit(out.numbered(share.tp.partition), (key, encoded, ()))
+    if ECHOES and number > 1:
+        share.emit(source.numbered(share.tp.partition), (key, b"%d" % (number - 1), ()))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,11 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.app import EngineApp
+from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
-from ledger_streams.engine.cycles import Committer, Cycle, Outbox
+from ledger_streams.engine.cycles import Cycle, Outbox
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.standby import Standby
@@ -48,15 +50,15 @@ class FaultyTransactions(Transactions):
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> dict[TP, int]:
+    ) -> list[Appended]:
         type(self).commits += 1
         if FAULT == "abort" and self.commits == NTH:
             membership = membership._replace(generation=membership.generation + 1)
-        ends = await super().commit(outbox, sources, membership)
+        appended = await super().commit(outbox, sources, membership)
         if FAULT == "lose-answer" and self.commits % NTH == 0:
             await self.drop()
             raise CycleLost(dependency="kafka", detail="no answer") from KafkaConnectionError()
-        return ends
+        return appended
 
 
 class MortalCommitter(LedgerCommitter):

@@ -26,6 +26,8 @@ class Toys:
         self.module = module
         self.sources = sources
         """Of the toys that are started from now on."""
+        self.echo = False
+        """Whether these send each number on, less one."""
         self.fed: Counter[str] = Counter()
         self.processes: dict[str, Process] = {}
 
@@ -81,6 +83,7 @@ class Toys:
         values |= {"worker_id": worker_id, "http_port": free_port(), "transaction_timeout_ms": 5_000}
         environment = {f"LEDGER_{name.upper()}": str(value) for name, value in values.items()}
         environment |= {"TOY_FAULT": fault, "TOY_SOURCES": str(self.sources)}
+        environment["TOY_ECHO"] = "1" if self.echo else ""
         environment["LEDGER_APP_ID"] = group or self.settings.app_id
         environment["LEDGER_HOME"] = str(self.settings.home / machine)
         command = [sys.executable, "-m", self.module, "worker", "--without-web", "-l", "info"]
@@ -106,7 +109,7 @@ class Toys:
             for _ in range(times):
                 for key, number in numbers.items():
                     await producer.send(self.settings.topic(topic), b"%d" % number, key=key.encode())
-                    self.fed[key] += number
+                    self.fed[key] += number * (number + 1) // 2 if self.echo else number
             await producer.flush()
 
     async def outputs(self, topic: str = "toy-out") -> dict[str, list[int]]:

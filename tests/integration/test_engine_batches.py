@@ -25,11 +25,18 @@ async def test_several_mebibytes_to_one_partition_arrive_whole_and_in_order(grou
     outbox: Outbox = {target: [(b"key", value, ()) for value in values], other: [(b"key", b"1", ())]}
 
     await group.transactions.start()
-    ends = await group.transactions.commit(outbox, {group.source: 1}, group.membership)
+    appended = await group.transactions.commit(outbox, {group.source: 1}, group.membership)
 
     log = await committed(group.settings, "toy-out")
     assert [record.value for record in log[0]] == values
-    assert ends == {target: log[0][-1].offset, other: log[1][-1].offset}
+    told = [
+        (batch.tp, offset)
+        for batch in appended
+        for offset in range(batch.first_offset, batch.last_offset + 1)
+    ]
+    assert told == [(target, record.offset) for record in log[0]] + [(other, log[1][0].offset)]
+    of_log = {(tp, record.offset): record.timestamp for tp in (target, other) for record in log[tp.partition]}
+    assert {batch.append_ms == of_log[batch.tp, batch.last_offset] for batch in appended} == {True}
 
 
 async def test_headers_count_for_the_size_of_a_batch(group: Group) -> None:
@@ -78,7 +85,7 @@ async def test_a_transaction_of_hundreds_of_partitions_is_one_transaction(group:
 
 async def test_a_cycle_that_causes_nothing_still_moves_the_position(group: Group) -> None:
     await group.transactions.start()
-    assert await group.transactions.commit({}, {group.source: 5}, group.membership) == {}
+    assert await group.transactions.commit({}, {group.source: 5}, group.membership) == []
     assert await group.committed() == 5
     target = TopicPartition(*group.partition(0))
     assert await group.consumer.end_offsets([target]) == {target: 0}

@@ -8,6 +8,7 @@ import pytest
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import FencedProducer, Membership
 from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
@@ -38,12 +39,12 @@ class LateTransactions(Transactions):
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> dict[TP, int]:
-        ends = await super()._send(producer, outbox, sources, membership)
+    ) -> list[Appended]:
+        appended = await super()._send(producer, outbox, sources, membership)
         if self._is_late:
             await self._group.committed()  # which waits until no transaction on it is open
             self._is_late = False
-        return ends
+        return appended
 
 
 async def test_one_that_the_broker_has_timed_out_is_a_lost_cycle_and_the_next_one_is_committed(

@@ -1,0 +1,104 @@
+"""What a worker has just committed for partitions of its own is carried out without being read back.
+
+A payment goes through Kafka six times, and most that a worker writes is for itself.  When a commit is
+answered it has its records at hand, with offsets and append times; to have them read back takes
+the markers, a fetch and a poll.
+
+They come ahead in their place in the log only, where the partition has been read up to the first of
+them.  What else stands before them, a marker or what another has written, nobody can tell before it
+is read, and until then they wait, or come with it.  What the consumer brings again lies before
+the position and is passed over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from faust.types import TP
+
+from ledger_streams.engine.cycles import Headers, Outgoing, Record
+from ledger_streams.metrics import RECORDS_AHEAD
+
+
+class Appended(NamedTuple):
+    """A record batch of a committed transaction, in its place in the log."""
+
+    tp: TP
+    first_offset: int
+    append_ms: int | None
+    """None: the topic's records bear another time than the broker's."""
+    records: Sequence[Outgoing]
+
+    @property
+    def last_offset(self) -> int:
+        """The offset of its last record."""
+        return self.first_offset + len(self.records) - 1
+
+
+class OwnRecord(msgspec.Struct, gc=False):
+    """A record as the consumer would bring it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Ahead:
+    """Committed batches that the consumer has not come to."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[TP, deque[Appended]] = {}
+        self._come_to: dict[TP, int] = {}
+        """Past what was taken last; the consumer comes there later."""
+
+    def add(self, appended: Iterable[Appended], owned: Container[TP]) -> None:
+        """Keep what is for `owned` partitions, in the order of their offsets."""
+        for batch in appended:
+            if batch.tp in owned and batch.append_ms is not None:
+                self._waiting.setdefault(batch.tp, deque()).append(batch)
+
+    def is_next(self, read_to: Callable[[TP], int]) -> bool:
+        """Whether there is anything to take: see `take`."""
+        return any(
+            waiting[0].first_offset == self._next(tp, read_to) for tp, waiting in self._waiting.items()
+        )
+
+    def take(self, read_to: Callable[[TP], int]) -> dict[TP, list[Record]]:
+        """Return what comes next in each partition, and forget what has been read.
+
+        `read_to` is the consumer's position, past all that its polls have brought.
+        """
+        taken: dict[TP, list[Record]] = {}
+        for tp, waiting in list(self._waiting.items()):
+            next_offset = self._next(tp, read_to)
+            while waiting and waiting[0].first_offset <= next_offset:
+                batch = waiting.popleft()
+                if batch.first_offset == next_offset:
+                    taken.setdefault(tp, []).extend(_records(batch))
+                    RECORDS_AHEAD.labels(tp.topic).inc(len(batch.records))
+                    next_offset = self._come_to[tp] = batch.last_offset + 1
+            if not waiting:
+                del self._waiting[tp]
+        return taken
+
+    def clear(self) -> None:
+        """Forget all: positions come from a takeover now."""
+        self._waiting.clear()
+        self._come_to.clear()
+
+    def _next(self, tp: TP, read_to: Callable[[TP], int]) -> int:
+        return max(read_to(tp), self._come_to.get(tp, 0))
+
+
+def _records(batch: Appended) -> Iterable[OwnRecord]:
+    (topic, partition), first_offset, append_ms, outgoing = batch
+    assert append_ms is not None, "without its time a batch is not kept"
+    for number, (key, value, headers) in enumerate(outgoing):
+        yield OwnRecord(topic, partition, first_offset + number, append_ms, key, value, headers)

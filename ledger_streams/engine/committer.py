@@ -1,0 +1,52 @@
+"""Committer: what the consumer of cycles asks of a kind of worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from faust.types import TP
+
+from ledger_streams.engine.ahead import Ahead
+from ledger_streams.engine.cycles import Cycle, Record, Share
+from ledger_streams.engine.deadlines import Due
+from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.phases import Phases
+
+
+class Committer(Protocol):
+    """What a kind of worker does with its cycles: the ledger's or the projector's way."""
+
+    ahead: Ahead
+    """What it has committed for itself, and need not read."""
+
+    async def take_over(
+        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+    ) -> Mapping[TP, int]:
+        """Make the partitions one's own and return the position each is to be read from."""
+
+    def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
+        """Return the deadlines that have come, by the partition whose agent decides them.
+
+        Only those up to the time for which every record of their sources has been read.
+        """
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next deadline comes; None without one."""
+
+    def share(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
+    ) -> Share | None:
+        """Return the share of these, without records already carried out; None when nothing is left.
+
+        `passed_to` is a position before which there is nothing more in the partition, if one is known.
+        """
+
+    async def commit(self, cycle: Cycle) -> None:
+        """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""
+
+    async def between_cycles(self) -> None:
+        """Do what has to be done now and then while no cycle is under way; most calls do nothing."""
+
+    async def close(self) -> None:
+        """Release everything, for good."""

@@ -1,0 +1,67 @@
+"""Toys that send themselves records: carried out as they were committed, or read back, once and in order.
+
+Each number is followed by the next smaller one, in the partition it came from, while others feed the
+same partitions.  The audit compares what came out with the log, record by record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from tests.engine_toy.harness import Toys, said
+
+EIGHTS = {f"key-{number}": 8 for number in range(20)}
+
+
+async def test_what_comes_ahead_keeps_its_place_among_what_others_write(toys: Toys) -> None:
+    toys.echo = True
+    toys.start()
+    for _ in range(10):
+        await toys.feed(EIGHTS, times=5)
+    await toys.all_exact()
+
+
+async def test_two_workers_feed_each_other(toys: Toys) -> None:
+    toys.echo = True
+    for worker_id in ("1", "2"):
+        toys.start(worker_id)
+    for _ in range(10):
+        await toys.feed(EIGHTS, times=5)
+        await asyncio.sleep(0.2)
+    await toys.all_exact()
+
+
+async def test_killed_after_a_commit_nothing_comes_ahead_twice(toys: Toys) -> None:
+    toys.echo = True
+    for nth in (2, 5, 9):
+        dying = toys.start(fault=f"die-before-keep:{nth}")
+        await toys.feed(EIGHTS, times=10)
+        assert dying.wait() == -signal.SIGKILL
+    toys.start()
+    await toys.feed(EIGHTS)
+    await toys.all_exact()
+
+
+async def test_after_a_commit_without_an_answer_nothing_comes_ahead(toys: Toys) -> None:
+    toys.echo = True
+    forgetful = toys.start(fault="lose-answer:5")
+    for times in (1, 2, 3):
+        await said(forgetful, "ready:", times=times)
+        while forgetful.log.read_text().count("cycle lost") < times:  # each fifth is
+            await toys.feed(EIGHTS)
+    await toys.all_exact()
+
+
+async def test_a_worker_that_is_paused_and_replaced_carries_out_nothing_more(toys: Toys) -> None:
+    toys.echo = True
+    paused = toys.start("1")
+    await toys.feed(EIGHTS, times=20)
+    await said(paused, "took over", seconds=60)
+    paused.signal(signal.SIGSTOP)
+    other = toys.start("2")
+    await toys.feed(EIGHTS, times=20)
+    await said(other, "took over", seconds=90)
+    paused.signal(signal.SIGCONT)
+    await toys.feed(EIGHTS, times=20)
+    await toys.all_exact()
