@@ -107,9 +107,11 @@ class FrameConsumer(driver.Consumer):
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
-            if not self.flow_active:  # first, since it tells when the next deadline is
-                await self.wait(self.can_resume_flow)
             await self._between_cycles()
+            if (
+                not self.flow_active
+            ):  # who resumes it waits for the poll to be over, so a poll may not wait for it
+                await self.wait(self.can_resume_flow)
             self._poll_over.clear()
             records, _active = await self._wait_next_records(self._poll_s(timeout))
         except NoOffsetForPartitionError:

@@ -3,7 +3,7 @@
 `die-before-keep:N` kills it at the N-th store that is to be written after a commit, before RocksDB
 is; `lose-answer:N` drops the answer of every N-th commit, which has happened; `abort:N` commits for
 the N-th time in the name of another generation, so that the broker refuses it; `slow-seek` takes its
-time between one partition and the next; `clock:S` sets its machine's clock S seconds wrong; what
+time between one partition and the next, `slow-look-back` between one cycle and the next; `clock:S` sets its machine's clock S seconds wrong; what
 else is said concerns the agents.  No commit begins while `hold-<worker id>` is in LEDGER_HOME.
 """
 
@@ -72,6 +72,11 @@ class MortalCommitter(LedgerCommitter):
         while HOLD.exists():  # noqa: ASYNC110  another process's file
             await asyncio.sleep(0.01)
         await super().commit(cycle)
+
+    async def between_cycles(self) -> None:
+        await super().between_cycles()
+        if FAULT == "slow-look-back":
+            await asyncio.sleep(1.0)
 
     def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
         type(self).keeps += 1

@@ -72,6 +72,17 @@ async def test_a_poll_from_before_a_takeover_takes_no_record_away_from_after_it(
     await toys.all_exact()
 
 
+async def test_partitions_that_move_while_a_worker_looks_back_are_taken_over(toys: Toys) -> None:
+    slow = toys.start("1", fault="slow-look-back")
+    await said(slow, "ready: 4 partitions")
+    other = toys.start("2")
+    await said(slow, "ready: 2 partitions")
+    await toys.feed(ONES, times=5)
+    other.stop()
+    await said(slow, "ready: 4 partitions", times=2)
+    await toys.all_exact()
+
+
 async def test_a_worker_asked_to_end_in_mid_commit_ends_the_commit_first(toys: Toys) -> None:
     leaving, other = await two_ready(toys)
     toys.hold("1")
