@@ -3,8 +3,9 @@
 `die-before-keep:N` kills it at the N-th store that is to be written after a commit, before RocksDB
 is; `lose-answer:N` drops the answer of every N-th commit, which has happened; `abort:N` commits for
 the N-th time in the name of another generation, so that the broker refuses it; `slow-seek` takes its
-time between one partition and the next, `slow-look-back` between one cycle and the next; `clock:S` sets its machine's clock S seconds wrong; what
-else is said concerns the agents.  No commit begins while `hold-<worker id>` is in LEDGER_HOME.
+time between one partition and the next, `slow-look-back` between one cycle and the next; `clock:S`
+sets its machine's clock S seconds wrong; what else is said concerns the agents.  No commit begins
+while `hold-<worker id>` is in LEDGER_HOME.
 """
 
 from __future__ import annotations
