@@ -42,8 +42,15 @@ class Committer(Protocol):
         `passed_to` is a position before which there is nothing more in the partition, if one is known.
         """
 
-    async def commit(self, cycle: Cycle) -> None:
-        """Make everything the cycle caused durable at once; raise `CycleLost` when it did not happen."""
+    async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
+        """Return what of the cycle's last round can be carried out in it, by partition; else commit.
+
+        A commit makes everything the cycle has caused durable at once.  `read_to` is the consumer's
+        position, past all that its polls have brought.  Raises `CycleLost` when it did not happen.
+        """
+
+    async def give_up(self) -> None:
+        """Undo what has been sent of a cycle that nobody goes on with; the next takeover forgets the rest."""
 
     async def between_cycles(self) -> None:
         """Do what has to be done now and then while no cycle is under way; most calls do nothing."""

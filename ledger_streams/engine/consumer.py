@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from ledger_streams.engine.cycles import Cycle, Frame, Share
+from ledger_streams.engine.consumer_thread import FrameConsumerThread, MembershipListener
+from ledger_streams.engine.cycles import Cycle, Frame, Record, Share
+from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.ending import end_process
-from ledger_streams.engine.group_client import group_member
 from ledger_streams.engine.kip345 import StaticConsumer
 from ledger_streams.engine.reading import Reading
 from ledger_streams.engine.transactions import CycleLost
@@ -37,59 +39,15 @@ DUE_POLL_S = 0.01
 """At least so long is polled when a deadline has come: it waits for older records to be read."""
 
 
-class _Listener(driver.ConsumerRebalanceListener):
-    """Notes the membership in the consumer's own thread, where generation and member belong together."""
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._thread.app.membership = self._thread._ensure_consumer().membership
-        await super().on_partitions_assigned(assigned)
-
-
-class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Makes the consumer with the settings that Faust hard-codes otherwise."""
-
-    def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
-        app: EngineApp = self.app
-        return group_member(app.conf.id, app.engine_settings)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        settings = self.app.engine_settings
-        self._poll_records = self._poll_records_max = settings.poll_records_max
-        self._bulk_records_max = max(settings.poll_records_bulk_max, settings.poll_records_max)
-
-    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
-        """Poll; a poll that comes back full doubles the next one, another brings it back."""
-        records = await self.call_thread(
-            self._fetch_records,
-            self._ensure_consumer(),
-            active_partitions,
-            timeout=timeout,
-            max_records=self._poll_records,
-        )
-        is_full = sum(map(len, records.values())) >= self._poll_records
-        self._poll_records = (
-            min(2 * self._poll_records, self._bulk_records_max) if is_full else self._poll_records_max
-        )
-        return records
-
-    async def on_thread_stop(self) -> None:
-        """Leave the group, as a static member does not by itself: the partitions move on at once."""
-        if self._consumer is not None:
-            self._consumer._coordinator._group_instance_id = None
-        await super().on_thread_stop()
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's stall detector counts events and its own commits; neither exists here."""
-
-
 class FrameConsumer(driver.Consumer):
     """Polls cycles and sees them through."""
 
     app: EngineApp
-    RebalanceListener = _Listener
+    RebalanceListener = MembershipListener
     _cycle_over: asyncio.Event
     _poll_over: asyncio.Event
+    _ending: asyncio.Task[None]
+    """Of a cycle given up; held, since nobody else does."""
 
     def __post_init__(self) -> None:
         self._poll_over = asyncio.Event()
@@ -98,8 +56,8 @@ class FrameConsumer(driver.Consumer):
         self._cycle_over.set()
         self._reading = Reading(self._reader, self.app.clock)
 
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> FrameConsumerThread:
+        return FrameConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(
         self,
@@ -108,9 +66,8 @@ class FrameConsumer(driver.Consumer):
         """Poll once and yield the frames; returns when the cycle is over."""
         try:
             await self._between_cycles()
-            if (
-                not self.flow_active
-            ):  # who resumes it waits for the poll to be over, so a poll may not wait for it
+            # last of all: who resumes the flow waits for the poll to be over, so no poll may wait for it
+            if not self.flow_active:
                 await self.wait(self.can_resume_flow)
             self._poll_over.clear()
             records, _active = await self._wait_next_records(self._poll_s(timeout))
@@ -124,18 +81,22 @@ class FrameConsumer(driver.Consumer):
         if cycle is None:
             return
         self._cycle_over.clear()
-        commit: asyncio.Task[None] | None = None
+        step: asyncio.Task[None] | None = None
         try:
-            began = time.perf_counter()
-            for frame in cycle.frames:
-                yield _message(frame, self.app.consumer_generation_id)
-            if await self._decided(cycle):
+            while not cycle.is_over:
+                began = time.perf_counter()
+                for frame in cycle.frames:
+                    yield _message(frame, self.app.consumer_generation_id)
+                if not await self._decided(cycle):
+                    break
                 CYCLE_SECONDS.labels("decide").observe(time.perf_counter() - began)
-                commit = asyncio.create_task(self._commit_cycle(cycle))
-                await asyncio.shield(commit)  # a worker that stops cancels its polls, not a commit in flight
+                step = asyncio.create_task(self._carry_on(cycle))
+                await asyncio.shield(step)  # a worker that stops cancels its polls, not a commit in flight
         finally:
-            if commit is None:
+            if cycle.is_over:
                 self._cycle_over.set()
+            else:
+                self._ending = asyncio.create_task(self._end_given_up(cycle, step))
 
     async def _between_cycles(self) -> None:
         """Let the committer do what it does between cycles; revocation waits for it, as for a commit."""
@@ -179,12 +140,22 @@ class FrameConsumer(driver.Consumer):
             polled[tp] = [*polled.get(tp, ()), *ahead]
         due = committer.due(self._reading.until_ms(polled))
         passed = self._reading.passed({**polled, **due})
+        shares = self._shares(polled, due, passed)
+        return Cycle(taken, shares) if shares else None
+
+    def _shares(
+        self,
+        records: Mapping[TP, Sequence[Record]],
+        due: Mapping[TP, Sequence[Due]] = MappingProxyType({}),
+        passed: Mapping[TP, int] = MappingProxyType({}),
+    ) -> dict[str, list[Share]]:
+        """Return the shares of each topic."""
         topics: dict[str, list[Share]] = {}
-        for tp in {**polled, **due, **passed}:
-            share = committer.share(tp, polled.get(tp, ()), due.get(tp, ()), passed.get(tp, 0))
+        for tp in {**records, **due, **passed}:
+            share = self.app.committer.share(tp, records.get(tp, ()), due.get(tp, ()), passed.get(tp, 0))
             if share is not None:
                 topics.setdefault(tp.topic, []).append(share)
-        return Cycle(taken, topics) if topics else None
+        return topics
 
     async def _decided(self, cycle: Cycle) -> bool:
         """Wait until all agents have decided; False when the partitions are being revoked first."""
@@ -199,18 +170,32 @@ class FrameConsumer(driver.Consumer):
             end_process("an agent failed", cycle.failure)
         return cycle.decided.is_set() and not self.suspend_flow.is_set()
 
-    async def _commit_cycle(self, cycle: Cycle) -> None:
+    async def _carry_on(self, cycle: Cycle) -> None:
+        """Begin the cycle's next round, or end it."""
         try:
-            await self.app.committer.commit(cycle)
+            further = await self.app.committer.carry_on(cycle, self._reading.position)
+            if further:
+                cycle.begin_round(self._shares(further))
+                return
+            cycle.is_over = True
             self._observe_lag(cycle)
             if cycle.flood is not None:
                 end_process("too many dead letters in a row", cycle.flood)
         except CycleLost as lost:
+            cycle.is_over = True
             CYCLES_LOST.inc()
             log.warning("cycle lost, taking over anew: %s", lost)
             self.app.tables.take_over_again()
         except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
             end_process("a cycle could not be committed", error)
+
+    async def _end_given_up(self, cycle: Cycle, step: asyncio.Task[None] | None) -> None:
+        """Wait for what is in flight, and undo what was sent; nobody goes on with the cycle."""
+        try:
+            if step is not None:
+                await asyncio.wait([step])
+            if not cycle.is_over:
+                await self.app.committer.give_up()
         finally:
             self._cycle_over.set()
 

@@ -1,9 +1,9 @@
 """Cycle, frame, share: one poll of the consumer, cut up for the agents.
 
-A cycle is everything one poll brought.  A frame is the part of one topic, which
-one agent decides at once; a share is the part of one partition, in order.  What a
-share causes is collected in it: records to be sent, states to be kept.  Nothing of
-it is visible to anybody before the cycle's transaction has been committed.
+A cycle is everything one poll brought, and what comes of it for this very worker, round by
+round.  A frame is the part of one topic, which one agent decides at once; a share is the part
+of one partition, in order.  What a share causes is collected in it: records to be sent, states
+to be kept.  Nothing of it is visible to anybody before the cycle's transaction has been committed.
 """
 
 from __future__ import annotations
@@ -134,16 +134,26 @@ class Share:
 
 
 class Cycle:
-    """All frames of one poll; over when its transaction is committed or it is given up."""
+    """Rounds of frames, the first of one poll; over when its transaction is committed or it is given up."""
 
     def __init__(self, membership: Membership, shares: Mapping[str, list[Share]]) -> None:
         self.membership = membership
-        self.frames = [Frame(self, topic, parts) for topic, parts in shares.items()]
-        self.decided = asyncio.Event()
-        """Set when every frame has been decided, or one of them has failed."""
+        self.is_over = False
         self.failure: BaseException | None = None
+        self.ends: dict[TP, int] = {}
+        """The last offset of what has been sent to each partition."""
+        self.rounds = 0
         self._in_order: list[Frame] = []
         """The frames in the order in which they were decided."""
+        self.begin_round(shares)
+
+    def begin_round(self, shares: Mapping[str, list[Share]]) -> None:
+        """Go on with what the last round has caused."""
+        self.rounds += 1
+        self.frames = [Frame(self, topic, parts) for topic, parts in shares.items()]
+        self.decided = asyncio.Event()
+        """Set when every frame of the round has been decided, or one of them has failed."""
+        self._before = len(self._in_order)
 
     @property
     def shares(self) -> Iterator[Share]:
@@ -154,6 +164,11 @@ class Cycle:
         return (share for frame in self._in_order for share in frame.shares)
 
     @property
+    def round_shares(self) -> Iterator[Share]:
+        """Those of the last round."""
+        return (share for frame in self._in_order[self._before :] for share in frame.shares)
+
+    @property
     def flood(self) -> InvariantBroken | None:
         """Why the process ends once the cycle is committed; None as a rule."""
         return next((share.flood for share in self.shares if share.flood is not None), None)
@@ -162,7 +177,7 @@ class Cycle:
         """Note that a frame has been decided, or why it could not be."""
         self._in_order.append(frame)
         self.failure = self.failure or failure
-        if len(self._in_order) == len(self.frames) or failure is not None:
+        if len(self._in_order) - self._before == len(self.frames) or failure is not None:
             self.decided.set()
 
 

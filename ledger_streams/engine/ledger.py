@@ -15,7 +15,7 @@ from typing import Any
 
 from faust.types import TP
 
-from ledger_streams.engine.ahead import Ahead
+from ledger_streams.engine.ahead import Ahead, Appended
 from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, merged
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
@@ -31,6 +31,9 @@ from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
 
 log = logging.getLogger(__name__)
+
+ROUNDS_MAX = 10
+"""Of one cycle, so that every transaction ends: more than a payment takes."""
 
 
 class LedgerCommitter:
@@ -69,6 +72,8 @@ class LedgerCommitter:
         self.ahead = Ahead()
         self._letters: dict[TP, int] = {}
         """Dead letters in a row that each source partition has come to."""
+        self._letters_in_cycle: dict[TP, int] = {}
+        """The same, with the rounds of the cycle under way."""
         self._letters_in_a_row_max = letters_in_a_row_max
         """0: no limit."""
 
@@ -139,30 +144,56 @@ class LedgerCommitter:
         if not records and not due and passed_to <= position:
             return None
         source_next = records[-1].offset + 1 if records else max(position, passed_to)
-        letters = LetterRun(self._letters[tp], count_max=self._letters_in_a_row_max)
+        letters_before = self._letters_in_cycle.get(tp, self._letters[tp])
+        letters = LetterRun(letters_before, count_max=self._letters_in_a_row_max)
         store = self._stores.get(tp)
         return Share(tp, records, store, source_next=source_next, due=due, letters=letters)
 
-    async def commit(self, cycle: Cycle) -> None:
-        """Commit the cycle's transaction, then write its state; raises CycleLost, see Transactions.commit."""
+    async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
+        """Send what the last round has caused, and return what of it comes next here; else commit.
+
+        Records of a transaction are read by it in their place in the log, and its source offsets are past
+        them: all of it happens, or nothing.  Raises CycleLost, see Transactions.commit.
+        """
         began = time.perf_counter()
         sources = {share.tp: share.source_next for share in cycle.shares}
-        letters = {share.tp: share.letters.at_end(len(share.records)) for share in cycle.shares}
+        for share in cycle.round_shares:
+            self._letters_in_cycle[share.tp] = share.letters.at_end(len(share.records))
+        outbox = self._with_positions(merged(cycle.round_shares), {**self._next, **sources})
+        outbox |= self._position_logs.records({share.tp: share.source_next for share in cycle.round_shares})
+        if cycle.rounds < ROUNDS_MAX and cycle.flood is None and not self._next.keys().isdisjoint(outbox):
+            self._note_sent(cycle, await self._transactions.send(outbox, cycle.membership))
+            outbox = {}
+            further = self.ahead.take(read_to)
+            if further:
+                CYCLE_SECONDS.labels("send").observe(time.perf_counter() - began)
+                return further
+        letters = self._letters_in_cycle
         self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
-        outbox = self._with_positions(merged(cycle.shares), {**self._next, **sources})
-        outbox |= self._position_logs.records(sources)
-        appended = await self._transactions.commit(outbox, sources, cycle.membership)
-        committed = time.perf_counter()
-        self._next.update(sources)
+        self._note_sent(cycle, await self._transactions.commit(outbox, sources, cycle.membership))
+        CYCLE_SECONDS.labels("commit").observe(time.perf_counter() - began)
+        self._committed(cycle, sources)
+        return {}
+
+    def _note_sent(self, cycle: Cycle, appended: Sequence[Appended]) -> None:
+        cycle.ends.update({batch.tp: batch.last_offset for batch in appended})
         self.ahead.add(appended, self._next)
-        ends = {batch.tp: batch.last_offset for batch in appended}
+
+    def _committed(self, cycle: Cycle, sources: Mapping[TP, int]) -> None:
+        """Note how far the cycle has come, and write its state."""
+        began = time.perf_counter()
+        self._next.update(sources)
+        self._note_letters(self._letters_in_cycle)
+        self._letters_in_cycle = {}
         for share in cycle.shares:
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
-        self._note_letters(letters)
         for store in {share.store for share in cycle.shares if share.store is not None}:
-            self._keep(store, ends)  # a cycle that has changed nothing has come further all the same
-        CYCLE_SECONDS.labels("commit").observe(committed - began)
-        CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - committed)
+            self._keep(store, cycle.ends)  # a cycle that has changed nothing has come further all the same
+        CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - began)
+
+    async def give_up(self) -> None:
+        """Abort the transaction, if one is open."""
+        await self._transactions.give_up()
 
     def _with_positions(self, outbox: Outbox, positions: Mapping[TP, int]) -> Outbox:
         """Add to changelog records where the cycle leaves all sources of their table.
@@ -200,6 +231,7 @@ class LedgerCommitter:
 
     def drop_overlays(self) -> None:
         """Forget what an uncommitted cycle has changed."""
+        self._letters_in_cycle = {}
         for store in self._opened.values():
             store.drop_overlay()
 

@@ -115,7 +115,7 @@ class ProjectionCommitter:
         source_next = records[-1].offset + 1 if records else passed_to
         return ProjectionShare(tp, records, source_next=source_next) if source_next > position else None
 
-    async def commit(self, cycle: Cycle) -> None:
+    async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""
         assert self._stores is not None, "a cycle comes after a takeover"
         sink, began = self._stores.sink, time.perf_counter()
@@ -130,6 +130,10 @@ class ProjectionCommitter:
             self._cached.update({share.tp: share.source_next for share in shares})
         CYCLE_SECONDS.labels("commit").observe(written - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - written)
+        return {}
+
+    async def give_up(self) -> None:
+        """Nothing: what was not committed was never sent."""
 
     async def between_cycles(self) -> None:
         """Nothing: what a projector writes is PostgreSQL's."""

@@ -14,9 +14,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME, BrokerClock
@@ -27,18 +30,10 @@ from ledger_streams.adapters.kafka_transactional import discard, is_fenced, note
 from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
+from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, record_batches
 from ledger_streams.errors import InvariantBroken, Unavailable
 
 log = logging.getLogger(__name__)
-
-BATCH_BYTES_MAX = 900_000
-"""Payload of one record batch; the broker takes 1 MiB (message.max.bytes), overhead included."""
-
-RECORD_OVERHEAD_BYTES = 64
-"""More than the framing of a record takes."""
-
-HEADER_OVERHEAD_BYTES = 10
-"""More than the framing of a header takes."""
 
 RETRY_BACKOFF_MS = 5
 """Between tries of a request; a transaction right after another meets CONCURRENT_TRANSACTIONS."""
@@ -48,10 +43,20 @@ START_BACKOFF_MS_MAX = 5_000
 LOOK_BACK_EVERY_S = 10.0
 """So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
 LOOK_BACK_S_MAX = 2.0
+GIVE_UP_S_MAX = 2.0
 
 
 class CycleLost(Unavailable):
     """The cycle's transaction did not happen, or its outcome is unknown: take the partitions over anew."""
+
+
+class Sent(NamedTuple):
+    """A record batch on its way."""
+
+    tp: TP
+    records: Sequence[Outgoing]
+    delivered: asyncio.Future[RecordMetadata]
+    sent_ms: float
 
 
 PRODUCERS = 2
@@ -81,6 +86,9 @@ class Transactions:
         self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
+        self._open: FencedProducer | None = None
+        """Whose transaction is open."""
+        self._began_s = time.monotonic()
         self._looked_back_s = time.monotonic()
         self.notes: dict[TP, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
@@ -119,55 +127,93 @@ class Transactions:
         except (KafkaError, TimeoutError) as error:
             log.info("what a broker may have forgotten is looked for later: %r", error)
 
+    async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
+        """Send records in the transaction that is open, or in a new one; return where they stand.
+
+        Raises as `commit` does.
+        """
+        async with self._transaction(membership) as producer:
+            return await self._acknowledged(await self._queued(producer, outbox))
+
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> list[Appended]:
-        """Send all records and the source positions at once; return where they stand, partition by partition.
+        """Send these records and the source positions, and commit with them what was sent before.
 
-        Raises CycleLost when the transaction was refused, took so long that the broker
-        has ended it, or its outcome is unknown (`start` again, then take over),
+        Returns where the records stand.  Raises CycleLost when the transaction was refused, took so long
+        that the broker has ended it, or its outcome is unknown (`start` again, then take over),
         InvariantBroken when another process uses this worker's transactional id, or when
         trying again cannot help: a membership that does not fence (nothing is sent), a
         record that no broker takes.
         """
+        async with self._transaction(membership) as producer:
+            appended = await self._send(producer, outbox, sources, membership)
+            await producer.commit_transaction()
+        self._open = None
+        return appended
+
+    async def give_up(self) -> None:
+        """Abort the transaction that is open, if one is."""
+        producer, self._open = self._open, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(GIVE_UP_S_MAX):
+                await producer.abort_transaction()
+        except (KafkaError, TimeoutError) as error:
+            log.info("a transaction could not be aborted, and is left to the next producer: %r", error)
+            await self.drop()
+
+    @asynccontextmanager
+    async def _transaction(self, membership: Membership) -> AsyncIterator[FencedProducer]:
+        """Give the producer whose transaction is open, after beginning one if none is."""
         check_fences(membership)
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
-        producer = self._producers[0]
-        self._producers.rotate()
-        began_s = time.monotonic()
+        producer, is_new = self._open or self._producers[0], self._open is None
+        if is_new:
+            self._producers.rotate()
+            self._open, self._began_s = producer, time.monotonic()
         try:
-            appended = await self._send(producer, outbox, sources, membership)
-            await producer.commit_transaction()
+            if is_new:
+                await producer.begin_transaction()
+            yield producer
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except KafkaError as error:
             await self.drop()
-            if is_fenced(error) and not self._is_timed_out(began_s):
+            if is_fenced(error) and not self._is_timed_out():
                 raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
-        return appended
 
-    def _is_timed_out(self, began_s: float) -> bool:
+    def _is_timed_out(self) -> bool:
         """Tell whether the broker has ended the transaction by itself, and fenced its producer."""
-        return (time.monotonic() - began_s) * 1000 >= self._transaction_timeout_ms
+        return (time.monotonic() - self._began_s) * 1000 >= self._transaction_timeout_ms
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> list[Appended]:
-        """Begin a transaction and put all into it; return where the records stand."""
-        await producer.begin_transaction()
+        """Put records and positions into the transaction together; return where the records stand."""
+        sent = await self._queued(producer, outbox)
+        await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
+        return await self._acknowledged(sent)
+
+    async def _queued(self, producer: FencedProducer, outbox: Outbox) -> list[Sent]:
+        """Hand the records to the producer, batch by batch."""
         sent, sent_ms = [], self._clock.steady_ms()
         for tp, records in outbox.items():
-            for batch, its_records in _batches(producer, records):
+            for batch, its_records in record_batches(producer, records):
                 delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
                 delivered.add_done_callback(noted)
                 for waiting in producer._message_accumulator._batches.get(tp, ()):
                     waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
-                sent.append((tp, its_records, delivered))
-        await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
+                sent.append(Sent(tp, its_records, delivered, sent_ms))
+        return sent
+
+    async def _acknowledged(self, sent: list[Sent]) -> list[Appended]:
+        """Wait until the broker has all of these, and return where they stand."""
         appended = []
-        for tp, its_records, delivered in sent:
+        for tp, its_records, delivered, sent_ms in sent:
             acknowledged = await delivered
             self._clock.acknowledged(acknowledged, sent_ms=sent_ms)
             is_brokers = acknowledged.timestamp_type == LOG_APPEND_TIME
@@ -177,6 +223,7 @@ class Transactions:
 
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
+        self._open = None
         while self._producers:
             await discard(self._producers.popleft())
 
@@ -193,21 +240,3 @@ class Transactions:
             request_timeout_ms=min(REQUEST_TIMEOUT_MS, self._transaction_timeout_ms),
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
-
-
-def _batches(producer: FencedProducer, records: list[Outgoing]) -> list[tuple[object, list[Outgoing]]]:
-    """Return record batches of at most BATCH_BYTES_MAX of payload, with the records in each."""
-    batches = []
-    batch, begin, size = producer.create_batch(), 0, 0
-    for number, (key, value, headers) in enumerate(records):
-        record_bytes = len(key or b"") + len(value or b"") + RECORD_OVERHEAD_BYTES
-        for name, text in headers:  # a header of somebody else's may have no text
-            record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES
-        if number > begin and size + record_bytes > BATCH_BYTES_MAX:
-            batches.append((batch, records[begin:number]))
-            batch, begin, size = producer.create_batch(), number, 0
-        if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
-            raise InvariantBroken(f"a record of {record_bytes} bytes does not fit a batch")
-        size += record_bytes
-    batches.append((batch, records[begin:]))
-    return batches

@@ -34,7 +34,7 @@ async def test_two_workers_feed_each_other(toys: Toys) -> None:
 
 async def test_killed_after_a_commit_nothing_comes_ahead_twice(toys: Toys) -> None:
     toys.echo = True
-    for nth in (2, 5, 9):
+    for nth in (1, 3, 5):
         dying = toys.start(fault=f"die-before-keep:{nth}")
         await toys.feed(EIGHTS, times=10)
         assert dying.wait() == -signal.SIGKILL

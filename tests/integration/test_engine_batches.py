@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.transactions import BATCH_BYTES_MAX
+from ledger_streams.engine.record_batches import BATCH_BYTES_MAX
 from ledger_streams.errors import InvariantBroken
 from tests.engine_toy.audit import committed
 from tests.engine_toy.group import Group

@@ -1,0 +1,62 @@
+"""ConsumerThread: Faust's thread around aiokafka's consumer, with the engine's consumer in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from ledger_streams.engine.group_client import group_member
+from ledger_streams.engine.kip345 import StaticConsumer
+
+if TYPE_CHECKING:
+    from ledger_streams.engine.app import EngineApp
+
+
+class MembershipListener(driver.ConsumerRebalanceListener):
+    """Notes the membership in the consumer's own thread, where generation and member belong together."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Note in whose name they are assigned, before anybody is told."""
+        self._thread.app.membership = self._thread._ensure_consumer().membership
+        await super().on_partitions_assigned(assigned)
+
+
+class FrameConsumerThread(driver.AIOKafkaConsumerThread):
+    """Makes the consumer with the settings that Faust hard-codes otherwise."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
+        app: EngineApp = self.app
+        return group_member(app.conf.id, app.engine_settings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settings = self.app.engine_settings
+        self._poll_records = self._poll_records_max = settings.poll_records_max
+        self._bulk_records_max = max(settings.poll_records_bulk_max, settings.poll_records_max)
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
+        """Poll; a poll that comes back full doubles the next one, another brings it back."""
+        records = await self.call_thread(
+            self._fetch_records,
+            self._ensure_consumer(),
+            active_partitions,
+            timeout=timeout,
+            max_records=self._poll_records,
+        )
+        is_full = sum(map(len, records.values())) >= self._poll_records
+        self._poll_records = (
+            min(2 * self._poll_records, self._bulk_records_max) if is_full else self._poll_records_max
+        )
+        return records
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, as a static member does not by itself: the partitions move on at once."""
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's stall detector counts events and its own commits; neither exists here."""
