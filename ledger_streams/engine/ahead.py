@@ -57,12 +57,23 @@ class Ahead:
         self._waiting: dict[TP, deque[Appended]] = {}
         self._come_to: dict[TP, int] = {}
         """Past what was taken last; the consumer comes there later."""
+        self._written: dict[TP, int] = {}
+        """Offset of the last record in each partition; behind it a marker will stand."""
 
     def add(self, appended: Iterable[Appended], owned: Container[TP]) -> None:
         """Keep what is for `owned` partitions, in the order of their offsets."""
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
                 self._waiting.setdefault(batch.tp, deque()).append(batch)
+                self._written[batch.tp] = batch.last_offset
+
+    def is_unread(self, read_to: Callable[[TP], int]) -> bool:
+        """Whether the consumer has not yet come to the end of what was written.
+
+        As long as it has not, nothing that is written next can come ahead there.
+        """
+        self._written = {tp: last for tp, last in self._written.items() if read_to(tp) <= last}
+        return bool(self._written)
 
     def is_next(self, read_to: Callable[[TP], int]) -> bool:
         """Whether there is anything to take: see `take`."""
@@ -92,6 +103,7 @@ class Ahead:
         """Forget all: positions come from a takeover now."""
         self._waiting.clear()
         self._come_to.clear()
+        self._written.clear()
 
     def _next(self, tp: TP, read_to: Callable[[TP], int]) -> int:
         return max(read_to(tp), self._come_to.get(tp, 0))

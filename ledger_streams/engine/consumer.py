@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 POLL_S_MAX = 0.25
 """A takeover waits for the poll under way, so none is long."""
+MARKERS_S_MAX = 0.008
+MARKER_POLL_S = 0.004
 DUE_POLL_S = 0.01
 """At least so long is polled when a deadline has come: it waits for older records to be read."""
 
@@ -70,7 +72,7 @@ class FrameConsumer(driver.Consumer):
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
             self._poll_over.clear()
-            records, _active = await self._wait_next_records(self._poll_s(timeout))
+            records = await self._poll(timeout)
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
@@ -122,6 +124,21 @@ class FrameConsumer(driver.Consumer):
     def _reader(self) -> StaticConsumer:
         reader: StaticConsumer = self._thread._ensure_consumer()
         return reader
+
+    async def _poll(self, timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 (as in Faust)
+        """Poll, and again for a moment while the markers of the last commit have not been read."""
+        records, _active = await self._wait_next_records(self._poll_s(timeout))
+        polled = dict(records or {})
+        until_s = time.monotonic() + MARKERS_S_MAX
+        while self.flow_active and self._waits_for_markers(polled) and time.monotonic() < until_s:
+            records, _active = await self._wait_next_records(MARKER_POLL_S)
+            for tp, more in (records or {}).items():
+                polled[tp] = [*polled.get(tp, ()), *more]
+        return polled
+
+    def _waits_for_markers(self, polled: Mapping[TP, Sequence[Any]]) -> bool:
+        is_full = sum(map(len, polled.values())) >= self.app.engine_settings.poll_records_max
+        return self.app.ready and not is_full and self.app.committer.ahead.is_unread(self._reading.position)
 
     def _poll_s(self, timeout: float) -> float:
         """Return how long to poll at most: not at all with records ahead, else until the next deadline."""

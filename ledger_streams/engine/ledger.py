@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 ROUNDS_MAX = 10
 """Of one cycle, so that every transaction ends: more than a payment takes."""
+ROUND_RECORDS_MAX = 2_000
+"""Of a round that another one may follow."""
 
 
 class LedgerCommitter:
@@ -161,7 +163,7 @@ class LedgerCommitter:
             self._letters_in_cycle[share.tp] = share.letters.at_end(len(share.records))
         outbox = self._with_positions(merged(cycle.round_shares), {**self._next, **sources})
         outbox |= self._position_logs.records({share.tp: share.source_next for share in cycle.round_shares})
-        if cycle.rounds < ROUNDS_MAX and cycle.flood is None and not self._next.keys().isdisjoint(outbox):
+        if self._goes_on(cycle) and not self._next.keys().isdisjoint(outbox):
             self._note_sent(cycle, await self._transactions.send(outbox, cycle.membership))
             outbox = {}
             further = self.ahead.take(read_to)
@@ -174,6 +176,12 @@ class LedgerCommitter:
         CYCLE_SECONDS.labels("commit").observe(time.perf_counter() - began)
         self._committed(cycle, sources)
         return {}
+
+    def _goes_on(self, cycle: Cycle) -> bool:
+        """Whether a round may follow; with a backlog, large cycles are worth more than few of them."""
+        if cycle.rounds >= ROUNDS_MAX or cycle.flood is not None or self._transactions.is_long_open:
+            return False
+        return sum(len(share.records) for share in cycle.round_shares) < ROUND_RECORDS_MAX
 
     def _note_sent(self, cycle: Cycle, appended: Sequence[Appended]) -> None:
         cycle.ends.update({batch.tp: batch.last_offset for batch in appended})

@@ -45,6 +45,9 @@ LOOK_BACK_EVERY_S = 10.0
 LOOK_BACK_S_MAX = 2.0
 GIVE_UP_S_MAX = 2.0
 
+LONG_PART = 0.25
+"""Of a transaction's time; what a slow broker has left over has to suffice for the commit."""
+
 
 class CycleLost(Unavailable):
     """The cycle's transaction did not happen, or its outcome is unknown: take the partitions over anew."""
@@ -160,6 +163,7 @@ class Transactions:
         try:
             async with asyncio.timeout(GIVE_UP_S_MAX):
                 await producer.abort_transaction()
+            log.info("a cycle is given up, and its transaction aborted")
         except (KafkaError, TimeoutError) as error:
             log.info("a transaction could not be aborted, and is left to the next producer: %r", error)
             await self.drop()
@@ -186,9 +190,17 @@ class Transactions:
                 raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
 
+    @property
+    def is_long_open(self) -> bool:
+        """Whether the transaction has taken a good part of its time, so that no more should be put into it."""
+        return self._open is not None and self._open_ms() >= self._transaction_timeout_ms * LONG_PART
+
+    def _open_ms(self) -> float:
+        return (time.monotonic() - self._began_s) * 1000
+
     def _is_timed_out(self) -> bool:
         """Tell whether the broker has ended the transaction by itself, and fenced its producer."""
-        return (time.monotonic() - self._began_s) * 1000 >= self._transaction_timeout_ms
+        return self._open_ms() >= self._transaction_timeout_ms
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership

@@ -1,11 +1,12 @@
 """Faults: an app of the engine with one table, that fails as TOY_FAULT says.
 
-`die-before-keep:N` kills it at the N-th store that is to be written after a commit, before RocksDB
-is; `lose-answer:N` drops the answer of every N-th commit, which has happened; `abort:N` commits for
-the N-th time in the name of another generation, so that the broker refuses it; `slow-seek` takes its
-time between one partition and the next, `slow-look-back` between one cycle and the next; `clock:S`
-sets its machine's clock S seconds wrong; what else is said concerns the agents.  No commit begins
-while `hold-<worker id>` is in LEDGER_HOME.
+`die-in-cycle:N` kills it when the N-th round of a cycle is sent and not committed, `die-before-keep:N`
+at the N-th store that is to be written after a commit, before RocksDB is; `lose-answer:N` drops the
+answer of every N-th commit, which has happened; `abort:N` commits for the N-th time in the name of
+another generation, so that the broker refuses it; `slow-seek` takes its time between one partition and
+the next, `slow-look-back` between one cycle and the next, `slow-rounds` between one round and the next;
+`clock:S` sets its machine's clock S seconds wrong; what else is said concerns the agents.  No commit
+begins while `hold-<worker id>` is in LEDGER_HOME.
 """
 
 from __future__ import annotations
@@ -48,6 +49,17 @@ class FaultyTransactions(Transactions):
     """Commits, and then has not heard of it, every NTH time; or commits too late, the NTH time."""
 
     commits = 0
+
+    sends = 0
+
+    async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
+        type(self).sends += 1
+        appended = await super().send(outbox, membership)
+        if FAULT == "die-in-cycle" and self.sends == NTH:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if FAULT == "slow-rounds":
+            await asyncio.sleep(0.3)
+        return appended
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership

@@ -1,4 +1,4 @@
-"""Toys that send themselves records: carried out as they were committed, or read back, once and in order.
+"""Toys that send themselves records: carried out as they were written, or read back, once and in order.
 
 Each number is followed by the next smaller one, in the partition it came from, while others feed the
 same partitions.  The audit compares what came out with the log, record by record.
@@ -40,6 +40,34 @@ async def test_killed_after_a_commit_nothing_comes_ahead_twice(toys: Toys) -> No
         assert dying.wait() == -signal.SIGKILL
     toys.start()
     await toys.feed(EIGHTS)
+    await toys.all_exact()
+
+
+async def test_killed_between_two_rounds_nothing_of_the_cycle_has_happened(toys: Toys) -> None:
+    toys.echo = True
+    for nth in (1, 4, 9):
+        dying = toys.start(fault=f"die-in-cycle:{nth}")
+        await toys.feed(EIGHTS, times=10)
+        assert dying.wait() == -signal.SIGKILL
+    toys.start()
+    await toys.feed(EIGHTS)
+    await toys.all_exact()
+
+
+async def test_partitions_that_move_between_two_rounds_leave_nothing_behind(toys: Toys) -> None:
+    toys.echo = True
+    slow = toys.start("1", fault="slow-rounds")
+    await said(slow, "ready: 4 partitions")
+    for times in (1, 2, 3):
+        await toys.feed(EIGHTS)
+        other = toys.start("2", fault="slow-rounds")
+        await said(slow, "ready: 2 partitions", times=times)
+        await toys.feed(EIGHTS)
+        other.stop()
+        await said(slow, "ready: 4 partitions", times=times + 1)
+    told = slow.log.read_text()
+    assert "a cycle is given up" in told
+    assert "cycle lost" not in told
     await toys.all_exact()
 
 

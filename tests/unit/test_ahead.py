@@ -125,3 +125,10 @@ def test_whatever_is_in_the_log_each_record_comes_once_in_order(
         came += [at for at in brought if at >= position]
         position = max([position, *(at + 1 for at in came)])
     assert came == [at for at, kind in enumerate(kinds) if kind != MARKER]
+
+
+def test_what_was_written_is_unread_until_the_consumer_is_past_it() -> None:
+    ahead = ahead_of(batch(5, 3))
+    assert ahead.is_unread(read_to(7))
+    assert not ahead.is_unread(read_to(8))
+    assert not ahead.is_unread(read_to(0)), "it was read"

@@ -32,6 +32,22 @@ def test_a_cycle_is_decided_when_all_its_frames_are() -> None:
     assert cycle.failure is None
 
 
+def test_a_round_is_decided_by_itself_and_the_cycle_has_the_shares_of_all() -> None:
+    cycle = cycle_of_two_topics()
+    for frame in cycle.frames:
+        with frame:
+            pass
+    first = list(cycle.round_shares)
+    cycle.begin_round({ONE.topic: [Share(ONE, (), source_next=8)]})
+    assert not cycle.decided.is_set()
+    assert list(cycle.round_shares) == []
+    with cycle.frames[0]:
+        pass
+    assert cycle.decided.is_set()
+    assert [share.source_next for share in cycle.round_shares] == [8]
+    assert list(cycle.shares) == [*first, *cycle.round_shares]
+
+
 def test_a_frame_of_deadlines_alone_stands_at_the_position_not_below_it() -> None:
     for frame in cycle_of_two_topics().frames:
         assert frame.reached == (TP(frame.topic, 0), 7)
