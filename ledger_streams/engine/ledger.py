@@ -16,13 +16,13 @@ from typing import Any
 from faust.types import TP
 
 from ledger_streams.engine.ahead import Ahead, Appended
-from ledger_streams.engine.cycles import Cycle, Headers, Outbox, Record, Share, merged
+from ledger_streams.engine.changelogs import Changelogs
+from ledger_streams.engine.cycles import Cycle, Record, Share, merged
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun, note_of
 from ledger_streams.engine.phases import Phases, Place
 from ledger_streams.engine.position_log import PositionLogs
-from ledger_streams.engine.restoring import source_header
 from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.store import PartitionStore, Position, TableSpec
 from ledger_streams.engine.takeover import Takeover
@@ -60,7 +60,7 @@ class LedgerCommitter:
         for topic, spec in tables.items():
             self._sources.setdefault(spec.name, []).append(topic)
         self._tables_dir = tables_dir
-        self._changelog_topics = changelog_topics
+        self._changelogs = Changelogs(changelog_topics, self._sources)
         self._takeover = takeover
         self._transactions = transactions
         self._position_logs = position_logs or PositionLogs()
@@ -161,7 +161,8 @@ class LedgerCommitter:
         sources = {share.tp: share.source_next for share in cycle.shares}
         for share in cycle.round_shares:
             self._letters_in_cycle[share.tp] = share.letters.at_end(len(share.records))
-        outbox = self._with_positions(merged(cycle.round_shares), {**self._next, **sources})
+        outbox = merged(cycle.round_shares)
+        self._changelogs.add_positions(outbox, self._opened.values(), {**self._next, **sources})
         outbox |= self._position_logs.records({share.tp: share.source_next for share in cycle.round_shares})
         if self._goes_on(cycle) and not self._next.keys().isdisjoint(outbox):
             self._note_sent(cycle, await self._transactions.send(outbox, cycle.membership))
@@ -203,29 +204,8 @@ class LedgerCommitter:
         """Abort the transaction, if one is open."""
         await self._transactions.give_up()
 
-    def _with_positions(self, outbox: Outbox, positions: Mapping[TP, int]) -> Outbox:
-        """Add to changelog records where the cycle leaves all sources of their table.
-
-        Compaction keeps the last record of a changelog, and may keep no other one.
-        """
-        for store in self._opened.values():
-            changelog = self._changelog_of(store)
-            if changelog in outbox:
-                headers = self._source_headers(store, positions)
-                outbox[changelog] = [(key, value, (*own, *headers)) for key, value, own in outbox[changelog]]
-        return outbox
-
-    def _source_headers(self, store: PartitionStore, positions: Mapping[TP, int]) -> Headers:
-        return tuple(
-            (source_header(topic if number else None), b"%d" % positions[TP(topic, store.partition)])
-            for number, topic in enumerate(self._sources[store.spec.name])
-        )
-
-    def _changelog_of(self, store: PartitionStore) -> TP:
-        return TP(self._changelog_topics[store.spec.name], store.partition)
-
     def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
-        changelog = self._changelog_of(store)
+        changelog = self._changelogs.of(store)
         changelog_next = ends[changelog] + 1 if changelog in ends else store.position.changelog_next
         first, *further = self._sources[store.spec.name]
         others = {topic: self._next[TP(topic, store.partition)] for topic in further}

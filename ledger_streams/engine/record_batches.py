@@ -1,10 +1,19 @@
-"""Record batches: what is sent to one partition, cut to what the broker takes."""
+"""Record batches: what is sent to one partition, cut to what the broker takes, and where it stands then."""
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaProducer
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from ledger_streams.engine.cycles import Outgoing
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+from faust.types import TP
+
+from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME, BrokerClock
+from ledger_streams.adapters.kafka_transactional import noted
+from ledger_streams.engine.ahead import Appended
+from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.errors import InvariantBroken
 
 BATCH_BYTES_MAX = 900_000
@@ -15,6 +24,41 @@ RECORD_OVERHEAD_BYTES = 64
 
 HEADER_OVERHEAD_BYTES = 10
 """More than the framing of a header takes."""
+
+
+class Sent(NamedTuple):
+    """A record batch on its way."""
+
+    tp: TP
+    records: Sequence[Outgoing]
+    delivered: asyncio.Future[RecordMetadata]
+
+
+async def queued(producer: AIOKafkaProducer, outbox: Outbox) -> list[Sent]:
+    """Hand the records to the producer, batch by batch."""
+    sent = []
+    for tp, records in outbox.items():
+        for batch, its_records in record_batches(producer, records):
+            delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
+            delivered.add_done_callback(noted)
+            for waiting in producer._message_accumulator._batches.get(tp, ()):
+                waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
+            sent.append(Sent(tp, its_records, delivered))
+    return sent
+
+
+async def acknowledged(sent: Sequence[Sent], sent_ms: float, clock: BrokerClock) -> list[Appended]:
+    """Wait until the broker has all of these, and return where they stand; raises KafkaError.
+
+    `sent_ms` is when they were sent or earlier, as the clock's `steady_ms` has it.
+    """
+    appended = []
+    for tp, records, delivered in sent:
+        said = await delivered
+        clock.acknowledged(said, sent_ms=sent_ms)
+        append_ms = said.timestamp if said.timestamp_type == LOG_APPEND_TIME else None
+        appended.append(Appended(tp, said.offset, append_ms, records))
+    return appended
 
 
 def record_batches(

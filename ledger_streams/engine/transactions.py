@@ -14,23 +14,21 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME, BrokerClock
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_forgotten import commit_forgotten
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
-from ledger_streams.adapters.kafka_transactional import discard, is_fenced, noted, start_settled
+from ledger_streams.adapters.kafka_transactional import discard, is_fenced, start_settled
 from ledger_streams.engine.ahead import Appended
-from ledger_streams.engine.cycles import Outbox, Outgoing
+from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
-from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, record_batches
+from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
 
 log = logging.getLogger(__name__)
@@ -51,15 +49,6 @@ LONG_PART = 0.25
 
 class CycleLost(Unavailable):
     """The cycle's transaction did not happen, or its outcome is unknown: take the partitions over anew."""
-
-
-class Sent(NamedTuple):
-    """A record batch on its way."""
-
-    tp: TP
-    records: Sequence[Outgoing]
-    delivered: asyncio.Future[RecordMetadata]
-    sent_ms: float
 
 
 PRODUCERS = 2
@@ -136,7 +125,8 @@ class Transactions:
         Raises as `commit` does.
         """
         async with self._transaction(membership) as producer:
-            return await self._acknowledged(await self._queued(producer, outbox))
+            sent_ms = self._clock.steady_ms()
+            return await acknowledged(await queued(producer, outbox), sent_ms, self._clock)
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
@@ -192,7 +182,7 @@ class Transactions:
 
     @property
     def is_long_open(self) -> bool:
-        """Whether the transaction has taken a good part of its time, so that no more should be put into it."""
+        """Whether the transaction has taken a good part of its time: no more should be put into it."""
         return self._open is not None and self._open_ms() >= self._transaction_timeout_ms * LONG_PART
 
     def _open_ms(self) -> float:
@@ -206,32 +196,9 @@ class Transactions:
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> list[Appended]:
         """Put records and positions into the transaction together; return where the records stand."""
-        sent = await self._queued(producer, outbox)
+        sent_ms, sent = self._clock.steady_ms(), await queued(producer, outbox)
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
-        return await self._acknowledged(sent)
-
-    async def _queued(self, producer: FencedProducer, outbox: Outbox) -> list[Sent]:
-        """Hand the records to the producer, batch by batch."""
-        sent, sent_ms = [], self._clock.steady_ms()
-        for tp, records in outbox.items():
-            for batch, its_records in record_batches(producer, records):
-                delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
-                delivered.add_done_callback(noted)
-                for waiting in producer._message_accumulator._batches.get(tp, ()):
-                    waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
-                sent.append(Sent(tp, its_records, delivered, sent_ms))
-        return sent
-
-    async def _acknowledged(self, sent: list[Sent]) -> list[Appended]:
-        """Wait until the broker has all of these, and return where they stand."""
-        appended = []
-        for tp, its_records, delivered, sent_ms in sent:
-            acknowledged = await delivered
-            self._clock.acknowledged(acknowledged, sent_ms=sent_ms)
-            is_brokers = acknowledged.timestamp_type == LOG_APPEND_TIME
-            append_ms = acknowledged.timestamp if is_brokers else None
-            appended.append(Appended(tp, acknowledged.offset, append_ms, its_records))
-        return appended
+        return await acknowledged(sent, sent_ms, self._clock)
 
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
