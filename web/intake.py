@@ -87,8 +87,7 @@ async def _ended(services: Services, payment_ids: Iterable[str], wait_s: float) 
         if not outcomes:
             return {}
         await write_through(services, _newest_wallets(outcomes))
-        ended = {outcome.payment.payment_id: outcome.payment for outcome in outcomes}
-        return ended | dict(await services.read_model.payments(list(ended)))
+        return {outcome.payment.payment_id: outcome.payment for outcome in outcomes}
     except Unavailable as error:
         log.warning("payments are taken, their outcomes cannot be read: %s", error)
         return {}

@@ -1,8 +1,9 @@
 """Waiting for payments to end and for commands to show, by looking at the read model.
 
-However many wait for a payment, one query a tick asks for all of them, and none is
-sent while nobody waits.  A waiter is told within one interval, or gets None when
-its time is up.  While the read model is away the ticks slow down and everybody keeps waiting.
+However many wait for a payment, one look a tick is for all of them, and so is one at the steps of
+those that have ended; none is taken while nobody waits.  A waiter is told within one interval, or
+gets None when its time is up.  While the read model is away the ticks slow down and everybody keeps
+waiting.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Self, TypeVar
 
+import msgspec
+
 from ledger_streams.errors import Unavailable
-from ledger_streams.ports import Outcome, ReadModel, WalletView
+from ledger_streams.ports import Outcome, PaymentView, ReadModel, WalletView
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+LAST_STEPS: Final = frozenset({"SagaCompleted", "SagaFailed"})
+"""Of a saga; they come with the outcome, but on another topic, and that may be projected later."""
 AWAY_MS: Final = 500
 """Between two ticks while the read model is away."""
 LONE_INTERVAL_MS_MAX: Final = 120
@@ -24,7 +29,7 @@ LONE_INTERVAL_MS_MAX: Final = 120
 
 
 class OutcomeWatch:
-    """Many waiters, one query; use as `async with`, or `start` and `stop`."""
+    """Many waiters, one look; use as `async with`, or `start` and `stop`."""
 
     def __init__(self, read_model: ReadModel, *, interval_ms: float = 15) -> None:
         self._read_model = read_model
@@ -55,7 +60,7 @@ class OutcomeWatch:
                 waiter.set_result(None)
 
     async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
-        """Return how the payment ended once its wallets are projected, or None after `timeout_s`."""
+        """Return how the payment ended once all of it is projected, or None after `timeout_s`."""
         waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(payment_id, set()).add(waiter)
         self._somebody_waits.set()
@@ -100,12 +105,21 @@ class OutcomeWatch:
     async def _tick_for_ever(self) -> None:
         while True:
             await self._somebody_waits.wait()
-            outcomes = await self._quietly(self._read_model.outcomes(list(self._waiting)))
+            outcomes = await self._quietly(self._outcomes())
             for payment_id, outcome in (outcomes or {}).items():
                 for waiter in self._waiting.get(payment_id, ()):
                     if not waiter.done():
                         waiter.set_result(outcome)
             await asyncio.sleep(self._interval_s)
+
+    async def _outcomes(self) -> Mapping[str, Outcome]:
+        outcomes = await self._read_model.outcomes(list(self._waiting))
+        payments = await self._read_model.payments(list(outcomes)) if outcomes else {}
+        return {
+            key: msgspec.structs.replace(outcomes[key], payment=payment)
+            for key, payment in payments.items()
+            if _is_whole(payment)
+        }
 
     async def _quietly(self, looked: Awaitable[T]) -> T | None:
         """Take `Unavailable` for "nothing yet", after a longer wait."""
@@ -123,3 +137,8 @@ class OutcomeWatch:
             del self._waiting[payment_id]
         if not self._waiting:
             self._somebody_waits.clear()
+
+
+def _is_whole(payment: PaymentView) -> bool:
+    """Whether no step of an ended payment is still to be projected; archived ones are not shown."""
+    return payment.archived_month is not None or any(step.event_type in LAST_STEPS for step in payment.steps)

@@ -32,10 +32,17 @@ class CountingReadModel(MemoryReadModel):
         return await super().outcomes(payment_ids)
 
 
+def ended(story: Story, wallet_id: str) -> str:
+    """Tell of a deposit to its end, the saga's last step included."""
+    payment_id = story.deposit(wallet_id, 100)
+    story.payment_event(payment_id, "SagaCompleted", 2, {})
+    return payment_id
+
+
 async def test_all_who_wait_are_told_by_one_query() -> None:
     story, read_model = Story(), CountingReadModel()
     wallet_id = story.open()
-    payments = [story.deposit(wallet_id, 100) for _ in range(50)]
+    payments = [ended(story, wallet_id) for _ in range(50)]
     await read_model.write(story.batch())
     async with OutcomeWatch(read_model, interval_ms=1) as watch:
         found = await asyncio.gather(*(watch.wait(payment, 5) for payment in [*payments, payments[0]]))
@@ -45,12 +52,31 @@ async def test_all_who_wait_are_told_by_one_query() -> None:
 
 async def test_an_outcome_that_comes_later_is_told() -> None:
     story, read_model = Story(), CountingReadModel()
-    payment_id = story.deposit(story.open(), 100)
+    payment_id = ended(story, story.open())
     async with OutcomeWatch(read_model, interval_ms=1) as watch:
         waiting = asyncio.create_task(watch.wait(payment_id, 5))
         await read_model.asked_thrice.wait()
         await read_model.write(story.batch())
         assert await waiting is not None
+
+
+async def test_an_outcome_is_told_with_all_its_steps_or_not_yet() -> None:
+    story, read_model = Story(), CountingReadModel()
+    payment_id = story.deposit(story.open(), 100)
+    await read_model.write(story.batch())
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        waiting = asyncio.create_task(watch.wait(payment_id, 5))
+        await read_model.asked_thrice.wait()
+        assert not waiting.done()
+        story.payment_event(payment_id, "SagaCompleted", 2, {})
+        await read_model.write(story.batch())
+        outcome = await waiting
+    assert outcome is not None
+    assert [step.event_type for step in outcome.payment.steps] == [
+        "PaymentRequested",
+        "SagaCompleted",
+        "PaymentCompleted",
+    ]
 
 
 async def test_a_waiter_gets_none_when_the_time_is_up_and_nobody_asks_any_more() -> None:
@@ -64,7 +90,7 @@ async def test_a_waiter_gets_none_when_the_time_is_up_and_nobody_asks_any_more()
 
 async def test_waiters_outlast_a_read_model_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
     story, read_model = Story(), CountingReadModel(away=1)
-    payment_id = story.deposit(story.open(), 100)
+    payment_id = ended(story, story.open())
     await read_model.write(story.batch())
     async with OutcomeWatch(read_model, interval_ms=1) as watch:
         assert await watch.wait(payment_id, 5) is not None
