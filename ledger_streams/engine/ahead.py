@@ -1,8 +1,8 @@
-"""What a worker has just committed for partitions of its own is carried out without being read back.
+"""What a worker has just written to partitions of its own is carried out without being read back.
 
-A payment goes through Kafka six times, and most that a worker writes is for itself.  When a commit is
-answered it has its records at hand, with offsets and append times; to have them read back takes
-the markers, a fetch and a poll.
+A payment goes through Kafka six times, and most that a worker writes is for itself.  When the broker has
+acknowledged it, the worker has its records at hand, with offsets and append times; to have them
+read back takes a commit, its markers, a fetch and a poll.
 
 They come ahead in their place in the log only, where the partition has been read up to the first of
 them.  What else stands before them, a marker or what another has written, nobody can tell before it
@@ -24,7 +24,7 @@ from ledger_streams.metrics import RECORDS_AHEAD
 
 
 class Appended(NamedTuple):
-    """A record batch of a committed transaction, in its place in the log."""
+    """A record batch of a transaction, in its place in the log."""
 
     tp: TP
     first_offset: int
@@ -51,7 +51,7 @@ class OwnRecord(msgspec.Struct, gc=False):
 
 
 class Ahead:
-    """Committed batches that the consumer has not come to."""
+    """Batches that the consumer has not come to.  They are taken by their own transaction, or after its commit."""
 
     def __init__(self) -> None:
         self._waiting: dict[TP, deque[Appended]] = {}
