@@ -51,7 +51,7 @@ class OwnRecord(msgspec.Struct, gc=False):
 
 
 class Ahead:
-    """Batches that the consumer has not come to.  They are taken by their own transaction, or after its commit."""
+    """Batches that the consumer has not come to; their own transaction takes them, or the next."""
 
     def __init__(self) -> None:
         self._waiting: dict[TP, deque[Appended]] = {}
