@@ -134,7 +134,7 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
         "source_wallet_id": None,
         "target_wallet_id": WALLET,
         "refunded": "0.00",
-        "steps": [],
+        "steps": [{"event_type": "SagaCompleted", "occurred_at": "2026-11-24T22:00:00.000000Z"}],
         "waiting_for": None,
         "archived_month": None,
     }

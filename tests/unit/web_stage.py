@@ -14,14 +14,20 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import faust
 from aiohttp.test_utils import TestClient, TestServer
 
 from ledger_streams import wire
 from ledger_streams.adapters.outcomes import OutcomeWatch
-from ledger_streams.adapters.postgres_rows import PaymentOutcomeRow, PaymentRow, SinkBatch, WalletEventRow
+from ledger_streams.adapters.postgres_rows import (
+    EventRow,
+    PaymentOutcomeRow,
+    PaymentRow,
+    SinkBatch,
+    WalletEventRow,
+)
 from ledger_streams.domain.payment import fingerprint
 from ledger_streams.domain.wallet import Wallet, evolve
 from ledger_streams.domain.wallet_decisions import decide
@@ -153,10 +159,12 @@ class Stage:
     async def ended(
         self, payment_id: str, *, reason: str | None = None, wallets: Mapping[str, int] = {}
     ) -> None:
-        """Project a payment's outcome."""
+        """Project a payment's outcome, and the last step of its saga."""
         status = "completed" if reason is None else "failed"
         outcome = PaymentOutcomeRow(payment_id, status, reason, None, json.dumps(wallets), NOW)
-        await self.read_model.write(SinkBatch({}, payment_outcomes=[outcome]))
+        last = "SagaFailed" if reason else "SagaCompleted"
+        step = EventRow(str(uuid4()), payment_id, last, "{}", 4, NOW, "saga-events", 0, 0, payment_id, None)
+        await self.read_model.write(SinkBatch({}, events=[step], payment_outcomes=[outcome]))
 
 
 @asynccontextmanager
