@@ -50,7 +50,7 @@ CYCLE_RECORDS: Final = Counter(
 
 RECORDS_AHEAD: Final = Counter(
     "ledger_records_ahead",
-    "Records that a worker carried out as it had committed them, without reading them back, by topic",
+    "Records that a worker carried out as it had written them, without reading them back, by topic",
     labelnames=("topic",),
 )
 

@@ -72,14 +72,14 @@ class FrameConsumer(driver.Consumer):
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
             self._poll_over.clear()
-            records = await self._poll(timeout)
+            polled = await self._poll(timeout)
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
             end_process("records were deleted before they were carried out", error)
         finally:
             self._poll_over.set()
-        cycle = self._new_cycle(records)
+        cycle = self._new_cycle(polled)
         if cycle is None:
             return
         self._cycle_over.clear()
@@ -127,14 +127,16 @@ class FrameConsumer(driver.Consumer):
 
     async def _poll(self, timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 (as in Faust)
         """Poll, and again for a moment while the markers of the last commit have not been read."""
-        records, _active = await self._wait_next_records(self._poll_s(timeout))
-        polled = dict(records or {})
+        polled: dict[TP, list[Any]] = {}
+        await self._poll_into(polled, self._poll_s(timeout))
         until_s = time.monotonic() + MARKERS_S_MAX
         while self.flow_active and self._waits_for_markers(polled) and time.monotonic() < until_s:
-            records, _active = await self._wait_next_records(MARKER_POLL_S)
-            for tp, more in (records or {}).items():
-                polled[tp] = [*polled.get(tp, ()), *more]
+            await self._poll_into(polled, MARKER_POLL_S)
         return polled
+
+    async def _poll_into(self, polled: dict[TP, list[Any]], seconds: float) -> None:
+        records, _active = await self._wait_next_records(seconds)
+        _extend(polled, {TP(*tp): more for tp, more in (records or {}).items()})
 
     def _waits_for_markers(self, polled: Mapping[TP, Sequence[Any]]) -> bool:
         is_full = sum(map(len, polled.values())) >= self.app.engine_settings.poll_records_max
@@ -148,13 +150,11 @@ class FrameConsumer(driver.Consumer):
         until_due_s = POLL_S_MAX if due_ms is None else (due_ms - self.app.clock.now_ms()) / 1000
         return min(timeout, POLL_S_MAX, max(DUE_POLL_S, until_due_s))
 
-    def _new_cycle(self, records: dict[TP, list[Any]] | None) -> Cycle | None:
+    def _new_cycle(self, polled: dict[TP, list[Any]]) -> Cycle | None:
         taken, committer = self.app.tables.taken_over, self.app.committer
         if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
-        polled = {TP(*tp): polled for tp, polled in (records or {}).items()}
-        for tp, ahead in committer.ahead.take(self._reading.position).items():
-            polled[tp] = [*polled.get(tp, ()), *ahead]
+        _extend(polled, committer.ahead.take(self._reading.position))
         due = committer.due(self._reading.until_ms(polled))
         passed = self._reading.passed({**polled, **due})
         shares = self._shares(polled, due, passed)
@@ -227,6 +227,11 @@ class FrameTransport(driver.Transport):
     """Faust's aiokafka transport with the consumer above."""
 
     Consumer = FrameConsumer
+
+
+def _extend(polled: dict[TP, list[Any]], more: Mapping[TP, Sequence[Any]]) -> None:
+    for tp, records in more.items():
+        polled.setdefault(tp, []).extend(records)
 
 
 def _message(frame: Frame, generation: int) -> tuple[TP, ConsumerMessage]:

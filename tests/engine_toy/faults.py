@@ -49,7 +49,6 @@ class FaultyTransactions(Transactions):
     """Commits, and then has not heard of it, every NTH time; or commits too late, the NTH time."""
 
     commits = 0
-
     sends = 0
 
     async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:

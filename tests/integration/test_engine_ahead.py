@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
+
 from tests.engine_toy.harness import Toys, said
 
 EIGHTS = {f"key-{number}": 8 for number in range(20)}
@@ -32,21 +34,17 @@ async def test_two_workers_feed_each_other(toys: Toys) -> None:
     await toys.all_exact()
 
 
-async def test_killed_after_a_commit_nothing_comes_ahead_twice(toys: Toys) -> None:
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [
+        pytest.param("die-before-keep", (1, 3, 5), id="after a commit: nothing comes ahead twice"),
+        pytest.param("die-in-cycle", (1, 4, 9), id="between two rounds: nothing of the cycle has happened"),
+    ],
+)
+async def test_a_worker_is_killed(toys: Toys, fault: str, times: tuple[int, ...]) -> None:
     toys.echo = True
-    for nth in (1, 3, 5):
-        dying = toys.start(fault=f"die-before-keep:{nth}")
-        await toys.feed(EIGHTS, times=10)
-        assert dying.wait() == -signal.SIGKILL
-    toys.start()
-    await toys.feed(EIGHTS)
-    await toys.all_exact()
-
-
-async def test_killed_between_two_rounds_nothing_of_the_cycle_has_happened(toys: Toys) -> None:
-    toys.echo = True
-    for nth in (1, 4, 9):
-        dying = toys.start(fault=f"die-in-cycle:{nth}")
+    for nth in times:
+        dying = toys.start(fault=f"{fault}:{nth}")
         await toys.feed(EIGHTS, times=10)
         assert dying.wait() == -signal.SIGKILL
     toys.start()
