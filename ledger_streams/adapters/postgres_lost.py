@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
+from ledger_streams.adapters.made_record import MadeRecord
 from ledger_streams.adapters.postgres_months import check_nothing_archived
 from ledger_streams.adapters.postgres_pool import Connection, connected
 from ledger_streams.adapters.postgres_queries import queries
-from ledger_streams.adapters.postgres_replay import PastRecord, past_event
+from ledger_streams.adapters.postgres_replay import past_event
 from ledger_streams.adapters.postgres_rows import TopicPartition
 from ledger_streams.adapters.postgres_views import envelope
 from ledger_streams.errors import InvariantBroken
@@ -63,7 +64,7 @@ class Remains:
         rows = await self._connection.fetch(SQL["fingerprints"], timeout=STATEMENT_S_MAX)
         return {row["payment_id"]: row["fingerprint"] for row in rows}
 
-    async def events(self) -> AsyncIterator[PastRecord]:
+    async def events(self) -> AsyncIterator[MadeRecord]:
         """Yield the records of payment-events and saga-events, those of a partition in order."""
         async for row in self._connection.cursor(SQL["events"], prefetch=ROWS_AT_ONCE):
             yield past_event(row)

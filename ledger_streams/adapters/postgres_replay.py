@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 import msgspec
 
+from ledger_streams.adapters.made_record import MadeRecord
 from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_months import check_nothing_archived, keep_to_oneself
 from ledger_streams.adapters.postgres_pool import Connection, Pool, connected, create_pool
@@ -46,19 +46,6 @@ ROWS_AT_ONCE: Final = 5_000
 Gap = tuple[str, int, int]
 """A wallet, a version that is there, and the next one that is there."""
 CatchUp = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class PastRecord:
-    """A record that Kafka no longer has, made again from the row that it became."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Rebuilding(NamedTuple):
@@ -101,10 +88,10 @@ class LiveTables:
 
     async def past_events(
         self, begins: Mapping[TopicPartition, int]
-    ) -> AsyncIterator[tuple[TopicPartition, list[PastRecord]]]:
+    ) -> AsyncIterator[tuple[TopicPartition, list[MadeRecord]]]:
         """Yield the records of payment-events and saga-events before `begins`, in order, by partition."""
         columns = list(zip(*((*partition, begin) for partition, begin in begins.items()), strict=True))
-        records: list[PastRecord] = []
+        records: list[MadeRecord] = []
         source: TopicPartition = ("", 0)
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             async for row in self._connection.cursor(SQL["past_events"], *columns, prefetch=ROWS_AT_ONCE):
@@ -119,10 +106,10 @@ class LiveTables:
 
     async def past_wallet_events(
         self, gaps: Sequence[Gap], source: TopicPartition
-    ) -> dict[tuple[str, int], list[PastRecord]]:
+    ) -> dict[tuple[str, int], list[MadeRecord]]:
         """Return the records of each gap in order, by wallet and the version that comes after."""
         columns = list(zip(*gaps, strict=True))
-        found: dict[tuple[str, int], list[PastRecord]] = {}
+        found: dict[tuple[str, int], list[MadeRecord]] = {}
         rows = await self._connection.fetch(SQL["past_wallet_events"], *columns, timeout=STATEMENT_S_MAX)
         for row in rows:
             record = _past(row, envelope(row), row["wallet_id"], source, offset=row["source_offset"])
@@ -177,7 +164,7 @@ def _beside(dsn: str) -> str:
     return parts._replace(query=urlencode([*parse_qsl(parts.query), ("search_path", SCHEMA)])).geturl()
 
 
-def past_event(row: asyncpg.Record) -> PastRecord:
+def past_event(row: asyncpg.Record) -> MadeRecord:
     """Make the record of payment-events or saga-events from its row."""
     fields = ("event_id", "event_type", "aggregate_id", "event_version", "correlation_id", "causation_id")
     document: dict[str, Any] = {name: row[name] for name in fields}
@@ -189,7 +176,7 @@ def past_event(row: asyncpg.Record) -> PastRecord:
 
 def _past(
     row: asyncpg.Record, document: Mapping[str, Any], key: str, source: TopicPartition, *, offset: int
-) -> PastRecord:
+) -> MadeRecord:
     """Make a record; it counts as appended when it occurred, which its topic allows."""
     appended_ms = int(row["occurred_at"].timestamp() * 1_000)
-    return PastRecord(*source, offset, appended_ms, key.encode(), msgspec.json.encode(document))
+    return MadeRecord(*source, offset, appended_ms, key.encode(), msgspec.json.encode(document))

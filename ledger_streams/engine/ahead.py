@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Headers, Outgoing, Record
+from ledger_streams.adapters.made_record import MadeRecord
+from ledger_streams.engine.cycles import Outgoing, Record
 from ledger_streams.metrics import RECORDS_AHEAD
 
 
@@ -36,18 +36,6 @@ class Appended(NamedTuple):
     def last_offset(self) -> int:
         """The offset of its last record."""
         return self.first_offset + len(self.records) - 1
-
-
-class OwnRecord(msgspec.Struct, gc=False):
-    """A record as the consumer would bring it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class Ahead:
@@ -109,8 +97,8 @@ class Ahead:
         return max(read_to(tp), self._come_to.get(tp, 0))
 
 
-def _records(batch: Appended) -> Iterable[OwnRecord]:
+def _records(batch: Appended) -> Iterable[MadeRecord]:
     (topic, partition), first_offset, append_ms, outgoing = batch
     assert append_ms is not None, "without its time a batch is not kept"
     for number, (key, value, headers) in enumerate(outgoing):
-        yield OwnRecord(topic, partition, first_offset + number, append_ms, key, value, headers)
+        yield MadeRecord(topic, partition, first_offset + number, append_ms, key, value, headers)

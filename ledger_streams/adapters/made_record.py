@@ -1,0 +1,19 @@
+"""A record that has the shape of one that was read, and was not: it is known from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class MadeRecord(msgspec.Struct, gc=False):
+    """A record as aiokafka would hand it over; `timestamp` is its append time in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
