@@ -108,6 +108,13 @@ class Process:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    async def eventually(self, ask: Callable[[], Awaitable[bool]], *, what: str, seconds: float) -> None:
+        """Ask as `eventually` does; whoever asked in vain reads the end of its log."""
+        try:
+            await eventually(ask, what=f"{self.name} {what}", seconds=seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from None
+
 
 class LiveSystem:
     """Workers and projectors of one system, and a client of its API."""
@@ -160,7 +167,7 @@ class LiveSystem:
         process = self.processes[f"{command}-{worker_id}"]
 
         async def is_ready() -> bool:
-            assert process.exit_code is None, f"{process.name} ended:\n{process.tail()}"
+            assert process.exit_code is None, f"{process.name} ended"
             try:
                 status, _body, _headers = await self.request(
                     "GET", "/health/ready", worker_id=worker_id, command=command
@@ -169,7 +176,7 @@ class LiveSystem:
                 return False
             return status == 200
 
-        await eventually(is_ready, what=f"{process.name} is ready", seconds=seconds)
+        await process.eventually(is_ready, what="is ready", seconds=seconds)
 
     async def request(
         self, method: str, path: str, *, worker_id: str = "1", command: str = "worker", **options: Any

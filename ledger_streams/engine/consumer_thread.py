@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -13,6 +14,10 @@ from ledger_streams.engine.kip345 import StaticConsumer
 
 if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp
+
+
+TOPICS_RETRY_S: Final = 0.2
+TOPICS_RETRY_S_MAX: Final = 2.0
 
 
 class MembershipListener(driver.ConsumerRebalanceListener):
@@ -36,6 +41,20 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         settings = self.app.engine_settings
         self._poll_records = self._poll_records_max = settings.poll_records_max
         self._bulk_records_max = max(settings.poll_records_bulk_max, settings.poll_records_max)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group once the broker knows all topics: its leader shares out none but those it knows.
+
+        A topic it does not know, as one made a moment ago, would belong to nobody until the leader asks
+        again, minutes later, and all would be ready.
+        """
+        wanted, retry_s = frozenset(topics), TOPICS_RETRY_S
+        while unknown := await self.call_thread(self._ensure_consumer().unknown_of, wanted):
+            self.app.tables.phases.wait_for_topics(unknown)
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, TOPICS_RETRY_S_MAX)
+        self.app.tables.phases.wait_for_topics(())
+        await super().subscribe(wanted)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
         """Poll; a poll that comes back full doubles the next one, another brings it back."""

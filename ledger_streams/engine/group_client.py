@@ -7,7 +7,7 @@ take as long, and its partitions would wait although others lead them by then.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
@@ -16,6 +16,9 @@ from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.kip345 import StaticConsumer
 from ledger_streams.settings import Settings
+
+METADATA_AGE_MS_MAX: Final = 30_000
+"""So long may partitions that are added later belong to nobody; aiokafka's own is five minutes."""
 
 
 class GroupClient(AIOKafkaClient):
@@ -41,6 +44,7 @@ def group_member(group_id: str, settings: Settings) -> StaticConsumer:
         "bootstrap_servers": settings.kafka,
         "client_id": f"{group_id}-{settings.worker_id}",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "metadata_max_age_ms": METADATA_AGE_MS_MAX,
     }
     consumer = StaticConsumer(
         **client,

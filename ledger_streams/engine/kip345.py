@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer
@@ -82,6 +82,12 @@ class StaticConsumer(AIOKafkaConsumer):
         """Its place in the group, as it is now."""
         coordinator = self._coordinator
         return Membership(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
+
+    async def unknown_of(self, topics: Collection[str]) -> set[str]:
+        """Ask the broker, and return which of these topics it does not know."""
+        self._client.set_topics(topics)
+        await self._client.force_metadata_update()
+        return set(topics).difference(self._client.cluster.topics())
 
     async def confirm_membership(self) -> None:
         """Ask the broker whose place it is, and end the process if it is another's.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from ledger_streams.logs import how_far
@@ -34,6 +34,8 @@ DOES: Final = {
 }
 """The phases in order, and what is done in each."""
 
+UNKNOWN_TOPICS: Final = "topics that the broker does not know are waited for"
+NO_PARTITIONS: Final = "partitions are waited for"
 Place = tuple[str, int]
 """A table's name and a partition of it."""
 
@@ -47,11 +49,19 @@ class Phases:
 
     def __init__(self) -> None:
         self._phase = ""
+        self._before = NO_PARTITIONS
         self._since_s = 0.0
         self._took_s = dict.fromkeys(DOES, 0.0)
         self._left: dict[Place, int] = {}
         self._total = 0
         self._began_s = self._said_s = 0.0
+
+    def wait_for_topics(self, unknown: Collection[str]) -> None:
+        """Note which topics keep the process from joining its group; none: it joins."""
+        names = ", ".join(sorted(unknown))
+        self._before = f"{UNKNOWN_TOPICS}: {names}" if names else NO_PARTITIONS
+        if names:
+            log.warning("%s (ledger-streams topics apply)", self._before)
 
     def enter(self, phase: str) -> None:
         """Begin a phase, again if an attempt has failed; the one before is over."""
@@ -93,9 +103,9 @@ class Phases:
             log.warning("a takeover has been at it for %.0f s: %s", for_s, self.text())
 
     def text(self) -> Told:
-        """Return what is being done, for people; partitions are waited for before the first one."""
+        """Return what is being done, for people; topics or partitions are waited for before that."""
         if not self._phase:
-            return Told("partitions are waited for")
+            return Told(self._before)
         does, left = DOES[self._phase], sum(self._left.values())
         if self._phase != "restore" or not left:
             return Told(does)

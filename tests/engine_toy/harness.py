@@ -173,7 +173,7 @@ async def said(process: Process, text: str, *, times: int = 1, seconds: float = 
     async def is_there() -> bool:
         is_over = process.exit_code is not None
         found = process.log.exists() and process.log.read_text(errors="replace").count(text) >= times
-        assert found or not is_over, f"{process.name} ended without {text!r}:\n{process.tail()}"
+        assert found or not is_over, f"{process.name} ended without {text!r}"
         return found
 
-    await eventually(is_there, what=f"{process.name} says {text!r}", seconds=seconds)
+    await process.eventually(is_there, what=f"says {text!r}", seconds=seconds)

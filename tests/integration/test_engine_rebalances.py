@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.settings import Settings
 from tests.engine_toy.harness import Toys, said
 from tests.live import Process, eventually
 
@@ -39,6 +40,28 @@ async def two_ready(toys: Toys) -> tuple[Process, Process]:
     await said(first, "ready: 2 partitions")
     await said(second, "ready: 2 partitions")
     return first, second
+
+
+async def test_a_worker_joins_its_group_once_its_topics_are_there(alone: Settings) -> None:
+    toys = Toys(alone)
+    early = toys.start()
+    try:
+        await said(early, f"waited for: {alone.topic('toy-in')}")
+        assert JOINING not in early.log.read_text()
+        await toys.create_topics()
+        await said(early, "ready: 4 partitions")
+        await toys.feed(ONES)
+        await toys.all_exact()
+    finally:
+        toys.close()
+        await toys.delete_topics()
+
+
+async def test_a_worker_that_waits_for_its_topics_stops_when_it_is_told_to(alone: Settings) -> None:
+    early = Toys(alone).start()
+    await said(early, "waited for")
+    early.signal(signal.SIGTERM)
+    assert early.wait() == 0
 
 
 async def test_a_second_worker_comes_and_goes_while_records_come_in(toys: Toys) -> None:
