@@ -32,10 +32,17 @@ class Toys:
         self.processes: dict[str, Process] = {}
 
     async def create_topics(self) -> None:
+        """Create them, and wait until the broker knows what its controller has acknowledged."""
+        names = [self.settings.topic(name) for name in TOPICS]
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
         await admin.start()
+
+        async def are_known() -> bool:
+            return not any(answer["error_code"] for answer in await admin.describe_topics(names))
+
         try:
-            await admin.create_topics([NewTopic(self.settings.topic(name), PARTITIONS, 1) for name in TOPICS])
+            await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+            await eventually(are_known, what="the toys' topics are known")
         finally:
             await admin.close()
 
