@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.errors import PolicyViolationError
 
 from ledger_streams import topics
 from ledger_streams.adapters.postgres_replay import rebuilding
@@ -54,13 +55,20 @@ async def forget(live: LiveSystem) -> None:
         before[place] = min(kept.offset, before.get(place, kept.offset))
     admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
     await admin.start()
+
+    async def are_deleted() -> bool:
+        until = {TopicPartition(*place): RecordsToDelete(offset) for place, offset in before.items()}
+        try:
+            await admin.delete_records(until)
+        except PolicyViolationError:
+            return False  # the controller has the other policy, and the log not yet
+        return True
+
     try:
         wallets = live.settings.topic(topics.WALLET_EVENTS)
         also_delete = {"cleanup.policy": "compact,delete"}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, wallets, also_delete)])
-        await admin.delete_records(
-            {TopicPartition(*place): RecordsToDelete(offset) for place, offset in before.items()}
-        )
+        await eventually(are_deleted, what="the records are deleted")
     finally:
         await admin.close()
 
