@@ -4,15 +4,19 @@ A script compares versions where the value is, so of any two writers, a late
 projector and a reader that fills the cache, the newer version stays.  Each call of
 it touches one key, as a cluster asks.  What guards a version goes with it when the
 key expires: a filler slower than that could put an old one back, for one time to live.
+
+Who ask in the same moment are answered by one round trip: a call of the client's own costs
+four times what a command in a pipeline does, and a fifth of what a balance over HTTP takes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from redis import asyncio as aioredis
@@ -51,12 +55,44 @@ class RedisBalances:
         self._redis = redis
         self._ttl_ms = int(ttl_s * 1000)
         self._decoder = msgspec.json.Decoder(WalletView)
+        self._asked: dict[str, asyncio.Future[bytes | None]] = {}
+        """What is asked for next; whoever asks for the same shares the answer."""
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
+        asked = self._asked.get(wallet_id)
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            if not self._asked:
+                loop.call_soon(self._ask)
+            asked = self._asked[wallet_id] = loop.create_future()
         with _away_as_unavailable():
-            cached = await self._redis.get(_key(wallet_id))
+            cached = await asyncio.shield(asked)
         return None if cached is None else self._decoder.decode(cached)
+
+    def _ask(self) -> None:
+        """Begin to ask for all at once."""
+        asked, self._asked = self._asked, {}
+        asking = asyncio.create_task(self._answer(asked))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+
+    async def _answer(self, asked: Mapping[str, asyncio.Future[bytes | None]]) -> None:
+        found: Sequence[Any]
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for wallet_id in asked:
+                    pipeline.get(_key(wallet_id))
+                found = await pipeline.execute(raise_on_error=False)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
+            found = [error] * len(asked)
+        for answer, value in zip(asked.values(), found, strict=True):
+            if isinstance(value, Exception):
+                answer.set_exception(value)
+                answer.exception()  # nobody may be left who waits for it
+            else:
+                answer.set_result(value)
 
     async def put(self, wallets: Sequence[WalletView]) -> None:
         """Store all in one round trip, each unless a newer version is there."""

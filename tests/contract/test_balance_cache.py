@@ -77,6 +77,28 @@ async def test_a_crowd_is_answered(cache: BalanceCache) -> None:
     assert found == [stored] * CROWD
 
 
+async def test_who_gives_up_takes_the_answer_from_nobody_else(stack: Settings) -> None:
+    async with connect(stack.redis) as redis:
+        cache, stored = RedisBalances(redis, ttl_s=30), wallet(1, new_id())
+        await cache.put([stored])
+        impatient, patient = (asyncio.create_task(cache.get(stored.wallet_id)) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert await patient == stored
+        assert impatient.cancelled()
+
+
+async def test_a_key_that_is_no_wallet_s_is_unavailable_to_who_asks_for_it_alone(stack: Settings) -> None:
+    async with connect(stack.redis) as redis:
+        cache, stored, spoilt = RedisBalances(redis, ttl_s=30), wallet(1, new_id()), new_id()
+        await cache.put([stored])
+        await redis.lpush(f"wallet:{spoilt}", "no string")
+        asked = await asyncio.gather(*map(cache.get, (spoilt, stored.wallet_id)), return_exceptions=True)
+        await redis.delete(f"wallet:{spoilt}")
+    assert isinstance(asked[0], Unavailable)
+    assert asked[1] == stored
+
+
 async def test_a_cached_wallet_expires_and_a_put_renews_it(stack: Settings) -> None:
     async with connect(stack.redis) as redis:
         stored = wallet(1, new_id())
