@@ -20,6 +20,7 @@ from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.adapters.redis_claims import RedisClaims
 from ledger_streams.app import api, clock, ledger
 from ledger_streams.errors import Unavailable
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
@@ -45,6 +46,7 @@ class Connections:
         self.redis = connect(config.redis)
         self.read_model = PostgresReadModel(pool)
         self.cache = RedisBalances(self.redis, ttl_s=config.balance_ttl_s)
+        self.claims = RedisClaims(self.redis)
         client_id = f"{config.app_id}-api-{config.worker_id}"
         self.publisher = KafkaPublisher(config.kafka, clock=clock, client_id=client_id)
         self.outcomes = OutcomeWatch(self.read_model)

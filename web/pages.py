@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from ledger_streams.adapters.redis_claims import RedisClaims
 from ledger_streams.app import api, clock, ledger
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
@@ -26,7 +25,7 @@ def services() -> Services:
         cache=opened.cache,
         publisher=opened.publisher,
         outcomes=opened.outcomes,
-        claims=RedisClaims(opened.redis),
+        claims=opened.claims,
         topics=Topics(
             payment_events=settings().topic(PAYMENT_EVENTS),
             wallet_commands=settings().topic(WALLET_COMMANDS),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 import asyncpg
@@ -26,6 +27,7 @@ from ledger_streams.adapters.postgres_views import (
 )
 from ledger_streams.history import MovementView, Stretch, Turnover
 from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
+from ledger_streams.together import Together
 
 SQL: Final = queries("read_model")
 FEW_PAYMENTS: Final = 32
@@ -37,6 +39,7 @@ class PostgresReadModel:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._known: Together[Sequence[str], Mapping[str, PaymentView]] = Together(self._known_of)
 
     async def wallet(self, wallet_id: str) -> WalletView | None:
         """Return the wallet's snapshot."""
@@ -114,8 +117,12 @@ class PostgresReadModel:
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, ended or not, without steps."""
-        rows = await self._fetch("payments", payment_ids)
-        return {row["payment_id"]: payment_view(row) for row in rows}
+        return await self._known.ask(payment_ids)
+
+    async def _known_of(self, asked: Sequence[Sequence[str]]) -> Sequence[Mapping[str, PaymentView]]:
+        rows = await self._fetch("payments", list(chain.from_iterable(asked)))
+        views = {row["payment_id"]: payment_view(row) for row in rows}
+        return [{key: views[key] for key in payment_ids if key in views} for payment_ids in asked]
 
     async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return those that have ended and whose wallets are projected; one query for all."""

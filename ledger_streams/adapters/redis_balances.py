@@ -11,9 +11,8 @@ four times what a command in a pipeline does, and a fifth of what a balance over
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final
@@ -24,6 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import WalletView
+from ledger_streams.together import Together
 
 _PUT: Final = (files("ledger_streams.adapters") / "redis_put_newer.lua").read_text(encoding="utf-8")
 _PUT_SHA1: Final = hashlib.sha1(_PUT.encode(), usedforsecurity=False).hexdigest()
@@ -55,55 +55,36 @@ class RedisBalances:
         self._redis = redis
         self._ttl_ms = int(ttl_s * 1000)
         self._decoder = msgspec.json.Decoder(WalletView)
-        self._asked: dict[str, asyncio.Future[bytes | None]] = {}
-        """What is asked for next; whoever asks for the same shares the answer."""
-        self._asking: set[asyncio.Task[None]] = set()
+        self._reads: Together[str, bytes | None] = Together(self._read)
+        self._writes: Together[Sequence[WalletView], None] = Together(self._write)
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
-        asked = self._asked.get(wallet_id)
-        if asked is None:
-            loop = asyncio.get_running_loop()
-            if not self._asked:
-                loop.call_soon(self._ask)
-            asked = self._asked[wallet_id] = loop.create_future()
         with _away_as_unavailable():
-            cached = await asyncio.shield(asked)
+            cached = await self._reads.ask(wallet_id)
         return None if cached is None else self._decoder.decode(cached)
-
-    def _ask(self) -> None:
-        """Begin to ask for all at once."""
-        asked, self._asked = self._asked, {}
-        asking = asyncio.create_task(self._answer(asked))
-        self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
-
-    async def _answer(self, asked: Mapping[str, asyncio.Future[bytes | None]]) -> None:
-        found: Sequence[Any]
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for wallet_id in asked:
-                    pipeline.get(_key(wallet_id))
-                found = await pipeline.execute(raise_on_error=False)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
-            found = [error] * len(asked)
-        for answer, value in zip(asked.values(), found, strict=True):
-            if isinstance(value, Exception):
-                answer.set_exception(value)
-                answer.exception()  # nobody may be left who waits for it
-            else:
-                answer.set_result(value)
 
     async def put(self, wallets: Sequence[WalletView]) -> None:
         """Store all in one round trip, each unless a newer version is there."""
-        if not wallets:
-            return
-        with _away_as_unavailable():
-            try:
-                await self._put(wallets)
-            except NoScriptError:  # a Redis that was restarted; what did go through may go through again
-                await self._redis.script_load(_PUT)
-                await self._put(wallets)
+        if wallets:
+            with _away_as_unavailable():
+                await self._writes.ask(wallets)
+
+    async def _read(self, wallet_ids: Sequence[str]) -> Sequence[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for wallet_id in wallet_ids:
+                pipeline.get(_key(wallet_id))
+            found: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+        return found
+
+    async def _write(self, asked: Sequence[Sequence[WalletView]]) -> Sequence[None]:
+        wallets = [wallet for one in asked for wallet in one]
+        try:
+            await self._put(wallets)
+        except NoScriptError:  # a Redis that was restarted; what did go through may go through again
+            await self._redis.script_load(_PUT)
+            await self._put(wallets)
+        return [None] * len(asked)
 
     async def _put(self, wallets: Sequence[WalletView]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:

@@ -1,0 +1,71 @@
+"""Those who ask in the same moment are asked for together, and each is told what is said to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.together import Together
+
+
+class Doubler:
+    """Doubles numbers, and refuses those below zero; with a zero among them it answers nobody."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+
+    async def __call__(self, numbers: list[int]) -> Sequence[int | Exception]:
+        self.asked.append(numbers)
+        await asyncio.sleep(0.001)
+        if 0 in numbers:
+            raise Unavailable(dependency="doubler", detail="zero")
+        return [ValueError(number) if number < 0 else 2 * number for number in numbers]
+
+
+@pytest.fixture
+def doubler() -> Doubler:
+    return Doubler()
+
+
+@pytest.fixture
+def doubled(doubler: Doubler) -> Together[int, int]:
+    return Together(doubler)
+
+
+async def test_who_ask_at_once_are_asked_for_once(doubler: Doubler, doubled: Together[int, int]) -> None:
+    assert await asyncio.gather(*map(doubled.ask, (3, 1, 3))) == [6, 2, 6]
+    assert doubler.asked == [[3, 1, 3]]
+
+
+async def test_who_asks_later_is_asked_for_later(doubler: Doubler, doubled: Together[int, int]) -> None:
+    first = asyncio.create_task(doubled.ask(1))
+    while not doubler.asked:
+        await asyncio.sleep(0)
+    assert await doubled.ask(2) == 4
+    assert await first == 2
+    assert doubler.asked == [[1], [2]]
+
+
+async def test_what_is_wrong_with_one_is_said_to_it_alone(doubled: Together[int, int]) -> None:
+    wrong, right = await asyncio.gather(doubled.ask(-1), doubled.ask(1), return_exceptions=True)
+    assert isinstance(wrong, ValueError)
+    assert right == 2
+
+
+async def test_what_is_wrong_with_the_question_is_said_to_all(doubled: Together[int, int]) -> None:
+    said = await asyncio.gather(*map(doubled.ask, (0, 1)), return_exceptions=True)
+    assert [type(one) for one in said] == [Unavailable, Unavailable]
+
+
+async def test_who_gives_up_takes_the_answer_from_nobody_else(
+    doubler: Doubler, doubled: Together[int, int]
+) -> None:
+    impatient, patient = (asyncio.create_task(doubled.ask(number)) for number in (1, 2))
+    while not doubler.asked:
+        await asyncio.sleep(0)
+    impatient.cancel()
+    assert await patient == 4
+    assert impatient.cancelled()
