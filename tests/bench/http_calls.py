@@ -66,18 +66,19 @@ async def http_calls(
         figures[f"payments?wait, {count}"] = await callers.payments("payment", connections=count, query=WAIT)
     figures["batches"] = await callers.payments("batch", connections=8, batch=BATCH)
     beside_per_s = rate_per_s or round((figures["batches"].completed_per_s or 0.0) / 2)
-    figures |= await _balances(callers, max(connections), beside_per_s)
+    figures |= await _balances(callers, connections, beside_per_s)
     await reconciled(live)
     return figures
 
 
-async def _balances(callers: _Callers, connections: int, rate_per_s: float) -> dict[str, Answered]:
+async def _balances(callers: _Callers, connections: Sequence[int], rate_per_s: float) -> dict[str, Answered]:
+    """Have as many callers as there can be, and beside the payments the few whose waits are to be short."""
     live = callers.live
     live.ways["api-2"] = {"LEDGER_REDIS": NOWHERE}
     live.start("api", "2")
     await live.ready("2", command="api")
     await callers.warm()
-    asked = partial(callers.called, "balance", connections=connections)
+    asked = partial(callers.called, "balance", connections=max(connections))
     now = f"?at={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     figures = {
         "balance, cached": await asked(),
@@ -86,7 +87,7 @@ async def _balances(callers: _Callers, connections: int, rate_per_s: float) -> d
     }
     beside = f"balance, cached, beside {rate_per_s:g}/s"
     async with callers.payments_at(rate_per_s):
-        figures[beside] = await asked()
+        figures[beside] = await asked(connections=min(connections))
     return figures
 
 

@@ -16,9 +16,11 @@ class Doubler:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
+        self.is_asked = asyncio.Event()
 
     async def __call__(self, numbers: list[int]) -> Sequence[int | Exception]:
         self.asked.append(numbers)
+        self.is_asked.set()
         await asyncio.sleep(0.001)
         if 0 in numbers:
             raise Unavailable(dependency="doubler", detail="zero")
@@ -42,8 +44,7 @@ async def test_who_ask_at_once_are_asked_for_once(doubler: Doubler, doubled: Tog
 
 async def test_who_asks_later_is_asked_for_later(doubler: Doubler, doubled: Together[int, int]) -> None:
     first = asyncio.create_task(doubled.ask(1))
-    while not doubler.asked:
-        await asyncio.sleep(0)
+    await doubler.is_asked.wait()
     assert await doubled.ask(2) == 4
     assert await first == 2
     assert doubler.asked == [[1], [2]]
@@ -64,8 +65,7 @@ async def test_who_gives_up_takes_the_answer_from_nobody_else(
     doubler: Doubler, doubled: Together[int, int]
 ) -> None:
     impatient, patient = (asyncio.create_task(doubled.ask(number)) for number in (1, 2))
-    while not doubler.asked:
-        await asyncio.sleep(0)
+    await doubler.is_asked.wait()
     impatient.cancel()
     assert await patient == 4
     assert impatient.cancelled()
