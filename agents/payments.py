@@ -11,13 +11,17 @@ from typing import Any
 from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
+from ledger_streams.destinations import destination
 from ledger_streams.domain import payment
+from ledger_streams.domain.request import PaymentRequest
 from ledger_streams.engine.cycles import Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import payments as table
 
+WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
+PAYMENT_EVENTS = destination(topics.PAYMENT_EVENTS)
 SOURCE = settings().topic(topics.PAYMENT_EVENTS)
 PROVIDERS = settings().provider_urls
 
@@ -49,6 +53,15 @@ def read(share: Share, record: Record) -> None:
     if event is not None:
         table.keep(share, requested.request.payment_id, payment.evolve(known, requested))
         tell_saga(share, event, cause=requested.event_id, append_ms=record.timestamp)
+        announce(share, requested.request)
+
+
+def announce(share: Share, request: PaymentRequest) -> None:
+    """Name the partitions that the payment will come to, which may be in the same transaction."""
+    for wallet_id in (request.source_wallet_id, request.target_wallet_id):
+        if wallet_id is not None:
+            share.announce(WALLET_COMMANDS.of(wallet_id.encode()))
+    share.announce(PAYMENT_EVENTS.of(request.payment_id.encode()))
 
 
 def fail(share: Share, record: Record, error: Unreadable) -> None:

@@ -28,6 +28,11 @@ class Changelogs:
         """Return the partition that a store's changes go to."""
         return TP(self._topics[store.spec.name], store.partition)
 
+    def announce(self, outbox: Outbox, stores: Mapping[TP, PartitionStore]) -> None:
+        """Add the changelogs that records for these stores' sources will have something for."""
+        for tp in stores.keys() & outbox:
+            outbox.setdefault(self.of(stores[tp]), [])
+
     def add_positions(
         self, outbox: Outbox, stores: Iterable[PartitionStore], positions: Mapping[TP, int]
     ) -> None:

@@ -101,6 +101,13 @@ class Share:
             queue = self.outbox[tp] = []
         queue.append(outgoing)
 
+    def announce(self, tp: TP) -> None:
+        """Say that what comes of this share goes to `tp` too: one question makes all part of the transaction.
+
+        A partition that nothing goes to then gets a marker, and no harm.
+        """
+        self.outbox.setdefault(tp, [])
+
     def state(self, key: bytes) -> Any | None:
         """Return the state of `key` in this partition's table, as the cycle has it so far."""
         assert self.store is not None, "this topic has no table"

@@ -22,6 +22,7 @@ from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
 from aiokafka.structs import OffsetAndMetadata
 
 from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
+from ledger_streams.adapters.kafka_transactional import noted
 from ledger_streams.engine.kip447_messages import (
     OffsetFetch,
     OffsetFetchResponseV7,
@@ -119,6 +120,10 @@ class FencedProducer(AIOKafkaProducer):
             message_accumulator=self._message_accumulator,
             request_timeout_ms=self._request_timeout_ms,
         )
+
+    def announce_group(self, group_id: str) -> None:
+        """Make the group part of the open transaction while records are sent, not after them."""
+        self._txn_manager.add_offsets_to_txn({}, group_id).add_done_callback(noted)
 
     async def send_fenced_offsets(
         self,

@@ -165,6 +165,7 @@ class LedgerCommitter:
         self._changelogs.add_positions(outbox, self._opened.values(), {**self._next, **sources})
         outbox |= self._position_logs.records({share.tp: share.source_next for share in cycle.round_shares})
         if self._goes_on(cycle) and not self._next.keys().isdisjoint(outbox):
+            self._changelogs.announce(outbox, self._stores)
             self._note_sent(cycle, await self._transactions.send(outbox, cycle.membership))
             outbox = {}
             further = self.ahead.take(read_to)
@@ -173,6 +174,7 @@ class LedgerCommitter:
                 return further
         letters = self._letters_in_cycle
         self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
+        outbox = {tp: records for tp, records in outbox.items() if records}
         self._note_sent(cycle, await self._transactions.commit(outbox, sources, cycle.membership))
         CYCLE_SECONDS.labels("commit").observe(time.perf_counter() - began)
         self._committed(cycle, sources)

@@ -38,6 +38,9 @@ async def queued(producer: AIOKafkaProducer, outbox: Outbox) -> list[Sent]:
     """Hand the records to the producer, batch by batch."""
     sent = []
     for tp, records in outbox.items():
+        if not records:
+            producer._txn_manager.maybe_add_partition_to_txn(tp)  # announced
+            continue
         for batch, its_records in record_batches(producer, records):
             delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
             delivered.add_done_callback(noted)

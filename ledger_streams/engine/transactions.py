@@ -171,6 +171,7 @@ class Transactions:
         try:
             if is_new:
                 await producer.begin_transaction()
+                producer.announce_group(self._group_id)
             yield producer
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
