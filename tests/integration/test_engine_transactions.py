@@ -100,3 +100,23 @@ async def test_one_that_another_process_has_fenced_ends_the_older_of_the_two(
         await group.commit(b"666", group.membership, source_next=3)
     await other.drop()
     assert await toys.outputs() == {"key": [1, 2]}
+
+
+async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(toys: Toys, group: Group) -> None:
+    first, later, never = (group.partition(number) for number in range(3))
+    transactions = group.transactions
+    await transactions.start()
+    before = await group.consumer.end_offsets([never])
+    await transactions.send({first: [(b"one", b"1", ())], later: [], never: []}, group.membership)
+    assert transactions._open is not None
+    assert transactions._open._txn_manager.txn_partitions == {first, later, never}
+    await transactions.send({later: [(b"other", b"2", ())]}, group.membership)
+    await transactions.commit({}, {group.source: 1}, group.membership)
+    assert await toys.outputs() == {"one": [1], "other": [2]}
+    assert await group.committed() == 1
+
+    async def marked() -> bool:
+        ends: Mapping[TP, int] = await group.consumer.end_offsets([never])
+        return ends == {never: before[never] + 1}
+
+    await eventually(marked, what="it has a marker and nothing else")
