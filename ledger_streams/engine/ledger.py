@@ -227,7 +227,7 @@ class LedgerCommitter:
 
     async def between_cycles(self) -> None:
         """Now and then look whether the broker has forgotten to end a transaction of this process."""
-        await self._transactions.look_back()
+        self._transactions.look_back()
 
     async def close(self) -> None:
         """Close the stores and the producer."""

@@ -21,13 +21,13 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_forgotten import commit_forgotten
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.adapters.kafka_transactional import discard, is_fenced, start_settled
 from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
+from ledger_streams.engine.looking_back import LookingBack
 from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
 
@@ -38,9 +38,6 @@ RETRY_BACKOFF_MS = 5
 
 START_BACKOFF_MS_MAX = 5_000
 
-LOOK_BACK_EVERY_S = 10.0
-"""So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
-LOOK_BACK_S_MAX = 2.0
 GIVE_UP_S_MAX = 2.0
 
 LONG_PART = 0.25
@@ -81,7 +78,7 @@ class Transactions:
         self._open: FencedProducer | None = None
         """Whose transaction is open."""
         self._began_s = time.monotonic()
-        self._looked_back_s = time.monotonic()
+        self._looking_back = LookingBack(self._producers, topics)
         self.notes: dict[TP, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
@@ -101,23 +98,12 @@ class Transactions:
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
 
-    async def look_back(self) -> None:
-        """Commit, if it is time, what was committed and a broker has forgotten to tell its partitions.
+    def look_back(self) -> None:
+        """Have looked, if it is time, whether a broker has forgotten to end a transaction that was committed.
 
-        Call it while no transaction is open.  A broker may come back while its workers live on, and
-        none of them is told.
+        Call it while no transaction is open; nobody waits for it.
         """
-        now_s = time.monotonic()
-        if now_s - self._looked_back_s < LOOK_BACK_EVERY_S:
-            return
-        self._looked_back_s = now_s
-        try:
-            async with asyncio.timeout(LOOK_BACK_S_MAX):
-                for producer in tuple(self._producers):
-                    transactional_id = producer._txn_manager.transactional_id
-                    await commit_forgotten(producer.client, transactional_id, self._topics)
-        except (KafkaError, TimeoutError) as error:
-            log.info("what a broker may have forgotten is looked for later: %r", error)
+        self._looking_back.go_on()
 
     async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
         """Send records in the transaction that is open, or in a new one; return where they stand.
@@ -204,6 +190,7 @@ class Transactions:
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
         self._open = None
+        await self._looking_back.stop()
         while self._producers:
             await discard(self._producers.popleft())
 

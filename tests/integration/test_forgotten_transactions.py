@@ -18,7 +18,8 @@ from aiokafka.structs import OffsetAndMetadata
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_transactional import connect, discard
 from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.transactions import LOOK_BACK_EVERY_S, CycleLost, Transactions
+from ledger_streams.engine.looking_back import EVERY_S
+from ledger_streams.engine.transactions import CycleLost, Transactions
 from ledger_streams.settings import Settings
 from tests.engine_toy.group import Group
 from tests.engine_toy.harness import Toys
@@ -158,11 +159,11 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
         return True
 
     await eventually(is_left, what="a transaction is left half ended")
-    await living.look_back()
+    living.look_back()
     with pytest.raises(AssertionError, match="nothing is open"):
         await committed(settings, places)
-    living._looked_back_s -= LOOK_BACK_EVERY_S
-    await living.look_back()
+    living._looking_back._looked_s -= EVERY_S
+    living.look_back()
     assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
     await living.commit(dict(outbox), {group.source: 2}, group.membership)
     assert await committed(settings, places) == {TOLD: 2, UNTOLD: 2}

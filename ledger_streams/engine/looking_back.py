@@ -1,0 +1,70 @@
+"""Looking back: what a worker that lives has committed, and a broker has forgotten to tell its partitions.
+
+A broker may come back while its workers live on, and none of them is told.  So each producer is looked at
+now and then, while another one makes all transactions: nobody waits for it, which takes a broker with many
+partitions a tenth of a second and more, and what is found open cannot be a transaction of now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Collection
+from functools import partial
+from typing import Any, Final
+
+from aiokafka.errors import KafkaError
+
+from ledger_streams.adapters.kafka_forgotten import commit_forgotten
+from ledger_streams.engine.kip447 import FencedProducer
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 10.0
+"""So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
+LOOK_S_MAX: Final = 2.0
+
+
+class LookingBack:
+    """Looks at producers, one at a time."""
+
+    def __init__(self, producers: deque[FencedProducer], topics: Collection[str]) -> None:
+        self._producers = producers
+        """Those in use; the one that is looked at is none of them until then."""
+        self._topics = topics
+        self._looked_s = time.monotonic()
+        self._next: list[FencedProducer] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    def go_on(self) -> None:
+        """Begin with the next producer, if it is time; call it while no transaction is open."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= EVERY_S:
+            self._looked_s, self._next = now_s, list(self._producers)
+        if self._looking is None and self._next and len(self._producers) > 1:
+            producer = self._next.pop()
+            self._producers.remove(producer)
+            self._looking = asyncio.create_task(self._look_at(producer))
+            self._looking.add_done_callback(partial(self._put_back, producer))
+
+    async def stop(self) -> None:
+        """Put back the producer that is out, and look at no other."""
+        self._next.clear()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _look_at(self, producer: FencedProducer) -> None:
+        try:
+            async with asyncio.timeout(LOOK_S_MAX):
+                await commit_forgotten(producer.client, producer._txn_manager.transactional_id, self._topics)
+        except (KafkaError, TimeoutError) as error:
+            log.info("what a broker may have forgotten is looked for later: %r", error)
+
+    def _put_back(self, producer: FencedProducer, looked: asyncio.Task[Any]) -> None:
+        self._looking = None
+        self._producers.append(producer)
+        if not looked.cancelled():
+            looked.result()
