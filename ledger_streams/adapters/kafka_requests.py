@@ -25,7 +25,8 @@ COORDINATOR_MISSING: Final = (
 LEADER_MOVING: Final = (kafka_errors.LeaderNotAvailableError, kafka_errors.NotLeaderForPartitionError)
 """While a partition's leader is elected, or has been named and does not know it yet, as in a new topic."""
 
-ELECTION_S_MAX: Final = 5.0
+ELECTION_S_MAX: Final = 15.0
+"""A busy machine has taken some seconds; a cluster that has lost a broker finds that out in nine."""
 ASK_AGAIN_S: Final = 0.05
 T = TypeVar("T")
 
