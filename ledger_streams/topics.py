@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
+from ledger_streams.adapters.kafka_brokers import not_led
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 
@@ -118,7 +119,7 @@ async def apply(settings: Settings) -> list[str]:
         existing = await _described(admin, settings)
         missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
         created = await _create(admin, settings, missing)
-        await _until_none(lambda: _not_led(admin, settings))
+        await _until_none(lambda: not_led(admin, names(settings)))
         altered = await _with_other_configs(admin, settings, [one for one in TOPICS if one not in created])
         if altered:
             await _alter(admin, settings, list(altered))
@@ -183,19 +184,12 @@ async def _create(
 
 
 async def _until_none(missing: Callable[[], Awaitable[Collection[Any]]]) -> None:
-    """Wait until the broker shows what the controller has acknowledged."""
+    """Wait until the brokers show what the controller has acknowledged."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
     while await missing():
         if time.monotonic() > deadline:
             raise Unavailable(dependency="kafka", detail="the changed topics are not visible yet")
         await asyncio.sleep(POLL_S)
-
-
-async def _not_led(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
-    """Return the topics that the broker does not know, or not a leader of every partition."""
-    existing = await _described(admin, settings)
-    led = {name for name, parts in existing.items() if all(part["leader"] >= 0 for part in parts)}
-    return [name for name in names(settings) if name not in led]
 
 
 def _shape_differences(
