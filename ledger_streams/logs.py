@@ -3,7 +3,8 @@
 Faust's worker sets up handlers and the level asked for with `-l`; the libraries' own
 loggers are kept above that.  Their DEBUG is several lines a record, and costs a tenth
 of the time even unseen; aiokafka warns of every retry it makes by itself, and of each try
-to reach a broker that is away it says that it is an error: 300 lines a second.
+to reach a broker that is away it says that it is an error: 300 lines a second.  What our own calls
+say of a Redis that is away is as much, with many callers.
 """
 
 from __future__ import annotations
@@ -22,30 +23,35 @@ LEAST_LEVELS: Final[Mapping[str, int]] = {
     "mode": logging.INFO,
     "asyncio": logging.WARNING,
 }
-SPARED: Final = (
-    "aiokafka",
-    "aiokafka.conn",
-    "aiokafka.consumer.fetcher",
-    "aiokafka.consumer.group_coordinator",
-)
+SPARED: Final[Mapping[str, int]] = {
+    "aiokafka": logging.ERROR,
+    "aiokafka.conn": logging.ERROR,
+    "aiokafka.consumer.fetcher": logging.ERROR,
+    "aiokafka.consumer.group_coordinator": logging.ERROR,
+    "ledger_streams.adapters.redis_breakers": logging.WARNING,
+    "web.intake": logging.WARNING,
+    "web.reading": logging.WARNING,
+}
+"""From which level on; ours say at each call that Redis is away."""
 SPARED_S: Final = 5.0
 
 
 class Sparing(logging.Filter):
-    """Lets an error through once in five seconds, with the number of those left out since the last one.
+    """Lets a fault through once in five seconds, with the number of those left out since the last one.
 
-    Errors are the same when their message is, before its arguments are put into it.
+    It is the same when its message is, before its arguments are put into it.
     """
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic, *, level: int = logging.ERROR) -> None:
         super().__init__()
+        self._level = level
         self._clock_s = clock_s
         self._said_s: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether the record is logged."""
-        if record.levelno < logging.ERROR:
+        if record.levelno < self._level:
             return True
         message, now_s = str(record.msg), self._clock_s()
         if now_s - self._said_s.get(message, -math.inf) < SPARED_S:
@@ -61,8 +67,8 @@ def quiet_libraries() -> None:
     """Keep the libraries' loggers at what an operator can use."""
     for name, level in LEAST_LEVELS.items():
         logging.getLogger(name).setLevel(level)
-    for name in SPARED:
-        logging.getLogger(name).addFilter(Sparing())
+    for name, level in SPARED.items():
+        logging.getLogger(name).addFilter(Sparing(level=level))
 
 
 def how_far(done: int, total: int, what: str, seconds: float) -> str:

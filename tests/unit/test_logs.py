@@ -53,3 +53,18 @@ def test_what_is_no_error_is_always_heard(log: logging.Logger, caplog: pytest.Lo
     for _ in range(3):
         log.warning("joined anew")
     assert caplog.messages == ["joined anew"] * 3
+
+
+def test_a_logger_of_ours_is_spared_from_its_warnings_on(
+    wall: Wall, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, sparing = logging.getLogger("tests.ours"), Sparing(wall, level=logging.WARNING)
+    ours.addFilter(sparing)
+    for _ in range(3):
+        ours.warning("balance read without the cache: %s", "redis is away")
+    wall.at_s += SPARED_S
+    ours.warning("balance read without the cache: %s", "redis is away")
+    assert caplog.messages == [
+        "balance read without the cache: redis is away",
+        "balance read without the cache: redis is away (and 2 times before)",
+    ]
