@@ -57,7 +57,9 @@ def read(share: Share, record: Record) -> None:
 
 
 def announce(share: Share, request: PaymentRequest) -> None:
-    """Name the partitions that the payment will come to, which may be in the same transaction."""
+    """Name the partitions that a payment without a provider comes to, in the same transaction if it can."""
+    if request.provider is not None:
+        return
     for wallet_id in (request.source_wallet_id, request.target_wallet_id):
         if wallet_id is not None:
             share.announce(WALLET_COMMANDS.of(wallet_id.encode()))

@@ -45,6 +45,12 @@ class Together(Generic[Asked, Answer]):
         answers: Sequence[Answer | Exception]
         try:
             answers = await self._answers([asked for asked, _ in coming])
+            if len(answers) != len(coming):
+                raise ValueError(f"{len(answers)} answers for {len(coming)}")
+        except asyncio.CancelledError:
+            for _, waiting in coming:
+                waiting.cancel()
+            raise
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait are told
             answers = [error] * len(coming)
         for (_, waiting), answer in zip(coming, answers, strict=True):

@@ -38,6 +38,13 @@ UNKNOWN_ID: Final = 105
 Partitions = Mapping[str, Collection[int]]
 
 
+class MarkersUnanswered(kafka_errors.KafkaError):  # type: ignore[misc]
+    """A broker was told to commit, and has not answered: it may do so later, whatever is open by then.
+
+    So the producer begins no transaction in the epoch that it has.
+    """
+
+
 class Decided(NamedTuple):
     """The last transaction of a transactional id."""
 
@@ -57,7 +64,8 @@ async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics
     """Commit in `topics`, and in all groups' offsets, what the id's last transaction has left open there.
 
     Nothing is done unless that was committed.  Raises KafkaError: one of LEADER_MOVING while a
-    partition has no leader, and what the broker answers to a principal that may not alter the cluster.
+    partition has no leader, MarkersUnanswered, and what the broker answers to a principal that may not
+    alter the cluster.
     """
     decided = await _decided(client, transactional_id)
     if decided.state != COMMITTED:
@@ -127,7 +135,10 @@ async def _commit(client: AIOKafkaClient, node_id: int, decided: Decided, hangin
         max(hanging.coordinator_epoch, 0),
         {},
     )
-    answer = await _ask(client, node_id, WriteTxnMarkers([marker], {}))
+    try:
+        answer = await _ask(client, node_id, WriteTxnMarkers([marker], {}))
+    except kafka_errors.KafkaError as error:
+        raise MarkersUnanswered(repr(error)) from error
     for _producer_id, topics, _ in answer.markers:
         for _topic, partitions, _tags in topics:
             for _number, error_code, _more in partitions:

@@ -46,7 +46,7 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         """Join the group once the broker knows all topics: its leader shares out none but those it knows.
 
         A topic it does not know, as one made a moment ago, would belong to nobody until the leader asks
-        again, minutes later, and all would be ready.
+        again, much later, and all would be ready.
         """
         wanted, retry_s = frozenset(topics), TOPICS_RETRY_S
         while unknown := await self.call_thread(self._ensure_consumer().unknown_of, wanted):

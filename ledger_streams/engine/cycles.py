@@ -45,6 +45,7 @@ Outgoing = tuple[bytes | None, bytes | None, Headers]
 """Key, value and headers of a record to be sent; a plain tuple, since there are many."""
 
 Outbox = dict[TP, list[Outgoing]]
+"""What goes to each partition; nothing to one that is announced."""
 
 
 @lru_cache(maxsize=200_000)
@@ -104,7 +105,8 @@ class Share:
     def announce(self, tp: TP) -> None:
         """Say that what comes of this share goes to `tp` too: one question makes all part of the transaction.
 
-        A partition that nothing goes to then gets a marker, and no harm.
+        A partition that nothing goes to then gets a marker, which its owner has to read first.  Nothing
+        is announced where no round follows.
         """
         self.outbox.setdefault(tp, [])
 

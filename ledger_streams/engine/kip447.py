@@ -123,7 +123,8 @@ class FencedProducer(AIOKafkaProducer):
 
     def announce_group(self, group_id: str) -> None:
         """Make the group part of the open transaction while records are sent, not after them."""
-        self._txn_manager.add_offsets_to_txn({}, group_id).add_done_callback(noted)
+        if self._txn_manager._txn_consumer_group is None:
+            self._txn_manager.add_offsets_to_txn({}, group_id).add_done_callback(noted)
 
     async def send_fenced_offsets(
         self,

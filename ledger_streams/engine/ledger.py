@@ -164,7 +164,7 @@ class LedgerCommitter:
         outbox = merged(cycle.round_shares)
         self._changelogs.add_positions(outbox, self._opened.values(), {**self._next, **sources})
         outbox |= self._position_logs.records({share.tp: share.source_next for share in cycle.round_shares})
-        if self._goes_on(cycle) and not self._next.keys().isdisjoint(outbox):
+        if self._goes_on(cycle) and any(records and tp in self._next for tp, records in outbox.items()):
             self._changelogs.announce(outbox, self._stores)
             self._note_sent(cycle, await self._transactions.send(outbox, cycle.membership))
             outbox = {}

@@ -1,8 +1,9 @@
 """Looking back: what a worker that lives has committed, and a broker has forgotten to tell its partitions.
 
 A broker may come back while its workers live on, and none of them is told.  So each producer is looked at
-now and then, while another one makes all transactions: nobody waits for it, which takes a broker with many
-partitions a tenth of a second and more, and what is found open cannot be a transaction of now.
+now and then, which takes a broker with many partitions a tenth of a second and more.  Meanwhile another one
+makes all transactions, a little slower since each waits for its own markers, and what is found open
+cannot be a transaction of now.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import time
 from collections import deque
 from collections.abc import Collection
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from ledger_streams.adapters.kafka_forgotten import commit_forgotten
+from ledger_streams.adapters.kafka_forgotten import MarkersUnanswered, commit_forgotten
+from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import FencedProducer
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 10.0
 """So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
-LOOK_S_MAX: Final = 2.0
 
 
 class LookingBack:
@@ -37,6 +38,8 @@ class LookingBack:
         self._looked_s = time.monotonic()
         self._next: list[FencedProducer] = []
         self._looking: asyncio.Task[None] | None = None
+        self.is_spoilt = False
+        """Whether a producer may not be used any more: all of them have to be thrown away."""
 
     def go_on(self) -> None:
         """Begin with the next producer, if it is time; call it while no transaction is open."""
@@ -50,21 +53,24 @@ class LookingBack:
             self._looking.add_done_callback(partial(self._put_back, producer))
 
     async def stop(self) -> None:
-        """Put back the producer that is out, and look at no other."""
+        """Put back the producer that is out, and look at no other; all are thrown away next."""
         self._next.clear()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+        self.is_spoilt = False
 
     async def _look_at(self, producer: FencedProducer) -> None:
         try:
-            async with asyncio.timeout(LOOK_S_MAX):
-                await commit_forgotten(producer.client, producer._txn_manager.transactional_id, self._topics)
-        except (KafkaError, TimeoutError) as error:
+            await commit_forgotten(producer.client, producer._txn_manager.transactional_id, self._topics)
+        except MarkersUnanswered as error:
+            log.warning("a forgotten transaction is committed or not, new producers are started: %r", error)
+            self.is_spoilt = True
+        except KafkaError as error:
             log.info("what a broker may have forgotten is looked for later: %r", error)
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it
+            end_process("what a broker may have forgotten could not be looked for", error)
 
-    def _put_back(self, producer: FencedProducer, looked: asyncio.Task[Any]) -> None:
+    def _put_back(self, producer: FencedProducer, _looked: asyncio.Task[None]) -> None:
         self._looking = None
-        self._producers.append(producer)
-        if not looked.cancelled():
-            looked.result()
+        self._producers.appendleft(producer)  # the other one's markers may be under way

@@ -35,11 +35,13 @@ class Sent(NamedTuple):
 
 
 async def queued(producer: AIOKafkaProducer, outbox: Outbox) -> list[Sent]:
-    """Hand the records to the producer, batch by batch."""
+    """Hand the records to the producer, batch by batch; a partition without any is announced."""
     sent = []
     for tp, records in outbox.items():
         if not records:
-            producer._txn_manager.maybe_add_partition_to_txn(tp)  # announced
+            if tp.partition not in await producer.client._wait_on_metadata(tp.topic):
+                raise InvariantBroken(f"the broker has no {tp}")
+            producer._txn_manager.maybe_add_partition_to_txn(tp)
             continue
         for batch, its_records in record_batches(producer, records):
             delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)

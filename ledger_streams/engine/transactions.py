@@ -112,7 +112,9 @@ class Transactions:
         """
         async with self._transaction(membership) as producer:
             sent_ms = self._clock.steady_ms()
-            return await acknowledged(await queued(producer, outbox), sent_ms, self._clock)
+            sent = await queued(producer, outbox)
+            producer.announce_group(self._group_id)
+            return await acknowledged(sent, sent_ms, self._clock)
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
@@ -148,6 +150,8 @@ class Transactions:
     async def _transaction(self, membership: Membership) -> AsyncIterator[FencedProducer]:
         """Give the producer whose transaction is open, after beginning one if none is."""
         check_fences(membership)
+        if self._open is None and self._looking_back.is_spoilt:
+            await self.drop()
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
         producer, is_new = self._open or self._producers[0], self._open is None
@@ -157,7 +161,6 @@ class Transactions:
         try:
             if is_new:
                 await producer.begin_transaction()
-                producer.announce_group(self._group_id)
             yield producer
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error

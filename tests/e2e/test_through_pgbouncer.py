@@ -44,8 +44,11 @@ async def test_payments_end_and_at_the_limit_callers_are_told_to_come_back_and_n
     async def all_ended() -> bool:
         return await bounced.ended_payments() == 2 + len(paid)
 
+    async def all_moved() -> bool:
+        return [await balance(bounced, wallet) for wallet in (ada, bob)] == ["69.75", "30.25"]
+
     await eventually(all_ended, what="all payments are projected")
-    assert [await balance(bounced, wallet) for wallet in (ada, bob)] == ["69.75", "30.25"]
+    await eventually(all_moved, what="all wallets are, which another topic tells of")
     assert (await bounced.command("reconcile", "--rocksdb"))[0] == 0
     ((connections,),) = await bounced.rows(SERVERS)
     assert connections <= 2

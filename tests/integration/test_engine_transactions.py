@@ -120,3 +120,19 @@ async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(toys: Toy
         return ends == {never: before[never] + 1}
 
     await eventually(marked, what="it has a marker and nothing else")
+
+
+async def test_a_partition_that_the_broker_has_not_is_not_announced(group: Group) -> None:
+    await group.transactions.start()
+    outbox: Outbox = {group.partition(0): [(b"key", b"1", ())], group.partition(PARTITIONS): []}
+    with pytest.raises(InvariantBroken, match="the broker has no"):
+        await group.transactions.send(outbox, group.membership)
+
+
+async def test_producers_of_which_a_marker_may_be_under_way_are_thrown_away(toys: Toys, group: Group) -> None:
+    await group.commit(b"1", group.membership, source_next=1)
+    group.transactions._looking_back.is_spoilt = True
+    with pytest.raises(CycleLost):
+        await group.transactions.commit({}, {group.source: 2}, group.membership)
+    await group.commit(b"2", group.membership, source_next=2)
+    assert await toys.outputs() == {"key": [1, 2]}

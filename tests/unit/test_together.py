@@ -69,3 +69,20 @@ async def test_who_gives_up_takes_the_answer_from_nobody_else(
     impatient.cancel()
     assert await patient == 4
     assert impatient.cancelled()
+
+
+async def test_no_answer_for_somebody_is_an_error_for_all() -> None:
+    async def answer_one(asked: list[int]) -> list[int]:
+        return asked[:1]
+
+    said = await asyncio.gather(*map(Together(answer_one).ask, (1, 2)), return_exceptions=True)
+    assert [type(one) for one in said] == [ValueError, ValueError]
+
+
+async def test_nobody_waits_for_a_question_that_was_cancelled() -> None:
+    async def cancelled(asked: list[int]) -> list[int]:
+        raise asyncio.CancelledError
+
+    together = Together[int, int](cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await together.ask(1)
