@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.saga_events import tell_saga
+from agents.wallet_commands import WALLET_COMMANDS
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.destinations import destination
@@ -20,7 +21,6 @@ from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import payments as table
 
-WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
 PAYMENT_EVENTS = destination(topics.PAYMENT_EVENTS)
 SOURCE = settings().topic(topics.PAYMENT_EVENTS)
 PROVIDERS = settings().provider_urls

@@ -1,17 +1,27 @@
-"""saga-events: how every agent tells a payment's saga what has happened."""
+"""saga-events: how every agent tells a payment's saga what has happened, and what the saga hears."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from agents.written import Written
 from ledger_streams import topics, wire
 from ledger_streams.destinations import destination
 from ledger_streams.domain.events import SagaEvent
-from ledger_streams.engine.cycles import Share
+from ledger_streams.engine.cycles import Record, Share
 
 SAGA_EVENTS = destination(topics.SAGA_EVENTS)
+_written: Final[Written[wire.SagaRecord]] = Written()
 
 
 def tell_saga(share: Share, event: SagaEvent, *, cause: str | None, append_ms: int) -> None:
     """Send an event to its payment's saga; `cause` is the id of the record, appended then, it follows."""
     key = event.payment_id.encode()
-    value = wire.encode_saga_event(event, causation_id=cause, append_ms=append_ms)
+    value, told = wire.write_saga_event(event, causation_id=cause, append_ms=append_ms)
+    _written.keep(key, value, told)
     share.emit(SAGA_EVENTS.of(key), (key, value, ()))
+
+
+def heard(record: Record) -> wire.SagaRecord:
+    """Return what a saga has been told; raises Unreadable."""
+    return _written.take(record.key, record.value) or wire.read_saga_event(record.value, key=record.key)

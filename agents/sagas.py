@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.saga_events import tell_saga
+from faust.types import TP
+
+from agents.saga_events import heard, tell_saga
+from agents.wallet_commands import ask_wallet
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.destinations import destination
@@ -23,7 +26,7 @@ from ledger_streams.domain.saga_commands import (
     SagaCommand,
     SettlePayment,
 )
-from ledger_streams.domain.saga_steps import Command, SagaDecision
+from ledger_streams.domain.saga_steps import SagaDecision
 from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.engine.deadlines import Due
@@ -35,7 +38,6 @@ PATIENCE_MS = settings().provider_patience_ms
 
 
 SAGA_COMMANDS = destination(topics.SAGA_COMMANDS)
-WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
 PROVIDER_REQUESTS = destination(topics.PROVIDER_REQUESTS)
 PAYMENT_EVENTS = destination(topics.PAYMENT_EVENTS)
 
@@ -67,7 +69,7 @@ async def saga_commands(frames: Any) -> None:
 def advance(share: Share, record: Record) -> None:
     """Take a saga its next step; park what cannot be read."""
     try:
-        read = wire.read_saga_event(record.value, key=record.key)
+        read = heard(record)
         known = table.find(share, read.event.payment_id)
         decision = saga_steps.decide(known, read.event, at_ms=record.timestamp, patience_ms=PATIENCE_MS)
     except Unreadable as error:
@@ -109,7 +111,10 @@ def emit(share: Share, decision: SagaDecision, *, cause: str | None, append_ms: 
     if decision.saga is not None:
         table.keep(share, decision.saga)
     for command in decision.commands:
-        share.emit(*addressed(command, cause, append_ms))
+        if isinstance(command, LegCommand):
+            ask_wallet(share, command, cause=cause, append_ms=append_ms)
+        else:
+            share.emit(*addressed(command, cause, append_ms))
     for event in decision.events:
         tell_saga(share, event, cause=cause, append_ms=append_ms)
     outcome = decision.outcome
@@ -121,12 +126,9 @@ def emit(share: Share, decision: SagaDecision, *, cause: str | None, append_ms: 
         share.emit(PAYMENT_EVENTS.of(key), (key, value, ()))
 
 
-def addressed(command: Command, cause: str | None, append_ms: int) -> tuple[Any, Outgoing]:
-    """Return the partition and the record of a command."""
-    if isinstance(command, LegCommand):
-        key, to = command.wallet_id.encode(), WALLET_COMMANDS
-        value = wire.encode_command(command, causation_id=cause, append_ms=append_ms)
-    elif isinstance(command, ProviderOrder):
+def addressed(command: ProviderOrder | SagaCommand, cause: str | None, append_ms: int) -> tuple[TP, Outgoing]:
+    """Return the partition and the record of a command to a provider or another saga."""
+    if isinstance(command, ProviderOrder):
         key, to = command.payment_id.encode(), PROVIDER_REQUESTS
         value = wire.encode_order(command, causation_id=cause, append_ms=append_ms)
     elif isinstance(command, SettlePayment):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.saga_events import tell_saga
+from agents.wallet_commands import asked_of_wallet
 from ledger_streams import topics, wire
 from ledger_streams.app import ledger
 from ledger_streams.domain import wallet, wallet_decisions
@@ -48,7 +49,7 @@ def expire(share: Share, due: Due) -> None:
 def carry_out(share: Share, record: Record) -> None:
     """Do what a command asks, or refuse it; park what cannot be read."""
     try:
-        read = wire.read_wallet_command(record.value, key=record.key)
+        read = asked_of_wallet(record)
     except Unreadable as error:
         park(share, record, error)
         return

@@ -32,7 +32,13 @@ from ledger_streams.wire.saga_commands import (
     read_saga_command,
     settlement_reason,
 )
-from ledger_streams.wire.saga_events import SagaRecord, encode_saga_event, read_saga_event, saga_event_id
+from ledger_streams.wire.saga_events import (
+    SagaRecord,
+    encode_saga_event,
+    read_saga_event,
+    saga_event_id,
+    write_saga_event,
+)
 from ledger_streams.wire.states import (
     decode_known_payment,
     decode_saga_state,
@@ -50,6 +56,7 @@ from ledger_streams.wire.wallet_commands import (
     encode_administrative,
     encode_command,
     read_wallet_command,
+    write_command,
 )
 from ledger_streams.wire.wallet_events import (
     WalletRecord,
@@ -112,4 +119,6 @@ __all__ = [
     "time_text",
     "wallet_event_id",
     "wallet_object",
+    "write_command",
+    "write_saga_event",
 ]

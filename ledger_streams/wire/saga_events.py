@@ -37,6 +37,7 @@ from ledger_streams.wire.envelope import (
     decode_with,
     read_object,
     seal,
+    time_text,
 )
 from ledger_streams.wire.saga_answers import (
     PROVIDER_NAMES,
@@ -122,30 +123,18 @@ def _read_reply(envelope: Envelope) -> WalletReply:
     data: _Reply = decode_with(_reply, envelope.data, "data.")
     check_id(data.wallet_id, "data.wallet_id")
     currency = check_currency(data.currency)
-    payment_id, wallet_id, version = data.payment_id, data.wallet_id, envelope.event_version
-    amount_minor, wallet_version = parse_amount(data.amount, currency), data.wallet_version
+    amount_minor = parse_amount(data.amount, currency)
+    version, wallet_version = envelope.event_version, data.wallet_version
+    about = (data.payment_id, version, data.wallet_id, amount_minor, currency, wallet_version)
     match envelope.event_type:
         case "WalletDeducted":
-            return WalletDeducted(payment_id, version, wallet_id, amount_minor, currency, wallet_version)
+            return WalletDeducted(*about)
         case "WalletCredited":
-            return WalletCredited(
-                payment_id, version, wallet_id, amount_minor, currency, wallet_version, data.compensates
-            )
+            return WalletCredited(*about, data.compensates)
         case "WalletDeductionRefused":
-            return WalletDeductionRefused(
-                payment_id, version, wallet_id, amount_minor, currency, wallet_version, data.reason
-            )
+            return WalletDeductionRefused(*about, data.reason)
         case _:
-            return WalletCreditRefused(
-                payment_id,
-                version,
-                wallet_id,
-                amount_minor,
-                currency,
-                wallet_version,
-                data.reason,
-                data.compensates,
-            )
+            return WalletCreditRefused(*about, data.reason, data.compensates)
 
 
 def _read_hold_reply(envelope: Envelope) -> WalletHeld | WalletReleased:
@@ -183,18 +172,25 @@ def _read_end(envelope: Envelope) -> SagaCompensated | SagaCompleted | SagaFaile
 
 def encode_saga_event(event: SagaEvent, *, causation_id: str | None, append_ms: int) -> bytes:
     """Write a saga event, its cause appended at `append_ms`; None for a cause whose id was unreadable."""
-    payment_id = event.payment_id
-    event_type = type(event).__name__
-    return seal(
+    return write_saga_event(event, causation_id=causation_id, append_ms=append_ms)[0]
+
+
+def write_saga_event(
+    event: SagaEvent, *, causation_id: str | None, append_ms: int
+) -> tuple[bytes, SagaRecord]:
+    """Write a saga event as `encode_saga_event` does; return with it what will be read from it."""
+    payment_id, event_id = event.payment_id, saga_event_id(event)
+    value = seal(
         _data_of(event),
-        event_id=saga_event_id(event),
-        event_type=event_type,
+        event_id=event_id,
+        event_type=type(event).__name__,
         aggregate_id=payment_id,
         event_version=event.version,
         append_ms=append_ms,
         correlation_id=payment_id,
         causation_id=causation_id,
     )
+    return value, SagaRecord(event_id, event, time_text(append_ms))
 
 
 def saga_event_id(event: SagaEvent) -> EventId:

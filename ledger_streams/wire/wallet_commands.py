@@ -171,17 +171,25 @@ def checked_reason(reason: object, *, at: str) -> str:
 
 def encode_command(command: LegCommand, *, causation_id: str | None, append_ms: int) -> bytes:
     """Write a leg of a payment, caused by the saga event `causation_id` appended at `append_ms`."""
-    name = type(command).__name__
-    return seal(
+    return write_command(command, causation_id=causation_id, append_ms=append_ms)[0]
+
+
+def write_command(
+    command: LegCommand, *, causation_id: str | None, append_ms: int
+) -> tuple[bytes, CommandRecord]:
+    """Write a leg as `encode_command` does; return with it what will be read from it."""
+    event_id = command_id(command)
+    value = seal(
         _leg_data(command),
-        event_id=command_id(command),
-        event_type=name,
+        event_id=event_id,
+        event_type=type(command).__name__,
         aggregate_id=command.wallet_id,
         event_version=command.saga_version or 1,
         append_ms=append_ms,
         correlation_id=command.payment_id or command.wallet_id,
         causation_id=causation_id,
     )
+    return value, CommandRecord(event_id, command)
 
 
 def command_id(command: LegCommand) -> EventId:

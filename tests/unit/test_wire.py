@@ -232,6 +232,15 @@ def test_an_error_is_no_way_to_smuggle_text_into_headers() -> None:
     assert "\n" not in error.detail
 
 
+def test_what_was_written_is_what_is_read() -> None:
+    for event in every_saga_event():
+        value, told = wire.write_saga_event(event, causation_id=COMMAND, append_ms=AT_MS)
+        assert wire.read_saga_event(value, key=event.payment_id.encode()) == told
+    for leg in every_leg():
+        value, asked = wire.write_command(leg, causation_id=COMMAND, append_ms=AT_MS)
+        assert wire.read_wallet_command(value, key=leg.wallet_id.encode()) == asked
+
+
 def test_a_caller_s_hold_is_written_under_the_id_that_its_sender_gave_it() -> None:
     held = HoldFunds(SOURCE, HOLD, 1025, "EUR", None, None, EXPIRES_MS)
     for command in (held, ReleaseHold(SOURCE, HOLD, "changed my mind")):

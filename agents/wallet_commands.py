@@ -1,0 +1,27 @@
+"""wallet-commands: what sagas ask of wallets, and what the wallets read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.written import Written
+from ledger_streams import topics, wire
+from ledger_streams.destinations import destination
+from ledger_streams.domain.commands import LegCommand
+from ledger_streams.engine.cycles import Record, Share
+
+WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
+_written: Final[Written[wire.CommandRecord]] = Written()
+
+
+def ask_wallet(share: Share, command: LegCommand, *, cause: str | None, append_ms: int) -> None:
+    """Send a leg to its wallet; `cause` is the id of the saga event, appended then, that it follows."""
+    key = command.wallet_id.encode()
+    value, asked = wire.write_command(command, causation_id=cause, append_ms=append_ms)
+    _written.keep(key, value, asked)
+    share.emit(WALLET_COMMANDS.of(key), (key, value, ()))
+
+
+def asked_of_wallet(record: Record) -> wire.CommandRecord:
+    """Return what is asked of a wallet; raises Unreadable."""
+    return _written.take(record.key, record.value) or wire.read_wallet_command(record.value, key=record.key)

@@ -1,0 +1,35 @@
+"""Written: what the records say that this worker has just written, so that it need not read them.
+
+Most that a worker writes comes back to it: of a transfer's eight records it has read one, and made
+seven.  Reading is a function of a record's key and value alone, so what was written in them is kept
+beside these, until a record with the very same ones comes, whichever way it has taken.  Without it,
+after a restart or on another worker, the record is read, to the same end.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+KEPT_MAX: Final = 10_000
+"""Records of a cycle with a backlog, and more; in each of two generations, 2 kB each."""
+
+T = TypeVar("T")
+
+
+class Written(Generic[T]):
+    """What was written, by key and value; the older half is forgotten when there is too much of it."""
+
+    def __init__(self) -> None:
+        self._recent: dict[tuple[bytes | None, bytes | None], T] = {}
+        self._older: dict[tuple[bytes | None, bytes | None], T] = {}
+
+    def keep(self, key: bytes, value: bytes, content: T) -> None:
+        """Note that `content` is what reading this key and value would make of them."""
+        if len(self._recent) >= KEPT_MAX:
+            self._older, self._recent = self._recent, {}
+        self._recent[key, value] = content
+
+    def take(self, key: bytes | None, value: bytes | None) -> T | None:
+        """Return what was written in these, once; None when it has to be read."""
+        content = self._recent.pop((key, value), None)
+        return self._older.pop((key, value), None) if content is None and self._older else content

@@ -1,0 +1,43 @@
+"""What a worker has written is known without reading it: by the very same key and value, and once."""
+
+from __future__ import annotations
+
+from agents.written import KEPT_MAX, Written
+
+
+def test_the_same_key_and_value_say_what_was_written_in_them() -> None:
+    written: Written[str] = Written()
+    written.keep(b"key", b"value", "content")
+    assert written.take(b"key", bytes([*b"value"])) == "content"
+
+
+def test_it_says_so_once() -> None:
+    written: Written[str] = Written()
+    written.keep(b"key", b"value", "content")
+    written.take(b"key", b"value")
+    assert written.take(b"key", b"value") is None
+
+
+def test_another_key_or_value_has_to_be_read() -> None:
+    written: Written[str] = Written()
+    written.keep(b"key", b"value", "content")
+    assert written.take(b"other", b"value") is None
+    assert written.take(b"key", b"value ") is None
+    assert written.take(None, None) is None
+
+
+def test_what_never_comes_back_is_forgotten_and_the_newest_kept() -> None:
+    written: Written[int] = Written()
+    for number in range(3 * KEPT_MAX):
+        written.keep(b"key", b"%d" % number, number)
+    known = [number for number in range(3 * KEPT_MAX) if written.take(b"key", b"%d" % number) is not None]
+    assert known[-1] == 3 * KEPT_MAX - 1
+    assert KEPT_MAX <= len(known) <= 2 * KEPT_MAX
+
+
+def test_between_two_generations_nothing_is_lost() -> None:
+    written: Written[int] = Written()
+    numbers = list(range(KEPT_MAX + 1))
+    for number in numbers:
+        written.keep(b"key", b"%d" % number, number)
+    assert [written.take(b"key", b"%d" % number) for number in numbers] == numbers
