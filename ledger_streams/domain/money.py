@@ -109,8 +109,12 @@ def parse_balance(text: str, currency: str) -> int:
     return -minor if negative else minor
 
 
+@lru_cache(maxsize=8_192)
 def format_amount(minor: int, currency: str) -> str:
-    """Print minor units as a decimal string with all of the currency's digits: 1025 EUR is "10.25"."""
+    """Print minor units as a decimal string with all of the currency's digits: 1025 EUR is "10.25".
+
+    A payment's amount is printed nine times, and what nobody has held or overdrawn always.
+    """
     if minor < 0:
         return "-" + format_amount(-minor, currency)
     digits = CURRENCIES[currency]
