@@ -202,7 +202,8 @@ class Frame:
     __slots__ = ("_cycle", "shares", "topic")
 
     def __init__(self, cycle: Cycle, topic: str, shares: list[Share]) -> None:
-        self._cycle = cycle
+        self._cycle: Cycle | None = cycle
+        """None once it has been decided: cycle and frames would keep each other until a rare collection."""
         self.topic = topic
         self.shares = shares
 
@@ -222,7 +223,9 @@ class Frame:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._cycle.frame_decided(self, error)
+        cycle, self._cycle = self._cycle, None
+        if cycle is not None:
+            cycle.frame_decided(self, error)
 
 
 def merged(shares: Iterator[Share]) -> Outbox:

@@ -31,8 +31,8 @@ BLOCK_CACHE_BYTES = 64 << 20
 WRITE_BUFFER_BYTES = 8 << 20
 MEMTABLE_BLOOM_RATIO = 0.1
 """Part of the write buffer: most look-ups are for payments that are new, and so not there."""
-RECENT_STATES_MAX = 20_000
-"""Decoded states kept for the next cycles, in each of two generations."""
+RECENT_STATES_MAX = 4_000
+"""Decoded states kept for the next cycles, in each of two generations of a partition; 0.2 to 0.8 kB each."""
 
 State = TypeVar("State")
 
