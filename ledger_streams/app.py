@@ -131,6 +131,7 @@ ledger = EngineApp(
     clock=clock,
     new_committer=ledger_committer,
     modules=LEDGER_MODULES,
+    intake=(settings().topic(topics.PAYMENT_EVENTS),),
 )
 gateway = EngineApp(
     f"{settings().app_id}-gateway",

@@ -21,7 +21,7 @@ _due_ms = re.compile(rb'"due_ms":(\d+)').search
 
 def due_ms_of(stored: bytes) -> int | None:
     """Return when a saga, as it is kept, is due."""
-    found = _due_ms(stored)
+    found = _due_ms(stored) if b'"due_ms":' in stored else None  # which most have not, and `in` is faster
     return None if found is None else int(found[1])
 
 

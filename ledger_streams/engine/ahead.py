@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from faust.types import TP
 
 from ledger_streams.adapters.made_record import MadeRecord
 from ledger_streams.engine.cycles import Outgoing, Record
 from ledger_streams.metrics import RECORDS_AHEAD
+
+WAITING_MAX: Final = 10_000
+"""Records of one partition that wait to come ahead; what is written beyond them is read back."""
 
 
 class Appended(NamedTuple):
@@ -52,8 +55,18 @@ class Ahead:
         """Keep what is for `owned` partitions, in the order of their offsets."""
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
-                self._waiting.setdefault(batch.tp, deque()).append(batch)
+                waiting = self._waiting.setdefault(batch.tp, deque())
+                if not waiting or batch.last_offset - waiting[0].first_offset < WAITING_MAX:
+                    waiting.append(batch)
                 self._written[batch.tp] = batch.last_offset
+
+    def under_way(self, intake: Container[str]) -> int:
+        """Return how many records wait, about, beside those in topics that take in what is new."""
+        return sum(
+            waiting[-1].last_offset - waiting[0].first_offset + 1
+            for tp, waiting in self._waiting.items()
+            if tp.topic not in intake
+        )
 
     def is_unread(self, read_to: Callable[[TP], int]) -> bool:
         """Whether the consumer has not yet come to the end of what was written.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TOPICS_RETRY_S: Final = 0.2
 TOPICS_RETRY_S_MAX: Final = 2.0
+UNDER_WAY_MAX: Final = 4_000
+"""Records that this worker has written for itself; beyond it nothing new is begun."""
 
 
 class MembershipListener(driver.ConsumerRebalanceListener):
@@ -61,7 +63,7 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         records = await self.call_thread(
             self._fetch_records,
             self._ensure_consumer(),
-            active_partitions,
+            self._to_be_polled(active_partitions),
             timeout=timeout,
             max_records=self._poll_records,
         )
@@ -70,6 +72,15 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
             min(2 * self._poll_records, self._bulk_records_max) if is_full else self._poll_records_max
         )
         return records
+
+    def _to_be_polled(self, active: set[TP] | None) -> set[TP] | None:
+        """Leave what is new where it is while enough is under way: what has begun ends first."""
+        app: EngineApp = self.app
+        if not active or not app.intake or not app.ready:
+            return active
+        if app.committer.ahead.under_way(app.intake) < UNDER_WAY_MAX:
+            return active
+        return {tp for tp in active if tp.topic not in app.intake} or active
 
     async def on_thread_stop(self) -> None:
         """Leave the group, as a static member does not by itself: the partitions move on at once."""

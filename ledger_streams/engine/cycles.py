@@ -48,7 +48,7 @@ Outbox = dict[TP, list[Outgoing]]
 """What goes to each partition; nothing to one that is announced."""
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=32_768)
 def _key_hash(key: bytes) -> int:
     return murmur2(key) & 0x7FFFFFFF
 

@@ -47,6 +47,10 @@ class Deadlines:
         self._heap = [(due_ms, key) for key, due_ms in self._due_ms.items()]
         heapq.heapify(self._heap)
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether the state of `key` has a deadline."""
+        return key in self._due_ms
+
     def next_ms(self) -> int | None:
         """Return when the next deadline comes; None without one."""
         self._drop_stale()

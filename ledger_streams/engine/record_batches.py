@@ -16,14 +16,8 @@ from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox, Outgoing
 from ledger_streams.errors import InvariantBroken
 
-BATCH_BYTES_MAX = 900_000
-"""Payload of one record batch; the broker takes 1 MiB (message.max.bytes), overhead included."""
-
-RECORD_OVERHEAD_BYTES = 64
-"""More than the framing of a record takes."""
-
-HEADER_OVERHEAD_BYTES = 10
-"""More than the framing of a header takes."""
+BATCH_BYTES_MAX = 1_000_000
+"""Of one record batch before it is compressed; the broker takes 1 MiB (message.max.bytes)."""
 
 
 class Sent(NamedTuple):
@@ -69,18 +63,17 @@ async def acknowledged(sent: Sequence[Sent], sent_ms: float, clock: BrokerClock)
 def record_batches(
     producer: AIOKafkaProducer, records: list[Outgoing]
 ) -> list[tuple[object, list[Outgoing]]]:
-    """Return record batches of at most BATCH_BYTES_MAX of payload, with the records in each."""
+    """Return record batches as full as the producer lets them be, with the records in each."""
     batches = []
-    batch, begin, size = producer.create_batch(), 0, 0
+    batch, begin = producer.create_batch(), 0
+    append = batch.append
     for number, (key, value, headers) in enumerate(records):
-        record_bytes = len(key or b"") + len(value or b"") + RECORD_OVERHEAD_BYTES
-        for name, text in headers:  # a header of somebody else's may have no text
-            record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES
-        if number > begin and size + record_bytes > BATCH_BYTES_MAX:
-            batches.append((batch, records[begin:number]))
-            batch, begin, size = producer.create_batch(), number, 0
-        if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
-            raise InvariantBroken(f"a record of {record_bytes} bytes does not fit a batch")
-        size += record_bytes
+        if append(timestamp=None, key=key, value=value, headers=list(headers)) is not None:
+            continue
+        batches.append((batch, records[begin:number]))
+        batch, begin = producer.create_batch(), number
+        append = batch.append
+        if append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            raise InvariantBroken(f"a record of {len(value or b'')} bytes does not fit a batch")
     batches.append((batch, records[begin:]))
     return batches

@@ -12,7 +12,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
@@ -69,13 +69,6 @@ class Position(msgspec.Struct, frozen=True):
     """Names the log that this is a position in, when it was filled anew; empty: it never was."""
 
 
-class Pending(NamedTuple):
-    """A changed state of the cycle under way."""
-
-    state: Any
-    stored: bytes
-
-
 _position_encoder = msgspec.msgpack.Encoder()
 _position_decoder = msgspec.msgpack.Decoder(Position)
 _block_cache = Cache(BLOCK_CACHE_BYTES)
@@ -97,7 +90,10 @@ class PartitionStore:
         self._db = Rdict(str(self._path), _options())
         self.position = self._read_position()
         self._deadlines = Deadlines(self._db)
-        self._overlay: dict[bytes, Pending] = {}
+        self._overlay: dict[bytes, Any] = {}
+        """States that the cycle under way has changed."""
+        self._overlay_stored: dict[bytes, bytes] = {}
+        """The same in RocksDB's form."""
         self._recent: dict[bytes, Any] = {}
         self._older: dict[bytes, Any] = {}
 
@@ -108,10 +104,9 @@ class PartitionStore:
 
     def get(self, key: bytes) -> Any | None:
         """Return the state of `key` as the cycle under way sees it; None when there is none."""
-        pending = self._overlay.get(key)
-        if pending is not None:
-            return pending.state
-        state = self._recent.get(key)
+        state = self._overlay.get(key)
+        if state is None:
+            state = self._recent.get(key)
         if state is None:
             state = self._older.get(key)
         if state is None:
@@ -121,7 +116,8 @@ class PartitionStore:
 
     def put(self, key: bytes, state: Any, stored: bytes) -> None:
         """Change the state of `key` for this cycle; `stored` is its form in RocksDB."""
-        self._overlay[key] = Pending(state, stored)
+        self._overlay[key] = state
+        self._overlay_stored[key] = stored
 
     def due(self, until_ms: int) -> Sequence[Due]:
         """Return the deadlines up to a time, for the cycle that begins; `keep` makes them past."""
@@ -134,13 +130,16 @@ class PartitionStore:
     def drop_overlay(self) -> None:
         """Forget the changes of a cycle that was not committed; its deadlines come again."""
         self._overlay.clear()
+        self._overlay_stored.clear()
         self._deadlines.give_again()
 
     def keep(self, position: Position) -> None:
         """Write the overlay and the position it leads to, at once; call it after the commit only."""
-        self._keep_recent()
-        pairs = {key: pending.stored for key, pending in self._overlay.items()}
-        self._overlay.clear()
+        if len(self._recent) > RECENT_STATES_MAX:
+            self._older, self._recent = self._recent, {}
+        self._recent.update(self._overlay)
+        pairs = self._overlay_stored
+        self._overlay, self._overlay_stored = {}, {}
         self._write(pairs, position)
 
     def restore(self, pairs: dict[bytes, bytes], position: Position) -> None:
@@ -181,16 +180,14 @@ class PartitionStore:
         """Flush and release the folder for another process."""
         self._db.close()
 
-    def _keep_recent(self) -> None:
-        if len(self._recent) > RECENT_STATES_MAX:
-            self._older, self._recent = self._recent, {}
-        self._recent.update((key, pending.state) for key, pending in self._overlay.items())
-
     def _write(self, pairs: dict[bytes, bytes], position: Position) -> None:
         batch = WriteBatch(raw_mode=True)
+        put, due_ms_of, deadlines = batch.put, self.spec.due_ms_of, self._deadlines
         for key, value in pairs.items():
-            batch.put(key, value)
-            self._deadlines.move(batch, key, self.spec.due_ms_of(value))
+            put(key, value)
+            due_ms = due_ms_of(value)
+            if due_ms is not None or key in deadlines:
+                deadlines.move(batch, key, due_ms)
         self._deadlines.make_past(batch)
         position = msgspec.structs.replace(position, log=self.position.log)
         batch.put(POSITION_KEY, _position_encoder.encode(position))

@@ -205,7 +205,7 @@ class Transactions:
             acks="all",
             enable_idempotence=True,
             compression_type="lz4",
-            max_batch_size=2 * BATCH_BYTES_MAX,
+            max_batch_size=BATCH_BYTES_MAX,
             linger_ms=0,
             request_timeout_ms=min(REQUEST_TIMEOUT_MS, self._transaction_timeout_ms),
             retry_backoff_ms=RETRY_BACKOFF_MS,

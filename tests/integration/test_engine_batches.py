@@ -20,7 +20,7 @@ INCOMPRESSIBLE = random.Random(447)
 
 async def test_several_mebibytes_to_one_partition_arrive_whole_and_in_order(group: Group) -> None:
     target, other = group.partition(0), group.partition(1)
-    values = [INCOMPRESSIBLE.randbytes(75_000) for _ in range(40)]
+    values = [INCOMPRESSIBLE.randbytes(75_000) for _ in range(50)]
     assert sum(map(len, values)) > 3 * BATCH_BYTES_MAX
     outbox: Outbox = {target: [(b"key", value, ()) for value in values], other: [(b"key", b"1", ())]}
 
