@@ -1,4 +1,4 @@
-"""Closing days, in each projector beside its agents: one of them does it, the others find it done.
+"""Closing days, beside each projector's agents: one of them has it done, the others find it done.
 
 A day is closed at the first look after its end, and its root goes to the log and to the
 topic `audit-roots`.
@@ -11,14 +11,11 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from ledger_streams import topics
-from ledger_streams.adapters.kafka_roots import publish_missing
-from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, roots
-from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.app import projector
+from ledger_streams.closing import close_elsewhere, has_to_be_closed, publish
 from ledger_streams.engine.looks import Looking
 from ledger_streams.metrics import AUDIT_CLOSED_DAY_SECONDS, AUDIT_CLOSING_SECONDS, AUDIT_CLOSINGS_FAILED
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +32,15 @@ class ClosingService(Looking):
     failures = AUDIT_CLOSINGS_FAILED
 
     async def look(self) -> None:
-        """Close the day that has ended."""
-        await close_and_publish(settings())
-
-
-async def close_and_publish(config: Settings) -> None:
-    """Close the day that has ended, unless it is; send to Kafka the roots that are not there."""
-    async with await create_pool(
-        config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX
-    ) as pool:
-        began_s = time.monotonic()
-        root = await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key)
-        if root is not None:
+        """Have the day closed that has ended."""
+        began_s, is_due = time.monotonic(), await has_to_be_closed(settings())
+        if is_due:
+            await close_elsewhere()
             AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
-            log.info("day %s: %d rows, root %s, seal %s", root.day, root.leaves, root.root, root.seal)
-        closed = await roots(pool)
-    if closed:
-        last = datetime.fromisoformat(closed[-1].day).replace(tzinfo=UTC)
-        AUDIT_CLOSED_DAY_SECONDS.set(last.timestamp())
-    for day in await publish_missing(config.kafka, config.topic(topics.AUDIT_ROOTS), closed):
-        log.info("the root of %s is on Kafka", day)
+        closed = await publish(settings())
+        if closed:
+            last = closed[-1]
+            AUDIT_CLOSED_DAY_SECONDS.set(datetime.fromisoformat(last.day).replace(tzinfo=UTC).timestamp())
+            if is_due:
+                said = (last.day, last.leaves, last.root, last.seal)
+                log.info("day %s: %d rows, root %s, seal %s; the root is on Kafka", *said)

@@ -49,6 +49,13 @@ async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
             raise Unavailable(dependency="postgres", detail=detail) from error
 
 
+async def is_due(pool: Pool) -> bool:
+    """Tell whether a day has ended that `close_day` would close."""
+    async with acquired(pool) as connection:
+        found: bool = await connection.fetchval(SQL["due"])
+        return found
+
+
 async def roots(pool: Pool) -> list[Root]:
     """Return the closed days, in order."""
     async with acquired(pool) as connection:

@@ -2,11 +2,13 @@
 
 roots         the roots of closed days: one seal, written down elsewhere, vouches for all before
 verify        every chain and root made again from the rows, and compared with Kafka's copy
+close         what projectors do once a day, for who cannot wait for them
 proof         that one event was among those of its day; check-proof needs no database
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -28,8 +30,11 @@ from ledger_streams.adapters.kafka_roots import published_roots
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.closing import close_and_publish
 from ledger_streams.settings import Settings, settings
 
+GENTLY: Final = 10
+"""Niceness: a payment goes first."""
 FINDING_COLUMNS: Final = ("table", "of", "at", "day", "what")
 
 
@@ -65,6 +70,19 @@ def roots_(as_json: bool) -> None:
     else:
         rows = [(root.day, root.leaves, root.root, root.seal) for root in found]
         click.echo(table("Closed days", ("day", "rows", "root", "seal"), rows, numbers=("rows",)))
+
+
+@audit.command()
+@click.option("--gently", is_flag=True, help="Give way to all else on the machine.")
+def close(gently: bool) -> None:
+    """Close the day that has ended, unless it is closed: its root into the database and onto Kafka."""
+    if gently:
+        os.nice(GENTLY)
+    root = awaited(close_and_publish(settings()))
+    if root is None:
+        click.echo("There is no day to be closed.")
+    else:
+        click.echo(f"Day {root.day}: {root.leaves:,} rows, root {root.root}, seal {root.seal}")
 
 
 @audit.command()

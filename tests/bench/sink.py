@@ -20,7 +20,7 @@ from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_rows import SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.audit import verified
-from ledger_streams.closing_wiring import close_and_publish
+from ledger_streams.closing import close_and_publish
 from ledger_streams.settings import Settings
 from tests.bench.history import migrated
 from tests.projected import Story

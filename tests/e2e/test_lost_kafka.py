@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
-from ledger_streams.closing_wiring import close_and_publish
+from ledger_streams.closing import close_and_publish
 from ledger_streams.engine.ending import EXIT_SOFTWARE
 from ledger_streams.engine.filled_log import groups_with_members
 from tests.e2e.outside import balance, new_id, open_wallet, pay, read, record, requested, send, transfer

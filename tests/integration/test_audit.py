@@ -18,16 +18,17 @@ from ledger_streams.adapters.audit_roots import Root
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.kafka_roots import publish_missing
-from ledger_streams.adapters.postgres_audit import SQL, audited, close_day, roots
+from ledger_streams.adapters.postgres_audit import SQL, audited, close_day, is_due, roots
 from ledger_streams.adapters.postgres_chain import _canonical, _document
 from ledger_streams.adapters.postgres_lost import move_positions
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.audit import verified
-from ledger_streams.errors import Rejected
+from ledger_streams.closing import close_elsewhere
+from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
-from tests.live import UNCHECKED
+from tests.live import UNCHECKED, free_port
 from tests.projected import Story, new_id
 
 CHAINED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "projection_positions")
@@ -106,13 +107,39 @@ async def test_the_chains_of_old_rows_are_made_by_the_migration(told: Told) -> N
 
 
 async def test_a_day_is_closed_once_by_whoever_is_first(told: Told) -> None:
+    assert await is_due(told.pool)
     closed = await asyncio.gather(*(close_day(told.pool, told.wallet_topic, "") for _ in range(3)))
+    assert not await is_due(told.pool)
     (root,) = [root for root in closed if root is not None]
     assert root.leaves == len([*(await told.chains())["events"], "a repeat"]) + 5
     await told.pay()
     assert await told.close() is None
     assert await roots(told.pool) == [root]
     assert await told.findings() == set()
+
+
+async def test_what_nothing_was_projected_into_has_no_day_to_be_closed(migrated: Settings) -> None:
+    async with await create_pool(migrated.postgres, connections_max=1) as pool:
+        assert not await is_due(pool)
+        assert await close_day(pool, migrated.topic(topics.WALLET_EVENTS), "") is None
+
+
+async def test_another_process_closes_the_day(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = told.config.model_dump(mode="json", include={"kafka", "postgres", "topic_prefix", "home"})
+    for name, value in values.items():
+        monkeypatch.setenv(f"LEDGER_{name.upper()}", str(value))
+    await close_elsewhere()
+    assert len(await roots(told.pool)) == 1
+    assert await told.findings() == set()
+
+
+async def test_another_process_that_could_not_close_the_day_has_not_closed_it(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEDGER_POSTGRES", f"postgresql://ledger@127.0.0.1:{free_port()}/nothing")
+    with pytest.raises(Unavailable, match="audit close"):
+        await close_elsewhere()
+    assert await is_due(told.pool)
 
 
 TAMPERING = {

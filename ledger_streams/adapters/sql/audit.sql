@@ -9,6 +9,11 @@ SET LOCAL statement_timeout = '1h';
 -- name: yesterday
 SELECT ((now() AT TIME ZONE 'UTC')::date - 1)::text;
 
+-- name: due
+-- Whether yesterday is not closed, and anything was ever projected.
+SELECT EXISTS (SELECT FROM projection_positions)
+   AND NOT EXISTS (SELECT FROM audit_roots WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1);
+
 -- name: roots
 SELECT day::text, encode(root, 'hex') AS root, leaves, boundaries, keyed, encode(seal, 'hex') AS seal, moved
   FROM audit_roots ORDER BY day;

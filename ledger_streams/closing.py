@@ -1,0 +1,69 @@
+"""Closing a day: its root into the database, then onto Kafka, by whoever looks first after its end.
+
+Making a root reads and hashes all rows of the day, so a process that has anything else to do has it
+done by another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from ledger_streams import topics
+from ledger_streams.adapters.audit_roots import Root
+from ledger_streams.adapters.kafka_roots import publish_missing
+from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, is_due, roots
+from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
+
+
+async def has_to_be_closed(config: Settings) -> bool:
+    """Tell whether a day has ended that is not closed."""
+    async with await create_pool(config.postgres, connections_max=1) as pool:
+        return await is_due(pool)
+
+
+async def close_and_publish(config: Settings) -> Root | None:
+    """Close the day that has ended, unless it is, and have its root on Kafka; return the root it has made."""
+    async with await create_pool(
+        config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX
+    ) as pool:
+        root = await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key)
+    await publish(config)
+    return root
+
+
+async def publish(config: Settings) -> Sequence[Root]:
+    """Send to Kafka the roots that are not there; return all of them."""
+    async with await create_pool(config.postgres, connections_max=1) as pool:
+        closed = await roots(pool)
+    for day in await publish_missing(config.kafka, config.topic(topics.AUDIT_ROOTS), closed):
+        log.info("the root of %s is on Kafka", day)
+    return closed
+
+
+async def close_elsewhere() -> None:
+    """Have another process, with the settings of this one's environment, close the day, and wait for it.
+
+    It gives way to all else on the machine, and ends with the caller.  Raises Unavailable.
+    """
+    nothing = asyncio.subprocess.DEVNULL
+    closing = await asyncio.create_subprocess_exec(*CLOSE, stdin=nothing, stdout=nothing)
+    try:
+        exit_code = await closing.wait()
+    finally:
+        if closing.returncode is None:
+            closing.terminate()
+            await asyncio.shield(closing.wait())
+    if exit_code:
+        raise Unavailable(
+            dependency="postgres", detail=f"`audit close` has ended with {exit_code}, see above"
+        )
