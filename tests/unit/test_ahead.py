@@ -8,7 +8,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_streams.engine.ahead import Ahead, Appended
+from ledger_streams.engine.ahead import WAITING_MAX, Ahead, Appended
 
 HERE, ELSEWHERE = TP("commands", 0), TP("commands", 1)
 AT_MS = 1_700_000_000_000
@@ -132,3 +132,21 @@ def test_what_was_written_is_unread_until_the_consumer_is_past_it() -> None:
     assert ahead.is_unread(read_to(7))
     assert not ahead.is_unread(read_to(8))
     assert not ahead.is_unread(read_to(0)), "it was read"
+
+
+def test_what_is_under_way_is_counted_but_for_what_is_new() -> None:
+    ahead = ahead_of(batch(5, 3), batch(8, 2), batch(0, 4, ELSEWHERE), batch(0, 9, TP("requests", 0)))
+    ahead.add([batch(0, 7, TP("requests", 0))], [TP("requests", 0)])
+    assert ahead.under_way({"requests"}) == 5 + 4
+    assert ahead.under_way(()) == 5 + 4 + 7
+    ahead.take(read_to(5))
+    assert ahead.under_way({"requests"}) == 0
+
+
+def test_what_is_too_much_is_read_back_in_its_place() -> None:
+    ahead = ahead_of(*(batch(first, 1_000) for first in range(0, WAITING_MAX + 3_000, 1_000)))
+    assert ahead.is_unread(read_to(WAITING_MAX + 2_999))
+    assert offsets(ahead, 0) == list(range(WAITING_MAX))
+    ahead.add([batch(WAITING_MAX + 3_000)], [HERE])
+    assert offsets(ahead, WAITING_MAX + 2_999) == []
+    assert offsets(ahead, WAITING_MAX + 3_000) == [WAITING_MAX + 3_000]
