@@ -1,17 +1,19 @@
 """Written: what the records say that this worker has just written, so that it need not read them.
 
-Most that a worker writes comes back to it: of a transfer's eight records it has read one, and made
-seven.  Reading is a function of a record's key and value alone, so what was written in them is kept
-beside these, until a record with the very same ones comes, whichever way it has taken.  Without it,
-after a restart or on another worker, the record is read, to the same end.
+Most that a worker alone writes comes back to it: of a transfer's eight records it has made seven.
+Reading is a function of a record's key and value, so what was written in them is kept beside these
+until a record with the very same ones comes, whichever way it has taken.  Without it, after a
+restart or on another worker, the record is read, to the same end.
 """
 
 from __future__ import annotations
 
 from typing import Final, Generic, TypeVar
 
-KEPT_MAX: Final = 10_000
-"""Records of a cycle with a backlog, and more; in each of two generations, 2 kB each."""
+KEPT_MAX: Final = 6_000
+"""Records in each of two generations: as many as payments are under way, and more."""
+VALUE_BYTES_MAX: Final = 2_000
+"""Longer ones, of payments with much metadata, are read: a record of a payment has some 600 bytes."""
 
 T = TypeVar("T")
 
@@ -25,6 +27,8 @@ class Written(Generic[T]):
 
     def keep(self, key: bytes, value: bytes, content: T) -> None:
         """Note that `content` is what reading this key and value would make of them."""
+        if len(value) > VALUE_BYTES_MAX:
+            return
         if len(self._recent) >= KEPT_MAX:
             self._older, self._recent = self._recent, {}
         self._recent[key, value] = content

@@ -63,6 +63,7 @@ def ledger_committer() -> Committer:
             further_sources=further,
         ),
         transactions=transactions(ledger.conf.id),
+        intake={config.topic(topics.PAYMENT_EVENTS)},
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
         standby=Standby(
             bootstrap=config.kafka,
@@ -131,7 +132,6 @@ ledger = EngineApp(
     clock=clock,
     new_committer=ledger_committer,
     modules=LEDGER_MODULES,
-    intake=(settings().topic(topics.PAYMENT_EVENTS),),
 )
 gateway = EngineApp(
     f"{settings().app_id}-gateway",

@@ -22,6 +22,8 @@ from ledger_streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
+NOTHING: Final = "There is no day to be closed, or another closes it."
+"""What `audit close` says when it has done nothing."""
 CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
 
 
@@ -50,20 +52,21 @@ async def publish(config: Settings) -> Sequence[Root]:
     return closed
 
 
-async def close_elsewhere() -> None:
-    """Have another process, with the settings of this one's environment, close the day, and wait for it.
+async def close_elsewhere() -> bool:
+    """Have another process, with the settings of this one's environment, close the day; tell whether it has.
 
-    It gives way to all else on the machine, and ends with the caller.  Raises Unavailable.
+    It gives way to all else on the machine, and ends when the caller is stopped; after a caller that is
+    killed it goes on, which does no harm.  Raises Unavailable.
     """
-    nothing = asyncio.subprocess.DEVNULL
-    closing = await asyncio.create_subprocess_exec(*CLOSE, stdin=nothing, stdout=nothing)
+    nothing, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+    closing = await asyncio.create_subprocess_exec(*CLOSE, stdin=nothing, stdout=pipe)
     try:
-        exit_code = await closing.wait()
+        said, _ = await closing.communicate()
     finally:
         if closing.returncode is None:
             closing.terminate()
             await asyncio.shield(closing.wait())
-    if exit_code:
-        raise Unavailable(
-            dependency="postgres", detail=f"`audit close` has ended with {exit_code}, see above"
-        )
+    if closing.returncode:
+        detail = f"it has ended with {closing.returncode}, and said why above"
+        raise Unavailable(dependency="audit close", detail=detail)
+    return NOTHING not in said.decode()

@@ -54,6 +54,11 @@ RECORDS_AHEAD: Final = Counter(
     labelnames=("topic",),
 )
 
+RECORDS_UNDER_WAY: Final = Gauge(
+    "ledger_records_under_way",
+    "Records that a worker has written for itself and not carried out; from 4,000 on it begins nothing new",
+)
+
 CYCLES_LOST: Final = Counter(
     "ledger_cycles_lost",
     "Cycles whose transaction was refused or not answered; their records were carried out anew",

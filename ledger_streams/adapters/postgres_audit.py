@@ -45,15 +45,17 @@ async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
             log.info("another has closed the day between our snapshot and the lock")
             return None
         except asyncpg.InsufficientPrivilegeError as error:
-            detail = f"{error}: `ledger-streams db roles` gives a role its rights"
-            raise Unavailable(dependency="postgres", detail=detail) from error
+            raise _without_rights(error) from error
 
 
 async def is_due(pool: Pool) -> bool:
-    """Tell whether a day has ended that `close_day` would close."""
-    async with acquired(pool) as connection:
-        found: bool = await connection.fetchval(SQL["due"])
-        return found
+    """Tell whether a day has ended that is not closed, though another may be at it; raises Unavailable."""
+    try:
+        async with acquired(pool) as connection:
+            found: bool = await connection.fetchval(SQL["due"])
+            return found
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise _without_rights(error) from error
 
 
 async def roots(pool: Pool) -> list[Root]:
@@ -188,6 +190,11 @@ async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | 
     values = (root.day, root.root, root.leaves, boundaries, root.keyed, root.seal)
     await connection.execute(SQL["put_root"], *values)
     return root
+
+
+def _without_rights(error: Exception) -> Unavailable:
+    detail = f"{error}: `ledger-streams db roles` gives a role its rights"
+    return Unavailable(dependency="postgres", detail=detail)
 
 
 async def _roots(connection: Connection) -> list[Root]:

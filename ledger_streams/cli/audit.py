@@ -30,7 +30,7 @@ from ledger_streams.adapters.kafka_roots import published_roots
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.closing import close_and_publish
+from ledger_streams.closing import NOTHING, close_and_publish
 from ledger_streams.settings import Settings, settings
 
 GENTLY: Final = 10
@@ -80,7 +80,7 @@ def close(gently: bool) -> None:
         os.nice(GENTLY)
     root = awaited(close_and_publish(settings()))
     if root is None:
-        click.echo("There is no day to be closed.")
+        click.echo(NOTHING)
     else:
         click.echo(f"Day {root.day}: {root.leaves:,} rows, root {root.root}, seal {root.seal}")
 

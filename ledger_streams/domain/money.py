@@ -113,7 +113,7 @@ def parse_balance(text: str, currency: str) -> int:
 def format_amount(minor: int, currency: str) -> str:
     """Print minor units as a decimal string with all of the currency's digits: 1025 EUR is "10.25".
 
-    A payment's amount is printed nine times, and what nobody has held or overdrawn always.
+    A payment's amount is printed nine times, so printed ones are kept.
     """
     if minor < 0:
         return "-" + format_amount(-minor, currency)

@@ -24,6 +24,8 @@ from ledger_streams.metrics import RECORDS_AHEAD
 
 WAITING_MAX: Final = 10_000
 """Records of one partition that wait to come ahead; what is written beyond them is read back."""
+OF_ONE_MAX: Final = 1_000
+"""Records of one partition that count as under way: one that stands still keeps no others waiting."""
 
 
 class Appended(NamedTuple):
@@ -44,10 +46,14 @@ class Appended(NamedTuple):
 class Ahead:
     """Batches that the consumer has not come to; their own transaction takes them, or the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, intake: Iterable[str] = ()) -> None:
+        """`intake` are topics (full names) of what is new: nobody waits for what this worker writes there."""
+        self.intake = frozenset(intake)
         self._waiting: dict[TP, deque[Appended]] = {}
         self._come_to: dict[TP, int] = {}
         """Past what was taken last; the consumer comes there later."""
+        self._counts: dict[TP, int] = {}
+        """Records that wait."""
         self._written: dict[TP, int] = {}
         """Offset of the last record in each partition; behind it a marker will stand."""
 
@@ -55,18 +61,18 @@ class Ahead:
         """Keep what is for `owned` partitions, in the order of their offsets."""
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
-                waiting = self._waiting.setdefault(batch.tp, deque())
-                if not waiting or batch.last_offset - waiting[0].first_offset < WAITING_MAX:
-                    waiting.append(batch)
-                self._written[batch.tp] = batch.last_offset
+                count = self._counts.get(batch.tp, 0) + len(batch.records)
+                if count <= WAITING_MAX:
+                    self._waiting.setdefault(batch.tp, deque()).append(batch)
+                    self._counts[batch.tp] = count
+                if batch.tp.topic not in self.intake:
+                    self._written[batch.tp] = batch.last_offset
 
-    def under_way(self, intake: Container[str]) -> int:
-        """Return how many records wait, about, beside those in topics that take in what is new."""
-        return sum(
-            waiting[-1].last_offset - waiting[0].first_offset + 1
-            for tp, waiting in self._waiting.items()
-            if tp.topic not in intake
-        )
+    @property
+    def under_way(self) -> int:
+        """How many records wait that payments go on with, at most OF_ONE_MAX of a partition."""
+        counts = (count for tp, count in self._counts.items() if tp.topic not in self.intake)
+        return sum(min(count, OF_ONE_MAX) for count in counts)
 
     def is_unread(self, read_to: Callable[[TP], int]) -> bool:
         """Whether the consumer has not yet come to the end of what was written.
@@ -92,6 +98,7 @@ class Ahead:
             next_offset = self._next(tp, read_to)
             while waiting and waiting[0].first_offset <= next_offset:
                 batch = waiting.popleft()
+                self._counts[tp] -= len(batch.records)
                 if batch.first_offset == next_offset:
                     taken.setdefault(tp, []).extend(_records(batch))
                     RECORDS_AHEAD.labels(tp.topic).inc(len(batch.records))
@@ -105,6 +112,7 @@ class Ahead:
         self._waiting.clear()
         self._come_to.clear()
         self._written.clear()
+        self._counts.clear()
 
     def _next(self, tp: TP, read_to: Callable[[TP], int]) -> int:
         return max(read_to(tp), self._come_to.get(tp, 0))

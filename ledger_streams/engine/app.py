@@ -10,7 +10,7 @@ import errno
 import fcntl
 import gc
 import shutil
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class EngineApp(DrainedApp):
     consumer: FrameConsumer
     tables: LedgerTables
 
-    def __init__(  # noqa: PLR0913  # an app is made in one place
+    def __init__(
         self,
         app_id: str,
         *,
@@ -64,13 +64,8 @@ class EngineApp(DrainedApp):
         clock: BrokerClock,
         new_committer: Callable[[], Committer],
         modules: Sequence[str] = (),
-        intake: Collection[str] = (),
     ) -> None:
-        """`modules` are imported by name when the app is found: they hold its agents, tables and pages.
-
-        `intake` are topics (full names) of what is new: they wait while enough is under way.
-        """
-        self.intake = frozenset(intake)
+        """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
         self.engine_settings = settings
         self.clock = clock
         self.membership = NO_MEMBERSHIP

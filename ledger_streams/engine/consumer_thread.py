@@ -11,6 +11,7 @@ from faust.types import TP
 
 from ledger_streams.engine.group_client import group_member
 from ledger_streams.engine.kip345 import StaticConsumer
+from ledger_streams.metrics import RECORDS_UNDER_WAY
 
 if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TOPICS_RETRY_S: Final = 0.2
 TOPICS_RETRY_S_MAX: Final = 2.0
 UNDER_WAY_MAX: Final = 4_000
-"""Records that this worker has written for itself; beyond it nothing new is begun."""
+"""Records that this worker has written for itself, one a payment; beyond it nothing new is begun."""
 
 
 class MembershipListener(driver.ConsumerRebalanceListener):
@@ -60,13 +61,16 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
         """Poll; a poll that comes back full doubles the next one, another brings it back."""
+        to_be_polled = self._to_be_polled(active_partitions)
         records = await self.call_thread(
             self._fetch_records,
             self._ensure_consumer(),
-            self._to_be_polled(active_partitions),
+            to_be_polled,
             timeout=timeout,
             max_records=self._poll_records,
         )
+        if to_be_polled is not active_partitions:
+            return records  # there is more: the next poll is as large as this one
         is_full = sum(map(len, records.values())) >= self._poll_records
         self._poll_records = (
             min(2 * self._poll_records, self._bulk_records_max) if is_full else self._poll_records_max
@@ -76,11 +80,12 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
     def _to_be_polled(self, active: set[TP] | None) -> set[TP] | None:
         """Leave what is new where it is while enough is under way: what has begun ends first."""
         app: EngineApp = self.app
-        if not active or not app.intake or not app.ready:
+        if not app.ready or not (ahead := app.committer.ahead).intake:
             return active
-        if app.committer.ahead.under_way(app.intake) < UNDER_WAY_MAX:
+        RECORDS_UNDER_WAY.set(ahead.under_way)
+        if not active or ahead.under_way < UNDER_WAY_MAX:
             return active
-        return {tp for tp in active if tp.topic not in app.intake} or active
+        return {tp for tp in active if tp.topic not in ahead.intake} or active
 
     async def on_thread_stop(self) -> None:
         """Leave the group, as a static member does not by itself: the partitions move on at once."""

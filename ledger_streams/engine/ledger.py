@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class LedgerCommitter:
         changelog_topics: Mapping[str, str],
         takeover: Takeover,
         transactions: Transactions,
+        intake: Collection[str] = (),
         letters_in_a_row_max: int = 0,
         standby: Standby | None = None,
         position_logs: PositionLogs | None = None,
@@ -71,7 +72,7 @@ class LedgerCommitter:
         self._stores: dict[TP, PartitionStore] = {}
         """The same by source partition."""
         self._next: dict[TP, int] = {}
-        self.ahead = Ahead()
+        self.ahead = Ahead(intake)
         self._letters: dict[TP, int] = {}
         """Dead letters in a row that each source partition has come to."""
         self._letters_in_cycle: dict[TP, int] = {}

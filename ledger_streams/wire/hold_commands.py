@@ -21,7 +21,7 @@ from ledger_streams.domain.commands import (
 )
 from ledger_streams.domain.ids import EventId, HoldId, PaymentId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
-from ledger_streams.wire.envelope import check_id, decode_with, parse_time, seal, time_ms, time_text
+from ledger_streams.wire.envelope import Version, check_id, decode_with, parse_time, seal, time_ms, time_text
 
 NAMES: Final = frozenset({command.__name__ for command in (HoldFunds, CaptureHold, ReleaseHold, ExpireHold)})
 
@@ -32,7 +32,7 @@ class _Hold(msgspec.Struct, gc=False, omit_defaults=True):
     amount: str
     currency: str
     payment_id: PaymentId | None = None
-    saga_version: int | None = None
+    saga_version: Version | None = None
     expires_at: str | None = None
 
 
@@ -42,7 +42,7 @@ class _Capture(msgspec.Struct, gc=False):
     amount: str
     currency: str
     payment_id: PaymentId
-    saga_version: int
+    saga_version: Version
     counterparty: Counterparty
 
 
@@ -51,7 +51,7 @@ class _Release(msgspec.Struct, gc=False, omit_defaults=True):
     hold_id: HoldId
     reason: str
     payment_id: PaymentId | None = None
-    saga_version: int | None = None
+    saga_version: Version | None = None
 
 
 class _Expire(msgspec.Struct, gc=False):
@@ -76,8 +76,6 @@ def read_hold_command(name: str, data: msgspec.Raw) -> HoldCommand:
     saga_version = getattr(command, "saga_version", None)
     if (saga_version is None) is not (payment_id is None):
         raise invalid("data.saga_version", "belongs to a payment's step, and each has it")
-    if saga_version is not None and saga_version < 1:
-        raise invalid("data.saga_version", "must be positive")
     return command
 
 

@@ -12,7 +12,7 @@ from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.wire.envelope import check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.envelope import Version, check_key, decode_envelope, decode_with, seal
 
 
 class OrderRecord(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +27,7 @@ class _Order(msgspec.Struct, gc=False, omit_defaults=True):
     provider: str
     amount: str
     currency: str
-    saga_version: int
+    saga_version: Version
     attempt: int
     kind: PaymentKind | None = None
     reason: str | None = None

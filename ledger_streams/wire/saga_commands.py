@@ -10,7 +10,15 @@ import msgspec
 from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.saga_commands import EndRefund, ReserveRefund, SagaCommand, SettlePayment
-from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.envelope import (
+    Envelope,
+    Version,
+    check_id,
+    check_key,
+    decode_envelope,
+    decode_with,
+    seal,
+)
 from ledger_streams.wire.wallet_commands import checked_reason
 
 
@@ -24,7 +32,7 @@ class SagaCommandRecord(msgspec.Struct, frozen=True, gc=False):
 class _Reserve(msgspec.Struct, gc=False, omit_defaults=True):
     payment_id: PaymentId
     refund_id: PaymentId
-    saga_version: int
+    saga_version: Version
     amount: str | None = None
     currency: str | None = None
 

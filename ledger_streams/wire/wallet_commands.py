@@ -32,7 +32,15 @@ from ledger_streams.domain.commands import (
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_limit
 from ledger_streams.wire import hold_commands
-from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.envelope import (
+    Envelope,
+    Version,
+    check_id,
+    check_key,
+    decode_envelope,
+    decode_with,
+    seal,
+)
 
 REASON_CHARACTERS_MAX: Final = 500
 
@@ -50,7 +58,7 @@ class _Leg(msgspec.Struct, gc=False, omit_defaults=True):
     amount: str
     currency: str
     counterparty: Counterparty
-    saga_version: int
+    saga_version: Version
     compensates: bool = False
 
 
@@ -116,22 +124,11 @@ def _read_leg(envelope: Envelope) -> FundsCommand:
     data: _Leg = decode_with(_leg, envelope.data, "data.")
     check_id(data.payment_id, "data.payment_id")
     currency = check_currency(data.currency)
-    if data.saga_version < 1:
-        raise invalid("data.saga_version", "must be positive")
-    amount_minor = parse_amount(data.amount, currency)
+    money = (parse_amount(data.amount, currency), currency)
+    step = (data.counterparty, data.saga_version)
     if envelope.event_type == "DeductFunds":
-        return DeductFunds(
-            data.wallet_id, data.payment_id, amount_minor, currency, data.counterparty, data.saga_version
-        )
-    return AddFunds(
-        data.wallet_id,
-        data.payment_id,
-        amount_minor,
-        currency,
-        data.counterparty,
-        data.saga_version,
-        data.compensates,
-    )
+        return DeductFunds(data.wallet_id, data.payment_id, *money, *step)
+    return AddFunds(data.wallet_id, data.payment_id, *money, *step, data.compensates)
 
 
 def checked_open(

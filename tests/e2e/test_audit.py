@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ledger_streams.closing import NOTHING
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.live import LiveSystem, eventually, running
@@ -33,7 +34,7 @@ async def test_what_was_changed_behind_the_system_s_back_is_named_and_made_again
             return bool(roots) and "is on Kafka" in live.processes["projector-1"].tail()
 
         await eventually(closed, what="the projector closes the day and sends its root to Kafka")
-        assert await live.command("audit", "close") == (0, "There is no day to be closed.\n", "")
+        assert await live.command("audit", "close") == (0, f"{NOTHING}\n", "")
         assert (await live.command("reconcile"))[0] == 0
         assert (await verify(live))[0] == 0
         event, *_ = await live.rows(

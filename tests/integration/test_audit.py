@@ -128,8 +128,9 @@ async def test_another_process_closes_the_day(told: Told, monkeypatch: pytest.Mo
     values = told.config.model_dump(mode="json", include={"kafka", "postgres", "topic_prefix", "home"})
     for name, value in values.items():
         monkeypatch.setenv(f"LEDGER_{name.upper()}", str(value))
-    await close_elsewhere()
+    assert await close_elsewhere()
     assert len(await roots(told.pool)) == 1
+    assert not await close_elsewhere()
     assert await told.findings() == set()
 
 

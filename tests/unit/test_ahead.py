@@ -8,7 +8,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_streams.engine.ahead import WAITING_MAX, Ahead, Appended
+from ledger_streams.engine.ahead import OF_ONE_MAX, WAITING_MAX, Ahead, Appended
 
 HERE, ELSEWHERE = TP("commands", 0), TP("commands", 1)
 AT_MS = 1_700_000_000_000
@@ -135,12 +135,26 @@ def test_what_was_written_is_unread_until_the_consumer_is_past_it() -> None:
 
 
 def test_what_is_under_way_is_counted_but_for_what_is_new() -> None:
-    ahead = ahead_of(batch(5, 3), batch(8, 2), batch(0, 4, ELSEWHERE), batch(0, 9, TP("requests", 0)))
-    ahead.add([batch(0, 7, TP("requests", 0))], [TP("requests", 0)])
-    assert ahead.under_way({"requests"}) == 5 + 4
-    assert ahead.under_way(()) == 5 + 4 + 7
-    ahead.take(read_to(5))
-    assert ahead.under_way({"requests"}) == 0
+    requests = TP("requests", 0)
+    ahead = Ahead({"requests"})
+    ahead.add([batch(5, 3), batch(1_008, 2), batch(0, 4, ELSEWHERE), batch(0, 7, requests)], [HERE, requests])
+    assert ahead.under_way == 5
+    assert offsets(ahead, 5) == [5, 6, 7]
+    assert ahead.under_way == 2
+    assert offsets(ahead, 2_000) == []
+    assert ahead.under_way == 0
+
+
+def test_one_partition_that_stands_still_is_not_taken_for_all() -> None:
+    ahead = ahead_of(*(batch(first, 500) for first in range(0, 5 * OF_ONE_MAX, 500)))
+    assert ahead.under_way == OF_ONE_MAX
+
+
+def test_nobody_waits_for_what_was_written_where_the_new_comes_in() -> None:
+    ahead = Ahead({"commands"})
+    ahead.add([batch(5)], [HERE])
+    assert not ahead.is_unread(read_to(0))
+    assert offsets(ahead, 5) == [5]
 
 
 def test_what_is_too_much_is_read_back_in_its_place() -> None:

@@ -100,6 +100,11 @@ def test_records_of_the_system_are_read_strictly(reader: Callable[..., Any], eve
         ("HoldFunds", "expires_at", "0001-01-01T00:00:00Z"),
         ("CaptureHold", "hold_id", None),
         ("CaptureHold", "saga_version", 0),
+        ("CaptureHold", "saga_version", 2**63),
+        ("HoldFunds", "saga_version", 2**63),
+        ("ReleaseHold", "saga_version", 0),
+        ("DeductFunds", "saga_version", 2**63),
+        ("AddFunds", "saga_version", 0),
         ("CaptureHold", "currency", "XXX"),
         ("ReleaseHold", "saga_version", None),
         ("ExpireHold", "expires_at", None),
@@ -113,6 +118,14 @@ def test_a_command_that_does_not_agree_with_itself_is_unreadable(
     record["data"][field] = value
     with pytest.raises(Unreadable):
         wire.read_wallet_command(msgspec.json.encode(record), key=record["aggregate_id"].encode())
+
+
+@pytest.mark.parametrize("version", [0, 2**63])
+def test_a_version_that_no_reply_could_have_is_unreadable_in_a_command(version: int) -> None:
+    record = msgspec.json.decode(every_record()["ReserveRefund"])
+    record["data"]["saga_version"] = version
+    with pytest.raises(Unreadable, match=r"data\.saga_version: Expected"):
+        wire.read_saga_command(msgspec.json.encode(record), key=record["aggregate_id"].encode())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.written import KEPT_MAX, Written
+from agents.written import KEPT_MAX, VALUE_BYTES_MAX, Written
 
 
 def test_the_same_key_and_value_say_what_was_written_in_them() -> None:
@@ -24,6 +24,12 @@ def test_another_key_or_value_has_to_be_read() -> None:
     assert written.take(b"other", b"value") is None
     assert written.take(b"key", b"value ") is None
     assert written.take(None, None) is None
+
+
+def test_what_is_long_is_read() -> None:
+    written: Written[str] = Written()
+    written.keep(b"key", bytes(VALUE_BYTES_MAX + 1), "content")
+    assert written.take(b"key", bytes(VALUE_BYTES_MAX + 1)) is None
 
 
 def test_what_never_comes_back_is_forgotten_and_the_newest_kept() -> None:
