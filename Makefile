@@ -12,10 +12,13 @@ PACKAGES := ledger_streams agents tables web
 TESTS := $(wildcard tests/unit tests/property tests/model tests/contract tests/integration tests/e2e)
 
 # The stack of the tests, beside the one of the demo; tests/conftest.py uses the same addresses.
+# Another checkout on this machine sets TEST_PORTS_UP: how far its ports are above these.
+TEST_PORTS_UP ?= 0
+export TEST_PORTS_UP
 TEST_STACK := LEDGER_HOME=.ledger/test \
-	LEDGER_KAFKA=127.0.0.1:29192 \
-	LEDGER_POSTGRES=postgresql://ledger@127.0.0.1:25532/ledger \
-	LEDGER_REDIS=redis://127.0.0.1:26479/0
+	LEDGER_KAFKA=127.0.0.1:$(shell expr 29192 + $(TEST_PORTS_UP)) \
+	LEDGER_POSTGRES=postgresql://ledger@127.0.0.1:$(shell expr 25532 + $(TEST_PORTS_UP))/ledger \
+	LEDGER_REDIS=redis://127.0.0.1:$(shell expr 26479 + $(TEST_PORTS_UP))/0
 
 MINUTES ?= 30
 SEED ?= 1

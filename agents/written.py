@@ -36,4 +36,6 @@ class Written(Generic[T]):
     def take(self, key: bytes | None, value: bytes | None) -> T | None:
         """Return what was written in these, once; None when it has to be read."""
         content = self._recent.pop((key, value), None)
-        return self._older.pop((key, value), None) if content is None and self._older else content
+        if content is None:
+            content = self._older.pop((key, value), None)
+        return content

@@ -15,8 +15,8 @@ from typing import Final
 from ledger_streams import topics
 from ledger_streams.adapters.audit_roots import Root
 from ledger_streams.adapters.kafka_roots import publish_missing
-from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, is_due, roots
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, roots
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 
@@ -27,26 +27,19 @@ NOTHING: Final = "There is no day to be closed, or another closes it."
 CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
 
 
-async def has_to_be_closed(config: Settings) -> bool:
-    """Tell whether a day has ended that is not closed."""
-    async with await create_pool(config.postgres, connections_max=1) as pool:
-        return await is_due(pool)
-
-
 async def close_and_publish(config: Settings) -> Root | None:
     """Close the day that has ended, unless it is, and have its root on Kafka; return the root it has made."""
     async with await create_pool(
         config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX
     ) as pool:
         root = await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key)
-    await publish(config)
+        await publish(config, pool)
     return root
 
 
-async def publish(config: Settings) -> Sequence[Root]:
+async def publish(config: Settings, pool: Pool) -> Sequence[Root]:
     """Send to Kafka the roots that are not there; return all of them."""
-    async with await create_pool(config.postgres, connections_max=1) as pool:
-        closed = await roots(pool)
+    closed = await roots(pool)
     for day in await publish_missing(config.kafka, config.topic(topics.AUDIT_ROOTS), closed):
         log.info("the root of %s is on Kafka", day)
     return closed

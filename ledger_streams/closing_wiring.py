@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ledger_streams.adapters.audit_roots import Root
+from ledger_streams.adapters.postgres_audit import is_due
+from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.app import projector
-from ledger_streams.closing import close_elsewhere, has_to_be_closed, publish
+from ledger_streams.closing import close_elsewhere, publish
 from ledger_streams.engine.looks import Looking
 from ledger_streams.metrics import AUDIT_CLOSED_DAY_SECONDS, AUDIT_CLOSING_SECONDS, AUDIT_CLOSINGS_FAILED
 from ledger_streams.settings import settings
@@ -35,10 +37,11 @@ class ClosingService(Looking):
 
     async def look(self) -> None:
         """Have the day closed that has ended, and say the last root that was not said yet."""
-        began_s = time.monotonic()
-        if await has_to_be_closed(settings()) and await close_elsewhere():
-            AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
-        closed = await publish(settings())
+        config, began_s = settings(), time.monotonic()
+        async with await create_pool(config.postgres, connections_max=1) as pool:
+            if await is_due(pool) and await close_elsewhere():
+                AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
+            closed = await publish(config, pool)
         if closed and closed[-1] != self._said:
             self._said = last = closed[-1]
             about = (last.day, last.leaves, last.root, last.seal)

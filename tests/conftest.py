@@ -7,6 +7,7 @@ that the next run starts at once.  A test asks for as much of it as it needs:
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -20,16 +21,19 @@ from ledger_streams.settings import Settings, settings
 from ledger_streams.stack import up
 
 ROOT = Path(__file__).resolve().parents[1]
-POSTGRES = "postgresql://ledger@127.0.0.1:25532"
+PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))
+"""How far this checkout's ports are above the usual ones, so that two can be tested on one machine."""
+KAFKA_PORT = 29192 + PORTS_UP
+POSTGRES = f"postgresql://ledger@127.0.0.1:{25532 + PORTS_UP}"
 
 
 def stack_settings(**changes: object) -> Settings:
     """Return the Settings of the tests' stack; the Makefile's test-stack starts the same."""
     addresses: dict[str, object] = {
         "home": ROOT / ".ledger" / "test",
-        "kafka": "127.0.0.1:29192",
+        "kafka": f"127.0.0.1:{KAFKA_PORT}",
         "postgres": f"{POSTGRES}/ledger",
-        "redis": "redis://127.0.0.1:26479/0",
+        "redis": f"redis://127.0.0.1:{26479 + PORTS_UP}/0",
     }
     return Settings.model_validate(addresses | changes)
 

@@ -178,14 +178,11 @@ class Audit:
 async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | None:
     if not await connection.fetchval(SQL["lock"]):
         return None
-    day, closed = await connection.fetchval(SQL["yesterday"]), await _roots(connection)
-    last = closed[-1] if closed else None
-    if last is not None and last.day >= day:
+    if not await connection.fetchval(SQL["due"]):
         return None
-    if not await connection.fetch(SQL["boundaries"]):
-        return None  # nothing was ever projected
+    day, closed = await connection.fetchval(SQL["yesterday"]), await _roots(connection)
     await connection.execute(SQL["long"])
-    root = await _closed(connection, day, last, wallet_topic, key)
+    root = await _closed(connection, day, closed[-1] if closed else None, wallet_topic, key)
     boundaries = msgspec.json.encode(root.boundaries).decode()
     values = (root.day, root.root, root.leaves, boundaries, root.keyed, root.seal)
     await connection.execute(SQL["put_root"], *values)

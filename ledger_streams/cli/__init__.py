@@ -31,11 +31,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "sagas": ("ledger_streams.cli.sagas", "sagas", "Sagas under way: list, and settle by hand."),
     "tables": ("ledger_streams.cli.tables", "tables", "The tables of a worker's RocksDB, read-only."),
     "reconcile": ("ledger_streams.cli.reconcile", "reconcile", "Compare log, PostgreSQL and Redis."),
-    "audit": (
-        "ledger_streams.cli.audit",
-        "audit",
-        "Tamper evidence: roots, verify, close, proofs.",
-    ),
+    "audit": ("ledger_streams.cli.audit", "audit", "Tamper evidence: roots, verify, close, proofs."),
     "archive": ("ledger_streams.cli.archive", "archive", "Old months in files: now, list, verify, attach."),
     "replay": (
         "ledger_streams.cli.replay",

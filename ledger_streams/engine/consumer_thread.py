@@ -82,8 +82,9 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         app: EngineApp = self.app
         if not app.ready or not (ahead := app.committer.ahead).intake:
             return active
-        RECORDS_UNDER_WAY.set(ahead.under_way)
-        if not active or ahead.under_way < UNDER_WAY_MAX:
+        under_way = ahead.under_way
+        RECORDS_UNDER_WAY.set(under_way)
+        if not active or under_way < UNDER_WAY_MAX:
             return active
         return {tp for tp in active if tp.topic not in ahead.intake} or active
 

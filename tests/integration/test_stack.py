@@ -18,7 +18,7 @@ import pytest
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack import ServerStatus, daemon, down, status, up
-from tests.conftest import ROOT, stack_settings
+from tests.conftest import KAFKA_PORT, ROOT, stack_settings
 from tests.stacks import remove_stack
 
 DIES_SOON = str(shutil.which("sleep"))
@@ -111,7 +111,7 @@ def test_a_pid_that_another_process_has_now_is_not_taken_for_a_server(
 
 def test_a_port_that_another_process_has_is_an_error(stack: Settings, tmp_path: Path) -> None:
     other = stack.model_copy(update={"home": tmp_path})
-    with pytest.raises(Unavailable, match=r"port 29192 of 127\.0\.0\.1 is taken"):
+    with pytest.raises(Unavailable, match=rf"port {KAFKA_PORT} of 127\.0\.0\.1 is taken"):
         up(other, say=lambda _: None)
 
 
