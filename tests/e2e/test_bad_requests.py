@@ -18,6 +18,7 @@ from tests.live import LiveSystem
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = {"Content-Type": "application/json"}
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 
@@ -125,9 +126,9 @@ async def test_a_body_that_never_says_how_long_it_is_is_413_when_it_is_too_long(
     ("method", "path", "status"),
     [
         ("GET", "/v1/payments/x", 404),
-        ("GET", f"/v1/payments/{new_id()}", 404),
-        ("GET", f"/v1/wallets/{new_id()}", 404),
-        ("GET", f"/v1/wallets/{new_id()}/balance", 404),
+        ("GET", f"/v1/payments/{NOBODYS}", 404),
+        ("GET", f"/v1/wallets/{NOBODYS}", 404),
+        ("GET", f"/v1/wallets/{NOBODYS}/balance", 404),
         ("GET", "/v1/nothing", 404),
         ("GET", "/table/wallets", 404),
         ("DELETE", "/v1/payments", 405),
