@@ -20,6 +20,7 @@ from ledger_streams.engine.projection import ProjectionCommitter, Stores
 from ledger_streams.engine.standby import Standby
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.logs import quiet_libraries
 from ledger_streams.settings import settings
 
@@ -57,7 +58,7 @@ def ledger_committer() -> Committer:
         tables_dir=config.tables_dir,
         changelog_topics=changelogs,
         takeover=Takeover(
-            bootstrap=config.kafka,
+            bootstrap=client_options(config),
             group_id=ledger.conf.id,
             changelog_topics=changelogs,
             further_sources=further,
@@ -66,7 +67,7 @@ def ledger_committer() -> Committer:
         intake={config.topic(topics.PAYMENT_EVENTS)},
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
         standby=Standby(
-            bootstrap=config.kafka,
+            bootstrap=client_options(config),
             group_id=ledger.conf.id,
             tables_dir=config.tables_dir,
             specs=specs,
@@ -85,7 +86,9 @@ def gateway_committer() -> Committer:
         tables={},
         tables_dir=config.tables_dir,
         changelog_topics={},
-        takeover=Takeover(bootstrap=config.kafka, group_id=group_id, changelog_topics={}, position_logs=logs),
+        takeover=Takeover(
+            bootstrap=client_options(config), group_id=group_id, changelog_topics={}, position_logs=logs
+        ),
         transactions=transactions(group_id),
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
         position_logs=logs,
@@ -96,7 +99,7 @@ def transactions(group_id: str) -> Transactions:
     """Return this worker's transactions in a consumer group."""
     config = settings()
     return Transactions(
-        bootstrap=config.kafka,
+        bootstrap=client_options(config),
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
         transaction_timeout_ms=config.dead_transaction_ms,
@@ -122,7 +125,7 @@ def projection_committer() -> Committer:
         return Stores(PostgresSink(pool), RedisBalances(redis, ttl_s=config.balance_ttl_s), close)
 
     return ProjectionCommitter(
-        bootstrap=config.kafka, open_stores=open_stores, cached_topic=config.topic("wallet-events")
+        bootstrap=client_options(config), open_stores=open_stores, cached_topic=config.topic("wallet-events")
     )
 
 

@@ -18,6 +18,7 @@ from ledger_streams.adapters.kafka_roots import publish_missing
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, roots
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ async def close_and_publish(config: Settings) -> Root | None:
 async def publish(config: Settings, pool: Pool) -> Sequence[Root]:
     """Send to Kafka the roots that are not there; return all of them."""
     closed = await roots(pool)
-    for day in await publish_missing(config.kafka, config.topic(topics.AUDIT_ROOTS), closed):
+    for day in await publish_missing(client_options(config), config.topic(topics.AUDIT_ROOTS), closed):
         log.info("the root of %s is on Kafka", day)
     return closed
 

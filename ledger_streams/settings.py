@@ -15,23 +15,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
+from ledger_streams.kafka_settings import KafkaSettings
 
 TRANSACTION_MS_MIN: Final = 1_000
 SETTLED_IN_MS: Final = 2_000
 """The broker looks once a second for transactions that take too long (README), then writes their markers."""
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """Everything a process of the system can be told from outside."""
 
-    model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore")
-
-    kafka: str = Field(
-        "127.0.0.1:29092", description="bootstrap servers of Kafka, host:port, comma separated"
-    )
     postgres: str = Field(
         "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
     )

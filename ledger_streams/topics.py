@@ -20,7 +20,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from ledger_streams.adapters.kafka_brokers import not_led
+from ledger_streams.adapters.kafka_client import options, unavailable
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 PAYMENT_EVENTS: Final = "payment-events"
@@ -147,12 +149,12 @@ async def check(settings: Settings) -> list[str]:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**options(client_options(settings)))
     try:
         await admin.start()
         yield admin
     except KafkaError as error:
-        raise Unavailable(dependency="kafka", detail=str(error) or type(error).__name__) from error
+        raise await unavailable(client_options(settings), error) from error
     finally:
         await admin.close()
 

@@ -23,6 +23,7 @@ from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.adapters.redis_claims import RedisClaims
 from ledger_streams.app import api, clock, ledger
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
 from ledger_streams.settings import settings
@@ -48,7 +49,7 @@ class Connections:
         self.cache = RedisBalances(self.redis, ttl_s=config.balance_ttl_s)
         self.claims = RedisClaims(self.redis)
         client_id = f"{config.app_id}-api-{config.worker_id}"
-        self.publisher = KafkaPublisher(config.kafka, clock=clock, client_id=client_id)
+        self.publisher = KafkaPublisher(client_options(config), clock=clock, client_id=client_id)
         self.outcomes = OutcomeWatch(self.read_model)
 
     async def start(self) -> None:

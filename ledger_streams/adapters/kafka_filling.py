@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_log import Partition
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_transactional import connect, discard
@@ -39,13 +40,13 @@ class Filled(NamedTuple):
 class Filling:
     """One transaction; use as `async with`.  What is not committed is aborted."""
 
-    def __init__(self, bootstrap: str, *, transactional_id: str, topics: Collection[str]) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, transactional_id: str, topics: Collection[str]) -> None:
         self._topics = topics
         self.nexts: dict[Partition, int] = {}
         """The offset after the last record written, by partition."""
         compress_fast()
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **options(bootstrap),
             transactional_id=transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Unavailable
 
@@ -75,18 +76,18 @@ class KafkaLog:
         return [TopicPartition(topic, number) for topic in topics for number in sorted(numbers[topic])]
 
 
-def log_reader(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
+def log_reader(bootstrap: Bootstrap, **further: Any) -> AIOKafkaConsumer:
     """Return a consumer of no group, not yet started; where it reads is always said to it."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **options(bootstrap),
         enable_auto_commit=False,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
-        **options,
+        **further,
     )
 
 
 @asynccontextmanager
-async def opened_log(bootstrap: str) -> AsyncIterator[KafkaLog]:
+async def opened_log(bootstrap: Bootstrap) -> AsyncIterator[KafkaLog]:
     """Connect for reading; raises Unavailable while Kafka is away."""
     consumer = log_reader(
         bootstrap, isolation_level="read_committed", auto_offset_reset="none", fetch_max_wait_ms=50
@@ -95,6 +96,6 @@ async def opened_log(bootstrap: str) -> AsyncIterator[KafkaLog]:
         await consumer.start()
         yield KafkaLog(consumer)
     except (KafkaError, OSError) as error:
-        raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
+        raise await unavailable(bootstrap, error) from error
     finally:
         await consumer.stop()

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Rejected, Unavailable
@@ -30,7 +31,7 @@ class KafkaPublisher:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         *,
         clock: BrokerClock,
         client_id: str = "ledger-publisher",
@@ -57,7 +58,7 @@ class KafkaPublisher:
             async with asyncio.timeout(self._timeout_s):
                 await self._started()
         except (KafkaError, OSError) as error:
-            raise _unavailable(error) from error
+            raise await unavailable(self._bootstrap, error) from error
 
     async def stop(self) -> None:
         """Send what is buffered and disconnect."""
@@ -99,7 +100,7 @@ class KafkaPublisher:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
+                    **options(self._bootstrap),
                     client_id=self._client_id,
                     acks="all",
                     enable_idempotence=True,

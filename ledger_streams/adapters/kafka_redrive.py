@@ -16,6 +16,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_log import KafkaLog
 from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted
 from ledger_streams.errors import Unavailable
@@ -75,7 +76,7 @@ class Redrive:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         *,
         transactional_id: str,
         marks_topic: str,
@@ -87,7 +88,7 @@ class Redrive:
         self.redriven = 0
         """Letters that have gone back."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **options(bootstrap),
             transactional_id=transactional_id,
             transaction_timeout_ms=transaction_timeout_ms,
             acks="all",

@@ -13,6 +13,7 @@ import msgspec
 
 from ledger_streams.adapters.audit_roots import Root
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import KafkaLog, opened_log
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.ports import Message
@@ -31,7 +32,7 @@ async def published_roots(log: KafkaLog, topic: str) -> dict[str, list[Root]]:
     return found
 
 
-async def publish_missing(bootstrap: str, topic: str, roots: Sequence[Root]) -> list[str]:
+async def publish_missing(bootstrap: Bootstrap, topic: str, roots: Sequence[Root]) -> list[str]:
     """Send the roots of days that the topic does not have; return those days."""
     async with opened_log(bootstrap) as log:
         known = await published_roots(log, topic)

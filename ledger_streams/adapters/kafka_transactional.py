@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from ledger_streams.adapters.kafka_client import options_of
 from ledger_streams.adapters.kafka_forgotten import commit_forgotten, led
 from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.errors import Unavailable
@@ -48,7 +49,7 @@ async def start_settled(
     What was committed is committed; all else is aborted.  Raises KafkaError: one of LEADER_MOVING
     when a partition has no leader for long, since it would be skipped.
     """
-    asking = AIOKafkaClient(bootstrap_servers=producer.client._bootstrap_servers)
+    asking = AIOKafkaClient(**options_of(producer.client))
     transactional_id = producer._txn_manager.transactional_id
     try:
         await asking.bootstrap()

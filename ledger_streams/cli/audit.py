@@ -31,6 +31,7 @@ from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.closing import NOTHING, close_and_publish
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
 
 GENTLY: Final = 10
@@ -164,7 +165,7 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
 async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
     """Compare with the roots on Kafka."""
     topic = config.topic(topics.AUDIT_ROOTS)
-    async with opened_log(config.kafka) as log:
+    async with opened_log(client_options(config)) as log:
         published = await published_roots(log, topic)
     found = disagreements(here, published)
     return [Finding("audit_roots", topic, "root", day, detail) for day, detail in found]

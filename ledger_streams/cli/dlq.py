@@ -11,6 +11,7 @@ from ledger_streams.cli.dlq_redrive import Wanted, redrive_letters, redriven_tex
 from ledger_streams.cli.dlq_show import letter_shown, shown_text
 from ledger_streams.cli.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
 from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
 
 KEY_CHARACTERS_MAX = 60
@@ -87,7 +88,7 @@ def redrive(  # noqa: PLR0913  # one parameter an option
 
 async def dead_letters(config: Settings, names: Sequence[str]) -> list[DeadLetter]:
     """Return all dead letters of the topics, oldest first."""
-    async with opened_log(config.kafka) as log:
+    async with opened_log(client_options(config)) as log:
         return await read_letters(config, log, names)
 
 

@@ -16,6 +16,7 @@ from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import KafkaLog, opened_log
 from ledger_streams.adapters.kafka_redrive import Redrive, place
 from ledger_streams.cli.letters import DeadLetter, read_letters
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 TRANSACTION_LETTERS_MAX: Final = 200
@@ -70,7 +71,7 @@ def chosen(letters: Sequence[DeadLetter], wanted: Wanted, *, dry_run: bool) -> R
 
 async def would_redrive(config: Settings, wanted: Wanted) -> Redriven:
     """Return what a redrive would send back now."""
-    async with opened_log(config.kafka) as log:
+    async with opened_log(client_options(config)) as log:
         return chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=True)
 
 
@@ -78,13 +79,13 @@ async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
     """Send letters back; raises Unavailable when another redrive has begun, or while Kafka is away."""
     async with (
         Redrive(
-            config.kafka,
+            client_options(config),
             transactional_id=f"{config.app_id}-redrive",
             marks_topic=config.topic(topics.REDRIVES),
             topics=topics.names(config),
             transaction_timeout_ms=config.transaction_timeout_ms,
         ) as redrive,
-        opened_log(config.kafka) as log,
+        opened_log(client_options(config)) as log,
     ):
         result = chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=False)
         async for batch in _batches(log, result.letters):

@@ -15,6 +15,7 @@ from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.adapters.kafka_redrive import Mark, read_marks
 from ledger_streams.cli.letters import NO_MARKS, DeadLetter, dead_letter, key_text
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 Form = Literal["none", "json", "text", "hex"]
@@ -33,7 +34,7 @@ async def letter_shown(config: Settings, topic: str, *, partition: int, offset: 
     """Return the dead letter at this place; None when there is none."""
     name = config.topic(topics.dead_letters(topic))
     where = (name, partition)
-    async with opened_log(config.kafka) as log:
+    async with opened_log(client_options(config)) as log:
         end = (await log.ends([name])).get(where, 0)
         if offset >= end:
             return None

@@ -28,6 +28,7 @@ from ledger_streams.cli.output import awaited, json_text
 from ledger_streams.cli.rows import PaymentRow
 from ledger_streams.domain.money import check_currency
 from ledger_streams.errors import Unreadable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
 
 
@@ -96,7 +97,7 @@ async def carry_out(
     config = settings()
     pool = await create_pool(config.postgres)
     read_model = PostgresReadModel(pool)
-    publisher = KafkaPublisher(config.kafka, clock=BrokerClock(), client_id="ledger-import")
+    publisher = KafkaPublisher(client_options(config), clock=BrokerClock(), client_id="ledger-import")
     ledger = Ledger(
         read_model,
         publisher,

@@ -27,6 +27,7 @@ from ledger_streams.adapters.postgres_snapshots import snapshots
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.cli.reconciling import LogCheck, WalletState, cache_differences, met_in_log, totals
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import WalletView
 from ledger_streams.settings import Settings, settings
 
@@ -81,7 +82,7 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
     """Compare everything on the system of `config`."""
     pool = await create_pool(config.postgres, statement_timeout_s=STATEMENT_S_MAX)
     try:
-        async with opened_log(config.kafka) as log:
+        async with opened_log(client_options(config)) as log:
             lagging = await _caught_up(log, pool, config, wait_s)
             ends = await log.ends([config.topic(topics.WALLET_EVENTS)])
             projected_to = {} if lagging else await _projected_to(pool, ends)
@@ -115,7 +116,7 @@ async def _ahead_of_log(
         if not ahead:
             break
         await asyncio.sleep(LOOK_EVERY_S)
-        async with opened_log(config.kafka) as log:
+        async with opened_log(client_options(config)) as log:
             further = await log.ends([config.topic(topics.WALLET_EVENTS)])
             async for _partition, records in log.read(further, begin=ends):
                 found += met_in_log(ahead, records)

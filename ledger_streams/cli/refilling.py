@@ -34,6 +34,7 @@ from ledger_streams.domain.payment import PaymentKnown
 from ledger_streams.engine.filled_log import FILLED_GROUP, filled, groups_with_members
 from ledger_streams.engine.restoring import source_header
 from ledger_streams.errors import InvariantBroken
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 Say = Callable[[str], None]
@@ -66,18 +67,18 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
     """Fill the empty topics of a system from its PostgreSQL, and move the projections to them."""
     async with (
         Filling(
-            config.kafka,
+            client_options(config),
             transactional_id=f"{config.app_id}{FILLED_GROUP}",
             topics=topics.names(config),
         ) as filling,
-        opened_log(config.kafka) as log,
+        opened_log(client_options(config)) as log,
     ):
         groups = [config.app_id, f"{config.app_id}-projector", f"{config.app_id}-gateway"]
-        if running := await groups_with_members(config.kafka, groups):
+        if running := await groups_with_members(client_options(config), groups):
             raise InvariantBroken(f"stop everything first: somebody is in {', '.join(running)}")
         partitions = await log.ends([config.topic(name) for name in (*PROJECTED, *CHANGELOGS)])
         result = Refilled(was_written_before=True)
-        if not await filled(config.kafka, config.app_id, partitions):
+        if not await filled(client_options(config), config.app_id, partitions):
             await _check_empty(log, config)
             async with remains(config.postgres_owner) as left:
                 result = await _Refill(config, filling, left, say).run(list(partitions), despite_tables)
@@ -96,7 +97,7 @@ async def _check_empty(log: KafkaLog, config: Settings) -> None:
 
 async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
     """Move PostgreSQL's positions to where the filling says that projectors go on."""
-    notes = await filled(config.kafka, config.app_id, partitions)
+    notes = await filled(client_options(config), config.app_id, partitions)
     projected = {config.topic(name) for name in PROJECTED}
     after = {place: commit.offset for place, commit in notes.items() if place[0] in projected}
     before = {place: notes[place].metadata.partition(" ")[2] for place in after}

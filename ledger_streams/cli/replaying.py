@@ -27,6 +27,7 @@ from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.engine.cycles import Record
 from ledger_streams.engine.projection import ProjectionShare
 from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.logs import how_far
 from ledger_streams.resilience import Backoff, retried
 from ledger_streams.settings import Settings
@@ -201,7 +202,7 @@ def goals(
 async def replay_projections(config: Settings, say: Say) -> Replayed:
     """Rebuild all projections of the system of `config` and swap them, unless they contradict themselves."""
     began_s = time.monotonic()
-    async with rebuilding(config.postgres_owner) as tables, opened_log(config.kafka) as log:
+    async with rebuilding(config.postgres_owner) as tables, opened_log(client_options(config)) as log:
         rebuild = Rebuild(log, tables, config, say)
         await rebuild.goals()
         await rebuild.take_past()

@@ -27,6 +27,7 @@ from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.saga import Saga, has_ended
 from ledger_streams.domain.saga_commands import SettlePayment
 from ledger_streams.errors import Unreadable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings
 
@@ -171,7 +172,7 @@ async def publish(command: SettlePayment) -> None:
     config = settings()
     value = wire.encode_settlement(command, command_id=str(uuid4()), occurred_ms=int(time.time() * 1000))
     async with KafkaPublisher(
-        config.kafka, clock=BrokerClock(), client_id=f"{config.app_id}-settle"
+        client_options(config), clock=BrokerClock(), client_id=f"{config.app_id}-settle"
     ) as publisher:
         topic = config.topic(topics.SAGA_COMMANDS)
         await publisher.publish([Message(topic, command.payment_id, value)])

@@ -18,11 +18,15 @@ import faust
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_client import refusal
+from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.rebalancing import LedgerTables
+from ledger_streams.errors import Unavailable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -37,10 +41,17 @@ NO_MEMBERSHIP = Membership(-1, "")
 class DrainedApp(faust.App):
     """An app that lets its callers go before anything of it stops."""
 
-    def __init__(self, app_id: str, **options: Any) -> None:
+    def __init__(self, app_id: str, *, settings: Settings, **options: Any) -> None:
+        self.engine_settings = settings
         self.before_stop: list[Callable[[], Awaitable[None]]] = []
         """Called in order, while all still works."""
         super().__init__(app_id, **options)
+
+    async def on_first_start(self) -> None:
+        """End the process if Kafka refuses this client: no retry mends a certificate or a password."""
+        if (refused := await refusal(client_options(self.engine_settings))) is not None:
+            end_process("Kafka refuses this client", Unavailable(dependency="kafka", detail=refused))
+        await super().on_first_start()
 
     async def stop(self) -> None:
         """Stop, after what `before_stop` asks for; a second call finds nothing left to do."""
@@ -66,13 +77,13 @@ class EngineApp(DrainedApp):
         modules: Sequence[str] = (),
     ) -> None:
         """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
-        self.engine_settings = settings
         self.clock = clock
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
         self._committer: Committer | None = None
         super().__init__(
             app_id,
+            settings=settings,
             autodiscover=list(modules),
             origin="ledger_streams.app",
             TableManager=LedgerTables,
@@ -142,10 +153,17 @@ class WebApp(DrainedApp):
 
     producer_only = True
 
+    def _new_transport(self) -> ClientTransport:
+        return ClientTransport(self.conf.broker_consumer, self)
+
     def __init__(self, app_id: str, *, settings: Settings, modules: Sequence[str]) -> None:
         """`modules` are imported by name when the app is found: they hold its pages."""
         super().__init__(
-            app_id, autodiscover=list(modules), origin="ledger_streams.app", **_faust_settings(settings)
+            app_id,
+            settings=settings,
+            autodiscover=list(modules),
+            origin="ledger_streams.app",
+            **_faust_settings(settings),
         )
 
     def _create_directories(self) -> None:

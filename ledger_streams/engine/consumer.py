@@ -19,6 +19,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.consumer_thread import FrameConsumerThread, MembershipListener
 from ledger_streams.engine.cycles import Cycle, Frame, Record, Share
 from ledger_streams.engine.deadlines import Due
@@ -223,7 +224,7 @@ class FrameConsumer(driver.Consumer):
             CONSUMER_LAG.labels(topic, partition).set(max(behind, 0))
 
 
-class FrameTransport(driver.Transport):
+class FrameTransport(ClientTransport):
     """Faust's aiokafka transport with the consumer above."""
 
     Consumer = FrameConsumer

@@ -16,10 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
+from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
-from ledger_streams.errors import Unavailable
 
 FILLED_GROUP: Final = "-filled"
 """What the group's name has after that of the workers' group."""
@@ -35,7 +35,7 @@ def log_name(commit: OffsetAndMetadata) -> str:
 
 
 async def filled(
-    bootstrap: str, group_id: str, partitions: Collection[tuple[str, int]]
+    bootstrap: Bootstrap, group_id: str, partitions: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], OffsetAndMetadata]:
     """Return the notes of the last filling; empty when the log was never filled."""
     consumer = log_reader(bootstrap)
@@ -44,20 +44,20 @@ async def filled(
         asked = [TopicPartition(*partition) for partition in partitions]
         commits = await stable_commits(consumer._client, f"{group_id}{FILLED_GROUP}", asked)
     except KafkaError as error:
-        raise Unavailable(dependency="kafka", detail=repr(error)) from error
+        raise await unavailable(bootstrap, error) from error
     finally:
         await consumer.stop()
     return {tuple(tp): commit for tp, commit in commits.items() if commit.offset != NO_OFFSET}
 
 
-async def groups_with_members(bootstrap: str, group_ids: Collection[str]) -> list[str]:
+async def groups_with_members(bootstrap: Bootstrap, group_ids: Collection[str]) -> list[str]:
     """Return those of the groups in which somebody is; raises Unavailable while Kafka does not answer."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**options(bootstrap))
     try:
         await admin.start()
         states = [(name, await group_state(admin, name)) for name in group_ids]
     except KafkaError as error:
-        raise Unavailable(dependency="kafka", detail=repr(error)) from error
+        raise await unavailable(bootstrap, error) from error
     finally:
         await admin.close()
     return sorted(name for name, state in states if state not in WITHOUT_MEMBERS)

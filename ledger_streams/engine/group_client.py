@@ -12,9 +12,11 @@ from typing import Any, Final
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
+from ledger_streams.adapters.kafka_client import options
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.engine.assignor import EvenAssignor
 from ledger_streams.engine.kip345 import StaticConsumer
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 METADATA_AGE_MS_MAX: Final = 30_000
@@ -41,7 +43,7 @@ class GroupClient(AIOKafkaClient):
 def group_member(group_id: str, settings: Settings) -> StaticConsumer:
     """Return the consumer of a worker in its group, not yet started."""
     client: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka,
+        **options(client_options(settings)),
         "client_id": f"{group_id}-{settings.worker_id}",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "metadata_max_age_ms": METADATA_AGE_MS_MAX,

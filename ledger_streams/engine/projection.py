@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
@@ -61,7 +62,7 @@ class ProjectionCommitter:
     """One PostgreSQL transaction a cycle."""
 
     def __init__(
-        self, *, bootstrap: str, open_stores: Callable[[], Awaitable[Stores]], cached_topic: str
+        self, *, bootstrap: Bootstrap, open_stores: Callable[[], Awaitable[Stores]], cached_topic: str
     ) -> None:
         self._bootstrap = bootstrap
         self._open_stores = open_stores

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
 from ledger_streams.engine.kip447 import stable_commits
@@ -31,7 +32,7 @@ def source_header(topic: str | None) -> str:
     return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
 
 
-def changelog_reader(bootstrap: str, *, fetch_wait_ms: int, fetch_bytes_max: int) -> AIOKafkaConsumer:
+def changelog_reader(bootstrap: Bootstrap, *, fetch_wait_ms: int, fetch_bytes_max: int) -> AIOKafkaConsumer:
     """Return a reader of committed records, in no group, not yet started."""
     return log_reader(
         bootstrap,

@@ -19,6 +19,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.phases import Place
 from ledger_streams.engine.restoring import Stores, changelog_reader, restore, seek_stores
@@ -48,7 +49,7 @@ class Standby:
     def __init__(
         self,
         *,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         group_id: str,
         tables_dir: Path,
         specs: Collection[TableSpec[Any]],

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
 from ledger_streams.engine.letter_run import noted
@@ -58,7 +59,7 @@ class Takeover:
     def __init__(
         self,
         *,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         group_id: str,
         changelog_topics: Mapping[str, str],
         further_sources: Collection[str] = (),

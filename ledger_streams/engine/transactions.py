@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.adapters.kafka_transactional import discard, is_fenced, start_settled
@@ -58,7 +59,7 @@ class Transactions:
     def __init__(  # noqa: PLR0913  # all of them are the broker's business
         self,
         *,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         transactional_id: str,
         group_id: str,
         transaction_timeout_ms: int,
@@ -199,7 +200,7 @@ class Transactions:
 
     def _new_producer(self, number: int) -> FencedProducer:
         return FencedProducer(
-            bootstrap_servers=self._bootstrap,
+            **options(self._bootstrap),
             transactional_id=f"{self._transactional_id}-{number}",
             transaction_timeout_ms=self._transaction_timeout_ms,
             acks="all",

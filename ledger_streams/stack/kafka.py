@@ -18,6 +18,7 @@ from typing import Final
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.kafka_client import options
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack.install import TEMPLATES, Say, cache, fetched, maven, program, run
@@ -87,7 +88,7 @@ class Broker:
         if not await port_is_open(self.port):
             return "nobody listens"
         address = f"127.0.0.1:{self.port}"
-        client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=PROBE_TIMEOUT_MS)
+        client = AIOKafkaClient(**options(address), request_timeout_ms=PROBE_TIMEOUT_MS)
         try:
             await client.bootstrap()
             present = len(client.cluster.brokers())

@@ -177,6 +177,21 @@ def test_metrics_are_one_closed_list() -> None:
     assert elsewhere == ["ledger_streams/metrics.py"]
 
 
+def test_one_place_says_how_kafka_is_reached() -> None:
+    """A client that is made with an address alone would have neither TLS nor SASL."""
+    address = re.compile(r"bootstrap_servers|\b(?:settings|config)(?:\(\))?\.kafka\b")
+    found = [name for name, path in sources(*PACKAGES) if address.search(path.read_text())]
+    allowed = {
+        "ledger_streams/adapters/kafka_client.py",
+        "ledger_streams/engine/app.py",  # Faust's URL; its clients get the options from client_transport
+        "ledger_streams/stack/kafka.py",  # the ports of the brokers that it starts
+    }
+    assert_none([name for name in found if name not in allowed], "client_options says how Kafka is reached")
+    client = re.compile(r"AIOKafka(?:Client|AdminClient|Consumer|Producer)\(\s*(?!\*\*options|\s|\)|_)")
+    found = [name for name, path in sources(*PACKAGES) if any(client.finditer(made_in(path)))]
+    assert_none(found, "a client of Kafka begins with **options(..)")
+
+
 def test_an_agent_s_docstring_begins_with_its_way() -> None:
     known = {topic.name for topic in topics.TOPICS}
     found = []
@@ -218,6 +233,11 @@ def test_every_topic_is_in_the_architecture() -> None:
 def readme() -> str:
     """Return the README's text."""
     return (ROOT / "README.md").read_text()
+
+
+def made_in(path: Path) -> str:
+    """Return a file's text without its class definitions' lines."""
+    return re.sub(r"^class .*$", "", path.read_text(), flags=re.MULTILINE)
 
 
 def lines_of(node: Function) -> int:
