@@ -32,13 +32,13 @@ from ledger_streams.domain.commands import (
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_limit
 from ledger_streams.wire import hold_commands
+from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Envelope,
     Version,
     check_id,
     check_key,
     decode_envelope,
-    decode_with,
     seal,
 )
 
