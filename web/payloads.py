@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from ledger_streams.errors import Rejected
-from web.problems import unprocessable
+from ledger_streams import wire
+from ledger_streams.errors import Rejected, Unreadable
+from web.problems import invalid_content, unprocessable
 
 T = TypeVar("T")
 
@@ -29,6 +30,12 @@ HOLD_S_MAX: Final = 10 * 366 * 86_400
 """Ten years: a hold for longer is a mistake of units."""
 
 ReasonGiven = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
+
+FRACTION_DIGITS_MAX: Final = 6
+"""Of a second: PostgreSQL and Python keep microseconds, and a time is refused rather than cut."""
+
+NOT_JSON: Final = "The body is not JSON in UTF-8, or nested without end."
+EMPTY: Final = "The body is empty."
 
 BATCH_PAYMENTS_MAX: Final = 1000
 """Of one batch: they are taken within about a second, and are one produce request a partition."""
@@ -99,27 +106,31 @@ class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def json_of(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is; raises Rejected 400, else 422."""
-    value = _decoded(body, Any)
-    if not isinstance(value, dict):
-        raise unprocessable("", "must be a JSON object")
-    _check_storable(value)
-    return value
+    try:
+        return wire.read_document(body)
+    except wire.RepeatedKey as error:
+        raise _not_json(f"In the body, {error.detail.partition(': ')[2]}.") from error
+    except wire.NotJson as error:
+        raise _not_json(NOT_JSON if body else EMPTY) from error
+    except Unreadable as error:
+        raise invalid_content(error) from error
 
 
 def batch_of(body: bytes) -> PaymentBatch:
     """Return the batch that `body` is, without a look into its payments; raises Rejected 400, else 422."""
-    batch: PaymentBatch = _decoded(body, PaymentBatch)
+    try:
+        batch: PaymentBatch = msgspec.json.decode(body, type=PaymentBatch)
+    except msgspec.ValidationError as error:
+        raise unprocessable(*_field_and_problem(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_json(NOT_JSON if body else EMPTY) from error
+    if body.count(b":") - sum(bytes(part).count(b":") for part in batch.payments) > 1:
+        raise _not_json("In the body, the key payments stands twice in one object.")
     return batch
 
 
-def _decoded(body: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:  # of Any, a number beyond every range: JSON, but no use
-        raise unprocessable(*_field_and_problem(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = "The body is empty." if not body else "The body is not JSON in UTF-8, or nested without end."
-        raise Rejected(status=400, title="Not JSON", detail=detail) from error
+def _not_json(detail: str) -> Rejected:
+    return Rejected(status=400, title="Not JSON", detail=detail)
 
 
 def shaped(value: dict[str, Any], kind: type[T]) -> T:

@@ -4,14 +4,22 @@ Reading raises Unreadable and nothing else; writing cannot fail.  Neither reads 
 a derived record bears the append time of the record that caused it, and derived ids.
 """
 
-from ledger_streams.wire.envelope import (
+from ledger_streams.wire.document_parts import DEPTH_MAX, check_text, storable_text
+from ledger_streams.wire.documents import (
+    DATA_BYTES_MAX,
     RECORD_BYTES_MAX,
+    NotJson,
+    RepeatedKey,
+    check_sendable,
+    read_document,
+    read_object,
+)
+from ledger_streams.wire.envelope import (
     SCHEMA_VERSION,
     Envelope,
     decode_envelope,
     decode_stored,
     parse_time,
-    read_object,
     seal,
     time_ms,
     time_text,
@@ -68,17 +76,23 @@ from ledger_streams.wire.wallet_events import (
 from ledger_streams.wire.wallet_objects import BalanceObject, WalletObject, wallet_object
 
 __all__ = [
+    "DATA_BYTES_MAX",
+    "DEPTH_MAX",
     "RECORD_BYTES_MAX",
     "SCHEMA_VERSION",
     "BalanceObject",
     "CommandRecord",
     "Envelope",
+    "NotJson",
     "OrderRecord",
     "OutcomeRecord",
+    "RepeatedKey",
     "SagaCommandRecord",
     "SagaRecord",
     "WalletObject",
     "WalletRecord",
+    "check_sendable",
+    "check_text",
     "checked_limits",
     "checked_open",
     "checked_reason",
@@ -103,6 +117,7 @@ __all__ = [
     "encode_wallet_state",
     "idempotency_key",
     "parse_time",
+    "read_document",
     "read_object",
     "read_order",
     "read_payment_event",
@@ -115,6 +130,7 @@ __all__ = [
     "saga_event_id",
     "seal",
     "settlement_reason",
+    "storable_text",
     "time_ms",
     "time_text",
     "wallet_event_id",

@@ -21,7 +21,15 @@ from ledger_streams.domain.commands import (
 )
 from ledger_streams.domain.ids import EventId, HoldId, PaymentId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
-from ledger_streams.wire.envelope import Version, check_id, decode_with, parse_time, seal, time_ms, time_text
+from ledger_streams.wire.documents import decode_with
+from ledger_streams.wire.envelope import (
+    Version,
+    check_id,
+    parse_time,
+    seal,
+    time_ms,
+    time_text,
+)
 
 NAMES: Final = frozenset({command.__name__ for command in (HoldFunds, CaptureHold, ReleaseHold, ExpireHold)})
 

@@ -21,7 +21,11 @@ from ledger_streams.domain.money import (
 )
 from ledger_streams.domain.wallet import Hold
 from ledger_streams.domain.wallet_events import FundsHeld, HoldCaptured, HoldReleased
-from ledger_streams.wire.envelope import Envelope, decode_with, time_text
+from ledger_streams.wire.documents import decode_with
+from ledger_streams.wire.envelope import (
+    Envelope,
+    time_text,
+)
 from ledger_streams.wire.hold_commands import expiry_ms
 
 HoldEvent = FundsHeld | HoldCaptured | HoldReleased

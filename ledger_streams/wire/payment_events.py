@@ -18,19 +18,19 @@ from ledger_streams.domain.ids import EventId, derived_id, is_canonical_id
 from ledger_streams.domain.money import invalid
 from ledger_streams.domain.payment import PaymentRequested, fingerprint, read_request
 from ledger_streams.errors import Unreadable
+from ledger_streams.wire.documents import bytes_of, check_room, decode_with, read_record
 from ledger_streams.wire.envelope import (
     SCHEMA_VERSION,
     check_id,
     check_key,
     check_optional_ids,
-    decode_with,
+    data_of,
     parse_time,
-    read_object,
     seal,
-    text_of,
     time_ms,
 )
 from ledger_streams.wire.payment_outcomes import OUTCOMES, read_payment_outcome
+from ledger_streams.wire.repeated_keys import PairsRead
 
 OCCURRED_BEFORE_MS_MAX: Final = timedelta(days=31) // timedelta(milliseconds=1)
 """How far before its append time a request may have occurred: as old as the oldest open partition."""
@@ -73,15 +73,16 @@ def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int
 
 
 def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequested | None:
-    head: _Head = decode_with(_head, text_of(value))
+    head: _Head = decode_with(_head, bytes_of(value))
     if head.event_type in OUTCOMES:
         if not _is_own(head):
             read_payment_outcome(value, key=key)
         return None
     if head.event_type != REQUESTED:
         raise invalid("event_type", "is none that payment-events has")
+    data = data_of(read_record(value))
+    check_room(bytes(head.data), at="data.")
     _check_head(head, append_ms)
-    data = read_object(head.data)
     request = read_request(data)
     if head.aggregate_id != request.payment_id:
         raise invalid("aggregate_id", "is not data.payment_id")
@@ -117,10 +118,13 @@ def _check_head(head: _Head, append_ms: int) -> None:
 
 
 def _tellable(value: bytes | None, key: bytes | None) -> str | None:
-    """Return the payment that an unreadable record asks for, where that much can be read."""
+    """Return the payment that an unreadable record asks for, where that much can be read without doubt."""
     try:
-        glance: _Glance = decode_with(_glance, text_of(value))
-    except Unreadable:
+        text = bytes_of(value)
+        glance: _Glance = decode_with(_glance, text)
+        if PairsRead(text).repeated is not None:
+            return None
+    except (Unreadable, ValueError, RecursionError):
         return None
     payment_id = glance.data.get("payment_id")
     if glance.event_type != REQUESTED or not is_canonical_id(payment_id) or payment_id.encode() != key:

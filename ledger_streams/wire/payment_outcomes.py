@@ -10,13 +10,13 @@ from ledger_streams.domain.events import PaymentCompleted, PaymentFailed, Paymen
 from ledger_streams.domain.ids import PaymentId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.request import PaymentKind
+from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Envelope,
     Version,
     check_id,
     check_key,
     decode_stored,
-    decode_with,
     parse_time,
     seal,
 )

@@ -12,7 +12,13 @@ from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.wire.envelope import Version, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.documents import decode_with
+from ledger_streams.wire.envelope import (
+    Version,
+    check_key,
+    decode_envelope,
+    seal,
+)
 
 
 class OrderRecord(msgspec.Struct, frozen=True, gc=False):

@@ -21,7 +21,11 @@ from ledger_streams.domain.answers import (
 from ledger_streams.domain.ids import PaymentId, WalletId
 from ledger_streams.domain.money import check_currency, format_amount, parse_amount
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.wire.envelope import Envelope, check_id, decode_with
+from ledger_streams.wire.documents import decode_with
+from ledger_streams.wire.envelope import (
+    Envelope,
+    check_id,
+)
 
 PROVIDER_NAMES: Final = frozenset({"ProviderApproved", "ProviderDeclined", "ProviderTimedOut"})
 REFUND_NAMES: Final = frozenset({"RefundGranted", "RefundRefused"})

@@ -10,13 +10,13 @@ import msgspec
 from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.saga_commands import EndRefund, ReserveRefund, SagaCommand, SettlePayment
+from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Envelope,
     Version,
     check_id,
     check_key,
     decode_envelope,
-    decode_with,
     seal,
 )
 from ledger_streams.wire.wallet_commands import checked_reason

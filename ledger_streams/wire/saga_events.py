@@ -29,13 +29,12 @@ from ledger_streams.domain.events import (
 from ledger_streams.domain.ids import EventId, HoldId, PaymentId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
 from ledger_streams.domain.payment import read_request
+from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Envelope,
     check_id,
     check_key,
-    decode_envelope,
-    decode_with,
-    read_object,
+    decode_whole,
     seal,
     time_text,
 )
@@ -97,12 +96,12 @@ _end = msgspec.json.Decoder(_End).decode
 
 def read_saga_event(value: bytes | None, *, key: bytes | None) -> SagaRecord:
     """Read any saga event; raises Unreadable."""
-    envelope = decode_envelope(value)
+    envelope, data = decode_whole(value)
     event: SagaEvent
     if envelope.event_type in _REPLIES:
         event = _read_reply(envelope)
     elif envelope.event_type == "SagaStarted":
-        event = SagaStarted(read_request(read_object(envelope.data)), envelope.data, envelope.event_version)
+        event = SagaStarted(read_request(data), envelope.data, envelope.event_version)
     elif envelope.event_type in _HOLD_REPLIES:
         event = _read_hold_reply(envelope)
     elif envelope.event_type in PROVIDER_NAMES:

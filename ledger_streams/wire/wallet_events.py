@@ -29,7 +29,14 @@ from ledger_streams.domain.wallet_events import (
     WalletOpened,
     WalletUnfrozen,
 )
-from ledger_streams.wire.envelope import Envelope, check_id, check_key, decode_envelope, decode_with, seal
+from ledger_streams.wire.documents import decode_with
+from ledger_streams.wire.envelope import (
+    Envelope,
+    check_id,
+    check_key,
+    decode_envelope,
+    seal,
+)
 from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
 from ledger_streams.wire.hold_events import hold_event_data, read_hold_event
 from ledger_streams.wire.wallet_commands import checked_limits, limits_text
