@@ -22,6 +22,7 @@ from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.logs import quiet_libraries
+from ledger_streams.rights import Role, transactional_topics
 from ledger_streams.settings import settings
 
 LEDGER_MODULES = ("agents.payments", "agents.sagas", "agents.wallets", "web.pages")
@@ -63,7 +64,7 @@ def ledger_committer() -> Committer:
             changelog_topics=changelogs,
             further_sources=further,
         ),
-        transactions=transactions(ledger.conf.id),
+        transactions=transactions(ledger.conf.id, "worker"),
         intake={config.topic(topics.PAYMENT_EVENTS)},
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
         standby=Standby(
@@ -89,13 +90,13 @@ def gateway_committer() -> Committer:
         takeover=Takeover(
             bootstrap=client_options(config), group_id=group_id, changelog_topics={}, position_logs=logs
         ),
-        transactions=transactions(group_id),
+        transactions=transactions(group_id, "gateway"),
         letters_in_a_row_max=config.dead_letters_in_a_row_max,
         position_logs=logs,
     )
 
 
-def transactions(group_id: str) -> Transactions:
+def transactions(group_id: str, role: Role) -> Transactions:
     """Return this worker's transactions in a consumer group."""
     config = settings()
     return Transactions(
@@ -103,7 +104,7 @@ def transactions(group_id: str) -> Transactions:
         transactional_id=f"{group_id}-{config.worker_id}",
         group_id=group_id,
         transaction_timeout_ms=config.dead_transaction_ms,
-        topics=topics.names(config),
+        topics=transactional_topics(config, role),
         clock=clock,
     )
 

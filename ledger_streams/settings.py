@@ -21,7 +21,12 @@ from ledger_streams.kafka_settings import KafkaSettings
 
 TRANSACTION_MS_MIN: Final = 1_000
 SETTLED_IN_MS: Final = 2_000
-"""The broker looks once a second for transactions that take too long (README), then writes their markers."""
+"""A broker that looks every second for transactions that take too long, then writes their markers."""
+SETTLED_BY_DEFAULT_IN_MS: Final = 11_000
+"""The same where the broker looks every ten seconds, Kafka's default
+(transaction.abort.timed.out.transaction.cleanup.interval.ms)."""
+SLOW_CYCLE_MS: Final = 4_000
+"""A session too short for Kafka's default allows a transaction so long nevertheless: a cycle may need it."""
 
 
 class Settings(KafkaSettings):
@@ -169,10 +174,14 @@ class Settings(KafkaSettings):
 
     @property
     def dead_transaction_ms(self) -> int:
-        """How long a dead worker's transaction may hold up its successor: never past the session."""
-        return min(
-            self.transaction_timeout_ms, max(TRANSACTION_MS_MIN, self.session_timeout_ms - SETTLED_IN_MS)
-        )
+        """A dead worker's transaction ends after this and the broker's next look at it.
+
+        So it ends within the session where the broker looks every ten seconds and the session is 15 s or
+        more, or where it looks every second.  Else a successor may wait for 14 s.
+        """
+        by_default_ms = self.session_timeout_ms - SETTLED_BY_DEFAULT_IN_MS
+        at_least_ms = min(SLOW_CYCLE_MS, self.session_timeout_ms - SETTLED_IN_MS)
+        return min(self.transaction_timeout_ms, max(TRANSACTION_MS_MIN, at_least_ms, by_default_ms))
 
     @property
     def pooled_postgres(self) -> str:

@@ -64,6 +64,7 @@ class TopicSpec:
             "cleanup.policy": self.cleanup,
             "message.timestamp.type": "LogAppendTime",
             "min.insync.replicas": str(settings.min_insync_replicas),
+            "unclean.leader.election.enable": "false",
         }
         if self.retention_ms is not None:
             configs["retention.ms"] = str(self.retention_ms)

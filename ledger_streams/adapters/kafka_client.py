@@ -19,6 +19,7 @@ from aiokafka.conn import create_conn
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.metadata import MetadataRequest
 
+from ledger_streams.adapters.kafka_rights import missing_right
 from ledger_streams.adapters.kafka_tokens import TokenProvider
 from ledger_streams.errors import Unavailable
 
@@ -104,7 +105,7 @@ def options_of(client: AIOKafkaClient) -> dict[str, Any]:
 
 async def unavailable(bootstrap: Bootstrap, error: BaseException) -> Unavailable:
     """Return the error for callers: the setting to change if Kafka refuses this client, else `error`."""
-    detail = await refusal(bootstrap) or f"{type(error).__name__}: {error}"
+    detail = missing_right(error) or await refusal(bootstrap) or f"{type(error).__name__}: {error}"
     return Unavailable(dependency="kafka", detail=detail)
 
 

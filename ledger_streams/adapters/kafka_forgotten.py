@@ -27,12 +27,14 @@ from ledger_streams.adapters.kafka_marker_messages import (
     WriteTxnMarkers,
 )
 from ledger_streams.adapters.kafka_requests import ASK_AGAIN_S, COORDINATOR_MISSING
+from ledger_streams.adapters.kafka_rights import DENIED, NOT_GRANTED, UNKNOWN, go_without
 
 log = logging.getLogger(__name__)
 
 OFFSETS_TOPIC: Final = "__consumer_offsets"
 COMMITTED: Final = "CompleteCommit"
 COMMITTING: Final = "PrepareCommit"
+NO_PRODUCER: Final = -1
 UNKNOWN_ID: Final = 105
 """TRANSACTIONAL_ID_NOT_FOUND: nobody has used it for a week, or ever."""
 Partitions = Mapping[str, Collection[int]]
@@ -43,6 +45,10 @@ class MarkersUnanswered(kafka_errors.KafkaError):  # type: ignore[misc]
 
     So the producer begins no transaction in the epoch that it has.
     """
+
+
+class MarkersDenied(kafka_errors.KafkaError):  # type: ignore[misc]
+    """Only an administrator of the cluster may write markers: the producer itself has to end it."""
 
 
 class Decided(NamedTuple):
@@ -60,32 +66,28 @@ class Hanging(NamedTuple):
     coordinator_epoch: int
 
 
-async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics: Collection[str]) -> None:
+async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics: Collection[str]) -> bool:
     """Commit in `topics`, and in all groups' offsets, what the id's last transaction has left open there.
 
-    Nothing is done unless that was committed.  Raises KafkaError: one of LEADER_MOVING while a
-    partition has no leader, MarkersUnanswered, and what the broker answers to a principal that may not
-    alter the cluster.
+    Nothing is done unless that was committed, which is returned.  What the broker does not tell or allow is
+    left to `kafka_settling`.  Raises KafkaError: one of LEADER_MOVING while a partition that is asked has
+    lost its leader, MarkersUnanswered, MarkersDenied.
     """
     decided = await _decided(client, transactional_id)
     if decided.state != COMMITTED:
-        return
-    cluster = await led(client, topics)
+        return False
+    cluster = await client.fetch_all_metadata()
     for node_id, partitions in _by_leader(cluster, topics).items():
-        answer = await _ask(client, node_id, DescribeProducers(_listed(partitions), {}))
+        try:
+            answer = await ask(client, node_id, DescribeProducers(listed(partitions), {}))
+        except NOT_GRANTED as error:
+            go_without("DescribeProducers", error, "what was committed is ended without a look")
+            continue
         hanging = list(_hanging(answer, decided))
         if hanging and await _decided(client, transactional_id) == decided:  # nobody has begun another one
             for one in hanging:
                 await _commit(client, node_id, decided, one)
-
-
-async def led(client: AIOKafkaClient, topics: Collection[str]) -> ClusterMetadata:
-    """Return the cluster; raises LeaderNotAvailableError while a partition of `topics` has no leader."""
-    cluster = await client.fetch_all_metadata()
-    for topic in (*topics, OFFSETS_TOPIC):
-        if cluster.partitions_for_topic(topic) != cluster.available_partitions_for_topic(topic):
-            raise kafka_errors.LeaderNotAvailableError(f"a partition of {topic} has no leader")
-    return cluster
+    return True
 
 
 async def _decided(client: AIOKafkaClient, transactional_id: str) -> Decided:
@@ -93,7 +95,11 @@ async def _decided(client: AIOKafkaClient, transactional_id: str) -> Decided:
     while True:
         with suppress(*COORDINATOR_MISSING):
             node_id = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
-            answer = await _ask(client, node_id, DescribeTransactions([transactional_id], {}))
+            try:
+                answer = await ask(client, node_id, DescribeTransactions([transactional_id], {}))
+            except UNKNOWN as error:
+                go_without("DescribeTransactions", error, "what a broker forgets to commit is aborted")
+                return Decided("", NO_PRODUCER, NO_PRODUCER)
             ((error_code, _id, state, _timeout, _start, producer_id, epoch, _topics, _tags),) = answer.states
             if error_code != UNKNOWN_ID:
                 _check(error_code)
@@ -106,11 +112,14 @@ def _by_leader(cluster: ClusterMetadata, topics: Collection[str]) -> Mapping[int
     leaders: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for topic in (*topics, OFFSETS_TOPIC):
         for number in sorted(cluster.partitions_for_topic(topic) or ()):
-            leaders[cluster.leader_for_partition(TopicPartition(topic, number))][topic].append(number)
+            node_id = cluster.leader_for_partition(TopicPartition(topic, number))
+            if node_id is not None and node_id >= 0:  # one without a leader is settled later
+                leaders[node_id][topic].append(number)
     return leaders
 
 
-def _listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes]]]:
+def listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes]]]:
+    """Return partitions as a request names them."""
     return [(topic, list(numbers), {}) for topic, numbers in partitions.items()]
 
 
@@ -118,6 +127,8 @@ def _hanging(answer: DescribeProducersResponseV0, decided: Decided) -> Iterator[
     """Find the transaction that was decided, where it is still open."""
     for topic, partitions, _ in answer.topics:
         for number, error_code, _message, producers, _tags in partitions:
+            if issubclass(kafka_errors.for_code(error_code), DENIED):
+                continue  # kafka_settling says so, and ends it otherwise
             _check(error_code)
             for producer_id, epoch, _sequence, _last_ms, coordinator_epoch, first_offset, _ in producers:
                 is_same = (producer_id, epoch) == (decided.producer_id, decided.producer_epoch)
@@ -131,24 +142,32 @@ async def _commit(client: AIOKafkaClient, node_id: int, decided: Decided, hangin
         decided.producer_id,
         decided.producer_epoch,
         True,
-        _listed({hanging.partition.topic: [hanging.partition.partition]}),
+        listed({hanging.partition.topic: [hanging.partition.partition]}),
         max(hanging.coordinator_epoch, 0),
         {},
     )
     try:
-        answer = await _ask(client, node_id, WriteTxnMarkers([marker], {}))
+        answer = await ask(client, node_id, WriteTxnMarkers([marker], {}))
+    except UNKNOWN as error:
+        raise MarkersDenied(repr(error)) from error
     except kafka_errors.KafkaError as error:
         raise MarkersUnanswered(repr(error)) from error
     for _producer_id, topics, _ in answer.markers:
         for _topic, partitions, _tags in topics:
             for _number, error_code, _more in partitions:
+                if issubclass(kafka_errors.for_code(error_code), DENIED):
+                    raise MarkersDenied(str(hanging.partition))
                 _check(error_code)
 
 
-async def _ask(client: AIOKafkaClient, node_id: int, request: Any) -> Any:
+async def ask(client: AIOKafkaClient, node_id: int, request: Any) -> Any:
+    """Send a request to a broker and return its answer; raises NodeNotReadyError while that is away."""
     if not await client.ready(node_id, group=ConnectionGroup.COORDINATION):
         raise kafka_errors.NodeNotReadyError(f"broker {node_id} is away")
-    return await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+    try:
+        return await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+    except NotImplementedError as error:  # aiokafka's word for a broker that speaks other versions alone
+        raise kafka_errors.UnsupportedVersionError(str(error)) from error
 
 
 def _check(error_code: int) -> None:

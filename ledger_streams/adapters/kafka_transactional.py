@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced
 
 from ledger_streams.adapters.kafka_client import options_of
-from ledger_streams.adapters.kafka_forgotten import commit_forgotten, led
+from ledger_streams.adapters.kafka_forgotten import MarkersDenied, commit_forgotten
 from ledger_streams.adapters.kafka_requests import when_led
+from ledger_streams.adapters.kafka_rights import go_without, missing_right
+from ledger_streams.adapters.kafka_settling import settle
 from ledger_streams.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -34,48 +36,36 @@ async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
     """
     try:
         async with asyncio.timeout(START_S_MAX):
-            await start_settled(producer, topics)
+            if not_led := await start_settled(producer, topics):
+                raise LeaderNotAvailableError(f"{min(not_led)} has no leader")
     except (KafkaError, OSError) as error:
         await discard(producer)
-        detail = "another one has begun" if is_fenced(error) else f"{type(error).__name__}: {error}"
+        detail = missing_right(error) or f"{type(error).__name__}: {error}"
+        detail = "another one has begun" if is_fenced(error) else detail
         raise Unavailable(dependency="kafka", detail=detail) from error
 
 
 async def start_settled(
     producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None
-) -> None:
+) -> frozenset[TopicPartition]:
     """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
 
-    What was committed is committed; all else is aborted.  Raises KafkaError: one of LEADER_MOVING
-    when a partition has no leader for long, since it would be skipped.
+    What was committed is committed; all else is aborted, and where nothing is open nothing is written.
+    Returns the partitions without a leader, which are not settled: nothing may be written to them.  Raises
+    KafkaError.
     """
     asking = AIOKafkaClient(**options_of(producer.client))
     transactional_id = producer._txn_manager.transactional_id
     try:
         await asking.bootstrap()
-        await when_led(lambda: commit_forgotten(asking, transactional_id, topics))
+        is_committed = await when_led(lambda: commit_forgotten(asking, transactional_id, topics))
+    except MarkersDenied as error:
+        go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+        is_committed = True
     finally:
         await asking.close()
     await producer.start()
-    await _abort_the_rest(producer, topics, group_id)
-
-
-async def _abort_the_rest(
-    producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None
-) -> None:
-    """Abort what the broker has aborted, and forgotten to end.
-
-    To start is not enough, see `kafka_forgotten`: whoever reads committed records would wait there for
-    ever.  An empty transaction over all partitions, aborted, has them marked.
-    """
-    cluster = await when_led(lambda: led(producer.client, topics))
-    await producer.begin_transaction()
-    for topic in topics:
-        for number in cluster.partitions_for_topic(topic) or ():
-            producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(topic, number))
-    if group_id is not None:
-        await producer._txn_manager.add_offsets_to_txn({}, group_id)
-    await producer.abort_transaction()
+    return await settle(producer, topics, group_id, is_committed=is_committed)
 
 
 async def discard(producer: AIOKafkaProducer) -> None:

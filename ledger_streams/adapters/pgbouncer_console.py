@@ -8,9 +8,10 @@ PgBouncer trusts: no password is ever sent.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ledger_streams import metrics
 from ledger_streams.errors import Unavailable
@@ -19,16 +20,26 @@ ANSWER_S_MAX: Final = 3.0
 """The console answers from memory."""
 PORT: Final = 6432
 """PgBouncer's, unless it is told otherwise."""
+ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
+TLS_REQUEST: Final = 80877103
+"""PostgreSQL's SSLRequest."""
 PROTOCOL: Final = 3 << 16
 """Version 3.0 of PostgreSQL's protocol."""
 
 
-async def show(what: str, *, host: str, port: int, user: str) -> list[dict[str, str]]:
-    """Return the rows of `SHOW <what>` by column; raises Unavailable when there is no answer."""
+async def show(
+    what: str, *, host: str, port: int, user: str, context: ssl.SSLContext | None = None
+) -> list[dict[str, str]]:
+    """Return the rows of `SHOW <what>` by column; raises Unavailable when there is no answer.
+
+    With a context TLS is asked for first, as PostgreSQL's protocol has it.
+    """
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
             reader, writer = await asyncio.open_connection(host, port)
             try:
+                if context is not None:
+                    await _start_tls(reader, writer, context)
                 return await _ask(reader, writer, user=user, query=f"SHOW {what}")
             finally:
                 writer.close()
@@ -41,8 +52,9 @@ async def measure(dsn: str) -> None:
     """Put into the metrics what PgBouncer says of the DSN's database; raises Unavailable."""
     parts = urlsplit(dsn)
     user, database = unquote(parts.username or "postgres"), unquote(parts.path.lstrip("/"))
+    context = _context(parts.query)
     pools, stats, databases = [
-        await show(what, user=user, host=parts.hostname or "", port=parts.port or PORT)
+        await show(what, user=user, host=parts.hostname or "", port=parts.port or PORT, context=context)
         for what in ("POOLS", "STATS", "DATABASES")
     ]
     ours = [row for row in pools if row["database"] == database]
@@ -61,6 +73,28 @@ async def measure(dsn: str) -> None:
         if row["database"] == database:
             metrics.PGBOUNCER_TRANSACTIONS.set(int(row["total_xact_count"]))
             metrics.PGBOUNCER_WAITED_SECONDS.set(int(row["total_wait_time"]) / 1_000_000)
+
+
+def _context(query: str) -> ssl.SSLContext | None:
+    """Return the TLS that a DSN asks for by sslmode and sslrootcert; None if it leaves that open."""
+    parameters = dict(parse_qsl(query))
+    mode = parameters.get("sslmode", "prefer")
+    if mode not in ENCRYPTED:
+        return None
+    context = ssl.create_default_context(cafile=parameters.get("sslrootcert"))
+    context.check_hostname = mode == "verify-full"
+    if mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _start_tls(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext
+) -> None:
+    writer.write(struct.pack("!ii", 8, TLS_REQUEST))
+    if await reader.readexactly(1) != b"S":
+        raise ConnectionError("PgBouncer does not speak TLS, and sslmode of LEDGER_POSTGRES wants it")
+    await writer.start_tls(context, server_hostname=writer.get_extra_info("peername")[0])
 
 
 async def _ask(

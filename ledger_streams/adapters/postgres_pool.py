@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -69,6 +70,12 @@ def away_as_unavailable() -> Iterator[None]:
     """Raise `Unavailable` for what says that PostgreSQL is away; let programmers' errors pass."""
     try:
         yield
+    except ssl.SSLError as error:
+        detail = f"TLS failed ({error}): check sslmode and sslrootcert in LEDGER_POSTGRES"
+        raise Unavailable(dependency="postgres", detail=detail) from error
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        detail = f"it refuses this client ({error}): check user, password and sslmode in LEDGER_POSTGRES"
+        raise Unavailable(dependency="postgres", detail=detail) from error
     except AWAY as error:
         raise Unavailable(dependency="postgres", detail=f"{type(error).__name__}: {error}") from error
     except asyncpg.InterfaceError as error:

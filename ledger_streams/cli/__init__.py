@@ -16,7 +16,7 @@ import click
 
 OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
-    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check."),
+    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check, acls."),
     "db": ("ledger_streams.cli.db", "db", "The database: upgrade, roles, tune, top, size."),
     "backup": (
         "ledger_streams.cli.backup",

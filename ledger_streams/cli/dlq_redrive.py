@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_streams import topics
+from ledger_streams import rights, topics
 from ledger_streams.adapters.kafka_log import KafkaLog, opened_log
 from ledger_streams.adapters.kafka_redrive import Redrive, place
 from ledger_streams.cli.letters import DeadLetter, read_letters
@@ -82,7 +82,7 @@ async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
             client_options(config),
             transactional_id=f"{config.app_id}-redrive",
             marks_topic=config.topic(topics.REDRIVES),
-            topics=topics.names(config),
+            topics=rights.transactional_topics(config, "operator"),
             transaction_timeout_ms=config.transaction_timeout_ms,
         ) as redrive,
         opened_log(client_options(config)) as log,

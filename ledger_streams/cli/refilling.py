@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from faust.types import TP
 
-from ledger_streams import topics, wire
+from ledger_streams import rights, topics, wire
 from ledger_streams.adapters.kafka_filling import Filled, Filling
 from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
 from ledger_streams.adapters.postgres_lost import Remains, move_positions, remains
@@ -69,7 +69,7 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
         Filling(
             client_options(config),
             transactional_id=f"{config.app_id}{FILLED_GROUP}",
-            topics=topics.names(config),
+            topics=rights.transactional_topics(config, "operator"),
         ) as filling,
         opened_log(client_options(config)) as log,
     ):

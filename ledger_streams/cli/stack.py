@@ -22,17 +22,33 @@ def stack() -> None:
 @click.option(
     "--brokers", type=click.IntRange(1, 9), help="Kafka brokers of a new stack.  [default: one an address]"
 )
-def up(*, brokers: int | None) -> None:
+@click.option(
+    "--tls",
+    "with_tls",
+    is_flag=True,
+    help="Serve TLS from now on, with certificates made here; Kafka wants a user and grants rights (ACLs).",
+)
+def up(*, brokers: int | None, with_tls: bool) -> None:
     """Start what does not run; install what the machine lacks.
 
     The ports are those of LEDGER_KAFKA, LEDGER_POSTGRES and LEDGER_REDIS. Each address
     of LEDGER_KAFKA is a broker's; with more brokers, the others take the ports after the
-    last one. The ports after all brokers are their controllers'.
+    last one. The ports after all brokers are their controllers'. With --tls the settings to export are
+    printed last; `eval "$(ledger-streams stack settings)"` sets them in a shell.
     """
     try:
-        local.up(settings(), brokers=brokers, say=click.echo)
+        local.up(settings(), brokers=brokers, with_tls=with_tls, say=click.echo)
+        for line in local.exports(settings()):
+            click.echo(line)
     except Unavailable as error:
         raise click.ClickException(str(error)) from error
+
+
+@stack.command("settings")
+def settings_() -> None:
+    """Print the settings to export for a stack with TLS, the password of Kafka's administrator among them."""
+    for line in local.exports(settings()):
+        click.echo(line)
 
 
 @stack.command()

@@ -18,7 +18,9 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from ledger_streams.adapters.kafka_forgotten import MarkersUnanswered, commit_forgotten
+from ledger_streams.adapters.kafka_forgotten import MarkersDenied, MarkersUnanswered, commit_forgotten
+from ledger_streams.adapters.kafka_rights import go_without
+from ledger_streams.adapters.kafka_settling import settle
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import FencedProducer
 
@@ -63,6 +65,9 @@ class LookingBack:
     async def _look_at(self, producer: FencedProducer) -> None:
         try:
             await commit_forgotten(producer.client, producer._txn_manager.transactional_id, self._topics)
+        except MarkersDenied as error:
+            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+            await self._end_itself(producer)
         except MarkersUnanswered as error:
             log.warning("a forgotten transaction is committed or not, new producers are started: %r", error)
             self.is_spoilt = True
@@ -70,6 +75,14 @@ class LookingBack:
             log.info("what a broker may have forgotten is looked for later: %r", error)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it
             end_process("what a broker may have forgotten could not be looked for", error)
+
+    async def _end_itself(self, producer: FencedProducer) -> None:
+        """Commit by the producer's own next transaction, an empty one, what its last one has left open."""
+        try:
+            await settle(producer, self._topics, is_committed=True)
+        except KafkaError as error:
+            log.warning("A hanging transaction was not committed; new producers are started: %r", error)
+            self.is_spoilt = True
 
     def _put_back(self, producer: FencedProducer, _looked: asyncio.Task[None]) -> None:
         self._looking = None

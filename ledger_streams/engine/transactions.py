@@ -17,13 +17,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
+from ledger_streams.adapters.kafka_rights import missing_right
 from ledger_streams.adapters.kafka_transactional import discard, is_fenced, start_settled
 from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox
@@ -76,6 +78,8 @@ class Transactions:
         self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
+        self._not_settled: set[TopicPartition] = set()
+        """Without a leader when the producers started; a record there could commit what was to be aborted."""
         self._open: FencedProducer | None = None
         """Whose transaction is open."""
         self._began_s = time.monotonic()
@@ -87,15 +91,17 @@ class Transactions:
         """Start the producers if there are none, which settles the last ones' transactions."""
         backoff_ms = 100
         while not self._producers:
+            self._not_settled = set()
             producers = [self._new_producer(number) for number in range(PRODUCERS)]
             try:
                 for producer in producers:
-                    await start_settled(producer, self._topics, self._group_id)
+                    self._not_settled |= await start_settled(producer, self._topics, self._group_id)
                 self._producers.extend(producers)
             except KafkaError as error:
                 for producer in producers:
                     await discard(producer)
-                log.warning("no transactional producer, trying again in %d ms: %r", backoff_ms, error)
+                reason = missing_right(error) or repr(error)
+                log.warning("no transactional producer, trying again in %d ms: %s", backoff_ms, reason)
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
 
@@ -112,6 +118,7 @@ class Transactions:
         Raises as `commit` does.
         """
         async with self._transaction(membership) as producer:
+            self._check_settled(outbox)
             sent_ms = self._clock.steady_ms()
             sent = await queued(producer, outbox)
             producer.announce_group(self._group_id)
@@ -129,6 +136,7 @@ class Transactions:
         record that no broker takes.
         """
         async with self._transaction(membership) as producer:
+            self._check_settled(outbox)
             appended = await self._send(producer, outbox, sources, membership)
             await producer.commit_transaction()
         self._open = None
@@ -170,6 +178,11 @@ class Transactions:
             if is_fenced(error) and not self._is_timed_out():
                 raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+
+    def _check_settled(self, outbox: Outbox) -> None:
+        """Raise LeaderNotAvailableError, which loses the cycle: new producers settle the partition first."""
+        if self._not_settled and (places := self._not_settled & {TopicPartition(*tp) for tp in outbox}):
+            raise LeaderNotAvailableError(f"{min(places)} had no leader when the producers started")
 
     @property
     def is_long_open(self) -> bool:

@@ -22,7 +22,8 @@ from ledger_streams.adapters.kafka_client import options
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack.install import TEMPLATES, Say, cache, fetched, maven, program, run
-from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.stack.server import local_port, port_is_open, rendered
+from ledger_streams.stack.tls import ADMIN, Tls, tls, write_secret
 
 VERSION: Final = "4.3.1"
 HEAP_MAX_ALONE: Final = "1g"
@@ -30,6 +31,9 @@ HEAP_MAX_OF_SEVERAL: Final = "512m"
 """Each broker of several has the same topics to keep as one alone, but a share of the clients' requests."""
 REPLICAS_MAX: Final = 3
 PROBE_TIMEOUT_MS: Final = 5_000
+CLEANUP_MS: Final = 1_000
+CLEANUP_MS_DEFAULT: Final = 10_000
+"""Kafka's: how often a broker looks for transactions that take too long."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Broker:
     folder: Path
     port: int
     ports: tuple[int, ...]
+    tls: Tls | None = None
 
     @property
     def node_id(self) -> int:
@@ -64,10 +69,11 @@ class Broker:
         """Fetch the jars, write the configuration, format the data folder unless it is."""
         fetch_jars(say)
         java = program("java", package="default-jre-headless", dependency="kafka", say=say)
-        changed = write_if_other(self._configuration, self._properties())
+        changed = write_secret(self._configuration, self._properties())
         if not (self.folder / "data" / "meta.properties").exists():
             say(f"{self.name}: formatting {self.folder / 'data'}")
             arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(self._configuration)]
+            arguments += self._scram()
             storage_tool = [*self._java(java), "kafka.tools.StorageTool", *arguments, "--ignore-formatted"]
             run(storage_tool, dependency="kafka", cwd=self.folder)
         return changed
@@ -88,7 +94,8 @@ class Broker:
         if not await port_is_open(self.port):
             return "nobody listens"
         address = f"127.0.0.1:{self.port}"
-        client = AIOKafkaClient(**options(address), request_timeout_ms=PROBE_TIMEOUT_MS)
+        bootstrap = address if self.tls is None else self.tls.admin(address)
+        client = AIOKafkaClient(**options(bootstrap), request_timeout_ms=PROBE_TIMEOUT_MS)
         try:
             await client.bootstrap()
             present = len(client.cluster.brokers())
@@ -105,8 +112,10 @@ class Broker:
     def _properties(self) -> str:
         voters = [f"{number}@127.0.0.1:{port}" for number, port in enumerate(self.controller_ports, start=1)]
         replicas = min(len(self.ports), REPLICAS_MAX)
-        return rendered(
+        text = rendered(
             TEMPLATES / "kafka" / "server.properties",
+            protocol="PLAINTEXT" if self.tls is None else "SASL_SSL",
+            cleanup_interval_ms=CLEANUP_MS if self.tls is None else CLEANUP_MS_DEFAULT,
             node_id=self.node_id,
             voters=",".join(voters),
             port=self.port,
@@ -116,6 +125,29 @@ class Broker:
             min_isr=max(1, replicas - 1),
             **self._detours(),
         )
+        return text if self.tls is None else text + self._security(self.tls)
+
+    def _security(self, tls: Tls) -> str:
+        """Return what the configuration says of TLS, users and rights."""
+        users = " ".join(f'user_{name}="{password}"' for name, password in tls.users.items())
+        own = f'required username="{ADMIN}" password="{tls.users[ADMIN]}"'
+        return rendered(
+            TEMPLATES / "kafka" / "security.properties",
+            keystore=tls.keystore,
+            ca=tls.ca,
+            plain=f"org.apache.kafka.common.security.plain.PlainLoginModule {own} {users};",
+            scram="org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        )
+
+    def _scram(self) -> list[str]:
+        """Return the words that give a new cluster its users for SCRAM; PLAIN's are in the configuration."""
+        users = {} if self.tls is None else self.tls.users
+        return [
+            word
+            for name, password in users.items()
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+            for word in ("--add-scram", f"{mechanism}=[name={name},password={password}]")
+        ]
 
     def _detours(self) -> dict[str, str]:
         """Further listeners, a line each in the folder's file `detours`: its port, and the one it advertises.
@@ -155,7 +187,8 @@ def brokers(settings: Settings, stack: Path, count: int | None) -> list[Broker]:
     total = created or wanted or 1
     following = range(max(given) + 1, max(given) + 1 + total)
     ports = (*given, *following)[:total]
-    return [Broker(stack / f"kafka-{number}", port, ports) for number, port in enumerate(ports, start=1)]
+    own = tls(stack)
+    return [Broker(stack / f"kafka-{number}", port, ports, own) for number, port in enumerate(ports, start=1)]
 
 
 def _created(stack: Path) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from ledger_streams.stack.pgbouncer import pgbouncer
 from ledger_streams.stack.postgres import Postgres, postgres
 from ledger_streams.stack.redis import redis
 from ledger_streams.stack.server import Server, port_is_open
+from ledger_streams.stack.tls import create_tls, tls
 
 READY_WITHIN_S: Final = 90.0
 """A broker replays its log after a kill; three at once on two cores take half of this."""
@@ -47,15 +49,17 @@ class ServerStatus:
     folder: str
 
 
-def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> None:
+def up(settings: Settings, *, brokers: int | None = None, with_tls: bool = False, say: Say = print) -> None:
     """Start what does not run and return when all servers answer.
 
-    `brokers` counts for a new stack only (if not given, one an address of Kafka's).  Raises Unavailable, with
-    the end of its log, when a server does not come up.
+    `with_tls` makes it serve TLS from now on.  `brokers` counts for a new stack only (if not given, one an
+    address of Kafka's).  Raises Unavailable, with the end of its log, when a server does not come up.
     """
     stack = _folder(settings)
     stack.mkdir(parents=True, exist_ok=True)
     with _locked(stack, say):
+        if with_tls:
+            create_tls(stack, say)
         servers = _servers(settings, stack, brokers)
         started_at = time.monotonic()
         for server in servers:
@@ -64,6 +68,15 @@ def up(settings: Settings, *, brokers: int | None = None, say: Say = print) -> N
             asyncio.run(_start_if_needed(server, say))
         asyncio.run(_ready(servers, say))
         say(f"The stack is up ({time.monotonic() - started_at:.1f} s): {stack}")
+
+
+def exports(settings: Settings) -> list[str]:
+    """Return the settings of a system on this stack, as a shell takes them; none if it has no TLS."""
+    if (own := tls(_folder(settings))) is None:
+        return []
+    return [
+        f"export LEDGER_{name.upper()}={shlex.quote(value)}" for name, value in own.settings(settings).items()
+    ]
 
 
 def down(settings: Settings, *, say: Say = print) -> None:

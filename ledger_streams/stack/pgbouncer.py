@@ -17,7 +17,9 @@ from ledger_streams.adapters import pgbouncer_console
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack.install import TEMPLATES, Say, is_root, program
+from ledger_streams.stack.postgres_owner import give
 from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.stack.tls import Tls, tls, write_secret
 
 CLIENTS_MAX: Final = 1_000
 """The owner's: with ten connections each, a hundred processes."""
@@ -36,6 +38,7 @@ class PgBouncer:
     postgres_port: int
     role: str
     pool_size: int = POOL_SIZE
+    tls: Tls | None = None
 
     @property
     def name(self) -> str:
@@ -51,7 +54,18 @@ class PgBouncer:
         """Install it, write its users and its configuration."""
         _program(say)
         users_changed = write_if_other(self._users, f'"{self.role}" ""\n')
-        return write_if_other(self._configuration, self._text()) or users_changed
+        return write_if_other(self._configuration, self._text() + self._tls_text()) or users_changed
+
+    def _tls_text(self) -> str:
+        """Return what its configuration says of TLS; it reads its own copies, as another user."""
+        if self.tls is None:
+            return ""
+        copies = {"certificate": self.tls.certificate, "key": self.tls.key}
+        for file in copies.values():
+            write_secret(self.folder / file.name, file.read_text())
+            give(self.folder / file.name)
+        files = {name: self.folder / file.name for name, file in copies.items()}
+        return rendered(TEMPLATES / "pgbouncer" / "tls.ini", **files)
 
     def command(self) -> list[str]:
         """Return the command that runs it in the foreground."""
@@ -62,7 +76,10 @@ class PgBouncer:
         if not await port_is_open(self.port):
             return "nobody listens"
         try:
-            await pgbouncer_console.show("VERSION", host="127.0.0.1", port=self.port, user=self.role)
+            context = None if self.tls is None else self.tls.context
+            await pgbouncer_console.show(
+                "VERSION", host="127.0.0.1", port=self.port, user=self.role, context=context
+            )
         except Unavailable as error:
             return error.detail
         return None
@@ -96,7 +113,7 @@ def pgbouncer(settings: Settings, stack: Path) -> list[PgBouncer]:
     port = local_port(settings.pgbouncer, dependency="pgbouncer")
     role = unquote(urlsplit(settings.postgres).username or "postgres")
     postgres_port = local_port(settings.postgres, dependency="postgres")
-    return [PgBouncer(stack / "pgbouncer", port, postgres_port, role)]
+    return [PgBouncer(stack / "pgbouncer", port, postgres_port, role, tls=tls(stack))]
 
 
 def _program(say: Say) -> str:

