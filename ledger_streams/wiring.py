@@ -55,6 +55,10 @@ class Connections:
         """Start what runs by itself; waits for Kafka."""
         await retried(self.publisher.start, purpose="the API waits for Kafka")
         await self.outcomes.start()
+        try:
+            await self.cache.learn_epoch()
+        except Unavailable as error:
+            log.warning("The API starts without the cache, balances come from PostgreSQL: %s", error)
 
     async def close(self) -> None:
         """Close everything, the acknowledged and the open."""

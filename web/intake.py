@@ -81,12 +81,13 @@ async def _publish(services: Services, payments: Iterable[AskedPayment]) -> None
 
 async def _ended(services: Services, payment_ids: Iterable[str], wait_s: float) -> Mapping[str, PaymentView]:
     """Return the payments that end in time, once a balance read would see them."""
+    epoch = services.cache.epoch
     try:
         waited = await asyncio.gather(*(services.outcomes.wait(key, wait_s) for key in payment_ids))
         outcomes = [outcome for outcome in waited if outcome is not None]
         if not outcomes:
             return {}
-        await write_through(services, _newest_wallets(outcomes))
+        await write_through(services, _newest_wallets(outcomes), epoch)
         return {outcome.payment.payment_id: outcome.payment for outcome in outcomes}
     except Unavailable as error:
         log.warning("payments are taken, their outcomes cannot be read: %s", error)

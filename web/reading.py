@@ -47,15 +47,16 @@ async def cached_wallet(services: Services, wallet_id: str) -> tuple[WalletView,
     BALANCE_READS.labels("miss" if cached is None else "hit").inc()
     if cached is not None:
         return cached, True
+    epoch = services.cache.epoch
     wallet = await wallet_or_404(services, wallet_id)
-    await write_through(services, [wallet])
+    await write_through(services, [wallet], epoch)
     return wallet, False
 
 
-async def write_through(services: Services, wallets: Sequence[WalletView]) -> None:
-    """Put the wallets into the cache, unless it is away."""
+async def write_through(services: Services, wallets: Sequence[WalletView], epoch: str) -> None:
+    """Put the wallets into the cache, unless it is away; `epoch` was the cache's before they were read."""
     try:
-        await services.cache.put(wallets)
+        await services.cache.put(wallets, epoch)
     except Unavailable as error:
         log.warning("%d wallets not written to the cache: %s", len(wallets), error)
         CACHE_WRITES_SKIPPED.inc(len(wallets))

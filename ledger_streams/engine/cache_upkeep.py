@@ -56,13 +56,18 @@ class CacheUpkeep:
         self._behind = True
         await self.catch_up()
 
-    async def put(self, wallets: Sequence[WalletView], committed: Mapping[TP, int]) -> None:
+    @property
+    def epoch(self) -> str:
+        """The cache's epoch, as it is to be given to `put`: see it before the commit."""
+        return self._cache.epoch
+
+    async def put(self, wallets: Sequence[WalletView], committed: Mapping[TP, int], *, epoch: str) -> None:
         """Put the wallets of a committed cycle; one that the cache does not take is found again later."""
         self._committed |= {tp: next_ for tp, next_ in committed.items() if tp.topic == self._topic}
         if self._behind:
             return
         try:
-            await self._cache.put(wallets)
+            await self._cache.put(wallets, epoch)
         except Unavailable as error:
             log.warning("The cache misses %d wallets until it is back: %s", len(wallets), error)
             self._behind = True
@@ -91,8 +96,9 @@ class CacheUpkeep:
         # A commit from here on is put by its own cycle; those before it are found in PostgreSQL.
         committed, self._behind = dict(self._committed), False
         try:
+            epoch = await self._cache.learn_epoch()
             for tp in committed:
-                await self._cache.put(await self._store.dirty_wallets(tp.topic, tp.partition))
+                await self._cache.put(await self._store.dirty_wallets(tp.topic, tp.partition), epoch)
         except BaseException:
             self._behind = True
             raise

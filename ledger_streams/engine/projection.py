@@ -117,13 +117,14 @@ class ProjectionCommitter:
         sink, began = self._stores.sink, time.perf_counter()
         shares = [share for share in cycle.shares if isinstance(share, ProjectionShare)]
         batch = _merged(shares, self._stored)
+        epoch = self._upkeep.epoch
         await retried(lambda: sink.write(batch), purpose="projections wait for PostgreSQL")
         written = time.perf_counter()
         for share in shares:
             self._next[share.tp] = self._stored[share.tp] = share.source_next
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
         wallets = [wallet for share in shares for wallet in share.wallets.values()]
-        await self._upkeep.put(wallets, {share.tp: share.source_next for share in shares})
+        await self._upkeep.put(wallets, {share.tp: share.source_next for share in shares}, epoch=epoch)
         CYCLE_SECONDS.labels("commit").observe(written - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - written)
         return {}
