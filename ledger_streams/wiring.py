@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from mode import Service
 
+from ledger_streams import background
 from ledger_streams.adapters import pgbouncer_console
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.outcomes import OutcomeWatch
@@ -86,8 +87,20 @@ class ConnectionService(Service):
         await opened.start()
         type(self).connections = opened
 
-    @Service.timer(STUCK_EVERY_S)
+    @Service.task
     async def _watch_stuck(self) -> None:
+        await background.kept_up("stuck-payments", lambda: self._every(STUCK_EVERY_S, self._count_stuck))
+
+    @Service.task
+    async def _watch_pgbouncer(self) -> None:
+        await background.kept_up("pgbouncer", lambda: self._every(PGBOUNCER_EVERY_S, self._ask_pgbouncer))
+
+    async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+        while not self.should_stop:
+            await self.sleep(seconds)
+            await look()
+
+    async def _count_stuck(self) -> None:
         """Count the payments that wait too long, for the metrics."""
         if self.connections is None:
             return
@@ -102,8 +115,7 @@ class ConnectionService(Service):
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
 
-    @Service.timer(PGBOUNCER_EVERY_S)
-    async def _watch_pgbouncer(self) -> None:
+    async def _ask_pgbouncer(self) -> None:
         """Ask PgBouncer for the metrics of its pools, where there is one."""
         if not settings().pgbouncer:
             return

@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ledger_streams import background
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
@@ -89,7 +90,7 @@ class ProjectionCommitter:
         phases.enter("restore")
         await self._upkeep.take_over(self._stored)
         if self._cache_task is None:
-            self._cache_task = asyncio.create_task(self._upkeep.watch())
+            self._cache_task = background.start("cache-upkeep", self._upkeep.watch)
         log.info("generation %d: projecting %d partitions", membership.generation, len(assigned))
         return self._next
 
