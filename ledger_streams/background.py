@@ -14,15 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from ledger_streams.ending import end_process
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import BACKGROUND_TASK_FAILURES
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 FIRST_WAIT_S: Final = 0.1
 WAIT_S_MAX: Final = 30.0
@@ -81,6 +82,28 @@ async def kept_up(
         log.error("Background task %s failed; it begins anew in %.1f s.", name, wait_s, exc_info=failure)
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, WAIT_S_MAX)
+
+
+async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Return the result of `work`; raise TimeoutError on time, however long its cancellation takes.
+
+    A connection that is silent delays the end of what is cancelled; the caller does not wait for that.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_ended_late)
+    raise TimeoutError
+
+
+def _ended_late(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("What was given up for lack of time has failed since: %r", error)
 
 
 def _tell(

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
 from mode import Service
 
@@ -24,6 +23,7 @@ from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.adapters.redis_claims import RedisClaims
 from ledger_streams.app import api, clock, ledger
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka_wiring import kafka_state
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
 from ledger_streams.settings import settings
@@ -140,18 +140,26 @@ def connections() -> Connections:
 
 async def worker_readiness() -> Mapping[str, str]:
     """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    return {"tables": ledger.readiness, **await readiness()}
+    return {"tables": ledger.readiness, **await _readiness("worker")}
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say of each dependency `ok` or what is wrong with it."""
+    """Say of each dependency of an api `ok` or what is wrong with it."""
+    return await _readiness("api")
+
+
+async def _readiness(kind: str) -> Mapping[str, str]:
+    probes: dict[str, Awaitable[object]] = {"kafka": kafka_state(kind)}
     states: dict[str, str] = {}
     try:
         opened = connections()
     except Unavailable as error:
-        return states | {"connections": error.detail}
-    probes: Mapping[str, Any] = {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
+        states["connections"] = error.detail
+    else:
+        probes |= {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
     answers = await asyncio.gather(*probes.values(), return_exceptions=True)
     for name, answer in zip(probes, answers, strict=True):
         states[name] = repr(answer) if isinstance(answer, BaseException) else "ok"
+        if isinstance(answer, str):
+            states[name] = answer
     return states
