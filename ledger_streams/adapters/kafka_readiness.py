@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient
@@ -113,7 +113,7 @@ class KafkaReadiness:
         described: Sequence[Any] = answer.to_object()["topics"]
         return described
 
-    def _judged(self, answers: dict[int, Sequence[Any]]) -> str | None:
+    def _judged(self, answers: Mapping[int, Sequence[Any]]) -> str | None:
         """Return what is wrong by all answers; a broker that hears of a topic late is outvoted."""
         leaders: dict[Partition, set[int]] = {}
         for answer in answers.values():
