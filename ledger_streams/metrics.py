@@ -31,8 +31,13 @@ CACHE_WRITES_SKIPPED: Final = Counter(
 )
 
 CLAIMS_SKIPPED: Final = Counter(
-    "ledger_payment_claims_skipped",
-    "Payments taken without a claim on their id because the store of claims was away",
+    "ledger_payment_claims_skipped", "Payments taken without a claim on their id: the store was away"
+)
+
+BACKGROUND_TASK_FAILURES: Final = Counter(
+    "ledger_background_task_failures",
+    "Unforeseen failures of background tasks, by task",
+    labelnames=("task",),
 )
 
 CYCLE_SECONDS: Final = Histogram(

@@ -136,13 +136,29 @@ class ReadModel(History, Protocol):
 
 
 class BalanceCache(Protocol):
-    """The cache of wallets; it never puts an older version over a newer one."""
+    """The cache of wallets; it never puts an older version over a newer one.
+
+    An epoch is a time in which the cache has lost no write.  A wallet is put with the epoch that the
+    writer had seen before it read the wallet in the read model, or before it committed it there; in
+    another epoch the entry is no answer.  So a cache that comes back older than it was answers nothing
+    that has been overwritten since.
+    """
+
+    @property
+    def epoch(self) -> str:
+        """The epoch as of the last answer, empty before the first; an older one is always safe to use."""
+
+    async def learn_epoch(self) -> str:
+        """Ask for the epoch of now."""
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
 
-    async def put(self, wallets: Sequence[WalletView]) -> None:
-        """Store the wallets that are not older than what is cached, and renew their time to live."""
+    async def put(self, wallets: Sequence[WalletView], epoch: str | None = None) -> None:
+        """Store the wallets that are not older than what is cached, and renew their time to live.
+
+        Without `epoch` they are taken for the newest of now.
+        """
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
 from mode import Service
 
+from ledger_streams import background
 from ledger_streams.adapters import pgbouncer_console
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.outcomes import OutcomeWatch
@@ -24,6 +24,7 @@ from ledger_streams.adapters.redis_claims import RedisClaims
 from ledger_streams.app import api, clock, ledger
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka_settings import client_options
+from ledger_streams.kafka_wiring import kafka_state
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
 from ledger_streams.settings import settings
@@ -56,6 +57,10 @@ class Connections:
         """Start what runs by itself; waits for Kafka."""
         await retried(self.publisher.start, purpose="the API waits for Kafka")
         await self.outcomes.start()
+        try:
+            await self.cache.learn_epoch()
+        except Unavailable as error:
+            log.warning("The API starts without the cache, balances come from PostgreSQL: %s", error)
 
     async def close(self) -> None:
         """Close everything, the acknowledged and the open."""
@@ -83,8 +88,20 @@ class ConnectionService(Service):
         await opened.start()
         type(self).connections = opened
 
-    @Service.timer(STUCK_EVERY_S)
+    @Service.task
     async def _watch_stuck(self) -> None:
+        await background.kept_up("stuck-payments", lambda: self._every(STUCK_EVERY_S, self._count_stuck))
+
+    @Service.task
+    async def _watch_pgbouncer(self) -> None:
+        await background.kept_up("pgbouncer", lambda: self._every(PGBOUNCER_EVERY_S, self._ask_pgbouncer))
+
+    async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+        while not self.should_stop:
+            await self.sleep(seconds)
+            await look()
+
+    async def _count_stuck(self) -> None:
         """Count the payments that wait too long, for the metrics."""
         if self.connections is None:
             return
@@ -99,8 +116,7 @@ class ConnectionService(Service):
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
 
-    @Service.timer(PGBOUNCER_EVERY_S)
-    async def _watch_pgbouncer(self) -> None:
+    async def _ask_pgbouncer(self) -> None:
         """Ask PgBouncer for the metrics of its pools, where there is one."""
         if not settings().pgbouncer:
             return
@@ -125,18 +141,26 @@ def connections() -> Connections:
 
 async def worker_readiness() -> Mapping[str, str]:
     """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    return {"tables": ledger.readiness, **await readiness()}
+    return {"tables": ledger.readiness, **await _readiness("worker")}
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say of each dependency `ok` or what is wrong with it."""
+    """Say of each dependency of an api `ok` or what is wrong with it."""
+    return await _readiness("api")
+
+
+async def _readiness(kind: str) -> Mapping[str, str]:
+    probes: dict[str, Awaitable[object]] = {"kafka": kafka_state(kind)}
     states: dict[str, str] = {}
     try:
         opened = connections()
     except Unavailable as error:
-        return states | {"connections": error.detail}
-    probes: Mapping[str, Any] = {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
+        states["connections"] = error.detail
+    else:
+        probes |= {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
     answers = await asyncio.gather(*probes.values(), return_exceptions=True)
     for name, answer in zip(probes, answers, strict=True):
         states[name] = repr(answer) if isinstance(answer, BaseException) else "ok"
+        if isinstance(answer, str):
+            states[name] = answer
     return states

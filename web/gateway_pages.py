@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ledger_streams.app import gateway
+from ledger_streams.kafka_wiring import close_kafka_checks, kafka_state
 from web.routes import add_health
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say whether the gateway reads all that is assigned to it."""
-    return {"requests": gateway.readiness}
+    """Say whether the gateway reads all that is assigned to it, and whether its topics are there."""
+    return {"requests": gateway.readiness, "kafka": await kafka_state("gateway")}
 
 
 add_health(gateway, readiness)
+gateway.before_stop.append(close_kafka_checks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from ledger_streams.app import api, clock, ledger
+from ledger_streams.kafka_wiring import close_kafka_checks
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
 from ledger_streams.wiring import connections, readiness, worker_readiness
@@ -39,3 +40,4 @@ add_pages(ledger, services, worker_readiness)
 add_pages(api, services, readiness)
 for app in (ledger, api):
     app.before_stop.append(draining(app, linger_s=settings().drain_s))
+    app.before_stop.append(close_kafka_checks)

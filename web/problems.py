@@ -8,6 +8,7 @@ same empty words for everyone, and its traceback in the log.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -59,6 +60,23 @@ class Refused(Rejected):
         self.reason = reason
 
 
+class Unconfirmed(Unavailable):
+    """Kafka has not acknowledged payments that were sent to it: they may be taken, or not."""
+
+    def __init__(self, payment_ids: Sequence[str], detail: str) -> None:
+        super().__init__(dependency="kafka", detail=detail)
+        self.payment_ids = payment_ids
+
+    @property
+    def advice(self) -> str:
+        """Say how to find out, and how to send it again."""
+        if len(self.payment_ids) > 1:
+            taken, again = "Some of the payments may have been taken", "the same ids"
+        else:
+            taken, again = "The payment may have been taken", f"payment_id {self.payment_ids[0]}"
+        return f"{taken}. To send it again with {again}, or with the same Idempotency-Key, is safe."
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The body of a problem; `field` is the path of the input at fault, such as `overdraft_limits.EUR`."""
 
@@ -102,6 +120,8 @@ def problem_of(error: Exception) -> Problem:
             return _problem(error.status, error.title, error.detail, field=error.field, reason=error.reason)
         case Rejected():
             return _problem(error.status, error.title, error.detail, field=error.field)
+        case Unconfirmed():
+            return _problem(503, "Unavailable", f"Not available for the moment: kafka. {error.advice}")
         case Unavailable():
             detail = f"Not available for the moment: {error.dependency}. {SAFE_TO_REPEAT}"
             return _problem(503, "Unavailable", detail)

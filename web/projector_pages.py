@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ledger_streams.app import projector
+from ledger_streams.kafka_wiring import close_kafka_checks, kafka_state
 from web.routes import add_health
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say whether the projector reads all that is assigned to it."""
-    return {"projections": projector.readiness}
+    """Say whether the projector reads all that is assigned to it, and whether its topics are there."""
+    return {"projections": projector.readiness, "kafka": await kafka_state("projector")}
 
 
 add_health(projector, readiness)
+projector.before_stop.append(close_kafka_checks)

@@ -7,8 +7,10 @@ cannot meet an older entry.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.metrics import BALANCE_READS, CACHE_WRITES_SKIPPED
@@ -18,6 +20,9 @@ from web.problems import not_found
 from web.services import Services
 
 log = logging.getLogger(__name__)
+
+WRITE_S_MAX: Final = 1.0
+"""Somebody waits for an answer that does not need the cache."""
 
 
 def id_in_path(text: str, kind: str) -> str:
@@ -47,15 +52,17 @@ async def cached_wallet(services: Services, wallet_id: str) -> tuple[WalletView,
     BALANCE_READS.labels("miss" if cached is None else "hit").inc()
     if cached is not None:
         return cached, True
+    epoch = services.cache.epoch
     wallet = await wallet_or_404(services, wallet_id)
-    await write_through(services, [wallet])
+    await write_through(services, [wallet], epoch)
     return wallet, False
 
 
-async def write_through(services: Services, wallets: Sequence[WalletView]) -> None:
-    """Put the wallets into the cache, unless it is away."""
+async def write_through(services: Services, wallets: Sequence[WalletView], epoch: str) -> None:
+    """Put the wallets into the cache, unless it is away; `epoch` was the cache's before they were read."""
     try:
-        await services.cache.put(wallets)
-    except Unavailable as error:
+        async with asyncio.timeout(WRITE_S_MAX):
+            await services.cache.put(wallets, epoch)
+    except (Unavailable, TimeoutError) as error:
         log.warning("%d wallets not written to the cache: %s", len(wallets), error)
         CACHE_WRITES_SKIPPED.inc(len(wallets))

@@ -8,6 +8,7 @@ refund beyond it is taken and fails.  Here only the currency is added, in which 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from ledger_streams.ports import PaymentView
 from web.idempotency import text_to_derive_from
+from web.intake import in_time
 from web.operations import IDEMPOTENCY_KEY, Operation
 from web.payloads import RefundRequest, shaped
 from web.payment_request import PAYMENT_BYTES_MAX, asked_payment
@@ -38,7 +40,7 @@ class Refund(LedgerView):
         wait_s = wait_in_query(request)
         derived_from = text_to_derive_from(request)
         asked = shaped(await self.body_or_nothing(request), RefundRequest)
-        refunded = await payment_or_404(services, payment_id)
+        refunded = await in_time(payment_or_404(services, payment_id), wait_s + 1 if wait_s else math.inf)
         refund = asked_payment(services, _content(asked, refunded), derived_from)
         return await answer_to(services, refund, wait_s)
 

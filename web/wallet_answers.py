@@ -42,13 +42,14 @@ async def carried_out(services: Services, wallet: WalletView, command: WalletCom
         wallet.wallet_id, command.name, command.command_id, {"wallet_id": wallet.wallet_id, **command.data}
     )
     message = enveloped(services.topics.wallet_commands, content, now=services.now())
+    epoch = services.cache.epoch
     await services.publisher.publish([message])
     try:
         async with asyncio.timeout(services.projection_wait_s):
             after = await _after(services, wallet, command)
     except TimeoutError as error:
         raise Unavailable(dependency="read model", detail="the command is not projected yet") from error
-    await write_through(services, [after])
+    await write_through(services, [after], epoch)
     return after
 
 

@@ -76,8 +76,9 @@ class Wallets(LedgerView):
         wallet_id = _wallet_id(services, request, opening)
         content = _content(opening)
         status = await _opened_status(services, wallet_id, content)
+        epoch = services.cache.epoch
         wallet = await wallet_or_404(services, wallet_id)
-        await write_through(services, [wallet])
+        await write_through(services, [wallet], epoch)
         return answer(wallet, status=status, headers={"Location": f"/v1/wallets/{wallet_id}"})
 
 

@@ -1,4 +1,4 @@
-"""In-memory twins of the cache and of the read model, with the same contracts.
+"""The in-memory twin of the read model, with the same contract.
 
 `MemoryReadModel` is fed with the batches that the PostgreSQL sink takes, so a
 test hands one batch to either and asks both the same questions.
@@ -26,24 +26,6 @@ from ledger_streams.adapters.postgres_rows import (
 from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
 from ledger_streams.history import MovementView, Stretch, Turnover
 from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
-
-
-class MemoryBalances:
-    """`ports.BalanceCache` in a dict; nothing ever expires."""
-
-    def __init__(self) -> None:
-        self._wallets: dict[str, WalletView] = {}
-
-    async def get(self, wallet_id: str) -> WalletView | None:
-        """Return the cached wallet, or None."""
-        return self._wallets.get(wallet_id)
-
-    async def put(self, wallets: Sequence[WalletView]) -> None:
-        """Store each unless a newer version is there."""
-        for wallet in wallets:
-            cached = self._wallets.get(wallet.wallet_id)
-            if cached is None or cached.version <= wallet.version:
-                self._wallets[wallet.wallet_id] = wallet
 
 
 class MemoryReadModel:

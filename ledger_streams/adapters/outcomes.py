@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
+from ledger_streams import background
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Outcome, PaymentView, ReadModel, WalletView
 
@@ -47,7 +48,7 @@ class OutcomeWatch:
 
     async def start(self) -> None:
         """Begin to tick."""
-        self._ticking = asyncio.create_task(self._tick_for_ever(), name="outcome-watch")
+        self._ticking = background.start("outcome-watch", self._tick_for_ever, on_failure=self._give_up)
 
     async def stop(self) -> None:
         """End; whoever still waits for a payment is told that its time is up."""
@@ -60,7 +61,10 @@ class OutcomeWatch:
                 waiter.set_result(None)
 
     async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
-        """Return how the payment ended once all of it is projected, or None after `timeout_s`."""
+        """Return how the payment ended once all of it is projected, or None after `timeout_s`.
+
+        Raises Unavailable when looking for outcomes has failed in a way that nobody foresaw.
+        """
         waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(payment_id, set()).add(waiter)
         self._somebody_waits.set()
@@ -111,6 +115,15 @@ class OutcomeWatch:
                     if not waiter.done():
                         waiter.set_result(outcome)
             await asyncio.sleep(self._interval_s)
+
+    def _give_up(self, failure: Exception) -> None:
+        """Answer all who wait: the next look may fail likewise, and their time runs out."""
+        for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
+            if not waiter.done():
+                error = Unavailable(
+                    dependency="read model", detail=f"looking for outcomes failed: {failure!r}"
+                )
+                waiter.set_exception(error)
 
     async def _outcomes(self) -> Mapping[str, Outcome]:
         outcomes = await self._read_model.outcomes(list(self._waiting))

@@ -5,6 +5,11 @@ projector and a reader that fills the cache, the newer version stays.  Each call
 it touches one key, as a cluster asks.  What guards a version goes with it when the
 key expires: a filler slower than that could put an old one back, for one time to live.
 
+Each entry bears the epoch (`redis_epoch`) in which it was known to be the newest: the one that
+the writer had seen before it read the wallet in PostgreSQL.  An entry of another epoch than the
+server's is no answer: a Redis that has come back older than it was, from a file or as a replica
+that lagged, has entries that were overwritten since.  Such an entry still keeps older versions out.
+
 Who ask in the same moment are answered by one round trip: a call of the client's own costs
 four times what a command in a pipeline does, and a fifth of what a balance over HTTP takes.
 """
@@ -15,12 +20,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError, RedisError
 
+from ledger_streams.adapters.redis_epoch import answer_with_epoch, ask_epoch, epoch_in
+from ledger_streams.adapters.unwritten import UnwrittenWallets
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import WalletView
 from ledger_streams.together import Together
@@ -48,50 +55,106 @@ def connect(url: str) -> aioredis.Redis:
     return aioredis.Redis.from_pool(pool)
 
 
+class _Entry(WalletView, frozen=True):
+    """A wallet as it is cached."""
+
+    epoch: str = ""
+
+
 class RedisBalances:
     """`ports.BalanceCache` on Redis."""
 
     def __init__(self, redis: aioredis.Redis, *, ttl_s: float) -> None:
+        answer_with_epoch(redis)
         self._redis = redis
         self._ttl_ms = int(ttl_s * 1000)
-        self._decoder = msgspec.json.Decoder(WalletView)
-        self._reads: Together[str, bytes | None] = Together(self._read)
-        self._writes: Together[Sequence[WalletView], None] = Together(self._write)
+        self._decoder = msgspec.json.Decoder(_Entry)
+        self._reads: Together[str, tuple[bytes | None, str]] = Together(self._read)
+        self._writes: Together[_Write, None] = Together(self._write)
+        self._unwritten = UnwrittenWallets(ttl_s=ttl_s)
+        self._epoch = ""
+
+    @property
+    def epoch(self) -> str:
+        """The epoch as of the last answer, empty before the first."""
+        return self._epoch
+
+    async def learn_epoch(self) -> str:
+        """Ask for the epoch of now."""
+        with _away_as_unavailable():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                ask_epoch(pipeline)
+                (answer,) = await pipeline.execute()
+            self._epoch = epoch_in(answer)
+        return self._epoch
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
         with _away_as_unavailable():
-            cached = await self._reads.ask(wallet_id)
-        return None if cached is None else self._decoder.decode(cached)
+            cached, epoch = await self._reads.ask(wallet_id)
+        if cached is None:
+            return None
+        entry = self._decoder.decode(cached)
+        return None if entry.epoch != epoch or self._unwritten.outdates(entry) else _view(entry)
 
-    async def put(self, wallets: Sequence[WalletView]) -> None:
+    async def put(self, wallets: Sequence[WalletView], epoch: str | None = None) -> None:
         """Store all in one round trip, each unless a newer version is there."""
-        if wallets:
+        if not wallets:
+            return
+        try:
+            known_in = (self._epoch or await self.learn_epoch()) if epoch is None else epoch
             with _away_as_unavailable():
-                await self._writes.ask(wallets)
+                await self._writes.ask(_Write(wallets, known_in))
+        except BaseException:  # also a caller that gives up: its wallets may not be there
+            self._unwritten.note(wallets)
+            raise
+        self._unwritten.written(wallets)
 
     async def _read(self, wallet_ids: Sequence[str]) -> Sequence[Any]:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for wallet_id in wallet_ids:
                 pipeline.get(_key(wallet_id))
-            found: Sequence[Any] = await pipeline.execute(raise_on_error=False)
-        return found
+            ask_epoch(pipeline)
+            *found, answer = await pipeline.execute(raise_on_error=False)
+        epoch = self._epoch = epoch_in(answer)
+        return [one if isinstance(one, Exception) else (one, epoch) for one in found]
 
-    async def _write(self, asked: Sequence[Sequence[WalletView]]) -> Sequence[None]:
-        wallets = [wallet for one in asked for wallet in one]
+    async def _write(self, writes: Sequence[_Write]) -> Sequence[None]:
+        entries = [_entry(wallet, write.epoch) for write in writes for wallet in write.wallets]
         try:
-            await self._put(wallets)
+            await self._put(entries)
         except NoScriptError:  # a Redis that was restarted; what did go through may go through again
             await self._redis.script_load(_PUT)
-            await self._put(wallets)
-        return [None] * len(asked)
+            await self._put(entries)
+        return [None] * len(writes)
 
-    async def _put(self, wallets: Sequence[WalletView]) -> None:
+    async def _put(self, entries: Sequence[_Entry]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for wallet in wallets:
-                value = msgspec.json.encode(wallet)
-                pipeline.evalsha(_PUT_SHA1, 1, _key(wallet.wallet_id), wallet.version, value, self._ttl_ms)
-            await pipeline.execute()
+            for entry in entries:
+                value = msgspec.json.encode(entry)
+                pipeline.evalsha(_PUT_SHA1, 1, _key(entry.wallet_id), entry.version, value, self._ttl_ms)
+            ask_epoch(pipeline)
+            *_, answer = await pipeline.execute()
+        self._epoch = epoch_in(answer)
+
+
+class _Write(NamedTuple):
+    """Wallets to be stored, and the epoch in which they were known to be the newest."""
+
+    wallets: Sequence[WalletView]
+    epoch: str
+
+
+def _entry(wallet: WalletView, epoch: str) -> _Entry:
+    return _Entry(**_fields(wallet), epoch=epoch)
+
+
+def _view(entry: _Entry) -> WalletView:
+    return WalletView(**_fields(entry))
+
+
+def _fields(wallet: WalletView) -> dict[str, Any]:
+    return {name: getattr(wallet, name) for name in WalletView.__struct_fields__}
 
 
 def _key(wallet_id: str) -> str:

@@ -134,10 +134,11 @@ async def fill_cache(config: Settings, say: Callable[[str], None]) -> int:
     pool, redis = await create_pool(config.postgres), connect(config.redis)
     try:
         balances = RedisBalances(redis, ttl_s=config.balance_ttl_s)
+        epoch = await balances.learn_epoch()
         views = list((await snapshots(pool)).values())
         began_s = said_s = time.monotonic()
         for first in range(0, len(views), PUT_AT_ONCE):
-            await balances.put(views[first : first + PUT_AT_ONCE])
+            await balances.put(views[first : first + PUT_AT_ONCE], epoch)
             done, now_s = min(first + PUT_AT_ONCE, len(views)), time.monotonic()
             if now_s - said_s >= SAY_EVERY_S or done == len(views):
                 said_s = now_s

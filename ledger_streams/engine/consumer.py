@@ -19,6 +19,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from ledger_streams import background
 from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.consumer_thread import FrameConsumerThread, MembershipListener
 from ledger_streams.engine.cycles import Cycle, Frame, Record, Share
@@ -99,7 +100,9 @@ class FrameConsumer(driver.Consumer):
             if cycle.is_over:
                 self._cycle_over.set()
             else:
-                self._ending = asyncio.create_task(self._end_given_up(cycle, step))
+                self._ending = background.start(
+                    "given-up-cycle", lambda: self._end_given_up(cycle, step), policy=background.Policy.END
+                )
 
     async def _between_cycles(self) -> None:
         """Let the committer do what it does between cycles; revocation waits for it, as for a commit."""

@@ -1,23 +1,5 @@
-"""Ending: the one way a process dies of something that must not be acknowledged.
+"""Ending, as the engine calls it; `ledger_streams.ending` has it for all layers."""
 
-At once and without Faust's shutdown, which would flush, acknowledge and commit; the
-supervisor starts the process again, and the log says what it has to do.
-"""
+from ledger_streams.ending import EXIT_SOFTWARE, end_process
 
-from __future__ import annotations
-
-import logging
-import os
-from typing import NoReturn
-
-EXIT_SOFTWARE = 70
-"""sysexits.h: an internal error."""
-
-log = logging.getLogger(__name__)
-
-
-def end_process(what: str, error: BaseException) -> NoReturn:
-    """Log and exit with EXIT_SOFTWARE; nothing is flushed but the logs."""
-    log.critical("%s: ending this process", what, exc_info=error)
-    logging.shutdown()
-    os._exit(EXIT_SOFTWARE)
+__all__ = ["EXIT_SOFTWARE", "end_process"]

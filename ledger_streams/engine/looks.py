@@ -14,6 +14,7 @@ from typing import ClassVar
 import prometheus_client
 from mode import Service
 
+from ledger_streams import background
 from ledger_streams.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ class Looking(Service):
 
     @Service.task
     async def _watch(self) -> None:
+        await background.kept_up(type(self).__name__, self._look_for_ever)
+
+    async def _look_for_ever(self) -> None:
         while not self.should_stop:
             try:
                 await self.look()

@@ -18,11 +18,13 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ledger_streams import background
 from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.ahead import Ahead
+from ledger_streams.engine.cache_upkeep import CacheUpkeep
 from ledger_streams.engine.cycles import Cycle, Record, Share
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
@@ -33,9 +35,6 @@ from ledger_streams.ports import BalanceCache, WalletView
 from ledger_streams.resilience import retried
 
 log = logging.getLogger(__name__)
-
-CACHE_WATCH_S = 1.0
-"""How often the cache's position is noted, and a cache that was away is tried again."""
 
 
 class Stores(NamedTuple):
@@ -73,10 +72,7 @@ class ProjectionCommitter:
         self._next: dict[TP, int] = {}
         self._stored: dict[TP, int | None] = {}
         """The positions as PostgreSQL has them: what a write must find there."""
-        self._cached: dict[TP, int] = {}
-        """Up to where the cache has the wallets."""
-        self._cache_behind = False
-        """Whether the cache may miss wallets that PostgreSQL has; they are found there."""
+        self._upkeep: CacheUpkeep | None = None
         self._cache_task: asyncio.Task[None] | None = None
 
     async def take_over(
@@ -86,15 +82,16 @@ class ProjectionCommitter:
         phases.enter("open")
         if self._stores is None:
             self._stores = await self._open_stores()
+            self._upkeep = CacheUpkeep(self._stores.sink, self._stores.cache, topic=self._cached_topic)
             await self._stores.sink.ensure_partitions()
+        assert self._upkeep is not None, "it is made with the stores"
         stored = await self._stores.sink.positions([(tp.topic, tp.partition) for tp in assigned])
         self._stored = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         self._next = await self._readable(self._stored)
-        self._cache_behind = True
         phases.enter("restore")
-        await self._catch_up_cache()
+        await self._upkeep.take_over(self._stored)
         if self._cache_task is None:
-            self._cache_task = asyncio.create_task(self._watch_cache())
+            self._cache_task = background.start("cache-upkeep", self._upkeep.watch)
         log.info("generation %d: projecting %d partitions", membership.generation, len(assigned))
         return self._next
 
@@ -118,17 +115,18 @@ class ProjectionCommitter:
 
     async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""
-        assert self._stores is not None, "a cycle comes after a takeover"
+        assert self._stores is not None and self._upkeep is not None, "a cycle comes after a takeover"
         sink, began = self._stores.sink, time.perf_counter()
         shares = [share for share in cycle.shares if isinstance(share, ProjectionShare)]
         batch = _merged(shares, self._stored)
+        epoch = self._upkeep.epoch
         await retried(lambda: sink.write(batch), purpose="projections wait for PostgreSQL")
         written = time.perf_counter()
         for share in shares:
             self._next[share.tp] = self._stored[share.tp] = share.source_next
             CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
-        if await self._cache(shares):
-            self._cached.update({share.tp: share.source_next for share in shares})
+        wallets = [wallet for share in shares for wallet in share.wallets.values()]
+        await self._upkeep.put(wallets, {share.tp: share.source_next for share in shares}, epoch=epoch)
         CYCLE_SECONDS.labels("commit").observe(written - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - written)
         return {}
@@ -169,48 +167,6 @@ class ProjectionCommitter:
                     "the projections belong to another log and have to be rebuilt"
                 )
         return positions
-
-    async def _cache(self, shares: Sequence[ProjectionShare]) -> bool:
-        """Put the shares' wallets into the cache; False when it is behind, and will be brought up later."""
-        assert self._stores is not None, "a cycle comes after a takeover"
-        if self._cache_behind:
-            return False
-        try:
-            await self._stores.cache.put([wallet for share in shares for wallet in share.wallets.values()])
-        except Unavailable as error:
-            log.warning("the cache is behind until it is back: %s", error)
-            self._cache_behind = True
-        return not self._cache_behind
-
-    async def _watch_cache(self) -> None:
-        """Bring the cache up to date after it was away, and note how far it is, once in a while."""
-        while True:
-            await asyncio.sleep(CACHE_WATCH_S)
-            try:
-                await self._catch_up_cache()
-            except Unavailable as error:
-                log.warning("the cache is still behind: %s", error)
-
-    async def _catch_up_cache(self) -> None:
-        """Put what the cache may be missing, and note how far it is; while it is away, do so later."""
-        assert self._stores is not None, "catching up comes after opening"
-        sink, cache = self._stores.sink, self._stores.cache
-        if self._cache_behind:
-            # What is committed from here on is put by its own cycle, what was before is found in PostgreSQL.
-            reached, self._cache_behind = dict(self._stored), False
-            try:
-                for tp in self._cached_partitions():
-                    await cache.put(await sink.dirty_wallets(tp.topic, tp.partition))
-            except Unavailable as error:
-                log.warning("the cache is behind until it is back: %s", error)
-                self._cache_behind = True
-                return
-            self._cached.update({tp: position or 0 for tp, position in reached.items()})
-        marks = {(tp.topic, tp.partition): self._cached[tp] for tp in self._cached_partitions()}
-        await sink.mark_cached(marks)
-
-    def _cached_partitions(self) -> list[TP]:
-        return [tp for tp in self._stored if tp.topic == self._cached_topic]
 
 
 def _merged(shares: Sequence[ProjectionShare], stored: Mapping[TP, int | None]) -> SinkBatch:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams import background
 from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.phases import Place
@@ -66,7 +67,10 @@ class Standby:
     def follow(self, owned: Collection[Place]) -> None:
         """Follow all partitions but these, in the background, until told to stand back."""
         assert self._following is None, "it follows already"
-        self._following = asyncio.create_task(self._follow_forever(frozenset(owned)))
+        places = frozenset(owned)
+        self._following = background.start(
+            "standby", lambda: self._follow_forever(places), on_failure=self._show_nothing
+        )
 
     async def stand_back(self) -> None:
         """Stop following; the stores stay open, to be taken or followed again."""
@@ -94,18 +98,18 @@ class Standby:
 
     async def _follow_forever(self, owned: frozenset[Place]) -> None:
         """Follow, and begin anew when Kafka was away; what cannot be followed is left to a takeover."""
-        try:
-            is_over = False
-            while not is_over:
-                try:
-                    await self._follow(owned)
-                    is_over = True  # all is owned
-                except KafkaError as error:
-                    log.warning("the standby begins anew in %.0f s: %r", RETRY_S, error)
-                    await asyncio.sleep(RETRY_S)
-        except Exception:  # it must not end a worker whose own partitions are well
-            log.exception("the standby ends: takeovers will have to read more")
-            STANDBY_LEFT_RECORDS.clear()
+        while True:
+            try:
+                await self._follow(owned)
+            except KafkaError as error:
+                log.warning("the standby begins anew in %.0f s: %r", RETRY_S, error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return  # all is owned
+
+    def _show_nothing(self, _failure: Exception) -> None:
+        """How far behind it is, is not known until it follows again."""
+        STANDBY_LEFT_RECORDS.clear()
 
     async def _follow(self, owned: frozenset[Place]) -> None:
         changelogs = changelog_reader(

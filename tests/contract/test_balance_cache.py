@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ledger_streams.adapters.memory import MemoryBalances
+from ledger_streams.adapters.memory_balances import MemoryBalances
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import BalanceCache, BalanceView, WalletView
@@ -68,6 +68,25 @@ async def test_the_newest_of_one_call_stays_whatever_the_order(cache: BalanceCac
     await cache.put([wallet(version, one) for version in (1, 2, 3)] + [wallet(v, other) for v in (3, 1, 2)])
     found = [await cache.get(one), await cache.get(other)]
     assert [view and view.version for view in found] == [3, 3]
+
+
+async def test_an_entry_of_another_epoch_is_no_answer_and_keeps_older_ones_out(cache: BalanceCache) -> None:
+    wallet_id = new_id()
+    await cache.put([wallet(10, wallet_id)], "an earlier epoch")
+    assert await cache.get(wallet_id) is None
+    await cache.put([wallet(9, wallet_id)])
+    assert await cache.get(wallet_id) is None
+    again = wallet(10, wallet_id)
+    await cache.put([again], await cache.learn_epoch())
+    assert await cache.get(wallet_id) == again
+
+
+async def test_the_epoch_is_known_after_an_answer_and_stays(cache: BalanceCache) -> None:
+    await cache.get(new_id())
+    epoch = cache.epoch
+    await cache.put([wallet(1, new_id())])
+    assert epoch
+    assert [cache.epoch, await cache.learn_epoch()] == [epoch, epoch]
 
 
 async def test_a_crowd_is_answered(cache: BalanceCache) -> None:

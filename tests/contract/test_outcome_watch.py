@@ -97,6 +97,23 @@ async def test_waiters_outlast_a_read_model_that_is_away(caplog: pytest.LogCaptu
     assert "postgres is not available" in caplog.text
 
 
+async def test_when_looking_fails_the_waiters_are_answered_and_the_next_ones_are_told() -> None:
+    class FailsOnce(CountingReadModel):
+        async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
+            if not self.asked:
+                self.asked.append(payment_ids)
+                raise KeyError("nobody foresaw it")
+            return await super().outcomes(payment_ids)
+
+    story, read_model = Story(), FailsOnce()
+    payment_id = ended(story, story.open())
+    await read_model.write(story.batch())
+    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+        with pytest.raises(Unavailable, match="looking for outcomes failed"):
+            await watch.wait(payment_id, 5)
+        assert await watch.wait(payment_id, 5) is not None
+
+
 async def test_a_wallet_and_a_commands_event_are_waited_for() -> None:
     story, read_model, command_id = Story(), MemoryReadModel(), new_id()
     wallet_id = story.open(command_id=command_id)

@@ -44,6 +44,16 @@ AGENT_BODY_LINES_MAX = 20
 EXACT_FOLDERS = ("ledger_streams/domain", "agents", "tables")
 """Where money is, and a float would be wrong."""
 
+TASKS_OF_THEIR_OWN = {
+    "ledger_streams/background.py": "the one place",
+    "ledger_streams/together.py": "whatever goes wrong is told to all who asked",
+    "ledger_streams/cli/supervisor.py": "each is awaited where it is started",
+    "ledger_streams/adapters/postgres_sink.py": "awaited in the same transaction",
+    "ledger_streams/engine/consumer.py": "a cycle's step ends the process itself; the others wait for events",
+    "ledger_streams/engine/looking_back.py": "ends the process itself",
+}
+"""Modules that start tasks beside `ledger_streams.background`, and why nothing of them ends unseen."""
+
 FORBIDDEN_WORDS = {"helper", "helpers", "util", "utils", "manager", "common"}
 FORBIDDEN_VERBS = {"process", "handle", "manage"}
 NAMES_OF_OTHERS = {"handle_response"}  # aiokafka calls it by this name
@@ -129,6 +139,18 @@ def test_no_error_is_swallowed() -> None:
             if isinstance(node, ast.ExceptHandler) and (node.type is None or is_idle(node.body)):
                 found.append(f"{name}:{node.lineno}")
     assert_none(found, "an error is answered, parked, retried or fatal, never passed over")
+
+
+def test_background_tasks_are_started_in_one_place() -> None:
+    found = {
+        f"{name}:{node.lineno}": name
+        for name, tree in trees(*PACKAGES)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and starts_a_task(node.func)
+    }
+    elsewhere = [place for place, name in found.items() if name not in TASKS_OF_THEIR_OWN]
+    assert_none(elsewhere, "a task is started by ledger_streams.background, which sees it fail")
+    assert_none(sorted(TASKS_OF_THEIR_OWN.keys() - found.values()), "an exception that is none any more")
 
 
 def test_nothing_is_left_for_later() -> None:
@@ -268,6 +290,17 @@ def is_agent(node: Function) -> bool:
     """Say whether a function is decorated with `<app>.agent(...)`."""
     calls = [decorator.func for decorator in node.decorator_list if isinstance(decorator, ast.Call)]
     return any(isinstance(call, ast.Attribute) and call.attr == "agent" for call in calls)
+
+
+def starts_a_task(called: ast.expr) -> bool:
+    """Say whether this starts a task that may fail unseen; a TaskGroup tells of what fails in it."""
+    if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
+        return False
+    starts = {("asyncio", "create_task"), ("asyncio", "ensure_future"), ("loop", "create_task")}
+    return (called.value.id, called.attr) in starts or called.attr in (
+        "add_future",
+        "run_coroutine_threadsafe",
+    )
 
 
 def is_float(node: ast.expr) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -184,6 +185,27 @@ async def test_what_kafka_has_acknowledged_is_no_error_though_postgresql_goes_aw
     stage.publisher.then = lose_the_read_model
     response = await stage.client.post("/v1/payments?wait=0.05", json=deposit())
     assert response.status == 202
+
+
+async def test_with_wait_a_kafka_that_says_nothing_is_a_503_in_time_that_says_how_to_send_again(
+    stage: Stage,
+) -> None:
+    stage.away.add("kafka's answers")
+    began_s = time.monotonic()
+    response = await stage.client.post("/v1/payments?wait=2.5", json=deposit())
+    took_s, problem = time.monotonic() - began_s, await response.json(content_type=None)
+    assert (response.status, response.headers["Retry-After"]) == (503, "2")
+    assert f"may have been taken. To send it again with payment_id {PAYMENT}" in problem["detail"]
+    assert 2.4 < took_s < 3.5
+
+
+async def test_a_balance_is_not_read_from_a_cache_that_came_back_older(stage: Stage) -> None:
+    await stage.open()
+    assert (await balance(stage))["version"] == 1
+    stage.cache.begin_epoch()
+    response = await stage.client.get(f"/v1/wallets/{WALLET}/balance")
+    assert response.headers["X-Cache"] == "miss"
+    assert (await balance(stage))["version"] == 1
 
 
 async def test_the_cache_away_does_not_keep_wait_from_answering(stage: Stage) -> None:

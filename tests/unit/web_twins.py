@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from ledger_streams.adapters.memory import MemoryBalances, MemoryReadModel
+from ledger_streams.adapters.memory import MemoryReadModel
+from ledger_streams.adapters.memory_balances import MemoryBalances
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Message, WalletView
 
@@ -19,9 +21,13 @@ class SwitchedCache(MemoryBalances):
         check_here("redis", self._away)
         return await super().get(wallet_id)
 
-    async def put(self, wallets: Sequence[WalletView]) -> None:
+    async def learn_epoch(self) -> str:
         check_here("redis", self._away)
-        await super().put(wallets)
+        return await super().learn_epoch()
+
+    async def put(self, wallets: Sequence[WalletView], epoch: str | None = None) -> None:
+        check_here("redis", self._away)
+        await super().put(wallets, epoch)
 
 
 class SwitchedReadModel(MemoryReadModel):
@@ -55,6 +61,8 @@ class MemoryPublisher:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         check_here("kafka", self._away)
+        if "kafka's answers" in self._away:
+            await asyncio.Event().wait()
         self.published.extend(messages)
         for message in messages:
             if self.then is not None:
