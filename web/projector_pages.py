@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ledger_streams.app import projector
+from ledger_streams.engine.phases import Told
+from ledger_streams.engine.projection import ProjectionCommitter
 from web.routes import add_health
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say whether the projector reads all that is assigned to it."""
-    return {"projections": projector.readiness}
+    """Say whether the projector reads all that is assigned to it, and whether it has parked any of it."""
+    committer = projector.committer
+    parked = committer.parked if isinstance(committer, ProjectionCommitter) else 0
+    words = Told(f"{parked} wait: ledger-streams projections parked list") if parked else "ok"
+    return {"projections": projector.readiness, "parked_records": words}
 
 
 add_health(projector, readiness)

@@ -65,17 +65,13 @@ class Destination:
         return self._partitions[_key_hash(key) % len(self._partitions)]
 
     def check_place(self, record: Record) -> None:
-        """Raise Unreadable unless `record` lies in its key's partition; one without a key lies anywhere.
-
-        Its aggregate's state is in that partition, so elsewhere it would be carried out a second time.
-        """
-        key = record.key
-        if key is None or _key_hash(key) % len(self._partitions) == record.partition:
+        """Raise Unreadable unless a record that has a key lies in its partition, where its state is."""
+        if record.key is None or (own := self.of(record.key).partition) == record.partition:
             return
         raise Unreadable(
             reason=Reason.WRONG_PARTITION,
-            detail=f"partition {record.partition} is not the key's, which is {self.of(key).partition} of "
-            f"{len(self._partitions)}: the producer's partitioner has to be murmur2, Kafka's default",
+            detail=f"partition {record.partition} is not the key's, which is {own} of {len(self._partitions)}: "
+            "the producer's partitioner has to be murmur2, Kafka's default",
         )
 
     def numbered(self, partition: int) -> TP:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
-import asyncpg
 import pytest
+import pytest_asyncio
 
 from ledger_streams.adapters.audit_chains import Finding
 from ledger_streams.adapters.made_record import MadeRecord
@@ -15,7 +16,7 @@ from ledger_streams.adapters.parked_rows import BEHIND, Part, parked_row, record
 from ledger_streams.adapters.postgres_audit import audited
 from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_parking import PostgresParking
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_pool import Pool, connected, create_pool
 from ledger_streams.adapters.postgres_refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres_rows import Advance, EventRow, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
@@ -24,6 +25,8 @@ from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
 from tests.integration.test_postgres_sink import end_connections
 from tests.projected import Story, new_id
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NUL = r'{"x": "\u0000"}'
 
@@ -46,11 +49,7 @@ class Projected:
 
     def wallet(self, wallet_id: str, data: str | None = None) -> Part:
         """Tell of a wallet's next event; with `data` it is one that PostgreSQL may refuse."""
-        if wallet_id in self.story.wallets:
-            self.story.hold(wallet_id, new_id(), 0)
-        else:
-            self.story.wallets[wallet_id] = self.story.wallets[self.story.open()]
-            raise AssertionError("open wallets with `opened`")
+        self.story.hold(wallet_id, new_id(), 0)
         batch = self.story.batch()
         (row,) = batch.wallet_events
         batch.wallet_events = [row._replace(event_data=data or row.event_data)]
@@ -63,9 +62,8 @@ class Projected:
         return wallet_id, self.part(self.story.wallet_topic, row.source_offset, wallet_id, "opened", batch)
 
     def part(self, topic: str, offset: int, key: str, value: str, batch: SinkBatch) -> Part:
-        record = MadeRecord(
-            topic, 0, offset, 1_764_000_000_123, key.encode(), value.encode(), [("h", b"\xff")]
-        )
+        headers = [("h", b"\xff")]
+        record = MadeRecord(topic, 0, offset, 1_764_000_000_123, key.encode(), value.encode(), headers)
         batch.positions = {}
         return Part(record, batch)
 
@@ -77,11 +75,29 @@ class Projected:
         assert parked is not None
         return [(row.source_offset, row.reason) for row in parked]
 
-    async def ids(self, table: str, column: str) -> list[str]:
+    async def payments(self) -> list[str]:
+        """Return the payments of the events that are projected, in order."""
         rows = await self.pool.fetch(
-            f"SELECT {column}::text AS id FROM {table} ORDER BY source_partition DESC, source_offset"
+            "SELECT aggregate_id::text FROM events WHERE topic = $1 ORDER BY source_offset",
+            self.story.payment_topic,
         )
-        return [row["id"] for row in rows]
+        return [row[0] for row in rows]
+
+    async def version(self, wallet_id: str) -> int:
+        """Return the version that the wallet's snapshot has; 0 without one."""
+        found = await self.pool.fetchval(
+            "SELECT last_event_version FROM wallet_snapshots WHERE wallet_id = $1", wallet_id
+        )
+        return found or 0
+
+    async def parked(self, columns: str = "*") -> list[Any]:
+        """Return the parked records of the story, in order."""
+        topics = [self.story.payment_topic, self.story.wallet_topic]
+        return list(
+            await self.pool.fetch(
+                f"SELECT {columns} FROM parked_records WHERE topic = ANY($1) ORDER BY source_offset", topics
+            )
+        )
 
     async def findings(self) -> list[Finding]:
         """Return what `audit verify` finds in the chains."""
@@ -91,11 +107,22 @@ class Projected:
             return [*events, *wallets]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool(stack: Settings) -> AsyncIterator[Pool]:
+    """One database for all: each test has topics, wallets and payments of its own."""
+    name = f"t{uuid4().hex[:12]}"
+    async with connected(stack.postgres) as connection:
+        await connection.execute(f"CREATE DATABASE {name}")
+        dsn = f"{stack.postgres.rpartition('/')[0]}/{name}"
+        await upgrade(dsn)
+        async with await create_pool(dsn) as pool:
+            yield pool
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
-async def projected(database_only: Settings) -> AsyncIterator[Projected]:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres) as pool:
-        yield Projected(pool)
+def projected(pool: Pool) -> Projected:
+    return Projected(pool)
 
 
 DEEP = "[" * 20_000 + "]" * 20_000
@@ -122,12 +149,10 @@ async def test_a_record_that_postgresql_refuses_is_parked_and_the_others_are_pro
 ) -> None:
     data, fields = REFUSED[name]
     before, bad, after = (new_id() for _ in range(3))
-    guilty = projected.payment(bad, data, **fields) if False else None
     parts = [projected.payment(before), projected.payment(bad, data, **fields), projected.payment(after)]
-    del guilty
     assert await projected.write(*parts) == [(1, NOT_STORABLE)]
-    assert await projected.ids("events", "aggregate_id") == [before, after]
-    (row,) = await projected.pool.fetch("SELECT * FROM parked_records")
+    assert await projected.payments() == [before, after]
+    (row,) = await projected.parked()
     assert record_of(row) == parts[1].record
     assert (str(row["aggregate_id"]), row["ended_at"]) == (bad, None)
     assert await projected.findings() == []
@@ -148,8 +173,7 @@ async def test_later_records_of_the_aggregate_wait_behind_in_order_and_the_other
     parked = await projected.write(opened_ada, opened_bob, bad, *more)
     assert parked == [(2, NOT_STORABLE), (3, BEHIND)]
     assert await projected.write(projected.wallet(ada), projected.wallet(bob)) == [(5, BEHIND)]
-    versions = await projected.pool.fetch("SELECT wallet_id::text, last_event_version FROM wallet_snapshots")
-    assert dict(map(tuple, versions)) == {ada: 1, bob: 3}
+    assert (await projected.version(ada), await projected.version(bob)) == (1, 3)
     assert await projected.findings() == []
     waiting = await projected.parking.waiting([(projected.story.wallet_topic, 0)])
     assert waiting == {(projected.story.wallet_topic, 0): 3}
@@ -165,7 +189,7 @@ async def test_each_guilty_one_of_a_piece_is_found(projected: Projected) -> None
     parts = [projected.payment(new_id(), NUL if number % 7 == 0 else "{}") for number in range(100)]
     parked = await projected.write(*parts)
     assert [offset for offset, _ in parked] == list(range(0, 100, 7))
-    assert await projected.pool.fetchval("SELECT count(*) FROM events") == 100 - len(parked)
+    assert len(await projected.payments()) == 100 - len(parked)
     assert await projected.findings() == []
 
 
@@ -173,14 +197,14 @@ async def test_a_piece_whose_commit_went_unanswered_is_not_written_twice(project
     place, parts = (projected.story.payment_topic, 0), [projected.payment(new_id(), NUL)]
     assert await projected.parking.write(place, Advance(None, 1), parts)
     assert await projected.parking.write(place, Advance(None, 1), parts) is None
-    assert await projected.pool.fetchval("SELECT count(*) FROM parked_records") == 1
+    assert len(await projected.parked()) == 1
 
 
-async def test_a_lost_connection_is_retried_and_parks_nothing(
-    projected: Projected, database_only: Settings
-) -> None:
+async def test_a_lost_connection_is_retried_and_parks_nothing(projected: Projected, stack: Settings) -> None:
     parts = [projected.payment(new_id()) for _ in range(3)]
-    await end_connections(database_only)
+    name = await projected.pool.fetchval("SELECT current_database()")
+    dsn = f"{stack.postgres.rpartition('/')[0]}/{name}"
+    await end_connections(stack.model_copy(update={"postgres": dsn}))
     assert await retried(lambda: projected.write(*parts), purpose="a test") == []
 
 
@@ -189,20 +213,19 @@ async def test_a_gap_that_no_parked_record_explains_stops_and_writes_nothing(pro
     _missing, next_one = projected.wallet(ada), projected.wallet(ada)
     with pytest.raises(InvariantBroken, match="a gap, event version 3 came after 1"):
         await projected.write(opened, next_one)
-    assert await projected.ids("wallet_events", "wallet_id") == []
+    assert await projected.version(ada) == 0
 
 
 async def test_an_error_of_our_own_is_not_parked(projected: Projected) -> None:
     part = projected.payment(new_id())
-    part.batch.events = [EventRow._make((*part.batch.events[0][:5], "no time", *part.batch.events[0][6:]))]  # type: ignore[arg-type]
+    part.batch.events = [EventRow._make((*part.batch.events[0][:5], "no time", *part.batch.events[0][6:]))]
     with pytest.raises(AttributeError):
         await projected.write(part)
 
 
 async def refuse(pool: Pool, wallet_id: str) -> None:
-    await pool.execute(
-        f"ALTER TABLE wallet_events ADD CONSTRAINT no CHECK (wallet_id <> '{wallet_id}' OR event_version = 1)"
-    )
+    is_first = f"wallet_id <> '{wallet_id}' OR event_version = 1"
+    await pool.execute(f"ALTER TABLE wallet_events ADD CONSTRAINT no CHECK ({is_first})")
 
 
 async def test_a_retry_projects_in_order_once_and_the_chains_hold(projected: Projected) -> None:
@@ -224,11 +247,8 @@ async def test_a_retry_projects_in_order_once_and_the_chains_hold(projected: Pro
     assert [done for done in both if not isinstance(done, Rejected)].count(2) == 1
     assert await retry() == 0
     assert await projected.write(projected.wallet(ada)) == []
-    version = await projected.pool.fetchval("SELECT last_event_version FROM wallet_snapshots")
-    assert (version, await projected.findings()) == (4, [])
-    ended = await projected.pool.fetch(
-        "SELECT outcome, ended_before FROM parked_records ORDER BY source_offset"
-    )
+    assert (await projected.version(ada), await projected.findings()) == (4, [])
+    ended = await projected.parked("outcome, ended_before")
     assert [tuple(row) for row in ended] == [("projected", 3)] * 2
 
 
@@ -241,7 +261,7 @@ async def test_what_is_retried_after_others_comes_last_in_the_chain_of_events(pr
     assert await projected.parking.retry(place, row.aggregate_id, lambda _: mended) == 1
     await projected.write(projected.payment(new_id()))
     assert await projected.findings() == []
-    assert len(await projected.ids("events", "event_id")) == 3
+    assert len(await projected.payments()) == 3
 
 
 async def test_a_record_that_is_given_up_lets_those_behind_it_be_retried(projected: Projected) -> None:
@@ -254,8 +274,7 @@ async def test_a_record_that_is_given_up_lets_those_behind_it_be_retried(project
     assert await projected.parking.retry(place, payment_id, lambda _: parts[1]) == 1
 
 
-def test_a_parked_record_is_made_again_byte_for_byte() -> None:
+async def test_a_parked_record_is_made_again_byte_for_byte() -> None:
     record = MadeRecord("t", 3, 7, 1_764_000_000_123, b"\xff", None, [("a", b"\x00"), ("b", b"")])
     row = parked_row(Part(record, SinkBatch({})), "invalid", "\ud800")
     assert record_of(row._asdict()) == record
-    assert asyncpg is not None
