@@ -41,12 +41,14 @@ def read(share: Share, record: Record) -> None:
     """Start the saga of a new request; park what cannot be read."""
     try:
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
+        PAYMENT_EVENTS.check_place(record)
         if requested is None:
             share.pass_over(record)  # the outcome of a payment, written by its saga
             return
         known = table.find(share, requested.request.payment_id)
         event = payment.decide(known, requested, providers=PROVIDERS)
-    except Unreadable as error:
+    except Unreadable as found:
+        error = in_place(record, found)
         if park(share, record, error):
             fail(share, record, error)
         return
@@ -54,6 +56,17 @@ def read(share: Share, record: Record) -> None:
         table.keep(share, requested.request.payment_id, payment.evolve(known, requested))
         tell_saga(share, event, cause=requested.event_id, append_ms=record.timestamp)
         announce(share, requested.request)
+
+
+def in_place(record: Record, error: Unreadable) -> Unreadable:
+    """Return why a record is parked; in a wrong partition it tells no payment, which others know of."""
+    if error.payment_id is None:
+        return error
+    try:
+        PAYMENT_EVENTS.check_place(record)
+    except Unreadable as misplaced:
+        return misplaced
+    return error
 
 
 def announce(share: Share, request: PaymentRequest) -> None:

@@ -1,22 +1,20 @@
 """payment-events, saga-events, wallet-events -> PostgreSQL -> Redis.
 
 Three agents of the projector's app; each turns its records into rows.  What the
-ledger's agents have parked is not an event, and is passed over here by the same test.
+ledger's agents have parked is not an event, and is passed over here by the same test;
+what cannot be projected for another reason is parked in PostgreSQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ledger_streams import topics
 from ledger_streams.app import projector
-from ledger_streams.engine.cycles import Frame, Record
-from ledger_streams.engine.projection import ProjectionShare
+from ledger_streams.engine.cycles import Frame
+from ledger_streams.engine.projection_share import ProjectionShare, RowsOf
 from ledger_streams.settings import settings
 from tables.projections import project_payment_event, project_saga_event, project_wallet_event
-
-Project = Callable[[ProjectionShare, Record], None]
 
 PAYMENT_EVENTS = settings().topic(topics.PAYMENT_EVENTS)
 SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)
@@ -41,12 +39,13 @@ async def wallet_projection(frames: Any) -> None:
     await project(frames, project_wallet_event)
 
 
-async def project(frames: Any, to_rows: Project) -> None:
+async def project(frames: Any, to_rows: RowsOf) -> None:
     """Turn the records of each frame into rows."""
     frame: Frame
     async for frame in frames:
         with frame as shares:
             for share in shares:
                 assert isinstance(share, ProjectionShare), "the projector's committer makes the shares"
+                share.rows_of = to_rows
                 for record in share.records:
-                    to_rows(share, record)
+                    share.project(record)

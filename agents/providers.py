@@ -15,6 +15,7 @@ from typing import Any
 from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
 from ledger_streams.app import gateway
+from ledger_streams.destinations import destination
 from ledger_streams.domain.answers import (
     ProviderApproved,
     ProviderDeclined,
@@ -33,6 +34,7 @@ from ledger_streams.ports import ProviderOrder as Order
 from ledger_streams.settings import settings
 from ledger_streams.wire.provider_requests import OrderRecord
 
+PROVIDER_REQUESTS = destination(topics.PROVIDER_REQUESTS)
 SOURCE = settings().topic(topics.PROVIDER_REQUESTS)
 
 Asked = tuple[OrderRecord, int]
@@ -57,7 +59,9 @@ def read(share: Share) -> Sequence[Asked]:
     asked: list[Asked] = []
     for record in share.records:
         try:
-            asked.append((wire.read_order(record.value, key=record.key), record.timestamp))
+            order = wire.read_order(record.value, key=record.key)
+            PROVIDER_REQUESTS.check_place(record)
+            asked.append((order, record.timestamp))
         except Unreadable as error:
             park(share, record, error)
     return asked

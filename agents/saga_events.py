@@ -25,4 +25,6 @@ def tell_saga(share: Share, event: SagaEvent, *, cause: str | None, append_ms: i
 
 def heard(record: Record) -> wire.SagaRecord:
     """Return what a saga has been told; raises Unreadable."""
-    return _written.take(record.key, record.value) or wire.read_saga_event(record.value, key=record.key)
+    told = _written.take(record.key, record.value) or wire.read_saga_event(record.value, key=record.key)
+    SAGA_EVENTS.check_place(record)
+    return told

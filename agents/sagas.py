@@ -82,6 +82,7 @@ def carry_out(share: Share, record: Record) -> None:
     """Do what a refund or a person asks of a saga; park what cannot be read, or comes too late."""
     try:
         read = wire.read_saga_command(record.value, key=record.key)
+        SAGA_COMMANDS.check_place(record)
         decision = decide(table.find(share, read.command.payment_id), read.command)
     except Unreadable as error:
         park(share, record, error)

@@ -24,4 +24,6 @@ def ask_wallet(share: Share, command: LegCommand, *, cause: str | None, append_m
 
 def asked_of_wallet(record: Record) -> wire.CommandRecord:
     """Return what is asked of a wallet; raises Unreadable."""
-    return _written.take(record.key, record.value) or wire.read_wallet_command(record.value, key=record.key)
+    asked = _written.take(record.key, record.value) or wire.read_wallet_command(record.value, key=record.key)
+    WALLET_COMMANDS.check_place(record)
+    return asked

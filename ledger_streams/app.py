@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from ledger_streams import topics
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.postgres_parking import PostgresParking
 from ledger_streams.adapters.postgres_pool import LETS_GO, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.engine.app import EngineApp, WebApp
 from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.ledger import LedgerCommitter
+from ledger_streams.engine.parking import Parking
 from ledger_streams.engine.position_log import PositionLogs
 from ledger_streams.engine.projection import ProjectionCommitter, Stores
 from ledger_streams.engine.standby import Standby
@@ -123,7 +125,9 @@ def projection_committer() -> Committer:
             await redis.aclose()
             await pool.close()
 
-        return Stores(PostgresSink(pool), RedisBalances(redis, ttl_s=config.balance_ttl_s), close)
+        sink = PostgresSink(pool)
+        parking = Parking(PostgresParking(sink))
+        return Stores(sink, parking, RedisBalances(redis, ttl_s=config.balance_ttl_s), close)
 
     return ProjectionCommitter(
         bootstrap=client_options(config), open_stores=open_stores, cached_topic=config.topic("wallet-events")

@@ -121,6 +121,19 @@ DEAD_LETTERS_IN_A_ROW: Final = Gauge(
     labelnames=("topic", "partition"),
 )
 
+PARKED_RECORDS: Final = Counter(
+    "ledger_parked_records",
+    "Records that a projector parked instead of projecting them, by topic and reason (not_storable, invalid, "
+    "wrong_partition, behind: an earlier record of its aggregate is parked)",
+    labelnames=("topic", "reason"),
+)
+
+PARKED_RECORDS_WAITING: Final = Gauge(
+    "ledger_parked_records_waiting",
+    "Parked records that nobody has retried or discarded; said by the projector that has the partition",
+    labelnames=("topic", "partition"),
+)
+
 PAYMENTS_STUCK: Final = Gauge(
     "ledger_payments_stuck",
     "Payments that have not ended LEDGER_SAGA_STUCK_S after they were requested; each worker says the same",

@@ -78,6 +78,17 @@ class PaymentView(msgspec.Struct, frozen=True):
     """Of its request, like 2024-11, where events of that month, its first steps among them, are archived."""
 
 
+class ParkedView(msgspec.Struct, frozen=True):
+    """A record of a payment or wallet that the projections do not have: the read side is behind by it."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    parked_at: str
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """An ended payment all of whose wallets the read model has reached."""
 
@@ -118,6 +129,9 @@ class ReadModel(History, Protocol):
 
     async def hold_event(self, wallet_id: str, hold_id: str) -> Mapping[str, Any] | None:
         """Return the envelope of the FundsHeld of a caller's hold, whether it has ended or not."""
+
+    async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
+        """Return the first few parked records of a payment or wallet, oldest first; none as a rule."""
 
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps in order."""

@@ -2,7 +2,8 @@
 
 A record becomes the same rows however often it is read.  Each table is fed by one topic,
 since nothing orders two topics.  What the ledger's agents have parked is no event: the
-same reading finds it here, and it is passed over.
+same reading finds it here, and it is passed over.  Anything else that cannot be read is
+`Unreadable`, and the projector parks it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_streams import wire
+from ledger_streams import topics, wire
 from ledger_streams.adapters.postgres_rows import (
     EventRow,
     PaymentOutcomeRow,
@@ -24,16 +25,21 @@ from ledger_streams.adapters.postgres_rows import (
     SnapshotRow,
     WalletEventRow,
 )
+from ledger_streams.destinations import destination
 from ledger_streams.domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentRequested
 from ledger_streams.domain.postings import postings_of
 from ledger_streams.engine.cycles import Record
-from ledger_streams.engine.projection import ProjectionShare
-from ledger_streams.errors import InvariantBroken, Unreadable
+from ledger_streams.engine.projection_share import ProjectionShare
+from ledger_streams.errors import Unreadable
 from ledger_streams.ports import BalanceView, WalletView
 
 log = logging.getLogger(__name__)
+
+PAYMENTS = destination(topics.PAYMENT_EVENTS)
+SAGAS = destination(topics.SAGA_EVENTS)
+WALLETS = destination(topics.WALLET_EVENTS)
 
 _json: Final = msgspec.json.Encoder().encode
 _time: Final = lru_cache(maxsize=4_096)(wire.parse_time)
@@ -42,8 +48,9 @@ _time: Final = lru_cache(maxsize=4_096)(wire.parse_time)
 def project_payment_event(share: ProjectionShare, record: Record) -> None:
     """payment-events -> events, payments."""
     try:
+        if share.checks_place:
+            PAYMENTS.check_place(record)
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
-        ended = None if requested else wire.read_payment_outcome(record.value, key=record.key)
     except Unreadable as error:
         _pass_over(record, error)
         if error.payment_id is not None:
@@ -53,7 +60,8 @@ def project_payment_event(share: ProjectionShare, record: Record) -> None:
     if requested is not None:
         share.batch.events.append(_request_row(share, record, requested))
         share.batch.payments.append(_payment_row(requested))
-    elif ended is not None:
+    else:
+        ended = wire.read_payment_outcome(record.value, key=record.key)
         share.batch.events.append(_event_row(share, record, ended.envelope))
         if isinstance(ended.outcome, PaymentRefunded):
             share.batch.refunds.append(_refund_row(ended.outcome))
@@ -64,6 +72,8 @@ def project_payment_event(share: ProjectionShare, record: Record) -> None:
 def project_saga_event(share: ProjectionShare, record: Record) -> None:
     """saga-events -> events."""
     try:
+        if share.checks_place:
+            SAGAS.check_place(record)
         wire.read_saga_event(record.value, key=record.key)
     except Unreadable as error:
         _pass_over(record, error)
@@ -73,10 +83,9 @@ def project_saga_event(share: ProjectionShare, record: Record) -> None:
 
 def project_wallet_event(share: ProjectionShare, record: Record) -> None:
     """wallet-events -> wallet_events, wallet_snapshots, postings, and the cache."""
-    try:
-        read = wire.read_wallet_event(record.value, key=record.key)
-    except Unreadable as error:
-        raise InvariantBroken(f"wallet-events[{record.partition}]@{record.offset}: {error}") from error
+    read = wire.read_wallet_event(record.value, key=record.key)
+    if share.checks_place:
+        WALLETS.check_place(record)
     at, wallet = _time(read.envelope.occurred_at), wire.wallet_object(read.wallet)
     share.batch.wallet_events.append(_wallet_event_row(read, at, record))
     share.batch.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))

@@ -24,8 +24,8 @@ from web.views import LedgerView, answer
 log = logging.getLogger(__name__)
 
 OK: Final = "ok"
-DISPENSABLE: Final = frozenset({"redis"})
-"""What the API answers without."""
+DISPENSABLE: Final = frozenset({"redis", "parked_records"})
+"""What the API answers without, and what is wrong with a few records alone."""
 
 
 class Liveness(msgspec.Struct, frozen=True):
@@ -35,9 +35,9 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class ReadyState(msgspec.Struct, frozen=True):
-    """A process that takes requests; of each dependency whether it is `ok` or `away`."""
+    """A process that takes requests; of each dependency `ok` or `away`, or what else may be told of it."""
 
-    checks: dict[str, Literal["ok", "away"]]
+    checks: dict[str, str]
     status: Literal["ready"] = "ready"
 
 
@@ -71,11 +71,15 @@ class Ready(LedgerView):
             raise Unavailable(
                 dependency=", ".join(_told(name, wrong[name]) for name in missing), detail="not ready"
             )
-        return answer(ReadyState({name: "away" if name in wrong else "ok" for name in sorted(states)}))
+        return answer(ReadyState({name: _shown(states[name]) for name in sorted(states)}))
 
 
 def _told(name: str, state: str) -> str:
     return f"{name} ({state})" if isinstance(state, Told) else name
+
+
+def _shown(state: str) -> str:
+    return state if state == OK or isinstance(state, Told) else "away"
 
 
 class Metrics(LedgerView):

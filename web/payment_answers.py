@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ledger_streams.domain.money import format_amount
-from ledger_streams.ports import PaymentView, StepView
+from ledger_streams.ports import ParkedView, PaymentView, StepView
 from web.waiting import WaitingFor, waiting_for
 
 
@@ -32,10 +34,12 @@ class PaymentShown(msgspec.Struct, frozen=True):
     waiting_for: WaitingFor | None
     archived_month: str | None
     """Like 2024-11: the month of its first steps, where those are archived and not shown."""
+    parked: tuple[ParkedView, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Records of it that could not be projected, where there are any: what is shown is behind by them."""
 
 
-def shown(payment: PaymentView) -> PaymentShown:
-    """Return what is shown of a payment of the read model."""
+def shown(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentShown:
+    """Return what is shown of a payment of the read model, and of its parked records."""
     return PaymentShown(
         payment_id=payment.payment_id,
         kind=payment.kind or None,
@@ -49,6 +53,16 @@ def shown(payment: PaymentView) -> PaymentShown:
         steps=payment.steps,
         waiting_for=waiting_for(payment),
         archived_month=payment.archived_month,
+        parked=tuple(parked) or msgspec.UNSET,
+    )
+
+
+def parked_words(parked: Sequence[ParkedView]) -> str:
+    """Say in a sentence what is parked of something, and what shows more."""
+    first = parked[0]
+    return (
+        f"{first.topic}[{first.partition}]@{first.offset} is parked as {first.reason}, and its later records "
+        "wait; `ledger-streams projections parked list` shows all"
     )
 
 

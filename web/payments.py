@@ -16,7 +16,7 @@ from ledger_streams.ports import PaymentView
 from web.idempotency import text_to_derive_from
 from web.intake import taken
 from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
-from web.payment_answers import PaymentShown, Pending, shown
+from web.payment_answers import PaymentShown, Pending, parked_words, shown
 from web.payment_content import PAYMENT
 from web.payment_request import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
 from web.problems import not_found, unprocessable
@@ -67,7 +67,12 @@ class PaymentDetail(LedgerView):
     async def get(self, request: web.Request, payment_id: str) -> web.Response:
         """Answer 200 with the payment and its steps, or 404 until it is projected."""
         query(request)
-        return answer(shown(await payment_or_404(self.services(request), payment_id)))
+        services, payment_id = self.services(request), id_in_path(payment_id, "payment")
+        parked = await services.read_model.parked(payment_id)
+        payment = await services.read_model.payment(payment_id)
+        if payment is None and parked:
+            raise not_found(f"This payment is not projected: {parked_words(parked)}.")
+        return answer(shown(payment or await payment_or_404(services, payment_id), parked))
 
 
 async def answer_to(services: Services, asked: AskedPayment, wait_s: float) -> web.Response:

@@ -8,13 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ledger_streams.app import projector
+from ledger_streams.engine.phases import Told
+from ledger_streams.engine.projection import ProjectionCommitter
 from ledger_streams.kafka_wiring import close_kafka_checks, kafka_state
 from web.routes import add_health
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say whether the projector reads all that is assigned to it, and whether its topics are there."""
-    return {"projections": projector.readiness, "kafka": await kafka_state("projector")}
+    """Say whether the projector reads its partitions, its topics are there, and records are parked."""
+    committer = projector.committer
+    parked = committer.parked if isinstance(committer, ProjectionCommitter) else 0
+    words = Told(f"{parked} wait: ledger-streams projections parked list") if parked else "ok"
+    return {
+        "projections": projector.readiness,
+        "kafka": await kafka_state("projector"),
+        "parked_records": words,
+    }
 
 
 add_health(projector, readiness)

@@ -16,11 +16,12 @@ from aiohttp import web
 from ledger_streams.domain.money import check_currency, format_amount, parse_limit
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable, Unreadable
-from ledger_streams.ports import WalletView
+from ledger_streams.ports import ParkedView, WalletView
 from web.envelopes import Content, enveloped
 from web.idempotency import made_id, text_to_derive_from
 from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.payloads import WalletOpening, canonical_id, shaped
+from web.payment_answers import parked_words
 from web.problems import Refused, invalid_content, not_found, unprocessable
 from web.reading import id_in_path, wallet_or_404, write_through
 from web.services import Services
@@ -82,17 +83,29 @@ class Wallets(LedgerView):
         return answer(wallet, status=status, headers={"Location": f"/v1/wallets/{wallet_id}"})
 
 
+class WalletShown(WalletView, frozen=True):
+    """A wallet, and its records that could not be projected, where there are any."""
+
+    parked: tuple[ParkedView, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 class WalletDetail(LedgerView):
     """A wallet as it stands."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation({200: Success("The wallet", WalletView)}, (404,))
+        "GET": Operation({200: Success("The wallet", WalletShown)}, (404,))
     }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet, or 404."""
         query(request)
-        return answer(await wallet_or_404(self.services(request), id_in_path(wallet_id, "wallet")))
+        services, wallet_id = self.services(request), id_in_path(wallet_id, "wallet")
+        parked = await services.read_model.parked(wallet_id)
+        if parked and await services.read_model.wallet(wallet_id) is None:
+            raise not_found(f"This wallet is not projected: {parked_words(parked)}.")
+        wallet = await wallet_or_404(services, wallet_id)
+        fields = {name: getattr(wallet, name) for name in wallet.__struct_fields__}
+        return answer(WalletShown(**fields, parked=tuple(parked) or msgspec.UNSET))
 
 
 class UserWallets(LedgerView):

@@ -19,12 +19,14 @@ from aiokafka.errors import KafkaError
 from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_log import KafkaLog
 from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted
+from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable
 
 REDRIVEN_HEADER: Final = "dlq.redriven"
 """Header of a record that was redriven: the letter's place, `<dead-letter topic>:<partition>:<offset>`."""
 LETTER_HEADERS: Final = "dlq."
 """Prefix of the headers that a letter has and its record had not."""
+LETTER_REASON: Final = "dlq.reason"
 RECORD_BYTES_MAX: Final = 1_048_588 - 61 - 32
 """The broker's message.max.bytes, less a batch's head and the most that a record's own framing takes."""
 HEADER_OVERHEAD_BYTES: Final = 10
@@ -51,6 +53,12 @@ def headers_back(letter: Any) -> list[tuple[str, bytes]]:
     """Return the headers of the record that a letter goes back as: those it came with, and the place."""
     kept = [header for header in letter.headers if not header[0].startswith(LETTER_HEADERS)]
     return [*kept, (REDRIVEN_HEADER, place(letter).encode())]
+
+
+def partition_back(letter: Any) -> int | None:
+    """Return the partition that a letter goes back to: its own, or None, its key's, if it was in another."""
+    is_misplaced = (LETTER_REASON, Reason.WRONG_PARTITION.value.encode()) in letter.headers
+    return None if is_misplaced else letter.partition
 
 
 def is_too_large(letter: Any) -> bool:
@@ -105,7 +113,7 @@ class Redrive:
         await discard(self._producer)
 
     async def send(self, letters: Sequence[Any], *, topic: str) -> None:
-        """Send letters back onto `topic`, into the partitions they came from, and mark them: all or none.
+        """Send letters back onto `topic`, into the partitions they belong to, and mark them: all or none.
 
         Raises Unavailable when that did not happen, or nobody knows; a later redrive finds out.
         """
@@ -113,13 +121,18 @@ class Redrive:
             await self._producer.begin_transaction()
             sent = [
                 await self._send(
-                    topic, letter.value, letter.key, partition=letter.partition, headers=headers_back(letter)
+                    topic,
+                    letter.value,
+                    letter.key,
+                    partition=partition_back(letter),
+                    headers=headers_back(letter),
                 )
                 for letter in letters
             ]
             marked = []
             for letter, delivered in zip(letters, sent, strict=True):
-                mark = Mark(topic, letter.partition, (await delivered).offset)
+                at = await delivered
+                mark = Mark(topic, at.partition, at.offset)
                 value, key = msgspec.json.encode(mark), place(letter).encode()
                 marked.append(await self._send(self._marks_topic, value, key, partition=0))
             await asyncio.gather(*marked)

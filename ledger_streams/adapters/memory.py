@@ -25,7 +25,7 @@ from ledger_streams.adapters.postgres_rows import (
 )
 from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
 from ledger_streams.history import MovementView, Stretch, Turnover
-from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
+from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, StepView, UnderWay, WalletView
 
 
 class MemoryReadModel:
@@ -115,6 +115,10 @@ class MemoryReadModel:
             if is_held and json.loads(event.event_data)["hold_id"] == hold_id:
                 return _envelope(event)
         return None
+
+    async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
+        """Return nothing: memory holds whatever it is given."""
+        return ()
 
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps, in the saga's order."""

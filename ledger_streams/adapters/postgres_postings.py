@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from ledger_streams.adapters.postgres_pool import Connection
+from ledger_streams.adapters.postgres_refusals import is_of_constraint
 from ledger_streams.adapters.postgres_rows import PostingRow
 from ledger_streams.errors import InvariantBroken
 
@@ -21,4 +22,6 @@ async def put_postings(connection: Connection, rows: Sequence[PostingRow]) -> No
     try:
         await connection.copy_records_to_table("postings", records=rows, columns=PostingRow._fields)
     except asyncpg.CheckViolationError as error:
+        if is_of_constraint(error):
+            raise
         raise InvariantBroken(str(error)) from error

@@ -26,10 +26,13 @@ from ledger_streams.adapters.postgres_views import (
     wire_time,
 )
 from ledger_streams.history import MovementView, Stretch, Turnover
-from ledger_streams.ports import HoldView, Outcome, PaymentView, StepView, UnderWay, WalletView
+from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, StepView, UnderWay, WalletView
 from ledger_streams.together import Together
 
 SQL: Final = queries("read_model")
+PARKED_SQL: Final = queries("parked")
+PARKED_MAX: Final = 10
+"""Of one answer; `ledger-streams projections parked list` has all."""
 FEW_PAYMENTS: Final = 32
 """Whose steps are asked for one by one, in one go: planning a question about a list takes longer."""
 
@@ -91,6 +94,12 @@ class PostgresReadModel:
         """Return the FundsHeld of a caller's hold."""
         rows = await self._fetch("hold_event", wallet_id, hold_id)
         return envelope(rows[0]) if rows else None
+
+    async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
+        """Return the first few parked records of an aggregate: a look at an index that is empty as a rule."""
+        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+            rows = await connection.fetch(PARKED_SQL["about"], aggregate_id, PARKED_MAX)
+        return [ParkedView(**{**row, "parked_at": wire_time(row["parked_at"])}) for row in rows]
 
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps, in the saga's order."""

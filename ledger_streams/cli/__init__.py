@@ -39,6 +39,11 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
         "Make again: projections, a worker's tables, the cache.",
     ),
     "dlq": ("ledger_streams.cli.dlq", "dlq", "Dead letters: list, show, redrive."),
+    "projections": (
+        "ledger_streams.cli.projections",
+        "projections",
+        "Records that could not be projected: list, show, retry, discard.",
+    ),
     "provider-simulator": (
         "ledger_streams.cli.provider_simulator",
         "provider_simulator",

@@ -70,8 +70,8 @@ def redrive(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Send dead letters back onto TOPIC, each once, however often this is called.
 
-    They go back as they were, into the partition they came from.  What still cannot be carried out is
-    parked again, as a new letter that names this one.
+    They go back as they were, into the partition they came from; those of reason wrong_partition into
+    their key's.  What still cannot be carried out is parked again, as a new letter that names this one.
     """
     if offset is not None and partition is None:
         raise click.UsageError("--offset needs --partition")

@@ -7,7 +7,7 @@ warnings) goes to stderr.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -61,3 +61,12 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
 
 def _plain(cell: object) -> str:
     return escape(str(cell))
+
+
+def parked_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a line for each parked record of a payment or wallet as HTTP shows it."""
+    return [
+        f"parked   {one['topic']}[{one['partition']}]@{one['offset']} ({one['reason']}): "
+        "what is shown is behind, see `ledger-streams projections parked list`"
+        for one in document.get("parked") or ()
+    ]

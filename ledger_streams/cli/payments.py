@@ -10,7 +10,7 @@ from urllib.parse import quote
 import click
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import parked_lines, say_json, table
 
 
 @click.group()
@@ -51,5 +51,6 @@ def payment_text(payment: Mapping[str, Any]) -> str:
         lines.append(f"waits    for the {whom.replace('_', ' ')}, since {waiting['since']}")
     if month := payment.get("archived_month"):
         lines.append(f"archived steps of {month}: `ledger-streams archive attach {month}` shows them again")
+    lines += parked_lines(payment)
     steps = [(step["occurred_at"], step["event_type"]) for step in payment.get("steps", [])]
     return "\n".join(lines) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)

@@ -1,7 +1,7 @@
 """`reconcile`: does everything that knows a balance know the same balance?
 
 log           the last wallet-events record of each wallet, which mirrors the table
-PostgreSQL    snapshots = sums of wallet_events = sums of postings; postings sum to zero
+PostgreSQL    no parked records; snapshots = sums of wallet_events = sums of postings; postings sum to zero
 Redis         where a wallet is cached
 RocksDB       the tables of workers on this machine, with --rocksdb
 """
@@ -20,13 +20,21 @@ import msgspec
 from ledger_streams import topics
 from ledger_streams.adapters import postgres_reconcile
 from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
+from ledger_streams.adapters.parked_views import parked_records
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_reconcile import Difference
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.postgres_snapshots import snapshots
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.cli.reconciling import LogCheck, WalletState, cache_differences, met_in_log, totals
+from ledger_streams.cli.reconciling import (
+    LogCheck,
+    WalletState,
+    cache_differences,
+    met_in_log,
+    parked_differences,
+    totals,
+)
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import WalletView
 from ledger_streams.settings import Settings, settings
@@ -87,12 +95,15 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
             ends = await log.ends([config.topic(topics.WALLET_EVENTS)])
             projected_to = {} if lagging else await _projected_to(pool, ends)
             views = await snapshots(pool)
-            check = LogCheck(views, {partition: projected_to.get(partition, 0) for partition in ends})
+            parked = await parked_records(pool, ended=True)
+            projected = {partition: projected_to.get(partition, 0) for partition in ends}
+            check = LogCheck(views, projected, parked)
             ends = await log.ends([config.topic(topics.WALLET_EVENTS)])
             async for partition, records in log.read(ends):
                 check.add(partition, records)
         cached, in_cache = await _cache(pool, config)
-        found = [*check.differences(), *in_cache, *await postgres_reconcile.differences(pool)]
+        found = [*parked_differences(parked), *check.differences(), *in_cache]
+        found += await postgres_reconcile.differences(pool)
     finally:
         await pool.close()
     partitions = 0

@@ -8,15 +8,20 @@ be up to date, and a store that is ahead of the log always is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from ledger_streams.adapters.kafka_log import Partition, Records
+from ledger_streams.adapters.parked_views import ParkedRecord
 from ledger_streams.adapters.postgres_reconcile import Difference
 from ledger_streams.domain.money import format_amount, parse_balance
+from ledger_streams.domain.reasons import Reason
 from ledger_streams.ports import BalanceView, WalletView
+
+NO_EVENTS: Final = frozenset({Reason.INVALID, Reason.WRONG_PARTITION})
+"""Reasons of parked records that no ledger wrote."""
 
 
 class WalletState(msgspec.Struct, frozen=True):
@@ -53,8 +58,14 @@ class LogCheck:
     projector had been seen there: an event before it must be in them.
     """
 
-    def __init__(self, snapshots: Mapping[str, WalletView], projected_to: Mapping[Partition, int]) -> None:
+    def __init__(
+        self,
+        snapshots: Mapping[str, WalletView],
+        projected_to: Mapping[Partition, int],
+        parked: Sequence[ParkedRecord] = (),
+    ) -> None:
         self._snapshots = snapshots
+        self._parked = {((one.topic, one.partition), one.offset): one for one in parked}
         self._projected_to = projected_to
         self._met: set[str] = set()
         self._missed: dict[str, str] = {}
@@ -64,14 +75,26 @@ class LogCheck:
     def add(self, partition: Partition, records: Records) -> None:
         """Take the next records of one partition."""
         for record in records:
+            if self._is_no_event(partition, record):
+                continue
             event = _event.decode(record.value)
             self.last[event.aggregate_id] = LastRecord(partition[1], record.offset, event.wallet)
             self._compare(event, is_projected=record.offset < self._projected_to[partition])
 
     def differences(self) -> list[Difference]:
         """Return what differs, once the whole log has been added."""
-        missed = [Difference("log_is_projected", wallet, detail) for wallet, detail in self._missed.items()]
+        waiting = {one.aggregate_id for one in self._parked.values() if one.outcome is None}
+        missed = [
+            Difference("log_is_projected", wallet, detail)
+            for wallet, detail in self._missed.items()
+            if wallet not in waiting  # a difference of its own says why
+        ]
         return [*self._found, *missed, *self._ahead_of_log()]
+
+    def _is_no_event(self, partition: Partition, record: Any) -> bool:
+        """Tell whether a record was parked for what it is: nothing can be said of a wallet by it."""
+        parked = self._parked.get((partition, record.offset))
+        return parked is not None and parked.reason in NO_EVENTS
 
     def _compare(self, event: LoggedEvent, *, is_projected: bool) -> None:
         snapshot, wallet_id = self._snapshots.get(event.aggregate_id), event.aggregate_id
@@ -93,6 +116,15 @@ class LogCheck:
                 in_log = "none" if last is None else last.wallet.version
                 detail = f"log version {in_log}, snapshot version {snapshot.version}"
                 yield Difference("snapshot_is_in_log", wallet_id, detail)
+
+
+def parked_differences(parked: Iterable[ParkedRecord]) -> list[Difference]:
+    """Say of each record that waits that it is not projected, and why."""
+    return [
+        Difference("parked_record", one.place, f"not projected, parked as {one.reason}: {one.detail}")
+        for one in parked
+        if one.outcome is None
+    ]
 
 
 def cache_differences(

@@ -25,7 +25,7 @@ from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.engine.cycles import Record
-from ledger_streams.engine.projection import ProjectionShare
+from ledger_streams.engine.projection_share import ProjectionShare
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.logs import how_far

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import parked_lines, say_json, table
 from ledger_streams.cli.wallet_statement import statement
 from ledger_streams.settings import settings
 
@@ -69,6 +69,7 @@ def wallet_text(wallet: Mapping[str, Any]) -> str:
     )
     if wallet.get("as_of"):
         head += f", as of {wallet['as_of']}"
+    head = "\n".join([head, *parked_lines(wallet)])
     return head + "\n\n" + table("", ("currency", *AMOUNTS), _amounts(wallet["balances"]), numbers=AMOUNTS)
 
 

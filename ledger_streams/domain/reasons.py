@@ -26,3 +26,5 @@ class Reason(StrEnum):
     INVALID = "invalid"
     NOT_EMPTY = "not_empty"
     """Only of CloseWallet: a wallet that still holds or owes money stays."""
+    WRONG_PARTITION = "wrong_partition"
+    """Only of dead letters and parked records: the record's partition is not its key's."""

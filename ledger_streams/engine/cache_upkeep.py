@@ -74,6 +74,10 @@ class CacheUpkeep:
         else:
             self._cached |= {tp: next_ for tp, next_ in committed.items() if tp.topic == self._topic}
 
+    def mark_behind(self) -> None:
+        """Note that wallets were committed which no `put` will bring: the next catch-up finds them."""
+        self._behind = True
+
     async def watch(self) -> None:
         """Catch up once a second, for ever."""
         while True:

@@ -18,12 +18,13 @@ from typing import Any, Protocol
 
 from faust.types import TP
 
+from ledger_streams.domain.reasons import Reason
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
 from ledger_streams.engine.letter_run import LetterRun
 from ledger_streams.engine.murmur2 import murmur2
 from ledger_streams.engine.store import PartitionStore
-from ledger_streams.errors import InvariantBroken
+from ledger_streams.errors import InvariantBroken, Unreadable
 
 
 class Record(Protocol):
@@ -62,6 +63,16 @@ class Destination:
     def of(self, key: bytes) -> TP:
         """Return the partition that Kafka's default partitioner gives `key`."""
         return self._partitions[_key_hash(key) % len(self._partitions)]
+
+    def check_place(self, record: Record) -> None:
+        """Raise Unreadable unless a record that has a key lies in its partition, where its state is."""
+        if record.key is None or (own := self.of(record.key).partition) == record.partition:
+            return
+        raise Unreadable(
+            reason=Reason.WRONG_PARTITION,
+            detail=f"partition {record.partition} is not the key's, which is {own} of "
+            f"{len(self._partitions)}: the producer's partitioner has to be murmur2, Kafka's default",
+        )
 
     def numbered(self, partition: int) -> TP:
         """Return the partition of this number."""

@@ -21,6 +21,7 @@ from faust.types import TP
 from ledger_streams import background
 from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
+from ledger_streams.adapters.parked_rows import add
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.engine.ahead import Ahead
@@ -28,10 +29,12 @@ from ledger_streams.engine.cache_upkeep import CacheUpkeep
 from ledger_streams.engine.cycles import Cycle, Record, Share
 from ledger_streams.engine.deadlines import Due
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.parking import Parking
 from ledger_streams.engine.phases import Phases
-from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.engine.projection_share import ProjectionShare
+from ledger_streams.errors import InvariantBroken, Unavailable, Unreadable
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS
-from ledger_streams.ports import BalanceCache, WalletView
+from ledger_streams.ports import BalanceCache
 from ledger_streams.resilience import retried
 
 log = logging.getLogger(__name__)
@@ -41,20 +44,9 @@ class Stores(NamedTuple):
     """Where projections go, and how to let go of them."""
 
     sink: PostgresSink
+    parking: Parking
     cache: BalanceCache
     close: Callable[[], Awaitable[None]]
-
-
-class ProjectionShare(Share):
-    """A partition's records and the rows they become."""
-
-    __slots__ = ("batch", "wallets")
-
-    def __init__(self, tp: TP, records: Sequence[Record], *, source_next: int) -> None:
-        super().__init__(tp, records, source_next=source_next)
-        self.batch = SinkBatch(positions={})
-        self.wallets: dict[str, WalletView] = {}
-        """Newest state of each wallet in this share, for the cache."""
 
 
 class ProjectionCommitter:
@@ -88,6 +80,7 @@ class ProjectionCommitter:
         stored = await self._stores.sink.positions([(tp.topic, tp.partition) for tp in assigned])
         self._stored = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         self._next = await self._readable(self._stored)
+        await self._stores.parking.take_over(list(assigned))
         phases.enter("restore")
         await self._upkeep.take_over(self._stored)
         if self._cache_task is None:
@@ -116,11 +109,10 @@ class ProjectionCommitter:
     async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""
         assert self._stores is not None and self._upkeep is not None, "a cycle comes after a takeover"
-        sink, began = self._stores.sink, time.perf_counter()
+        began = time.perf_counter()
         shares = [share for share in cycle.shares if isinstance(share, ProjectionShare)]
-        batch = _merged(shares, self._stored)
         epoch = self._upkeep.epoch
-        await retried(lambda: sink.write(batch), purpose="projections wait for PostgreSQL")
+        await self._write(shares, self._stores, self._upkeep)
         written = time.perf_counter()
         for share in shares:
             self._next[share.tp] = self._stored[share.tp] = share.source_next
@@ -131,11 +123,33 @@ class ProjectionCommitter:
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - written)
         return {}
 
+    async def _write(self, shares: Sequence[ProjectionShare], stores: Stores, upkeep: CacheUpkeep) -> None:
+        """Write all in one transaction; where a record stands in the way, its partition by itself."""
+        concerned = [share for share in shares if stores.parking.concerns(share)]
+        others = [share for share in shares if share not in concerned] if concerned else shares
+        if others:
+            batch = _merged(others, self._stored)
+            try:
+                await retried(lambda: stores.sink.write(batch), purpose="projections wait for PostgreSQL")
+            except Unreadable as refusal:
+                log.warning("A batch was refused, its partitions are written record by record: %s", refusal)
+                concerned = [*shares]
+        for share in concerned:
+            if not await stores.parking.write(share, self._stored):
+                upkeep.mark_behind()
+
     async def give_up(self) -> None:
         """Nothing: what was not committed was never sent."""
 
     async def between_cycles(self) -> None:
-        """Nothing: what a projector writes is PostgreSQL's."""
+        """Look whether parked records were retried, where any are."""
+        if self._stores is not None:
+            await self._stores.parking.between_cycles()
+
+    @property
+    def parked(self) -> int:
+        """How many parked records wait in the partitions of this projector."""
+        return 0 if self._stores is None else sum(self._stores.parking.waiting.values())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -178,11 +192,5 @@ def _merged(shares: Sequence[ProjectionShare], stored: Mapping[TP, int | None]) 
         }
     )
     for share in shares:
-        merged.events += share.batch.events
-        merged.wallet_events += share.batch.wallet_events
-        merged.snapshots += share.batch.snapshots
-        merged.payments += share.batch.payments
-        merged.payment_outcomes += share.batch.payment_outcomes
-        merged.refunds += share.batch.refunds
-        merged.postings += share.batch.postings
+        add(merged, share.batch)
     return merged

@@ -9,7 +9,8 @@ WITH roles AS (
     SELECT s.name AS schema, c.relname AS name,
            -- History is added to and never changed: no UPDATE, no DELETE, no TRUNCATE.
            CASE WHEN c.relname IN ('events', 'event_repeats', 'wallet_events', 'postings', 'audit_roots') THEN 'SELECT, INSERT'
-                WHEN c.relname IN ('payments', 'wallet_snapshots', 'projection_positions') THEN 'SELECT, INSERT, UPDATE'
+                WHEN c.relname IN ('payments', 'wallet_snapshots', 'projection_positions', 'parked_records')
+                     THEN 'SELECT, INSERT, UPDATE'
                 ELSE 'SELECT' END AS rights
       FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition

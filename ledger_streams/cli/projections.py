@@ -1,0 +1,188 @@
+"""`projections`: what the projector could not project and has parked: list, show, retry, discard."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import click
+import msgspec
+
+from ledger_streams import topics
+from ledger_streams.adapters.parked_views import (
+    ParkedRecord,
+    parked_partitions,
+    parked_record,
+    parked_records,
+)
+from ledger_streams.adapters.postgres_parking import PostgresParking
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres_snapshots import snapshots
+from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.cli.letters import key_text
+from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.domain.ids import is_canonical_id
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings, settings
+
+T = TypeVar("T")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+TOPICS = (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
+place_arguments = (
+    click.argument("topic", type=click.Choice(TOPICS)),
+    click.argument("partition", type=click.IntRange(min=0)),
+    click.argument("offset", type=click.IntRange(min=0)),
+)
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What a retry has projected of an aggregate."""
+
+    aggregate_id: str
+    records: int
+    cached: bool
+    """False while Redis is away: the cached balance is older until `replay cache` or the next event."""
+
+
+@click.group()
+def projections() -> None:
+    """Look after the projections in PostgreSQL."""
+
+
+@projections.group()
+def parked() -> None:
+    """Records that could not be projected, and those that wait behind them."""
+
+
+@parked.command("list")
+@click.option("--topic", type=click.Choice(TOPICS), help="Only those of this topic.")
+@click.option("--all", "ended", is_flag=True, help="Also those that were retried or discarded.")
+@json_option
+def list_(topic: str | None, ended: bool, as_json: bool) -> None:
+    """List the parked records, oldest first."""
+    name = topic and settings().topic(topic)
+    found = awaited(_on_pool(lambda pool: parked_records(pool, topic=name, ended=ended)))
+    if as_json:
+        say_json(found)
+    else:
+        click.echo(parked_text(found))
+
+
+@parked.command()
+@place_arguments[0]
+@place_arguments[1]
+@place_arguments[2]
+@json_option
+def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
+    """Show the parked record of TOPIC at PARTITION and OFFSET, with all that is in it."""
+    place = settings().topic(topic), partition
+    found = awaited(_on_pool(lambda pool: parked_record(pool, place, offset)))
+    if found is None:
+        raise click.ClickException(f"no record is parked of {topic}, partition {partition}, offset {offset}")
+    about, record = found
+    key, value = key_text(record.key), (record.value or b"").decode(errors="backslashreplace")
+    if as_json:
+        say_json({**msgspec.to_builtins(about), "key": key, "value": value})
+    else:
+        lines = [f"{name:<12} {text}" for name, text in msgspec.to_builtins(about).items()]
+        click.echo("\n".join([*lines, f"{'key':<12} {key}", "", *map(_visible, value.splitlines())]))
+
+
+@parked.command()
+@click.argument("aggregate_id")
+@json_option
+def retry(aggregate_id: str, as_json: bool) -> None:
+    """Project all parked records of the payment or wallet AGGREGATE_ID, in order, all or none.
+
+    Call it once the cause is mended.  Each record is projected once, however often this is called.
+    """
+    if not is_canonical_id(aggregate_id):
+        raise click.UsageError("AGGREGATE_ID has to be a UUID, lower-case and hyphenated")
+    done = awaited(retried_aggregate(settings(), aggregate_id))
+    if as_json:
+        say_json(done)
+        return
+    click.echo(f"{done.records:,} parked records of {aggregate_id} are projected.")
+    if not done.cached:
+        click.echo("Redis is away: `ledger-streams replay cache` brings the balance there.", err=True)
+
+
+@parked.command()
+@place_arguments[0]
+@place_arguments[1]
+@place_arguments[2]
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
+    """Give up the parked record of TOPIC at PARTITION and OFFSET: it is never projected.
+
+    For records that are no part of the ledger, such as a forged one.  Those behind it wait for `retry`.
+    """
+    if not yes:
+        click.confirm("The projections will never have this record. Go on?", abort=True, err=True)
+    place = settings().topic(topic), partition
+    is_done = awaited(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
+    if not is_done:
+        raise click.ClickException(f"no record waits of {topic}, partition {partition}, offset {offset}")
+    click.echo(
+        f"{topic}[{partition}]@{offset} is given up; its row stays, see `projections parked list --all`."
+    )
+
+
+async def retried_aggregate(config: Settings, aggregate_id: str) -> Retried:
+    """Retry what is parked of an aggregate, on each of its topics; raises Rejected when it is refused."""
+    from ledger_streams.cli.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
+
+    async def retry_all(pool: Pool) -> Retried:
+        parking, count = PostgresParking(PostgresSink(pool)), 0
+
+        for partition in await parked_partitions(pool, aggregate_id):
+            count += await parking.retry(partition, aggregate_id, lambda record: part_of(config, record))
+        return Retried(aggregate_id, count, cached=await _cached(config, pool, aggregate_id))
+
+    return await _on_pool(retry_all)
+
+
+async def _cached(config: Settings, pool: Pool, wallet_id: str) -> bool:
+    """Bring the cache up to a wallet's snapshot; False when it is away."""
+    redis = connect(config.redis)
+    try:
+        views = await snapshots(pool, [wallet_id])
+        await RedisBalances(redis, ttl_s=config.balance_ttl_s).put(list(views.values()))
+    except Unavailable:
+        return False
+    finally:
+        await redis.aclose()
+    return True
+
+
+async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
+    pool = await create_pool(settings().postgres)
+    try:
+        return await work(pool)
+    finally:
+        await pool.close()
+
+
+def parked_text(found: Sequence[ParkedRecord]) -> str:
+    """Return the list for people."""
+    if not found:
+        return "No parked records."
+    columns = ("place", "parked at", "reason", "detail", "of", "bytes", "became")
+    rows = [
+        (
+            one.place,
+            one.parked_at,
+            one.reason,
+            _visible(one.detail),
+            one.aggregate_id,
+            one.value_bytes,
+            one.outcome,
+        )
+        for one in found
+    ]
+    return table(f"{len(found):,} parked records", columns, rows, numbers=("bytes",))
+
+
+def _visible(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
