@@ -18,7 +18,7 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.ports import WalletView
 from web.envelopes import Content, enveloped
-from web.idempotency import made_id, text_to_derive_from
+from web.idempotency import checked_id, made_id, text_to_derive_from
 from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.payloads import WalletOpening, canonical_id, shaped
 from web.problems import Refused, invalid_content, not_found, unprocessable
@@ -154,9 +154,11 @@ async def _found(
 
 
 def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:
-    if opening.wallet_id is not None:
-        return canonical_id(opening.wallet_id, field="wallet_id")
-    return made_id(services, text_to_derive_from(request), prefix="wallet:")
+    derived_from = text_to_derive_from(request)
+    if opening.wallet_id is None:
+        return made_id(services, derived_from, prefix="wallet:")
+    given = canonical_id(opening.wallet_id, field="wallet_id")
+    return checked_id(given, derived_from, field="wallet_id", prefix="wallet:")
 
 
 def _content(opening: WalletOpening) -> dict[str, Any]:

@@ -194,3 +194,10 @@ async def test_a_version_out_of_bounds_is_named(version: str, stage: Stage) -> N
     response = await stage.client.get(f"/v1/wallets/{WALLET}/events", params={"after_version": version})
     problem = await response.json(content_type=None)
     assert (response.status, problem["field"]) == (422, "after_version")
+
+
+async def test_a_key_with_another_wallet_id_is_422(stage: Stage) -> None:
+    body = {"user_id": USER, "currencies": ["EUR"], "wallet_id": WALLET}
+    response = await stage.client.post("/v1/wallets", json=body, headers={"Idempotency-Key": "first"})
+    assert (response.status, (await response.json(content_type=None))["field"]) == (422, "wallet_id")
+    assert stage.published == []
