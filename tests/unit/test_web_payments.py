@@ -209,8 +209,19 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
         "currency": "EUR",
         "source_wallet_id": None,
         "target_wallet_id": WALLET,
+        "detail": None,
         "refunded": "0.00",
-        "steps": [{"event_type": "SagaCompleted", "occurred_at": "2026-11-24T22:00:00.000000Z"}],
+        "refund_of": None,
+        "hold_id": None,
+        "provider": None,
+        "user_id": None,
+        "metadata": None,
+        "requested_at": "2026-11-24T22:00:00.000000Z",
+        "ended_at": "2026-11-24T22:00:00.000000Z",
+        "steps": [
+            {"event_type": event, "occurred_at": "2026-11-24T22:00:00.000000Z"}
+            for event in ("PaymentRequested", "SagaCompleted")
+        ],
         "waiting_for": None,
         "archived_month": None,
     }

@@ -174,8 +174,8 @@ def test_every_reason_has_a_status() -> None:
 
 async def test_the_allow_header_lists_the_methods_of_the_path(stage: Stage) -> None:
     response = await stage.client.delete("/v1/payments")
-    assert response.headers["Allow"] == "POST"
-    response = await stage.client.head("/v1/payments")
+    assert response.headers["Allow"] == "GET, HEAD, POST"
+    response = await stage.client.head("/v1/payments/batch")
     assert response.status == 405
 
 

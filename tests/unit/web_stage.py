@@ -145,7 +145,7 @@ class Stage:
         response = await self.client.post("/v1/wallets", json=body)
         assert response.status == 201, await response.text()
 
-    async def requested(self, data: Mapping[str, Any]) -> None:
+    async def requested(self, data: Mapping[str, Any], *, at: datetime = NOW) -> None:
         """Project a PaymentRequested."""
         row = PaymentRow(
             data["payment_id"],
@@ -154,19 +154,26 @@ class Stage:
             data["currency"],
             data.get("source_wallet_id"),
             data.get("target_wallet_id"),
-            None,
-            None,
+            data.get("provider"),
+            data.get("user_id"),
             fingerprint(data),
-            NOW,
+            at,
         )
-        await self.read_model.write(SinkBatch({}, payments=[row]))
+        about = (json.dumps(data), 1, at, "payment-events", 0, 0, data["payment_id"], None)
+        event = EventRow(str(uuid4()), data["payment_id"], "PaymentRequested", *about)
+        await self.read_model.write(SinkBatch({}, events=[event], payments=[row]))
 
     async def ended(
-        self, payment_id: str, *, reason: str | None = None, wallets: Mapping[str, int] = {}
+        self,
+        payment_id: str,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+        wallets: Mapping[str, int] = {},
     ) -> None:
         """Project a payment's outcome, and the last step of its saga."""
         status = "completed" if reason is None else "failed"
-        outcome = PaymentOutcomeRow(payment_id, status, reason, None, json.dumps(wallets), NOW)
+        outcome = PaymentOutcomeRow(payment_id, status, reason, detail, json.dumps(wallets), NOW)
         last = "SagaFailed" if reason else "SagaCompleted"
         step = EventRow(str(uuid4()), payment_id, last, "{}", 4, NOW, "saga-events", 0, 0, payment_id, None)
         await self.read_model.write(SinkBatch({}, events=[step], payment_outcomes=[outcome]))
