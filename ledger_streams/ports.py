@@ -16,6 +16,7 @@ import msgspec
 
 from ledger_streams.errors import Unavailable
 from ledger_streams.history import History
+from ledger_streams.payment_lists import PaymentsAsked
 
 
 class BalanceView(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class StepView(msgspec.Struct, frozen=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True):
-    """A payment as the read model knows it; status: pending, completed, failed, (partially_)refunded."""
+    """A payment as the read model knows it; status is one of domain/statuses."""
 
     payment_id: str
     kind: str
@@ -76,6 +77,15 @@ class PaymentView(msgspec.Struct, frozen=True):
     """Whom it goes by; of a refund, once the refunded payment has said so and if steps are asked for."""
     archived_month: str | None = None
     """Of its request, like 2024-11, where events of that month, its first steps among them, are archived."""
+    detail: str | None = None
+    """Why it failed, in words, where the reason does not say all."""
+    user_id: str | None = None
+    requested_at: str | None = None
+    ended_at: str | None = None
+    refund_of: str | None = None
+    """This, hold_id and metadata are in its first step: not known once that is archived."""
+    hold_id: str | None = None
+    metadata: msgspec.Raw | None = None
 
 
 class ParkedView(msgspec.Struct, frozen=True):
@@ -113,8 +123,8 @@ class ReadModel(History, Protocol):
     async def wallet_at(self, wallet_id: str, at: datetime) -> WalletView | None:
         """Return the wallet before the first event after `at`, in order; None when it was not open yet."""
 
-    async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
-        """Return the user's wallets, ordered by wallet_id."""
+    async def wallets_of_user(self, user_id: str, *, after: str, limit: int) -> Sequence[WalletView]:
+        """Return the user's first `limit` wallets with ids above `after` (empty: all), by wallet_id."""
 
     async def wallet_events(
         self, wallet_id: str, *, after_version: int, limit: int
@@ -139,8 +149,11 @@ class ReadModel(History, Protocol):
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those of the payments that are projected, each with its steps in order."""
 
+    async def payments_listed(self, asked: PaymentsAsked) -> Sequence[PaymentView]:
+        """Return the payments asked for, the newest first, without steps; metadata up to 4 KiB."""
+
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
-        """Return those of the payments that are projected, ended or not, without steps."""
+        """Return those that are projected, ended or not, without steps and what requests say beside them."""
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
         """Return what has not ended of the payments requested before then."""

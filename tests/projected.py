@@ -100,15 +100,21 @@ class Story:
         target: str | None = None,
         amount_minor: int,
         metadata: object = None,
+        user_id: str | None = None,
+        occurred_at: datetime | None = None,
+        **says: str,
     ) -> str:
-        payment_id, kind = new_id(), "transfer" if source else "deposit"
+        """Tell of a request; `says` is what else its data has, a kind other than by its wallets too."""
+        payment_id, kind = new_id(), says.pop("kind", "transfer" if source else "deposit")
         data: dict[str, object] = {
             "payment_id": payment_id,
             "amount": euros(amount_minor),
             "currency": "EUR",
         }
         data |= {"metadata": metadata} if metadata is not None else {}
-        event = self.payment_event(payment_id, "PaymentRequested", 1, data)
+        event = self.payment_event(
+            payment_id, "PaymentRequested", 1, data | says, occurred_at=occurred_at or self._tick()
+        )
         self._told.payments.append(
             PaymentRow(
                 payment_id,
@@ -117,8 +123,8 @@ class Story:
                 "EUR",
                 source,
                 target,
-                None,
-                None,
+                says.get("provider"),
+                user_id,
                 "print",
                 event.occurred_at,
             )
@@ -136,11 +142,18 @@ class Story:
             for leg, (account, amount) in enumerate(legs)
         ]
 
-    def end(self, payment_id: str, wallets: Mapping[str, int], *, reason: str | None = None) -> None:
+    def end(
+        self,
+        payment_id: str,
+        wallets: Mapping[str, int],
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> None:
         kind, status = ("PaymentFailed", "failed") if reason else ("PaymentCompleted", "completed")
         event = self.payment_event(payment_id, kind, 2, {"payment_id": payment_id})
         self._told.payment_outcomes.append(
-            PaymentOutcomeRow(payment_id, status, reason, None, json.dumps(wallets), event.occurred_at)
+            PaymentOutcomeRow(payment_id, status, reason, detail, json.dumps(wallets), event.occurred_at)
         )
 
     def refund(self, payment_id: str, amount_minor: int, *, paid_minor: int) -> None:

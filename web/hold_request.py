@@ -17,7 +17,7 @@ from aiohttp import web
 from ledger_streams import wire
 from ledger_streams.domain.money import check_currency, format_amount, parse_amount
 from ledger_streams.errors import Unreadable
-from web.idempotency import made_id, text_to_derive_from
+from web.idempotency import checked_id, made_id, text_to_derive_from
 from web.payloads import HOLD_S_MAX, HoldRequest, canonical_id, moment
 from web.problems import invalid_content, unprocessable
 from web.services import Services
@@ -73,9 +73,10 @@ def asked_hold(services: Services, request: web.Request, body: HoldRequest) -> A
 
 
 def _hold_id(services: Services, request: web.Request, given: str | None) -> str:
-    if given is not None:
-        return canonical_id(given, field="hold_id")
-    return made_id(services, text_to_derive_from(request), prefix="hold:")
+    derived_from = text_to_derive_from(request)
+    if given is None:
+        return made_id(services, derived_from, prefix="hold:")
+    return checked_id(canonical_id(given, field="hold_id"), derived_from, field="hold_id", prefix="hold:")
 
 
 def _text(at: datetime) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from ledger_streams.domain.ids import derived_id
+from ledger_streams.errors import Rejected
 from web.problems import unprocessable
 from web.services import Services
 
@@ -23,15 +24,32 @@ _key = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
 
 
 def text_to_derive_from(request: web.Request) -> str | None:
-    """Return `caller:key`, or None without the header; raises Rejected 422 for a key out of bounds."""
-    key = request.headers.get(HEADER)
-    if key is None:
+    """Return `caller:key`, or None without the header.
+
+    Raises Rejected 400 where the header is there twice, 422 for a key out of bounds.
+    """
+    keys = request.headers.getall(HEADER, [])
+    if not keys:
         return None
-    if not _key(key):
+    if len(keys) > 1:
+        detail = f"{HEADER}: is there {len(keys)} times, one is allowed."
+        raise Rejected(status=400, title="Bad request", detail=detail, field=HEADER)
+    if not _key(keys[0]):
         raise unprocessable(HEADER, "must be 1 to 255 printable ASCII characters")
-    return f"{ANONYMOUS}:{key}"
+    return f"{ANONYMOUS}:{keys[0]}"
 
 
 def made_id(services: Services, derived_from: str | None, *, prefix: str = "") -> str:
     """Return the id of what names none itself: that of `prefix` and the text, or a new one without a text."""
     return services.new_id() if derived_from is None else derived_id(prefix + derived_from)
+
+
+def checked_id(given: str, derived_from: str | None, *, field: str, prefix: str = "") -> str:
+    """Return a canonical id that was given; raises Rejected 422 where the key is that of another id.
+
+    A key stands for one id, whether that is named or not: else the key without the id, or
+    with a second one, would be a second payment.
+    """
+    if derived_from is not None and given != (derived := derived_id(prefix + derived_from)):
+        raise unprocessable(field, f"must be left out, or be {derived}, the id of this {HEADER}")
+    return given

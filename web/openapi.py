@@ -23,7 +23,7 @@ from web.views import LedgerView
 
 Pages = Iterable[tuple[str, type[LedgerView]]]
 
-BODY_PROBLEMS: Final = (400, 413, 415, 422)
+BODY_PROBLEMS: Final = (400, 408, 413, 415, 422)
 """What can be wrong with any body."""
 SERVICE_PROBLEMS: Final = (422, 503)
 """What any page of the API may answer: a query that is none of its own, a dependency that is away."""

@@ -8,11 +8,16 @@ Schemas of structs are generated; WORDS is what a field's name means wherever it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
 from ledger_streams.domain.money import CURRENCIES
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.request import PaymentKind
+from ledger_streams.domain.statuses import PaymentStatus
+from ledger_streams.domain.wallet import WalletStatus
 
 Schema = Mapping[str, Any]
 
@@ -20,6 +25,10 @@ Schema = Mapping[str, Any]
 def ref(name: str) -> dict[str, Any]:
     """Return the reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _enum(values: type[StrEnum], description: str) -> Schema:
+    return {"type": "string", "enum": [str(value) for value in values], "description": description}
 
 
 _LIMITS: Final = {
@@ -51,6 +60,11 @@ WORDS: Final[Mapping[str, Schema]] = {
         "description": "A decimal string with all digits of its currency.",
     },
     "Time": {"type": "string", "format": "date-time", "description": "RFC 3339; answered in UTC."},
+    "PaymentStatus": _enum(PaymentStatus, "How a payment stands."),
+    "PaymentKind": _enum(PaymentKind, "Between whom the money moves."),
+    "WalletStatus": _enum(WalletStatus, "How a wallet stands."),
+    "Reason": _enum(Reason, "Why a payment failed, or a request was refused."),
+    "Metadata": {"type": ["object", "null"], "description": "What the request said beside the payment."},
     "Limits": {**_LIMITS, "description": "Overdraft limits by currency."},
     "NewLimits": {**_LIMITS, "minProperties": 1, "description": "Overdraft limits by currency, one or more."},
     "Currencies": {"type": "array", "items": ref("Currency"), "minItems": 1, "uniqueItems": True},
@@ -59,12 +73,17 @@ WORDS: Final[Mapping[str, Schema]] = {
 
 WORD_OF_FIELD: Final[Mapping[str, str]] = {
     **dict.fromkeys(("wallet_id", "user_id", "payment_id", "hold_id"), "Id"),
-    **dict.fromkeys(("source_wallet_id", "target_wallet_id"), "Id"),
+    **dict.fromkeys(("source_wallet_id", "target_wallet_id", "refund_of"), "Id"),
     **dict.fromkeys(("available", "held", "balance", "overdraft_limit", "refunded"), "Sum"),
-    **dict.fromkeys(("as_of", "occurred_at", "expires_at", "since"), "Time"),
+    **dict.fromkeys(("as_of", "occurred_at", "expires_at", "since", "requested_at", "ended_at"), "Time"),
     "amount": "Amount",
     **dict.fromkeys(("opening", "closing", "total_in", "total_out"), "Sum"),
     **dict.fromkeys(("Statement.from", "Statement.to"), "Time"),
+    **dict.fromkeys(("PaymentShown.status", "PaymentListed.status", "Pending.status"), "PaymentStatus"),
+    **dict.fromkeys(("PaymentShown.kind", "PaymentListed.kind", "MovementView.kind"), "PaymentKind"),
+    **dict.fromkeys(("PaymentShown.reason", "PaymentListed.reason", "Problem.reason"), "Reason"),
+    **dict.fromkeys(("PaymentShown.metadata", "PaymentListed.metadata"), "Metadata"),
+    "WalletView.status": "WalletStatus",
     "HoldView.amount": "Sum",
     "MovementView.amount": "Sum",
     "event_id": "Id",

@@ -33,6 +33,7 @@ def services() -> Services:
         ),
         now=clock.now,
         new_id=lambda: str(uuid4()),
+        providers=settings().provider_urls.keys(),
     )
 
 

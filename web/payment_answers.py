@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -18,22 +19,40 @@ class Pending(msgspec.Struct, frozen=True):
     status: str
 
 
-class PaymentShown(msgspec.Struct, frozen=True):
-    """A payment as the contract shows it; what an unreadable request did not say is null."""
+class PaymentListed(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment as a list shows it; what an unreadable request did not say is null.
+
+    `refund_of`, `hold_id` and `metadata` are null where the request is archived; in a list also
+    metadata longer than 4 KiB.
+    """
 
     payment_id: str
     kind: str | None
     status: str
     reason: str | None
+    detail: str | None
+    """Why it failed, in words, where the reason does not say all."""
     amount: str | None
     currency: str | None
     source_wallet_id: str | None
     target_wallet_id: str | None
     refunded: str | None
-    steps: tuple[StepView, ...]
-    waiting_for: WaitingFor | None
+    refund_of: str | None
+    hold_id: str | None
+    provider: str | None
+    user_id: str | None
+    metadata: msgspec.Raw | None
+    requested_at: str | None
+    ended_at: str | None
     archived_month: str | None
     """Like 2024-11: the month of its first steps, where those are archived and not shown."""
+
+
+class PaymentShown(PaymentListed, frozen=True, kw_only=True):
+    """A payment as the contract shows it, with its steps and whom it waits for."""
+
+    steps: tuple[StepView, ...]
+    waiting_for: WaitingFor | None
     parked: tuple[ParkedView, ...] | msgspec.UnsetType = msgspec.UNSET
     """Records of it that could not be projected, where there are any: what is shown is behind by them."""
 
@@ -41,20 +60,16 @@ class PaymentShown(msgspec.Struct, frozen=True):
 def shown(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentShown:
     """Return what is shown of a payment of the read model, and of its parked records."""
     return PaymentShown(
-        payment_id=payment.payment_id,
-        kind=payment.kind or None,
-        status=payment.status,
-        reason=payment.reason,
-        amount=payment.amount or None,
-        currency=payment.currency or None,
-        source_wallet_id=payment.source_wallet_id,
-        target_wallet_id=payment.target_wallet_id,
-        refunded=payment.refunded or _nothing_in(payment.currency),
+        **_facts(payment),
         steps=payment.steps,
         waiting_for=waiting_for(payment),
-        archived_month=payment.archived_month,
         parked=tuple(parked) or msgspec.UNSET,
     )
+
+
+def listed(payment: PaymentView) -> PaymentListed:
+    """Return what a list shows of a payment of the read model."""
+    return PaymentListed(**_facts(payment))
 
 
 def parked_words(parked: Sequence[ParkedView]) -> str:
@@ -64,6 +79,12 @@ def parked_words(parked: Sequence[ParkedView]) -> str:
         f"{first.topic}[{first.partition}]@{first.offset} is parked as {first.reason}, and its later records "
         "wait; `ledger-streams projections parked list` shows all"
     )
+
+
+def _facts(payment: PaymentView) -> dict[str, Any]:
+    facts = {field: getattr(payment, field) for field in PaymentListed.__struct_fields__}
+    or_null = {field: facts[field] or None for field in ("kind", "reason", "amount", "currency")}
+    return {**facts, **or_null, "refunded": payment.refunded or _nothing_in(payment.currency)}
 
 
 def _nothing_in(currency: str) -> str | None:

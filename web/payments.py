@@ -18,6 +18,7 @@ from web.intake import taken
 from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.payment_answers import PaymentShown, Pending, parked_words, shown
 from web.payment_content import PAYMENT
+from web.payment_lists import NAMES, PARAMETERS, PaymentsPage, payments_page
 from web.payment_request import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
 from web.problems import not_found, unprocessable
 from web.reading import id_in_path
@@ -41,12 +42,17 @@ ANSWERS: Final[Mapping[int, Success]] = {
 
 
 class Payments(LedgerView):
-    """Ask for a payment."""
+    """Ask for a payment, or list those that were asked for."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation(ANSWERS, (409,), (WAIT, IDEMPOTENCY_KEY), PAYMENT)
+        "GET": Operation({200: Success("A page of them", PaymentsPage)}, parameters=PARAMETERS),
+        "POST": Operation(ANSWERS, (409,), (WAIT, IDEMPOTENCY_KEY), PAYMENT),
     }
     body_bytes_max: ClassVar[int] = PAYMENT_BYTES_MAX
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer 200 with a page of payments, the newest first; `next` is its cursor, null on the last."""
+        return answer(await payments_page(self.services(request), query(request, *NAMES)))
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer 202 once the request is acknowledged; with wait, 200 with the payment if it ends in time."""

@@ -77,6 +77,14 @@ class Unconfirmed(Unavailable):
         return f"{taken}. To send it again with {again}, or with the same Idempotency-Key, is safe."
 
 
+class UnknownCoding(Rejected):
+    """A 415 that names, in Accept-Encoding, the content codings that are `accepted` (RFC 9110, 12.5.3)."""
+
+    def __init__(self, *, detail: str, accepted: str) -> None:
+        super().__init__(status=415, title="Unsupported media type", detail=detail)
+        self.accepted = accepted
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The body of a problem; `field` is the path of the input at fault, such as `overdraft_limits.EUR`."""
 
@@ -140,6 +148,8 @@ def problem_response(error: Exception) -> web.Response:
     )
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, UnknownCoding):
+        response.headers["Accept-Encoding"] = error.accepted
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     return response

@@ -22,6 +22,7 @@ from web.middleware import answer_in_problems
 from web.openapi import OpenApi, document
 from web.payments import PaymentDetail, Payments
 from web.refunds import Refund
+from web.server import PagesRunner
 from web.services import DOCUMENT, READINESS, SERVICES, Readiness, Services
 from web.statements import WalletStatement
 from web.views import LedgerView
@@ -86,6 +87,7 @@ def add_health(app: faust.App, readiness: Readiness) -> None:
     server = _web_of(app)
     server.blueprints = BlueprintManager()  # none of Faust's: its environment overrules WEB_SETTINGS
     web_app = server.web_app
+    server._runner = PagesRunner(web_app, access_log=None)
     web_app[READINESS] = readiness
     web_app.middlewares.insert(0, answer_in_problems)
     _add(app, HEALTH_PAGES)

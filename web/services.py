@@ -7,7 +7,7 @@ request; until they exist, asking raises `Unavailable` and the caller is told to
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -64,8 +64,12 @@ class Services:
     topics: Topics
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    providers: Collection[str]
+    """The names of the providers that are configured, as the workers have them."""
     projection_wait_s: float = 10.0
     """How long a wallet's command may take to be seen in the read model, before 503."""
+    body_wait_s: float = 30.0
+    """How long a body may be on its way, before 408: one shorter than its Content-Length never ends."""
 
 
 SERVICES: Final[web.AppKey[Callable[[], Services]]] = web.AppKey("services")

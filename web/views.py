@@ -7,6 +7,7 @@ error: a misspelt `at` would otherwise answer for now.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
@@ -18,6 +19,7 @@ from faust.web import Request, View
 from faust.web.exceptions import WebError
 
 from ledger_streams.errors import Rejected
+from web.content_coding import coding_of, decoded, unreadable
 from web.operations import Operation
 from web.payloads import json_of
 from web.problems import problem_response, unprocessable
@@ -63,8 +65,14 @@ class LedgerView(View):
         return json_of(body) if body else {}
 
     async def body_bytes(self, request: web.Request) -> bytes:
-        """Return the body as it came, said to be JSON; raises Rejected 400, 413 or 415."""
-        body = await _read(request, bytes_max=self.body_bytes_max)
+        """Return the body, decoded and said to be JSON; raises Rejected 400, 408, 413 or 415."""
+        coding = coding_of(request)
+        body = await _read(request, self.body_bytes_max, self.services(request).body_wait_s)
+        if coding is not None:
+            content = decoded(body, coding, bytes_max=self.body_bytes_max)
+            if content is None:
+                raise too_large(self.body_bytes_max)
+            body = content
         if body and not _says_json(request):
             detail = "The body has to be sent as application/json, in UTF-8."
             raise Rejected(status=415, title="Unsupported media type", detail=detail)
@@ -106,22 +114,35 @@ def too_large(bytes_max: int) -> Rejected:
     return Rejected(status=413, title="Too large", detail=f"The body is longer than {bytes_max} bytes.")
 
 
-async def _read(request: web.Request, *, bytes_max: int) -> bytes:
+async def _read(request: web.Request, bytes_max: int, wait_s: float) -> bytes:
     if (request.content_length or 0) > bytes_max:
         raise too_large(bytes_max)
     body = bytearray()
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > bytes_max:
-                raise too_large(bytes_max)
+        async with asyncio.timeout(wait_s):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > bytes_max:
+                    raise too_large(bytes_max)
+    except TimeoutError as error:
+        detail = f"The body did not come within {wait_s:g} s, {len(body)} bytes of it did."
+        raise Rejected(status=408, title="Request timeout", detail=detail) from error
     except (web.RequestPayloadError, HttpProcessingError) as error:
-        detail = "The body does not follow its own Content-Encoding or Transfer-Encoding."
-        raise Rejected(status=400, title="Unreadable body", detail=detail) from error
+        raise unreadable("The body does not follow its own Transfer-Encoding.") from error
     return bytes(body)
 
 
 def _says_json(request: web.Request) -> bool:
-    kind = request.content_type
-    charset = (request.charset or "utf-8").lower()
-    return (kind == "application/json" or kind.endswith("+json")) and charset in {"utf-8", "utf8", "us-ascii"}
+    """Say whether the one Content-Type is JSON in UTF-8, and does not say so twice in two ways."""
+    said = request.headers.getall("Content-Type", [])
+    if len(said) != 1:
+        return False
+    kind, *parameters = (part.strip().lower() for part in said[0].split(";"))
+    charsets = {value.strip('"') for part in parameters if (value := _charset(part)) is not None}
+    is_json = kind == "application/json" or kind.endswith("+json")
+    return is_json and charsets <= {"utf-8", "utf8", "us-ascii"}
+
+
+def _charset(parameter: str) -> str | None:
+    name, _, value = parameter.partition("=")
+    return value.strip() if name.strip() == "charset" else None

@@ -18,8 +18,8 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.ports import ParkedView, WalletView
 from web.envelopes import Content, enveloped
-from web.idempotency import made_id, text_to_derive_from
-from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
+from web.idempotency import checked_id, made_id, text_to_derive_from
+from web.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success, ref
 from web.payloads import WalletOpening, canonical_id, shaped
 from web.payment_answers import parked_words
 from web.problems import Refused, invalid_content, not_found, unprocessable
@@ -30,6 +30,8 @@ from web.views import LedgerView, answer, integer, query
 EVENTS_DEFAULT: Final = 100
 EVENTS_MAX: Final = 1000
 """Of one answer; a thousand envelopes are less than 1 MiB."""
+WALLETS_DEFAULT: Final = 100
+WALLETS_MAX: Final = 1000
 BEFORE: Final = "Only earlier ones, newest first; a number beyond the last begins with the newest."
 ENVELOPE_FIELDS: Final = (
     *("event_id", "event_type", "schema_version", "aggregate_id", "event_version", "occurred_at"),
@@ -39,10 +41,11 @@ ENVELOPE_FIELDS: Final = (
 
 
 class UsersWallets(msgspec.Struct, frozen=True):
-    """The wallets of a user, by wallet_id."""
+    """A page of a user's wallets, by wallet_id; `next` is the `after` of the next page, null on the last."""
 
     user_id: str
     wallets: Sequence[WalletView]
+    next: str | None
 
 
 class EventsPage(msgspec.Struct, frozen=True):
@@ -112,17 +115,29 @@ class UserWallets(LedgerView):
     """The wallets of a user."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation({200: Success("The wallets", UsersWallets)}, (404,))
+        "GET": Operation(
+            {200: Success("A page of them", UsersWallets)},
+            (404,),
+            (
+                Parameter("after", "`next` of the page before.", ref("Id")),
+                Parameter("limit", "Of the page.", {"type": "integer", "minimum": 1, "maximum": WALLETS_MAX}),
+            ),
+        )
     }
 
     async def get(self, request: web.Request, user_id: str) -> web.Response:
-        """Answer 200 with the user's wallets by wallet_id; 404 when there are none."""
-        query(request)
+        """Answer 200 with a page of the user's wallets by wallet_id; 404 when there are none."""
+        parameters, read_model = query(request, "after", "limit"), self.services(request).read_model
+        after = canonical_id(parameters["after"], field="after") if "after" in parameters else ""
+        limit = integer(parameters, "limit", default=WALLETS_DEFAULT, largest=WALLETS_MAX)
+        if limit == 0:
+            raise unprocessable("limit", f"must be an integer of 1 to {WALLETS_MAX}")
         user_id = id_in_path(user_id, "user")
-        wallets = await self.services(request).read_model.wallets_of_user(user_id)
-        if not wallets:
+        found = await read_model.wallets_of_user(user_id, after=after, limit=limit + 1)
+        if not found and not (after and await read_model.wallets_of_user(user_id, after="", limit=1)):
             raise not_found("There is no such user with a wallet.")
-        return answer(UsersWallets(user_id, wallets))
+        wallets = found[:limit]
+        return answer(UsersWallets(user_id, wallets, wallets[-1].wallet_id if len(found) > limit else None))
 
 
 class WalletEvents(LedgerView):
@@ -168,9 +183,11 @@ async def _found(
 
 
 def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:
-    if opening.wallet_id is not None:
-        return canonical_id(opening.wallet_id, field="wallet_id")
-    return made_id(services, text_to_derive_from(request), prefix="wallet:")
+    derived_from = text_to_derive_from(request)
+    if opening.wallet_id is None:
+        return made_id(services, derived_from, prefix="wallet:")
+    given = canonical_id(opening.wallet_id, field="wallet_id")
+    return checked_id(given, derived_from, field="wallet_id", prefix="wallet:")
 
 
 def _content(opening: WalletOpening) -> dict[str, Any]:

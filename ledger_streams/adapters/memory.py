@@ -12,20 +12,13 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-import msgspec
-
 from ledger_streams.adapters.memory_history import moved, movement, turnover
-from ledger_streams.adapters.postgres_rows import (
-    EventRow,
-    PaymentOutcomeRow,
-    PaymentRow,
-    RefundRow,
-    SinkBatch,
-    WalletEventRow,
-)
+from ledger_streams.adapters.memory_payments import MemoryPayments
+from ledger_streams.adapters.postgres_rows import SinkBatch, WalletEventRow
 from ledger_streams.adapters.postgres_views import wallet_view_of_state, wire_time
 from ledger_streams.history import MovementView, Stretch, Turnover
-from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, StepView, UnderWay, WalletView
+from ledger_streams.payment_lists import PaymentsAsked
+from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, UnderWay, WalletView
 
 
 class MemoryReadModel:
@@ -33,23 +26,13 @@ class MemoryReadModel:
 
     def __init__(self) -> None:
         self._wallet_events: dict[str, list[WalletEventRow]] = {}
-        self._events: dict[str, list[EventRow]] = {}
-        self._payments: dict[str, PaymentRow] = {}
-        self._outcomes: dict[str, PaymentOutcomeRow] = {}
-        self._refunds: dict[str, RefundRow] = {}
+        self._payments = MemoryPayments()
 
     async def write(self, batch: SinkBatch) -> None:
         """Project the batch; its positions are taken on trust."""
         for wallet_event in batch.wallet_events:
             self._wallet_events.setdefault(wallet_event.wallet_id, []).append(wallet_event)
-        for event in batch.events:
-            self._events.setdefault(event.aggregate_id, []).append(event)
-        for payment in batch.payments:
-            self._payments.setdefault(payment.payment_id, payment)
-        for outcome in batch.payment_outcomes:
-            self._outcomes[outcome.payment_id] = outcome
-        for refund in batch.refunds:
-            self._refunds[refund.payment_id] = refund
+        self._payments.write(batch)
 
     async def wallet(self, wallet_id: str) -> WalletView | None:
         """Return the state of the last event."""
@@ -61,10 +44,10 @@ class MemoryReadModel:
         until = [*takewhile(lambda event: event.occurred_at <= at, self._wallet_events.get(wallet_id, ()))]
         return _view(until[-1]) if until else None
 
-    async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
+    async def wallets_of_user(self, user_id: str, *, after: str, limit: int) -> Sequence[WalletView]:
         """Return the user's wallets, ordered by wallet_id."""
-        wallets = [_view(events[-1]) for _, events in sorted(self._wallet_events.items())]
-        return [wallet for wallet in wallets if wallet.user_id == user_id]
+        wallets = [_view(events[-1]) for key, events in sorted(self._wallet_events.items()) if key > after]
+        return [wallet for wallet in wallets if wallet.user_id == user_id][:limit]
 
     async def wallet_events(
         self, wallet_id: str, *, after_version: int, limit: int
@@ -84,7 +67,9 @@ class MemoryReadModel:
         """Return movements with what is known of their payments."""
         events = [*moved(self._wallet_events.get(wallet_id, ()), stretch)][:limit]
         return [
-            movement(event, self._payment(event.payment_id or ""), self._metadata(event.payment_id))
+            movement(
+                event, self._payments.known(event.payment_id or ""), self._payments.metadata(event.payment_id)
+            )
             for event in events
         ]
 
@@ -127,24 +112,23 @@ class MemoryReadModel:
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected with their steps."""
         known = await self.known_payments(payment_ids)
-        return {
-            key: msgspec.structs.replace(
-                view, steps=self._steps(key), provider=self._provider(key) or view.provider
-            )
-            for key, view in known.items()
-        }
+        return {key: self._payments.whole(view) for key, view in known.items()}
+
+    async def payments_listed(self, asked: PaymentsAsked) -> Sequence[PaymentView]:
+        """Return a list, the newest first."""
+        return self._payments.listed(asked)
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, without steps."""
-        views = {payment_id: self._payment(payment_id) for payment_id in payment_ids}
+        views = {payment_id: self._payments.known(payment_id) for payment_id in payment_ids}
         return {payment_id: view for payment_id, view in views.items() if view is not None}
 
     async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return those that have ended and whose wallets are projected."""
         found = {}
         for payment_id, payment in (await self.known_payments(payment_ids)).items():
-            if payment_id in self._outcomes:
-                versions = json.loads(self._outcomes[payment_id].wallets)
+            versions = self._payments.versions(payment_id)
+            if versions is not None:
                 wallets = [await self.wallet(wallet_id) for wallet_id in sorted(versions)]
                 reached = tuple(w for w in wallets if w is not None and w.version >= versions[w.wallet_id])
                 if len(reached) == len(versions):
@@ -153,64 +137,11 @@ class MemoryReadModel:
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
         """Return what has not ended of the payments requested before then."""
-        waiting = [
-            row.requested_at
-            for row in self._payments.values()
-            if row.payment_id not in self._outcomes and row.requested_at < requested_before
-        ]
-        return UnderWay(len(waiting), min(waiting, default=None))
-
-    def _steps(self, payment_id: str) -> tuple[StepView, ...]:
-        events = self._events.get(payment_id, ())
-        first = next((event for event in events if event.event_type == "PaymentRequested"), None)
-        steps = (event for event in events if event is first or event.event_type != "PaymentRequested")
-        ordered = sorted(steps, key=_saga_order)
-        return tuple(StepView(event.event_type, wire_time(event.occurred_at)) for event in ordered)
-
-    def _metadata(self, payment_id: str | None) -> dict[str, Any] | None:
-        requests = [e for e in self._events.get(payment_id or "", ()) if e.event_type == "PaymentRequested"]
-        metadata = json.loads(requests[0].event_data).get("metadata") if requests else None
-        return metadata if isinstance(metadata, dict) else None
-
-    def _provider(self, payment_id: str) -> str | None:
-        ordered = sorted(self._events.get(payment_id, ()), key=_saga_order)
-        named = [json.loads(event.event_data).get("provider") for event in ordered]
-        return next((provider for provider in reversed(named) if provider is not None), None)
-
-    def _payment(self, payment_id: str) -> PaymentView | None:
-        request, outcome = self._payments.get(payment_id), self._outcomes.get(payment_id)
-        if request is None and outcome is None:
-            return None
-        refund = self._refunds.get(payment_id)
-        ended = refund or outcome
-        return PaymentView(
-            payment_id,
-            kind=request.kind or "" if request else "",
-            status=ended.status if ended else "pending",
-            reason=outcome.reason if outcome else None,
-            amount=_first("amount", request, outcome) or "",
-            currency=_first("currency", request, outcome) or "",
-            source_wallet_id=_first("source_wallet_id", request, outcome),
-            target_wallet_id=_first("target_wallet_id", request, outcome),
-            fingerprint=request.fingerprint if request else "",
-            refunded=refund.refunded if refund else None,
-            provider=request.provider if request else None,
-        )
-
-
-def _first(field: str, *rows: PaymentRow | PaymentOutcomeRow | None) -> str | None:
-    """Return the field of the first row that has it: a refund's request need not."""
-    return next((value for row in rows if (value := getattr(row, field, None)) is not None), None)
+        return self._payments.under_way(requested_before)
 
 
 def _view(event: WalletEventRow) -> WalletView:
     return wallet_view_of_state(event.wallet_id, event.wallet_state, event.occurred_at)
-
-
-def _saga_order(event: EventRow) -> tuple[int, int, int]:
-    if event.event_type == "PaymentRequested":
-        return 0, event.event_version, event.source_offset
-    return 2 if event.event_type.startswith("Payment") else 1, event.event_version, event.source_offset
 
 
 def _envelope(event: WalletEventRow) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from ledger_streams.adapters.postgres_payment_lists import list_query
 from ledger_streams.adapters.postgres_pool import PROBE_S_MAX, READ_S_MAX, Connection, Pool, acquired
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_views import (
@@ -24,8 +25,10 @@ from ledger_streams.adapters.postgres_views import (
     wallet_view,
     wallet_view_of_state,
     wire_time,
+    with_request,
 )
 from ledger_streams.history import MovementView, Stretch, Turnover
+from ledger_streams.payment_lists import PaymentsAsked
 from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, StepView, UnderWay, WalletView
 from ledger_streams.together import Together
 
@@ -33,6 +36,8 @@ SQL: Final = queries("read_model")
 PARKED_SQL: Final = queries("parked")
 PARKED_MAX: Final = 10
 """Of one answer; `ledger-streams projections parked list` has all."""
+NO_ID: Final = "00000000-0000-0000-0000-000000000000"
+"""Before every id that there is."""
 FEW_PAYMENTS: Final = 32
 """Whose steps are asked for one by one, in one go: planning a question about a list takes longer."""
 
@@ -54,9 +59,10 @@ class PostgresReadModel:
         rows = await self._fetch("wallet_at", wallet_id, at)
         return wallet_view_of_state(wallet_id, *rows[0]) if rows else None
 
-    async def wallets_of_user(self, user_id: str) -> Sequence[WalletView]:
+    async def wallets_of_user(self, user_id: str, *, after: str, limit: int) -> Sequence[WalletView]:
         """Return the user's snapshots, ordered by wallet_id."""
-        return [wallet_view(row) for row in await self._fetch("wallets_of_user", user_id)]
+        rows = await self._fetch("wallets_of_user", user_id, after or NO_ID, limit)
+        return [wallet_view(row) for row in rows]
 
     async def wallet_events(
         self, wallet_id: str, *, after_version: int, limit: int
@@ -112,17 +118,29 @@ class PostgresReadModel:
             found = await _steps(connection, [row["payment_id"] for row in rows])
         steps: dict[str, list[StepView]] = {}
         providers: dict[str, str] = {}
-        for payment_id, event_type, occurred_at, provider in found:
+        requests: dict[str, str] = {}
+        for payment_id, event_type, occurred_at, provider, request in found:
             steps.setdefault(payment_id, []).append(StepView(event_type, wire_time(occurred_at)))
             if provider is not None:
                 providers[payment_id] = provider
-        views = [payment_view(row, tuple(steps.get(row["payment_id"], ()))) for row in rows]
-        return {
-            view.payment_id: msgspec.structs.replace(
-                view, provider=providers.get(view.payment_id, view.provider)
-            )
-            for view in views
+            if request is not None:
+                requests[payment_id] = request
+        views = {
+            row["payment_id"]: payment_view(row, tuple(steps.get(row["payment_id"], ()))) for row in rows
         }
+        return {
+            key: with_request(
+                msgspec.structs.replace(view, provider=providers.get(key, view.provider)), requests.get(key)
+            )
+            for key, view in views.items()
+        }
+
+    async def payments_listed(self, asked: PaymentsAsked) -> Sequence[PaymentView]:
+        """Return a list, the newest first; one query."""
+        query, arguments = list_query(asked)
+        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+            rows = await connection.fetch(query, *arguments)
+        return [with_request(payment_view(row), row["request"]) for row in rows]
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, ended or not, without steps."""

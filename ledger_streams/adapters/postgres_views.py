@@ -14,6 +14,7 @@ from ledger_streams.ports import BalanceView, PaymentView, StepView, WalletView
 _balances: Final = msgspec.json.Decoder(dict[str, BalanceView])
 _object: Final = msgspec.json.Decoder(dict[str, Any])
 _any: Final = msgspec.json.Decoder()
+_request: Final = msgspec.json.Decoder(tuple[str | None, str | None, msgspec.Raw])
 
 
 class WalletState(msgspec.Struct):
@@ -94,4 +95,25 @@ def payment_view(row: asyncpg.Record, steps: tuple[StepView, ...] = ()) -> Payme
         refunded=row["refunded"],
         provider=row["provider"],
         archived_month=row["archived_month"],
+        detail=row["detail"],
+        user_id=row["user_id"],
+        requested_at=None if row["requested_at"] is None else wire_time(row["requested_at"]),
+        ended_at=None if row["ended_at"] is None else wire_time(row["ended_at"]),
+    )
+
+
+def with_request(payment: PaymentView, request: str | None) -> PaymentView:
+    """Add what the request, the JSON [refund_of, hold_id, metadata], says; None where it is not there.
+
+    Metadata is not read: it may have numbers that no type here holds.
+    """
+    if request is None:
+        return payment
+    refund_of, hold_id, metadata = _request.decode(request)
+    text = bytes(metadata)
+    return msgspec.structs.replace(
+        payment,
+        refund_of=refund_of,
+        hold_id=hold_id,
+        metadata=None if text == b"null" else msgspec.Raw(text),
     )

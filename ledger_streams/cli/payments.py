@@ -1,16 +1,33 @@
-"""`payments`: one payment and its steps, live over HTTP."""
+"""`payments`: one payment and its steps, or many, live over HTTP."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import click
 
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import parked_lines, say_json, table
+from ledger_streams.domain.statuses import PaymentStatus
+
+PAGE_MAX: Final = 1000
+COLUMNS: Final = ("requested_at", "payment_id", "kind", "status", "reason", "amount", "currency")
+FIELDS: Final = (
+    ("why", "detail"),
+    ("from", "source_wallet_id"),
+    ("to", "target_wallet_id"),
+    ("refunds", "refund_of"),
+    ("hold", "hold_id"),
+    ("provider", "provider"),
+    ("user", "user_id"),
+    ("asked", "requested_at"),
+    ("ended", "ended_at"),
+)
+"""What a payment shows, by its name for people."""
 
 
 @click.group()
@@ -31,6 +48,32 @@ def show(payment_id: str, url: str, as_json: bool) -> None:
         click.echo(payment_text(payment))
 
 
+@payments.command("list")
+@click.option("--wallet", "wallet_id", help="Out of this wallet or into it.")
+@click.option("--user", "user_id", help="Whose request names this user.")
+@click.option("--status", type=click.Choice([each.value for each in PaymentStatus]), help="With this status.")
+@click.option("--from", "since", help="Requested from this time on, like 2026-11-01T00:00:00Z.")
+@click.option("--to", help="Requested before this time.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Payments at most.")
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(limit: int, url: str, as_json: bool, since: str | None, **asked: str | None) -> None:
+    """List payments, the newest first."""
+    given = {name: value for name, value in {**asked, "from": since}.items() if value is not None}
+    found: list[Mapping[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None and len(found) < limit:
+        page = {"limit": min(limit - len(found), PAGE_MAX), **({"after": cursor} if cursor else {})}
+        document = get_document(url, f"/v1/payments?{urlencode({**given, **page})}")
+        found += document["payments"]
+        cursor = document["next"]
+    if as_json:
+        say_json({"payments": found, "next": cursor})
+        return
+    rows = [[payment[column] for column in COLUMNS] for payment in found]
+    click.echo(table("Payments", COLUMNS, rows, numbers=("amount",)))
+
+
 def payment_text(payment: Mapping[str, Any]) -> str:
     """Return the payment for people."""
     status = payment["status"] + (f" ({payment['reason']})" if payment.get("reason") else "")
@@ -40,11 +83,11 @@ def payment_text(payment: Mapping[str, Any]) -> str:
         f"status   {status}",
         f"amount   {payment['amount']} {payment['currency']}",
     ]
-    for name, field in (("from", "source_wallet_id"), ("to", "target_wallet_id")):
-        if payment.get(field):
-            lines.append(f"{name:<8} {payment[field]}")
+    lines += [f"{name:<8} {printable(payment[field])}" for name, field in FIELDS if payment.get(field)]
     if Decimal(payment.get("refunded") or 0):
         lines.append(f"refunded {payment['refunded']} {payment['currency']}")
+    if payment.get("metadata"):
+        lines.append(f"metadata {json.dumps(payment['metadata'])}")
     waiting = payment.get("waiting_for")
     if waiting:
         whom = f"{waiting['what']} {waiting['provider'] or ''}".rstrip()
@@ -54,3 +97,8 @@ def payment_text(payment: Mapping[str, Any]) -> str:
     lines += parked_lines(payment)
     steps = [(step["occurred_at"], step["event_type"]) for step in payment.get("steps", [])]
     return "\n".join(lines) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)
+
+
+def printable(text: str) -> str:
+    """Return the text with characters that a terminal would act on written out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from ledger_streams.cli.wallet_statement import statement
 from ledger_streams.settings import settings
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+PAGE_MAX = 1000
 AMOUNTS = ("available", "held", "balance", "overdraft_limit")
 
 
@@ -43,11 +44,15 @@ def show(wallet_id: str, url: str, rocksdb: bool, as_json: bool) -> None:
 @json_option
 def list_(user_id: str, url: str, as_json: bool) -> None:
     """List a user's wallets."""
-    document = get_document(url, f"/v1/users/{quote(user_id, safe='')}/wallets")
+    path = f"/v1/users/{quote(user_id, safe='')}/wallets?limit={PAGE_MAX}"
+    document = get_document(url, path)
+    found: list[Mapping[str, Any]] = document["wallets"]
+    while document.get("next"):
+        document = get_document(url, f"{path}&after={document['next']}")
+        found += document["wallets"]
     if as_json:
-        say_json(document)
+        say_json({"user_id": user_id, "wallets": found})
         return
-    found: Sequence[Mapping[str, Any]] = document["wallets"] if isinstance(document, dict) else document
     columns = ("wallet_id", "status", "version", "currency", *AMOUNTS)
     rows = [
         (wallet["wallet_id"], wallet["status"], wallet["version"], *amounts)

@@ -11,6 +11,7 @@ import msgspec
 from ledger_streams.domain.answers import RefundGranted, RefundRefused
 from ledger_streams.domain.courses import SagaStatus
 from ledger_streams.domain.events import PaymentRefunded
+from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.saga import Saga
@@ -83,5 +84,6 @@ def _refusal(saga: Saga | None, command: ReserveRefund) -> tuple[Reason, str] | 
         return Reason.CURRENCY_MISMATCH, f"data.currency: the payment was in {saga.currency}"
     left_minor = _left_minor(saga)
     if left_minor == 0 or command.amount_minor > left_minor:
-        return Reason.LIMIT_EXCEEDED, f"data.amount: {left_minor} minor units of the payment are left"
+        left = format_amount(left_minor, saga.currency)
+        return Reason.LIMIT_EXCEEDED, f"data.amount: {left} {saga.currency} of the payment are left"
     return None

@@ -93,6 +93,8 @@ class Saga(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     refunded_minor: int = 0
     refunds: int = 0
     """How many refunds have completed."""
+    detail: str | None = None
+    """What the first refusal said beside its reason."""
 
     @property
     def course(self) -> Course:
@@ -133,6 +135,7 @@ def evolve(saga: Saga, reply: Reply, *, at_ms: int, patience_ms: int = PATIENCE_
             f"payment {saga.payment_id}, {saga.status} at version {saga.version}, "
             f"does not await {type(reply).__name__} {reply.version}"
         )
+    refusal = None if saga.reason else getattr(reply, "reason", None)
     after = msgspec.structs.replace(
         saga,
         status=status,
@@ -140,7 +143,8 @@ def evolve(saga: Saga, reply: Reply, *, at_ms: int, patience_ms: int = PATIENCE_
         updated_ms=at_ms,
         replies=(*saga.replies, type(reply).__name__),
         wallets=_wallets_after(saga, reply),
-        reason=saga.reason or getattr(reply, "reason", None),
+        reason=saga.reason or refusal,
+        detail=getattr(reply, "detail", None) if refusal else saga.detail,
     )
     if isinstance(reply, ProviderTimedOut):
         return _waiting(after, at_ms)

@@ -199,7 +199,7 @@ def _failed(saga: Saga) -> SagaFailed:
 
 
 def _payment_failed(saga: Saga) -> PaymentFailed:
-    return PaymentFailed(saga.payment_id, saga.reason or "", saga.wallets)
+    return PaymentFailed(saga.payment_id, saga.reason or "", saga.wallets, saga.detail)
 
 
 def _payment_completed(saga: Saga) -> PaymentCompleted:

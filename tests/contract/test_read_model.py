@@ -17,7 +17,7 @@ async def test_nothing_is_known_before_it_is_projected(projections: Projections)
     read, unknown = projections.read, new_id()
     assert await read.wallet(unknown) is None
     assert await read.payment(unknown) is None
-    assert await read.wallets_of_user(unknown) == []
+    assert await read.wallets_of_user(unknown, after="", limit=10) == []
     assert await read.wallet_events(unknown, after_version=0, limit=10) == []
     assert await read.payments([unknown]) == await read.payments([]) == {}
     assert await read.known_payments([unknown]) == {}
@@ -61,7 +61,10 @@ async def test_a_users_wallets_are_ordered_by_id(projections: Projections) -> No
     mine = sorted(story.open(user_id) for _ in range(3))
     story.open()
     await projections.write(story.batch())
-    assert [wallet.wallet_id for wallet in await projections.read.wallets_of_user(user_id)] == mine
+    read = projections.read
+    for after, limit, ids in (("", 10, mine), ("", 2, mine[:2]), (mine[1], 2, mine[2:]), (mine[2], 2, [])):
+        wallets = await read.wallets_of_user(user_id, after=after, limit=limit)
+        assert [wallet.wallet_id for wallet in wallets] == ids
 
 
 async def test_wallet_events_are_pages_of_the_records_as_they_were(projections: Projections) -> None:

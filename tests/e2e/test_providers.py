@@ -270,10 +270,11 @@ async def held(live: LiveSystem, wallet_id: str) -> tuple[str, str]:
     return money["held"], money["available"]
 
 
-async def test_a_provider_nobody_has_configured_fails_the_payment_at_once(shared: LiveSystem) -> None:
+async def test_a_provider_nobody_has_configured_is_422_at_the_door(shared: LiveSystem) -> None:
     wallet = await open_wallet(shared, funds="10.00")
-    payment = await pay(shared, by_provider("withdrawal", wallet, "unheard-of"))
-    assert (payment["status"], payment["reason"]) == ("failed", "provider_unavailable")
+    data = by_provider("withdrawal", wallet, "unheard-of")
+    status, problem, _ = await shared.request("POST", "/v1/payments", json=data)
+    assert (status, problem["field"]) == (422, "provider")
     assert await balance(shared, wallet) == "10.00"
 
 

@@ -79,6 +79,13 @@ IMPOSSIBLE: dict[str, tuple[str, Callable[[Wallets], dict[str, Any]]]] = {
     "a withdrawal through a provider": ("provider_unavailable", lambda w: withdrawal(w.rich, provider="b")),
 }
 
+AT_THE_DOOR = {
+    "payer and payee in one": ("target_wallet_id", "same_wallet"),
+    "a deposit through a provider": ("provider", "invalid"),
+    "a withdrawal through a provider": ("provider", "invalid"),
+}
+"""Cases that HTTP refuses with 422: the field, and the reason."""
+
 
 async def by_record(live: LiveSystem, data: dict[str, Any]) -> dict[str, Any]:
     await send(live, [record(requested(data))])
@@ -104,7 +111,7 @@ async def snapshot(live: LiveSystem) -> list[Any]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("case", IMPOSSIBLE)
+@pytest.mark.parametrize("case", [case for case in IMPOSSIBLE if case not in AT_THE_DOOR])
 async def test_it_fails_with_the_reason_and_nothing_moves(
     shared: LiveSystem, wallets: Wallets, case: str, way: str
 ) -> None:
@@ -115,6 +122,19 @@ async def test_it_fails_with_the_reason_and_nothing_moves(
     assert (payment["amount"], payment["kind"]) == (data["amount"], data["kind"])
     assert payment["steps"][-1]["event_type"] == "PaymentFailed"
     assert await snapshot(shared) == before
+
+
+@pytest.mark.parametrize("case", AT_THE_DOOR)
+async def test_same_wallet_and_an_unknown_provider_are_422_and_a_record_fails_with_the_reason(
+    shared: LiveSystem, wallets: Wallets, case: str
+) -> None:
+    reason, data_for = IMPOSSIBLE[case]
+    data = data_for(wallets)
+    status, problem, _ = await shared.request("POST", "/v1/payments?wait=5", json=data)
+    assert (status, problem["field"], problem["reason"]) == (422, *AT_THE_DOOR[case])
+    assert (await shared.request("GET", f"/v1/payments/{data['payment_id']}"))[0] == 404
+    payment = await by_record(shared, data)
+    assert (payment["status"], payment["reason"]) == ("failed", reason)
 
 
 async def test_each_left_its_outcome_on_payment_events_and_none_a_dead_letter(

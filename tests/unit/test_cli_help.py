@@ -34,6 +34,7 @@ WITHIN = [
     ("wallets", "show"),
     ("wallets", "list"),
     ("payments", "show"),
+    ("payments", "list"),
     ("dlq", "list"),
     ("dlq", "show"),
     ("dlq", "redrive"),

@@ -12,11 +12,21 @@ import pytest
 from click.testing import CliRunner
 
 from ledger_streams.cli.http import get_document
-from ledger_streams.cli.payments import payments
+from ledger_streams.cli.payments import COLUMNS, payments
 from ledger_streams.cli.wallets import wallets
 
 BALANCE = {"available": "1.00", "held": "0.00", "balance": "1.00", "overdraft_limit": "0.00"}
 WALLET = {"wallet_id": "w", "user_id": "u", "status": "open", "version": 2, "balances": {"EUR": BALANCE}}
+OTHER_WALLET = WALLET | {"wallet_id": "other"}
+PAYMENT = {
+    "payment_id": "p",
+    "kind": "deposit",
+    "status": "failed",
+    "reason": "wallet_frozen",
+    "amount": "1.00",
+    "currency": "EUR",
+    "requested_at": "2026-11-24T22:00:00.000000Z",
+}
 MOVEMENT = {
     "event_id": "e",
     "version": 2,
@@ -48,7 +58,16 @@ ANSWERS: dict[str, tuple[int, object]] = {
         200,
         PAGE | {"sums": None, "movements": [LATER], "next": None},
     ),
-    "/v1/users/u/wallets": (200, {"wallets": [WALLET]}),
+    "/v1/users/u/wallets?limit=1000": (200, {"wallets": [WALLET], "next": "w"}),
+    "/v1/users/u/wallets?limit=1000&after=w": (200, {"wallets": [OTHER_WALLET], "next": None}),
+    "/v1/payments?status=failed&from=2026-11-24T22%3A00%3A00Z&limit=3": (
+        200,
+        {"payments": [PAYMENT, PAYMENT], "next": "c=="},
+    ),
+    "/v1/payments?status=failed&from=2026-11-24T22%3A00%3A00Z&limit=1&after=c%3D%3D": (
+        200,
+        {"payments": [PAYMENT | {"payment_id": "last"}], "next": "d"},
+    ),
     "/v1/payments/absent": (404, {"title": "Not found", "detail": "There is no such payment."}),
     "/v1/wallets/a%2Fb": (404, {"title": "Not found"}),
 }
@@ -117,6 +136,23 @@ def test_a_statement_is_a_line_a_movement_in_csv(url: str) -> None:
 def test_a_user_s_wallets_are_listed(url: str) -> None:
     listed = CliRunner().invoke(wallets, ["list", "--user", "u", "--url", url])
     assert listed.output.splitlines()[2].split() == ["w", "open", "2", "EUR", "1.00", "0.00", "1.00", "0.00"]
+
+
+def test_all_pages_of_a_user_s_wallets_are_listed(url: str) -> None:
+    listed = CliRunner().invoke(wallets, ["list", "--user", "u", "--url", url, "--json"])
+    assert json.loads(listed.output) == {"user_id": "u", "wallets": [WALLET, OTHER_WALLET]}
+
+
+def test_payments_are_listed_page_by_page_as_many_as_are_asked_for(url: str) -> None:
+    asked = ["list", "--status", "failed", "--from", "2026-11-24T22:00:00Z", "--limit", "3", "--url", url]
+    listed = CliRunner().invoke(payments, asked)
+    head, *rows = listed.output.splitlines()[1:]
+    assert head.split() == [*COLUMNS]
+    ids = ["p", "p", "last"]
+    fields = ["deposit", "failed", "wallet_frozen", "1.00", "EUR"]
+    assert [row.split() for row in rows] == [[PAYMENT["requested_at"], each, *fields] for each in ids]
+    document = json.loads(CliRunner().invoke(payments, [*asked, "--json"]).output)
+    assert ([each["payment_id"] for each in document["payments"]], document["next"]) == (ids, "d")
 
 
 def test_what_a_worker_refuses_is_said_in_its_words(url: str) -> None:

@@ -88,6 +88,19 @@ FAILED = {
         {"event_type": "PaymentFailed", "occurred_at": "2026-11-24T22:00:00.040000Z"},
     ],
 }
+REFUND = {
+    **FAILED,
+    "kind": "refund",
+    "reason": "limit_exceeded",
+    "detail": "data.amount: 0.00 EUR of the payment are left\x1b[1m",
+    "refund_of": PAYMENT,
+    "hold_id": PAYMENT,
+    "provider": "acme",
+    "user_id": WALLET,
+    "metadata": {"note": "J\xf6rg \x9b1m"},
+    "requested_at": "2026-11-24T22:00:00.000000Z",
+    "ended_at": "2026-11-24T22:00:00.040000Z",
+}
 WAITING = {
     **FAILED,
     "kind": "deposit",
@@ -147,6 +160,7 @@ OUTPUTS = {
     "wallets_show.txt": wallet_text(SHOWN),
     "payments_show.txt": payment_text(FAILED),
     "payments_show_waiting.txt": payment_text(WAITING),
+    "payments_show_refund.txt": payment_text(REFUND),
     "payments_show_refunded.txt": payment_text(
         {**FAILED, "status": "refunded", "reason": None, "refunded": "10.25"}
     ),

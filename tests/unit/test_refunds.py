@@ -104,10 +104,10 @@ def test_what_cannot_be_refunded_is_refused_with_the_field() -> None:
     assert refusal(PAID, reserve(currency="USD")) == ("currency_mismatch", "data.currency")
 
 
-def test_a_refused_refund_fails_and_has_nothing_to_tell() -> None:
+def test_a_refused_refund_fails_says_why_and_has_nothing_to_tell() -> None:
     saga, decision = run(REFUNDING, RefundRefused(REFUND, 2, PAYMENT, "limit_exceeded", "0 are left"))
     assert (saga.status, decision.commands) == (SagaStatus.FAILED, ())
-    assert decision.outcome == PaymentFailed(REFUND, "limit_exceeded", {})
+    assert decision.outcome == PaymentFailed(REFUND, "limit_exceeded", {}, "0 are left")
 
 
 def test_a_refused_refund_that_named_no_amount_fails_without_one() -> None:

@@ -57,7 +57,7 @@ TASKS_OF_THEIR_OWN = {
 
 FORBIDDEN_WORDS = {"helper", "helpers", "util", "utils", "manager", "common"}
 FORBIDDEN_VERBS = {"process", "handle", "manage"}
-NAMES_OF_OTHERS = {"handle_response"}  # aiokafka calls it by this name
+NAMES_OF_OTHERS = {"handle_response", "handle_error"}  # aiokafka and aiohttp call them by these names
 MACHINE_PATHS = re.compile(r"(?<![\w./~-])/(?:work|root)(?=[/\s'\"`),.;:]|$)", re.MULTILINE)
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME")))
 

@@ -109,21 +109,24 @@ async def test_what_is_no_batch_is_refused_as_a_whole(
 
 
 async def test_without_ids_the_key_and_the_place_give_them(stage: Stage) -> None:
-    payments, headers = (
-        [deposit(payment_id=None), numbered(7), deposit(payment_id=None)],
-        {"Idempotency-Key": "march"},
-    )
-    ids = [
-        str(uuid5(NS, "anonymous:march:0")),
-        numbered(7)["payment_id"],
-        str(uuid5(NS, "anonymous:march:2")),
-    ]
+    headers = {"Idempotency-Key": "march"}
+    ids = [str(uuid5(NS, f"anonymous:march:{place}")) for place in range(3)]
+    payments = [deposit(payment_id=None), deposit(payment_id=ids[1].upper()), deposit(payment_id=None)]
     first = await results(stage, payments, headers=headers)
     assert [body["payment_id"] for _, body in first] == ids
     assert await results(stage, payments, headers=headers) == first
     assert len({envelope["event_id"] for envelope in stage.published}) == 3
     changed = [deposit(payment_id=None, amount="1"), *payments[1:]]
     assert [status for status, _ in await results(stage, changed, headers=headers)] == [409, 202, 202]
+
+
+async def test_a_batchs_key_with_another_payment_id_inside_is_refused_and_hinders_no_other(
+    stage: Stage,
+) -> None:
+    headers, payments = {"Idempotency-Key": "march"}, [numbered(7), deposit(payment_id=None)]
+    (refused, problem), (taken, _) = await results(stage, payments, headers=headers)
+    assert (refused, problem["field"], taken) == (422, "payments[0].payment_id", 202)
+    assert [message.key for message in stage.publisher.published] == [str(uuid5(NS, "anonymous:march:1"))]
 
 
 async def test_with_neither_each_id_is_new(stage: Stage) -> None:

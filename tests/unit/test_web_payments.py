@@ -72,6 +72,82 @@ async def test_without_an_id_the_idempotency_key_gives_it(stage: Stage) -> None:
     assert response.status == 409
 
 
+async def test_a_key_with_another_payment_id_is_422_whichever_came_first(stage: Stage) -> None:
+    derived = str(uuid5(NS, "anonymous:order 17"))
+    headers, published = {"Idempotency-Key": "order 17"}, []
+    for payment_id in (PAYMENT, None, PAYMENT, OTHER_WALLET, derived, derived.upper()):
+        response = await stage.client.post(
+            "/v1/payments", json=deposit(payment_id=payment_id), headers=headers
+        )
+        if payment_id in {PAYMENT, OTHER_WALLET}:
+            problem = await response.json(content_type=None)
+            assert (response.status, problem["field"], problem["reason"]) == (422, "payment_id", "invalid")
+            assert derived in problem["detail"]
+        else:
+            assert (response.status, (await response.json())["payment_id"]) == (202, derived)
+            published.append(derived)
+    assert [message.key for message in stage.publisher.published] == published
+    assert stage.claims.held.keys() == {derived}
+
+
+async def test_one_key_of_a_payment_and_of_a_refund_is_not_two_payments(stage: Stage) -> None:
+    headers = {"Idempotency-Key": "order 17"}
+    await stage.requested(deposit())
+    first = await stage.client.post("/v1/payments", json=deposit(payment_id=None), headers=headers)
+    second = await stage.client.post(f"/v1/payments/{PAYMENT}/refund", headers=headers)
+    assert (first.status, second.status, len(stage.published)) == (202, 409, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/payments", deposit(payment_id=None)),
+        ("/v1/payments", deposit()),
+        ("/v1/payments/batch", {"payments": [deposit()]}),
+        (f"/v1/payments/{PAYMENT}/refund", {"amount": "1.00"}),
+        ("/v1/wallets", {"user_id": USER, "currencies": ["EUR"]}),
+        (f"/v1/wallets/{WALLET}/holds", {"amount": "1.00", "currency": "EUR"}),
+    ],
+)
+async def test_two_idempotency_key_headers_are_400(path: str, body: dict[str, Any], stage: Stage) -> None:
+    await stage.open()
+    await stage.requested(deposit())
+    before = len(stage.published)
+    for keys in (("a", "b"), ("a", "a"), ("a", ""), ("", "")):
+        response = await stage.client.post(
+            path, json=body, headers=[("Idempotency-Key", key) for key in keys]
+        )
+        problem = await response.json(content_type=None)
+        assert (response.status, problem["field"]) == (400, "Idempotency-Key")
+    assert len(stage.published) == before
+
+
+@pytest.mark.parametrize("key", ["", " ", "\t", "x" * 256, "a\tb", "clé", "ключ"])
+async def test_a_key_that_is_empty_too_long_or_not_printable_is_422(key: str, stage: Stage) -> None:
+    response = await stage.client.post("/v1/payments", json=deposit(), headers={"Idempotency-Key": key})
+    assert (response.status, (await response.json(content_type=None))["field"]) == (422, "Idempotency-Key")
+    assert stage.published == []
+
+
+async def test_same_wallet_and_an_unknown_provider_are_422_at_the_door(stage: Stage) -> None:
+    transfer = deposit(kind="transfer", source_wallet_id=WALLET.upper())
+    withdrawal = deposit(kind="withdrawal", source_wallet_id=WALLET, target_wallet_id=None)
+    cases = {
+        "target_wallet_id": [transfer],
+        "provider": [deposit(provider="bank"), deposit(provider="ACME"), withdrawal | {"provider": "acme "}],
+    }
+    for field, bodies in cases.items():
+        for body in bodies:
+            response = await stage.client.post("/v1/payments", json=body)
+            problem = await response.json(content_type=None)
+            assert (response.status, problem["field"]) == (422, field)
+            assert problem["reason"] == ("same_wallet" if field == "target_wallet_id" else "invalid")
+            if field == "provider":
+                assert problem["detail"] == "must be one of acme, psp"
+    assert stage.published == []
+    assert (await stage.client.post("/v1/payments", json=deposit(provider="acme"))).status == 202
+
+
 async def test_with_neither_the_id_is_new(stage: Stage) -> None:
     ids = set()
     for _ in range(2):
@@ -134,8 +210,19 @@ async def test_wait_answers_with_the_payment_when_it_has_ended(stage: Stage) -> 
         "currency": "EUR",
         "source_wallet_id": None,
         "target_wallet_id": WALLET,
+        "detail": None,
         "refunded": "0.00",
-        "steps": [{"event_type": "SagaCompleted", "occurred_at": "2026-11-24T22:00:00.000000Z"}],
+        "refund_of": None,
+        "hold_id": None,
+        "provider": None,
+        "user_id": None,
+        "metadata": None,
+        "requested_at": "2026-11-24T22:00:00.000000Z",
+        "ended_at": "2026-11-24T22:00:00.000000Z",
+        "steps": [
+            {"event_type": event, "occurred_at": "2026-11-24T22:00:00.000000Z"}
+            for event in ("PaymentRequested", "SagaCompleted")
+        ],
         "waiting_for": None,
         "archived_month": None,
     }

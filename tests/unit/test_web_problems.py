@@ -48,6 +48,30 @@ CASES = [
         body=b"no gzip",
         headers=JSON | {"Content-Encoding": "gzip"},
     ),
+    Wrong(
+        "unknown_encoding",
+        415,
+        "POST",
+        "/v1/payments",
+        json=deposit(),
+        headers={"Content-Encoding": "br"},
+    ),
+    Wrong(
+        "key_of_another_payment",
+        422,
+        "POST",
+        "/v1/payments",
+        json=deposit(),
+        headers={"Idempotency-Key": "order 17"},
+    ),
+    Wrong(
+        "same_wallet",
+        422,
+        "POST",
+        "/v1/payments",
+        json=deposit(kind="transfer", source_wallet_id=WALLET),
+    ),
+    Wrong("unknown_provider", 422, "POST", "/v1/payments", json=deposit(provider="bank")),
     Wrong("unknown_path", 404, "GET", "/v2/payments"),
     Wrong("trailing_slash", 404, "GET", f"/v1/wallets/{WALLET}/"),
     Wrong("unknown_wallet", 404, "GET", f"/v1/wallets/{UNKNOWN}"),
@@ -150,8 +174,8 @@ def test_every_reason_has_a_status() -> None:
 
 async def test_the_allow_header_lists_the_methods_of_the_path(stage: Stage) -> None:
     response = await stage.client.delete("/v1/payments")
-    assert response.headers["Allow"] == "POST"
-    response = await stage.client.head("/v1/payments")
+    assert response.headers["Allow"] == "GET, HEAD, POST"
+    response = await stage.client.head("/v1/payments/batch")
     assert response.status == 405
 
 

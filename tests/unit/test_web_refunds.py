@@ -58,6 +58,14 @@ async def test_the_idempotency_key_gives_the_refund_its_id(stage: Stage) -> None
     assert (other.status, problem["reason"]) == (409, "duplicate_mismatch")
 
 
+async def test_a_key_with_another_payment_id_is_422_in_a_refund_too(stage: Stage) -> None:
+    headers, derived = {"Idempotency-Key": "return 17"}, str(uuid5(NS, "anonymous:return 17"))
+    for payment_id, status in ((OTHER_WALLET, 422), (derived, 202), (OTHER_WALLET, 422)):
+        response = await stage.client.post(PATH, json={"payment_id": payment_id}, headers=headers)
+        assert response.status == status
+    assert [message.key for message in stage.publisher.published] == [derived]
+
+
 async def test_without_a_key_every_refund_is_another(stage: Stage) -> None:
     ids = {(await (await stage.client.post(PATH)).json())["payment_id"] for _ in range(2)}
     assert len(ids) == len(stage.published) == 2

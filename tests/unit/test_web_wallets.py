@@ -40,7 +40,7 @@ async def test_a_wallet_is_opened_and_shown(stage: Stage) -> None:
     }
     assert await (await stage.client.get(f"/v1/wallets/{WALLET.upper()}")).json() == wallet
     response = await stage.client.get(f"/v1/users/{USER}/wallets")
-    assert await response.json() == {"user_id": USER, "wallets": [wallet]}
+    assert await response.json() == {"user_id": USER, "wallets": [wallet], "next": None}
 
 
 async def test_opening_is_written_as_a_command(stage: Stage) -> None:
@@ -194,3 +194,36 @@ async def test_a_version_out_of_bounds_is_named(version: str, stage: Stage) -> N
     response = await stage.client.get(f"/v1/wallets/{WALLET}/events", params={"after_version": version})
     problem = await response.json(content_type=None)
     assert (response.status, problem["field"]) == (422, "after_version")
+
+
+async def test_a_key_with_another_wallet_id_is_422(stage: Stage) -> None:
+    body = {"user_id": USER, "currencies": ["EUR"], "wallet_id": WALLET}
+    response = await stage.client.post("/v1/wallets", json=body, headers={"Idempotency-Key": "first"})
+    assert (response.status, (await response.json(content_type=None))["field"]) == (422, "wallet_id")
+    assert stage.published == []
+
+
+async def test_a_users_wallets_are_pages_by_id(stage: Stage) -> None:
+    ids = [f"bbbbbbbb-0000-4000-8000-{number:012}" for number in range(5)]
+    for wallet_id in reversed(ids):
+        await stage.open(wallet_id)
+    path, seen, after = f"/v1/users/{USER}/wallets", list[str](), dict[str, str]()
+    while True:
+        page = await (await stage.client.get(path, params={"limit": "2", **after})).json()
+        seen += [wallet["wallet_id"] for wallet in page["wallets"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert seen == ids
+    last = await stage.client.get(path, params={"after": ids[-1]})
+    assert (last.status, (await last.json())["wallets"]) == (200, [])
+    for field, value in (
+        ("limit", "0"),
+        ("limit", "1001"),
+        ("limit", "x"),
+        ("after", "x"),
+        ("status", "open"),
+    ):
+        response = await stage.client.get(path, params={field: value})
+        assert (response.status, (await response.json(content_type=None))["field"]) == (422, field)
+    assert (await stage.client.get(f"/v1/users/{WALLET}/wallets", params={"after": WALLET})).status == 404

@@ -35,6 +35,7 @@ from ledger_streams.domain.wallet_events import WalletEvent
 from ledger_streams.ports import Message
 from tests.unit.web_twins import MemoryClaims, MemoryPublisher, SwitchedCache, SwitchedReadModel, check_here
 from web.routes import WEB_SETTINGS, add_pages
+from web.server import PagesRunner
 from web.services import Services, Topics
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "problems"
@@ -42,6 +43,7 @@ NOW = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
 USER = "aaaaaaaa-0000-4000-8000-000000000001"
 WALLET = "bbbbbbbb-0000-4000-8000-000000000001"
 OTHER_WALLET = "bbbbbbbb-0000-4000-8000-000000000002"
+PROVIDERS = frozenset({"acme", "psp"})
 PAYMENT = "cccccccc-0000-4000-8000-000000000001"
 
 
@@ -71,6 +73,7 @@ class Stage:
         self.publisher.then = self.carry_out
         self.outcomes = OutcomeWatch(self.read_model, interval_ms=1)
         self.projection_wait_s = 5.0
+        self.body_wait_s = 5.0
         self.readiness: dict[str, str] = {"tables": "ok", "redis": "ok"}
         self.wallets: dict[str, Wallet] = {}
         self.clock = NOW
@@ -91,7 +94,9 @@ class Stage:
             topics=Topics(payment_events="t-payment-events", wallet_commands="t-wallet-commands"),
             now=lambda: NOW,
             new_id=self.new_id,
+            providers=PROVIDERS,
             projection_wait_s=self.projection_wait_s,
+            body_wait_s=self.body_wait_s,
         )
 
     def new_id(self) -> str:
@@ -140,7 +145,7 @@ class Stage:
         response = await self.client.post("/v1/wallets", json=body)
         assert response.status == 201, await response.text()
 
-    async def requested(self, data: Mapping[str, Any]) -> None:
+    async def requested(self, data: Mapping[str, Any], *, at: datetime = NOW) -> None:
         """Project a PaymentRequested."""
         row = PaymentRow(
             data["payment_id"],
@@ -149,22 +154,36 @@ class Stage:
             data["currency"],
             data.get("source_wallet_id"),
             data.get("target_wallet_id"),
-            None,
-            None,
+            data.get("provider"),
+            data.get("user_id"),
             fingerprint(data),
-            NOW,
+            at,
         )
-        await self.read_model.write(SinkBatch({}, payments=[row]))
+        about = (json.dumps(data), 1, at, "payment-events", 0, 0, data["payment_id"], None)
+        event = EventRow(str(uuid4()), data["payment_id"], "PaymentRequested", *about)
+        await self.read_model.write(SinkBatch({}, events=[event], payments=[row]))
 
     async def ended(
-        self, payment_id: str, *, reason: str | None = None, wallets: Mapping[str, int] = {}
+        self,
+        payment_id: str,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+        wallets: Mapping[str, int] = {},
     ) -> None:
         """Project a payment's outcome, and the last step of its saga."""
         status = "completed" if reason is None else "failed"
-        outcome = PaymentOutcomeRow(payment_id, status, reason, None, json.dumps(wallets), NOW)
+        outcome = PaymentOutcomeRow(payment_id, status, reason, detail, json.dumps(wallets), NOW)
         last = "SagaFailed" if reason else "SagaCompleted"
         step = EventRow(str(uuid4()), payment_id, last, "{}", 4, NOW, "saga-events", 0, 0, payment_id, None)
         await self.read_model.write(SinkBatch({}, events=[step], payment_outcomes=[outcome]))
+
+
+class PagesServer(TestServer):
+    """On the connections that a worker has."""
+
+    async def _make_runner(self, **kwargs: Any) -> PagesRunner:
+        return PagesRunner(self.app, **kwargs)
 
 
 @asynccontextmanager
@@ -173,7 +192,7 @@ async def served(stage: Stage) -> AsyncIterator[Stage]:
     app = faust.App("web-tests", broker="kafka://127.0.0.1:1", **WEB_SETTINGS)
     add_pages(app, stage.services, stage.ready)
     app.web.init_server()
-    async with stage.outcomes, TestClient(TestServer(app.web.web_app)) as client:
+    async with stage.outcomes, TestClient(PagesServer(app.web.web_app)) as client:
         stage.client = client
         yield stage
 

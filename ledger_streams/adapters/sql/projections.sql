@@ -74,8 +74,9 @@ SELECT payment_id, kind, 'pending', amount::numeric, currency, source, target, p
 
 -- name: end_payments
 -- Inserts only what never had a readable request.
-INSERT INTO payments (payment_id, status, reason, detail, wallets, ended_at, amount, currency, source_wallet_id, target_wallet_id)
-SELECT payment_id, status, reason, detail, wallets, ended_at, amount::numeric, currency, source, target
+INSERT INTO payments
+       (payment_id, status, reason, detail, wallets, requested_at, ended_at, amount, currency, source_wallet_id, target_wallet_id)
+SELECT payment_id, status, reason, detail, wallets, ended_at, ended_at, amount::numeric, currency, source, target
   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[], $7::text[], $8::text[],
               $9::uuid[], $10::uuid[])
     AS o (payment_id, status, reason, detail, wallets, ended_at, amount, currency, source, target)

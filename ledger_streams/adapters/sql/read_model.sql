@@ -14,8 +14,9 @@ SELECT wallet_state, occurred_at
 -- name: wallets_of_user
 SELECT wallet_id::text, user_id::text, status, last_event_version, balances, as_of
   FROM wallet_snapshots
- WHERE user_id = $1
- ORDER BY wallet_id;
+ WHERE user_id = $1 AND wallet_id > $2
+ ORDER BY wallet_id
+ LIMIT $3;
 
 -- name: wallet_events
 SELECT event_id::text, event_type, schema_version, wallet_id::text, event_version, occurred_at, correlation_id::text,
@@ -92,8 +93,8 @@ SELECT event_id::text, event_type, schema_version, wallet_id::text, event_versio
 
 -- name: payments
 -- archived_month: that of the request, where its events, steps of the payment among them, are in a file.
-SELECT payment_id::text, kind, status, reason, amount::text, currency, source_wallet_id::text, target_wallet_id::text,
-       fingerprint, refunded::text, provider,
+SELECT payment_id::text, kind, status, reason, detail, amount::text, currency, source_wallet_id::text, target_wallet_id::text,
+       fingerprint, refunded::text, provider, user_id::text, requested_at, ended_at,
        (SELECT to_char(a.month, 'YYYY-MM') FROM archives a
          WHERE a.month = date_trunc('month', requested_at AT TIME ZONE 'UTC')::date LIMIT 1) AS archived_month
   FROM payments
@@ -107,7 +108,10 @@ WITH first AS (
      WHERE aggregate_id = ANY($1::uuid[]) AND event_type = 'PaymentRequested'
      GROUP BY aggregate_id
 )
-SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider
+SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider,
+       CASE e.event_type WHEN 'PaymentRequested' THEN
+           jsonb_build_array(e.event_data -> 'refund_of', e.event_data -> 'hold_id', e.event_data -> 'metadata')
+       END AS request
   FROM events e
   LEFT JOIN first f ON f.aggregate_id = e.aggregate_id
  WHERE e.aggregate_id = ANY($1::uuid[])
@@ -118,7 +122,10 @@ SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'prov
 -- name: steps_of_one
 -- The same of one payment. What is asked of a list is planned anew each time, over all months twice, and that takes
 -- longer than the rest; of one id the server keeps its plan.
-SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider
+SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'provider' AS provider,
+       CASE e.event_type WHEN 'PaymentRequested' THEN
+           jsonb_build_array(e.event_data -> 'refund_of', e.event_data -> 'hold_id', e.event_data -> 'metadata')
+       END AS request
   FROM events e
  WHERE e.aggregate_id = $1::uuid
    AND (e.event_type <> 'PaymentRequested' OR e.source_offset =
@@ -128,14 +135,15 @@ SELECT e.aggregate_id::text, e.event_type, e.occurred_at, e.event_data ->> 'prov
 
 -- name: outcomes
 -- A row for each wallet of each ended payment, or one without a wallet for a payment that touched none.
-SELECT p.payment_id::text, p.kind, p.status, p.reason, p.amount::text, p.currency, p.source_wallet_id::text,
-       p.target_wallet_id::text, p.fingerprint, p.refunded::text, p.provider, NULL AS archived_month,
+SELECT p.payment_id::text, p.kind, p.status, p.reason, p.detail, p.amount::text, p.currency, p.source_wallet_id::text,
+       p.target_wallet_id::text, p.fingerprint, p.refunded::text, p.provider, p.user_id::text, p.requested_at, p.ended_at,
+       NULL AS archived_month,
        w.wallet_id IS NULL OR COALESCE(s.last_event_version >= w.version::bigint, false) AS reached,
-       s.wallet_id::text, s.user_id::text, s.status AS wallet_status, s.last_event_version, s.balances, s.as_of
+       s.wallet_id::text, s.user_id::text AS owner_id, s.status AS wallet_status, s.last_event_version, s.balances, s.as_of
   FROM payments p
   LEFT JOIN LATERAL jsonb_each_text(p.wallets) AS w (wallet_id, version) ON true
   LEFT JOIN wallet_snapshots s ON s.wallet_id = w.wallet_id::uuid
  WHERE p.payment_id = ANY($1::uuid[]) AND p.ended_at IS NOT NULL;
 
 -- name: under_way
-SELECT count(*) AS payments, min(requested_at) AS oldest FROM payments WHERE ended_at IS NULL AND requested_at < $1;
+SELECT count(*) AS payments, min(requested_at) AS oldest FROM payments WHERE status = 'pending' AND requested_at < $1;
