@@ -16,6 +16,7 @@ from aiokafka.errors import InvalidTxnState, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_settling import found_open, settle
 from ledger_streams.adapters.kafka_transactional import connect, discard
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.looking_back import EVERY_S
@@ -116,6 +117,27 @@ async def test_who_starts_next_ends_it_everywhere_as_it_was_decided(
     await discard(following)
     records = 1 if is_committed else 0
     assert await committed(settings, places) == {TOLD: records, UNTOLD: records}
+
+
+async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where_it_is_open_and_nowhere_else(
+    toys: Toys, places: list[TopicPartition]
+) -> None:
+    """It settles without markers of its own, which only an administrator may write."""
+    settings, (told, untold) = toys.settings, places
+
+    async def write(producer: AIOKafkaProducer) -> None:
+        await producer.send_and_wait(told.topic, b"1", partition=told.partition)
+        producer._txn_manager._txn_partitions.add(untold)  # as if the coordinator knew
+        await producer.send_and_wait(untold.topic, b"1", partition=untold.partition)
+
+    await leave(settings, told.topic, write)
+    following = producer_of(settings)
+    await following.start()
+    assert (await found_open(following, [told.topic])).open == {untold}
+    assert await settle(following, [told.topic], is_committed=True) == frozenset()
+    assert (await found_open(following, [told.topic])).open == frozenset()
+    await discard(following)
+    assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
 
 
 async def test_offsets_of_a_group_are_committed_too(toys: Toys, places: list[TopicPartition]) -> None:

@@ -41,3 +41,12 @@ def test_a_dead_worker_s_transaction_is_over_before_its_session(
 ) -> None:
     read = Settings(session_timeout_ms=session_timeout_ms, transaction_timeout_ms=10_000)
     assert read.dead_transaction_ms == expected_ms
+
+
+@pytest.mark.parametrize("session_timeout_ms", range(15_000, 60_000, 1_000))
+def test_a_session_of_15_s_outlasts_a_dead_worker_s_transaction_where_the_broker_looks_every_ten_seconds(
+    session_timeout_ms: int,
+) -> None:
+    read = Settings(session_timeout_ms=session_timeout_ms, transaction_timeout_ms=60_000)
+    assert read.dead_transaction_ms + 10_000 < session_timeout_ms
+    assert read.dead_transaction_ms >= 4_000
