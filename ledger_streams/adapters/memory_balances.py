@@ -35,6 +35,8 @@ class MemoryBalances:
     async def put(self, wallets: Sequence[WalletView], epoch: str | None = None) -> None:
         """Store each unless a newer version is there."""
         for wallet in wallets:
-            cached, _ = self._wallets.get(wallet.wallet_id, (None, ""))
-            if cached is None or cached.version <= wallet.version:
-                self._wallets[wallet.wallet_id] = wallet, self.epoch if epoch is None else epoch
+            known_in = self.epoch if epoch is None else epoch
+            cached, cached_in = self._wallets.get(wallet.wallet_id, (None, ""))
+            rank = wallet.version, known_in == self.epoch
+            if cached is None or rank >= (cached.version, cached_in == self.epoch):
+                self._wallets[wallet.wallet_id] = wallet, known_in

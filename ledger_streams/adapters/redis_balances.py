@@ -131,8 +131,8 @@ class RedisBalances:
     async def _put(self, entries: Sequence[_Entry]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for entry in entries:
-                value = msgspec.json.encode(entry)
-                pipeline.evalsha(_PUT_SHA1, 1, _key(entry.wallet_id), entry.version, value, self._ttl_ms)
+                arguments = (entry.version, msgspec.json.encode(entry), self._ttl_ms, entry.epoch)
+                pipeline.evalsha(_PUT_SHA1, 1, _key(entry.wallet_id), *arguments)
             ask_epoch(pipeline)
             *_, answer = await pipeline.execute()
         self._epoch = epoch_in(answer)

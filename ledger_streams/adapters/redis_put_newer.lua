@@ -1,10 +1,18 @@
--- KEYS[1] wallet:<id>; ARGV: version, the wallet as JSON, time to live in ms.
+-- KEYS[1] wallet:<id>; ARGV: version, the wallet as JSON, time to live in ms, its epoch.
 -- Puts the wallet unless a newer version of it is there; 1 when it did.
+-- Of one version, an entry of the server's epoch stays: one of an earlier epoch is no answer to a reader.
 local cached = redis.call('GET', KEYS[1])
 if cached then
     local readable, wallet = pcall(cjson.decode, cached)
     if readable and wallet.version > tonumber(ARGV[1]) then
         return 0
+    end
+    if readable and wallet.version == tonumber(ARGV[1]) and wallet.epoch and wallet.epoch ~= ARGV[4] then
+        local now = redis.call('INFO', 'replication')
+        if wallet.epoch ~= '' and string.find(now, 'master_replid:' .. wallet.epoch, 1, true) then
+            redis.call('PEXPIRE', KEYS[1], ARGV[3])
+            return 0
+        end
     end
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])

@@ -81,6 +81,16 @@ async def test_an_entry_of_another_epoch_is_no_answer_and_keeps_older_ones_out(c
     assert await cache.get(wallet_id) == again
 
 
+async def test_of_one_version_the_entry_that_is_an_answer_stays(cache: BalanceCache) -> None:
+    stored = wallet(10, new_id())
+    await cache.put([stored])
+    await cache.put([stored], "an earlier epoch")
+    assert await cache.get(stored.wallet_id) == stored
+    newer = wallet(11, stored.wallet_id)
+    await cache.put([newer], "an earlier epoch")
+    assert await cache.get(stored.wallet_id) is None, "a newer one is there, and not known to be the newest"
+
+
 async def test_the_epoch_is_known_after_an_answer_and_stays(cache: BalanceCache) -> None:
     await cache.get(new_id())
     epoch = cache.epoch
