@@ -181,5 +181,9 @@ async def _steps(connection: Connection, payment_ids: Sequence[str]) -> list[asy
 
 
 def _outcome(rows: Sequence[asyncpg.Record]) -> Outcome:
-    wallets = [wallet_view(row, status="wallet_status") for row in rows if row["wallet_id"] is not None]
+    wallets = [
+        wallet_view(row, status="wallet_status", owner="owner_id")
+        for row in rows
+        if row["wallet_id"] is not None
+    ]
     return Outcome(payment_view(rows[0]), tuple(sorted(wallets, key=lambda wallet: wallet.wallet_id)))

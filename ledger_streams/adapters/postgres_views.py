@@ -34,11 +34,11 @@ def wire_time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def wallet_view(row: asyncpg.Record, *, status: str = "status") -> WalletView:
-    """Read a row of wallet_snapshots; `status` names the column, where a join renames it."""
+def wallet_view(row: asyncpg.Record, *, status: str = "status", owner: str = "user_id") -> WalletView:
+    """Read a row of wallet_snapshots; `status` and `owner` name columns, where a join renames them."""
     return WalletView(
         wallet_id=row["wallet_id"],
-        user_id=row["user_id"],
+        user_id=row[owner],
         status=row[status],
         version=row["last_event_version"],
         balances=_balances.decode(row["balances"]),

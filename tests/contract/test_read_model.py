@@ -170,7 +170,8 @@ async def test_only_the_first_request_of_a_payment_counts(projections: Projectio
 async def test_an_outcome_waits_for_the_wallets_versions(projections: Projections) -> None:
     story = Story()
     source, target = story.open(), story.open()
-    payment_id = story.request(source=source, target=target, amount_minor=250)
+    user_id = new_id()
+    payment_id = story.request(source=source, target=target, amount_minor=250, user_id=user_id)
     story.end(payment_id, {source: 2, target: 2})
     await projections.write(story.batch())
     assert await projections.read.outcomes([payment_id]) == {}
@@ -182,7 +183,8 @@ async def test_an_outcome_waits_for_the_wallets_versions(projections: Projection
     story.move(target, 250, payment_id)
     await projections.write(story.batch())
     outcome = (await projections.read.outcomes([payment_id, new_id()]))[payment_id]
-    assert outcome.payment.status == "completed"
+    assert (outcome.payment.status, outcome.payment.user_id) == ("completed", user_id)
+    assert list(outcome.wallets) == [await projections.read.wallet(key) for key in sorted((source, target))]
     assert {wallet.wallet_id: wallet.balances["EUR"].balance for wallet in outcome.wallets} == {
         source: "-2.50",
         target: "2.50",

@@ -40,8 +40,9 @@ async def test_each_payment_of_a_batch_is_answered_as_if_it_were_alone_and_a_rep
         payment["payment_id"] = str(uuid5(NS, f"anonymous:{key}:{place}"))
     for payment in good[::2]:
         del payment["payment_id"]
-    others: list[Any] = [transfer(ada, bob, "1.001"), transfer(ada, bob), transfer(ada, new_id()), "no payment"]
-    del others[2]["payment_id"]
+    lost = transfer(ada, new_id())
+    del lost["payment_id"]
+    others = [transfer(ada, bob, "1.001"), transfer(ada, bob), lost, "no payment"]
     results = await sent(shared, good + others, key=key)
     assert [result["status_code"] for result in results] == [200] * GOOD + [422, 422, 200, 422]
     bodies = [result["body"] for result in results]

@@ -72,6 +72,45 @@ async def test_a_transfer_goes_back_in_parts_and_never_more_than_it_was(shared: 
     assert [event["event_type"] for event in outcomes][2:] == ["PaymentRefunded"] * 2
 
 
+async def test_payments_are_listed_and_show_what_was_asked_and_a_failed_refund_says_why(
+    shared: LiveSystem,
+) -> None:
+    ada, bob, user_id = await open_wallet(shared, funds="100.00"), await open_wallet(shared), new_id()
+    hold_id = (await held(shared, ada, "5.00"))["hold_id"]
+    about = {"hold_id": hold_id, "user_id": user_id, "metadata": {"order": 17, "rate": 0.1}}
+    paid = await pay(shared, transfer(ada, bob, "5.00", **about))
+    assert {name: paid[name] for name in about} == about
+    assert paid["requested_at"] < paid["ended_at"]
+    beyond = await refunded(shared, paid["payment_id"], amount="5.01")
+    assert (beyond["status"], beyond["refund_of"]) == ("failed", paid["payment_id"])
+    assert (beyond["reason"], beyond["detail"]) == (
+        "limit_exceeded",
+        "data.amount: 5.00 EUR of the payment are left",
+    )
+    back = await refunded(shared, paid["payment_id"], amount="1.00")
+    again = await refunded(shared, beyond["payment_id"])
+    assert (again["reason"], again["detail"]) == ("invalid", "data.refund_of: is a refund itself")
+    await shows(shared, paid["payment_id"], status="partially_refunded", amount="1.00")
+
+    async def listed(**asked: str) -> list[str]:
+        found: list[str] = []
+        while True:
+            _, page, _ = await shared.request("GET", "/v1/payments", params=asked | {"limit": "1"})
+            found += [payment["payment_id"] for payment in page["payments"]]
+            if page["next"] is None:
+                return found
+            asked = asked | {"after": page["next"]}
+
+    assert await listed(user_id=user_id) == [paid["payment_id"]]
+    assert (await listed(wallet_id=bob))[:2] == [back["payment_id"], paid["payment_id"]]
+    assert await listed(wallet_id=bob, status="partially_refunded") == [paid["payment_id"]]
+    after_it = await listed(**{"status": "failed", "from": beyond["requested_at"]})
+    assert after_it == [again["payment_id"], beyond["payment_id"]]
+    _, page, _ = await shared.request("GET", "/v1/payments", params={"wallet_id": bob})
+    _, alone, _ = await shared.request("GET", f"/v1/payments/{back['payment_id']}")
+    assert page["payments"][0] == {name: alone[name] for name in page["payments"][0]}
+
+
 async def test_a_refund_repeated_under_its_key_is_one(shared: LiveSystem) -> None:
     bob = await open_wallet(shared)
     deposit = {"kind": "deposit", "target_wallet_id": bob, "amount": "10.00", "currency": "EUR"}

@@ -6,7 +6,7 @@ SELECT found.*
   FROM unnest($1::text[]) AS asked (status)
  CROSS JOIN LATERAL (
     SELECT * FROM payments
-     WHERE status = asked.status AND requested_at >= $2 AND (requested_at, payment_id) < ($3, $4::uuid)
+     WHERE status COLLATE "C" = asked.status AND requested_at >= $2 AND (requested_at, payment_id) < ($3, $4::uuid)
      ORDER BY requested_at DESC, payment_id DESC LIMIT $5
  ) AS found
  ORDER BY found.requested_at DESC, found.payment_id DESC LIMIT $5

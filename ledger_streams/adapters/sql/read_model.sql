@@ -146,4 +146,4 @@ SELECT p.payment_id::text, p.kind, p.status, p.reason, p.detail, p.amount::text,
  WHERE p.payment_id = ANY($1::uuid[]) AND p.ended_at IS NOT NULL;
 
 -- name: under_way
-SELECT count(*) AS payments, min(requested_at) AS oldest FROM payments WHERE status = 'pending' AND requested_at < $1;
+SELECT count(*) AS payments, min(requested_at) AS oldest FROM payments WHERE status COLLATE "C" = 'pending' AND requested_at < $1;
