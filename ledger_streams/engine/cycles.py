@@ -70,7 +70,7 @@ class Destination:
             return
         raise Unreadable(
             reason=Reason.WRONG_PARTITION,
-            detail=f"partition {record.partition} is not the key's, which is {own} of {len(self._partitions)}: "
+            detail=f"partition {record.partition} is not the key's, {own} of {len(self._partitions)}: "
             "the producer's partitioner has to be murmur2, Kafka's default",
         )
 
