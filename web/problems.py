@@ -40,6 +40,7 @@ STATUS_OF_REASON: Final[dict[Reason, int]] = {
     Reason.DUPLICATE_MISMATCH: 409,
     Reason.NOT_EMPTY: 409,
     Reason.INVALID: 422,
+    Reason.WRONG_PARTITION: 422,
 }
 """The status of each reason, where a reason is the answer to the request itself."""
 

@@ -105,14 +105,14 @@ class PostgresParking:
         except Unreadable as error:
             raise _still(parts[0].record, error) from error
         offsets = [part.record.offset for part in parts]
-        await connection.fetch(SQL["end"], *partition, offsets, "projected", position)
+        await connection.execute(SQL["end_projected"], *partition, offsets, position, reached or 0)
         return len(parts)
 
     async def discard(self, partition: TopicPartition, offset: int) -> bool:
         """Give one record up, so that those behind it can be retried; False when it does not wait."""
         async with acquired(self._sink.pool, within_s=WRITE_S_MAX) as connection, connection.transaction():
             position = await connection.fetchval(SQL["lock_position"], *partition)
-            return bool(await connection.fetch(SQL["end"], *partition, [offset], "discarded", position))
+            return bool(await connection.fetch(SQL["end_discarded"], *partition, offset, position))
 
 
 class _Piece:

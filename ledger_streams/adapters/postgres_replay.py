@@ -26,6 +26,7 @@ from ledger_streams.adapters.postgres_views import envelope, wire_time
 from ledger_streams.errors import InvariantBroken, Unavailable
 
 SQL: Final = queries("replay")
+PARKED_SQL: Final = queries("parked")
 SCHEMA: Final = "replay"
 TABLES: Final = (
     "events",
@@ -35,6 +36,7 @@ TABLES: Final = (
     "wallet_snapshots",
     "postings",
     "projection_positions",
+    "parked_records",
 )
 """All that a projector writes."""
 SWAPPED: Final = (*TABLES, "wallet_balances_refreshed")
@@ -116,6 +118,10 @@ class LiveTables:
             found.setdefault((row["wallet_id"], row["before_version"]), []).append(record)
         return found
 
+    async def parked(self) -> list[asyncpg.Record]:
+        """Return all that was ever parked."""
+        return list(await self._connection.fetch(PARKED_SQL["all"], timeout=STATEMENT_S_MAX))
+
     async def keep_unreadable(self, fingerprint: str) -> None:
         """Give the rebuilt payments those that are known by nothing but this fingerprint."""
         await self._connection.execute(SQL["past_unreadable"], fingerprint, timeout=STATEMENT_S_MAX)
@@ -137,6 +143,7 @@ class LiveTables:
             if endings_stay and (payment := await self._ending_lost()):
                 raise InvariantBroken(f"payment {payment} has ended, and `events` no longer has how")
             await self._connection.execute(SQL["keep_places"], timeout=STATEMENT_S_MAX)
+            await self._connection.execute(SQL["keep_parked"], timeout=STATEMENT_S_MAX)
             try:
                 await self._connection.execute(SQL["lock_timeout"])
                 await self._connection.execute(SQL["lock_tables"])

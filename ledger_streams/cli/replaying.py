@@ -9,7 +9,7 @@ has deleted, `wallet_events` for what compaction has.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,23 +17,26 @@ from faust.types import TP
 
 from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
+from ledger_streams.adapters.parked_rows import Part, add, moved, retried_partition
 from ledger_streams.adapters.postgres_balances import refresh_balances
+from ledger_streams.adapters.postgres_parking import PostgresParking
 from ledger_streams.adapters.postgres_pool import acquired
 from ledger_streams.adapters.postgres_reconcile import Difference, differences
-from ledger_streams.adapters.postgres_replay import Gap, LiveTables, Rebuilding, rebuilding, rows
+from ledger_streams.adapters.postgres_replay import LiveTables, Rebuilding, rebuilding, rows
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.cli.parked_parts import rows_of
+from ledger_streams.cli.replaying_gaps import Gaps
+from ledger_streams.cli.replaying_parked import Later, ParkedBefore
 from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.engine.cycles import Record
-from ledger_streams.engine.projection_share import ProjectionShare
-from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.engine.projection_share import ProjectionShare, RowsOf
+from ledger_streams.errors import InvariantBroken, Unavailable, Unreadable
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.logs import how_far
 from ledger_streams.resilience import Backoff, retried
 from ledger_streams.settings import Settings
-from tables.projections import project_payment_event, project_saga_event, project_wallet_event
 
-Project = Callable[[ProjectionShare, Record], None]
 Say = Callable[[str], None]
 
 FEW: Final = 2_000
@@ -64,14 +67,6 @@ class Replayed(msgspec.Struct, frozen=True):
         return 1 if self.differences else 0
 
 
-class _Version(msgspec.Struct):
-    aggregate_id: str
-    event_version: int
-
-
-_version = msgspec.json.Decoder(_Version).decode
-
-
 class Rebuild:
     """Writes the rebuilt tables, as far as it is told to."""
 
@@ -80,19 +75,21 @@ class Rebuild:
         self._live: LiveTables = tables.live
         self._sink = PostgresSink(tables.pool)
         self._wallets = config.topic(topics.WALLET_EVENTS)
-        self._project: Mapping[str, Project] = {
-            config.topic(topics.PAYMENT_EVENTS): project_payment_event,
-            config.topic(topics.SAGA_EVENTS): project_saga_event,
-            self._wallets: project_wallet_event,
-        }
+        self._project: Mapping[str, RowsOf] = rows_of(config)
         self._say = say
         self._began_s, self._said_s = time.monotonic(), 0.0
         self._goal: Mapping[Partition, int] = {}
         self._next: dict[Partition, int | None] = {}
-        self._versions: dict[str, int] = {}
-        """The last version of each wallet."""
+        self._parked = ParkedBefore()
+        self._is_parking = False  # whether the rebuild has parked records itself
+        self._gaps = Gaps(tables.live)
         self.records = 0
-        self.from_postgres = 0
+        self._past = 0
+
+    @property
+    def from_postgres(self) -> int:
+        """How many records Kafka no longer had."""
+        return self._past + self._gaps.from_postgres
 
     async def goals(self) -> dict[Partition, int]:
         """Return how far to read: to where the live projector is, else to the log's end.
@@ -107,20 +104,24 @@ class Rebuild:
         begins = await self._log.begins(self._project)
         self._next = dict.fromkeys(begins)
         self._goal = await self.goals()
+        self._parked.know(await self._live.parked())
         await self._live.keep_unreadable(FINGERPRINT_INVALID)
         async for partition, records in self._live.past_events(begins):
-            share = await self._write(partition, records, next_=records[-1].offset + 1)
-            if len(share.batch.events) != len(records):
+            next_ = records[-1].offset + 1
+            if await self._write(partition, records, next_=next_, is_past=True) != len(records):
                 raise InvariantBroken(f"{partition}: an event before {begins[partition]} cannot be read")
-            self.from_postgres += len(records)
+            self._past += len(records)
         for partition, begin in begins.items():
             await self._reach(partition, begin)
 
     async def read(self, ends: Mapping[Partition, int]) -> None:
         """Write what is on the log up to `ends`."""
+        self._parked.know(await self._live.parked())
         begin = {partition: self._next[partition] or 0 for partition in ends}
         left = {partition: end for partition, end in ends.items() if begin[partition] < end}
         if not left:
+            for partition, end in ends.items():
+                await self._reach(partition, end)
             return
         self._goal = left
         async for partition, records in self._log.read(left, begin=begin):
@@ -128,7 +129,7 @@ class Rebuild:
         now_begins = await self._log.begins(self._project)
         if late := [partition for partition in left if now_begins[partition] > begin[partition]]:
             raise Unavailable(dependency="kafka", detail=f"records were deleted meanwhile: {late}")
-        for partition, end in left.items():
+        for partition, end in ends.items():
             await self._reach(partition, end)
 
     async def swap(self) -> None:
@@ -143,47 +144,75 @@ class Rebuild:
         """Count the offsets up to `ends`."""
         return sum(max(0, end - (self._next[partition] or 0)) for partition, end in ends.items())
 
-    async def _write(self, partition: Partition, records: Sequence[Record], *, next_: int) -> ProjectionShare:
-        share = ProjectionShare(TP(*partition), records, source_next=next_)
-        for record in await self._gapless(partition, records):
-            self._project[partition[0]](share, record)
-        share.batch.positions = {partition: Advance(self._next[partition], next_)}
-        await self._sink.write(share.batch)
-        self._next[partition] = next_
+    async def _write(
+        self, partition: Partition, records: Sequence[Record], *, next_: int, is_past: bool = False
+    ) -> int:
+        """Write the records, and what was parked and projected between them; return how many events."""
+        events, left = 0, self._parked.left(partition, records)
+        while later := self._parked.next_later(partition, next_):
+            at = later[0].before
+            sooner = [record for record in left if record.offset < at]
+            left = left[len(sooner) :]
+            events += await self._put(partition, sooner, next_=at, is_past=is_past)
+            await self._put_later(partition, later)
+        events += await self._put(partition, left, next_=next_, is_past=is_past)
         self.records += len(records)
         if time.monotonic() - self._said_s >= SAY_EVERY_S:
             self._said_s = time.monotonic()
             total = self.records + self.unread(self._goal)
             self._say(how_far(self.records, total, "records read", self._said_s - self._began_s))
+        return events
+
+    async def _put(
+        self, partition: Partition, records: Sequence[Record], *, next_: int, is_past: bool = False
+    ) -> int:
+        """Write records, or park them where they cannot be projected; return how many events they are."""
+        if partition[0] == self._wallets:
+            records = await self._gaps.filled(partition, records)
+        share = self._share(partition)
+        share.checks_place = not is_past
+        for record in records:
+            share.project(record)
+        advance = Advance(self._next[partition], next_)
+        share.batch.positions = {partition: advance}
+        if share.refused or self._is_parking:
+            await self._park(partition, advance, [share.part(record) for record in records])
+        else:
+            try:
+                await self._sink.write(share.batch)
+            except Unreadable:
+                await self._park(partition, advance, [share.part(record) for record in records])
+        self._next[partition] = next_
+        return len(share.batch.events)
+
+    async def _park(self, partition: Partition, advance: Advance, parts: Sequence[Part]) -> None:
+        if await PostgresParking(self._sink).write(partition, advance, parts):
+            self._is_parking = True  # what is behind them is found record by record
+
+    async def _put_later(self, partition: Partition, later: Sequence[Later]) -> None:
+        """Project what was parked, at the place in its chains at which it was projected."""
+        place, batch = retried_partition(partition), SinkBatch({})
+        for one in later:
+            part = self._share(partition).part(one.record)
+            if part.refusal is not None:
+                raise part.refusal
+            add(batch, moved(part.batch, place[1], one.projected_as, one.before))
+        first = later[0].projected_as
+        batch.positions = {place: Advance(first or None, first + len(later))}
+        await self._sink.write(batch)
+        self._gaps.pass_over(batch.wallet_events)
+        self._parked.done(partition, len(later))
+
+    def _share(self, partition: Partition) -> ProjectionShare:
+        share = ProjectionShare(TP(*partition), (), source_next=0)
+        share.rows_of = self._project[partition[0]]
         return share
 
     async def _reach(self, partition: Partition, end: int) -> None:
         """Move over what is only markers."""
         at = self._next[partition]
-        if (at or 0) < end:
-            await self._sink.write(SinkBatch({partition: Advance(at, end)}))
-            self._next[partition] = end
-
-    async def _gapless(self, partition: Partition, records: Sequence[Record]) -> Iterable[Record]:
-        """Return the records and what compaction has taken between them; the sink refuses other gaps."""
-        if partition[0] != self._wallets:
-            return records
-        heads = [_version(record.value or b"") for record in records]
-        gaps: list[Gap] = []
-        for head in heads:
-            last = self._versions.get(head.aggregate_id, 0)
-            if head.event_version > last + 1:
-                gaps.append((head.aggregate_id, last, head.event_version))
-            self._versions[head.aggregate_id] = head.event_version
-        if not gaps:
-            return records
-        past = await self._live.past_wallet_events(gaps, partition)
-        self.from_postgres += sum(map(len, past.values()))
-        found: list[Record] = []
-        for record, head in zip(records, heads, strict=True):
-            found += past.get((head.aggregate_id, head.event_version), ())
-            found.append(record)
-        return found
+        if (at or 0) < end or self._parked.next_later(partition, end):
+            await self._write(partition, (), next_=max(at or 0, end))
 
 
 def goals(

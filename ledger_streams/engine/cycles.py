@@ -70,8 +70,8 @@ class Destination:
             return
         raise Unreadable(
             reason=Reason.WRONG_PARTITION,
-            detail=f"partition {record.partition} is not the key's, which is {own} of "
-            f"{len(self._partitions)}: the producer's partitioner has to be murmur2, Kafka's default",
+            detail=f"partition {record.partition} is not the key's, {own} of {len(self._partitions)}: "
+            "the producer's partitioner has to be murmur2, Kafka's default",
         )
 
     def numbered(self, partition: int) -> TP:

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 
 import msgspec
 
+from ledger_streams.adapters.parked_views import ParkedRecord
 from ledger_streams.cli.reconciling import (
     LastRecord,
     LogCheck,
     WalletState,
     cache_differences,
     met_in_log,
+    parked_differences,
     state_of,
     table_differences,
     totals,
@@ -108,3 +110,31 @@ def test_what_a_table_is_ahead_with_is_met_in_the_log_at_its_version() -> None:
 
 def test_totals_are_sums_of_balances_by_currency() -> None:
     assert totals([wallet("a", 1, "5.10"), wallet("b", 1, "-1.05")]) == {"EUR": "4.05"}
+
+
+def parked_at(offset: int, reason: str, wallet_id: str | None, outcome: str | None = None) -> ParkedRecord:
+    return ParkedRecord(*TOPIC, offset, reason, "no", wallet_id, AT, AT, outcome and AT, outcome, 1)
+
+
+def test_a_parked_record_is_a_difference_of_its_own_and_not_a_missing_row() -> None:
+    parked = [
+        parked_at(1, "not_storable", "a"),
+        parked_at(2, "behind", "a"),
+        parked_at(3, "x", "b", "projected"),
+    ]
+    assert [(found.kind, found.subject) for found in parked_differences(parked)] == [
+        ("parked_record", "wallet-events[0]@1"),
+        ("parked_record", "wallet-events[0]@2"),
+    ]
+    check = LogCheck({"a": wallet("a", 1, "0.00")}, {TOPIC: 3}, parked)
+    log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("a", 3, "6.00")]
+    check.add(TOPIC, [record(offset, view) for offset, view in enumerate(log)])
+    assert check.differences() == []
+
+
+def test_a_record_that_is_no_event_says_nothing_of_a_wallet() -> None:
+    parked = [parked_at(1, "invalid", "a"), parked_at(2, "wrong_partition", "a")]
+    check = LogCheck({"a": wallet("a", 1, "0.00")}, {TOPIC: 3}, parked)
+    forged = record(2, wallet("a", 9, "9.00"))
+    check.add(TOPIC, [record(0, wallet("a", 1, "0.00")), SimpleNamespace(offset=1, value=b"{"), forged])
+    assert (check.differences(), check.last["a"].wallet.version) == ([], 1)

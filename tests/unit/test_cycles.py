@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from uuid import uuid4
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Cycle, Share, merged
+from ledger_streams.adapters.made_record import MadeRecord
+from ledger_streams.engine.cycles import Cycle, Destination, Share, merged
 from ledger_streams.engine.kip447 import Membership
+from ledger_streams.errors import Unreadable
 
 ONE, OTHER, CHANGELOG = TP("one", 0), TP("other", 0), TP("changelog", 0)
 
@@ -51,3 +57,20 @@ def test_a_round_is_decided_by_itself_and_the_cycle_has_the_shares_of_all() -> N
 def test_a_frame_of_deadlines_alone_stands_at_the_position_not_below_it() -> None:
     for frame in cycle_of_two_topics().frames:
         assert frame.reached == (TP(frame.topic, 0), 7)
+
+
+@pytest.mark.parametrize("partitions", [1, 6, 8, 12])
+def test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it(partitions: int) -> None:
+    destination, choose = Destination("one", partitions), DefaultPartitioner()
+    numbers = list(range(partitions))
+    for key in [b"", b"\xff\x00", *(str(uuid4()).encode() for _ in range(50))]:
+        own = choose(key, numbers, numbers)
+        destination.check_place(MadeRecord("one", own, 7, 0, key, b"{}"))
+        for other in set(numbers) - {own}:
+            with pytest.raises(Unreadable, match=rf"partition {other} is not the key's, {own} of") as refused:
+                destination.check_place(MadeRecord("one", other, 7, 0, key, b"{}"))
+            assert refused.value.reason == "wrong_partition"
+
+
+def test_a_record_without_a_key_is_left_to_its_reader() -> None:
+    Destination("one", 8).check_place(MadeRecord("one", 3, 7, 0, None, b"{}"))

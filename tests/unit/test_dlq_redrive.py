@@ -9,7 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_redrive import RECORD_BYTES_MAX, Mark, headers_back, is_too_large, place
+from ledger_streams.adapters.kafka_redrive import (
+    RECORD_BYTES_MAX,
+    Mark,
+    headers_back,
+    is_too_large,
+    partition_back,
+    place,
+)
 from ledger_streams.cli.dlq import dlq
 from ledger_streams.cli.dlq_redrive import Wanted, chosen
 from ledger_streams.cli.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, dead_letter
@@ -100,3 +107,8 @@ def test_an_offset_without_a_partition_is_an_error_of_usage() -> None:
     refused = CliRunner().invoke(dlq, ["redrive", "payment-events", "--offset", "1"])
     assert refused.exit_code == 2
     assert "--offset needs --partition" in refused.output
+
+
+def test_a_letter_goes_back_into_its_partition_and_a_misplaced_one_into_that_of_its_key() -> None:
+    assert partition_back(parked(5, 1)) == 5
+    assert partition_back(parked(5, 1, reason="wrong_partition")) is None  # the producer then asks the key

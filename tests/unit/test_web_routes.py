@@ -42,6 +42,12 @@ async def test_an_unready_worker_says_what_it_is_at_and_not_what_an_error_said(s
     assert (ready.status, "postgres, tables (12 of 40 records)." in detail) == (503, True), detail
 
 
+async def test_a_projector_that_has_parked_records_is_ready_and_says_so(stage: Stage) -> None:
+    stage.readiness["parked_records"] = Told("3 wait: ledger-streams projections parked list")
+    ready = await stage.client.get("/health/ready")
+    assert (ready.status, (await ready.json())["checks"]["parked_records"].split(":")[0]) == (200, "3 wait")
+
+
 async def test_requests_are_measured_by_route_and_never_by_path(stage: Stage) -> None:
     await stage.client.get(f"/v1/wallets/{WALLET}")
     await stage.client.get("/wp-login.php")

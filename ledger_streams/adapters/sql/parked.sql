@@ -27,10 +27,23 @@ SELECT topic, source_partition, source_offset, key, value, headers, appended_at,
  WHERE topic = $1 AND source_partition = $2 AND aggregate_id = $3 AND ended_at IS NULL
  ORDER BY source_offset;
 
--- name: end
-UPDATE parked_records SET ended_at = now(), outcome = $4, ended_before = $5
- WHERE topic = $1 AND source_partition = $2 AND source_offset = ANY($3::bigint[]) AND ended_at IS NULL
+-- name: end_projected
+-- The records in order, and where the first of them stands among those that were projected later.
+UPDATE parked_records p
+   SET ended_at = now(), outcome = 'projected', ended_before = $4, projected_as = $5 + r.number - 1
+  FROM unnest($3::bigint[]) WITH ORDINALITY AS r (source_offset, number)
+ WHERE p.topic = $1 AND p.source_partition = $2 AND p.source_offset = r.source_offset AND p.ended_at IS NULL;
+
+-- name: end_discarded
+UPDATE parked_records SET ended_at = now(), outcome = 'discarded', ended_before = $4
+ WHERE topic = $1 AND source_partition = $2 AND source_offset = $3 AND ended_at IS NULL
 RETURNING source_offset;
+
+-- name: all
+-- Of a partition all that was ever parked, in the order in which a replay needs it.
+SELECT topic, source_partition, source_offset, key, value, headers, appended_at, outcome, ended_before, projected_as
+  FROM parked_records
+ ORDER BY topic, source_partition, projected_as, source_offset;
 
 -- name: list
 SELECT topic, source_partition AS partition, source_offset AS "offset", reason, detail, aggregate_id::text, appended_at,

@@ -54,12 +54,16 @@ UPDATE replay.wallet_events r SET source_partition = w.source_partition, source_
   FROM wallet_events w
  WHERE (w.wallet_id, w.event_version) = (r.wallet_id, r.event_version) AND w.source_offset < -1 AND r.source_offset >= 0;
 
+-- name: keep_parked
+-- Content and endings as they are; what the rebuild has parked itself stays.
+INSERT INTO replay.parked_records SELECT * FROM parked_records ON CONFLICT DO NOTHING;
+
 -- name: lock_timeout
 -- Under the second after which PostgreSQL looks for deadlocks: who gives way to whom is then no question.
 SET LOCAL lock_timeout = '500ms';
 
 -- name: lock_tables
-LOCK TABLE events, event_repeats, payments, wallet_events, wallet_snapshots, postings IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE events, event_repeats, payments, wallet_events, wallet_snapshots, postings, parked_records IN ACCESS EXCLUSIVE MODE;
 
 -- name: rows
 SELECT c.relname AS name,

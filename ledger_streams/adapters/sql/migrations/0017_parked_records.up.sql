@@ -20,6 +20,8 @@ CREATE TABLE parked_records (
     outcome          TEXT,
     -- The projector's position in the partition at that moment: what came before it was projected without the record.
     ended_before     BIGINT,
+    -- Its place among those of the partition that were projected later: source_offset of its rows.
+    projected_as     BIGINT,
     PRIMARY KEY (topic, source_partition, source_offset)
 );
 CREATE INDEX parked_records_waiting ON parked_records (topic, source_partition, aggregate_id) WHERE ended_at IS NULL;
