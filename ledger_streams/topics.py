@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_brokers import not_led
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
@@ -154,7 +155,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     except KafkaError as error:
         raise Unavailable(dependency="kafka", detail=str(error) or type(error).__name__) from error
     finally:
-        await admin.close()
+        await close_within("the admin client", admin.close())
 
 
 async def _described(

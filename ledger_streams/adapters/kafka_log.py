@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Unavailable
 
@@ -48,6 +49,8 @@ class KafkaLog:
 
         A partition begins at `begin`, or where its log does, whichever is later.
         """
+        if not ends:
+            return  # an assignment of nothing right before a close can keep aiokafka's fetcher for ever
         partitions = [TopicPartition(*partition) for partition in ends]
         self._consumer.assign(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
@@ -97,4 +100,4 @@ async def opened_log(bootstrap: str) -> AsyncIterator[KafkaLog]:
     except (KafkaError, OSError) as error:
         raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
     finally:
-        await consumer.stop()
+        await close_within("the log's reader", consumer.stop())

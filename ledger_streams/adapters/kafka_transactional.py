@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_forgotten import commit_forgotten, led
 from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.errors import Unavailable
@@ -54,7 +55,7 @@ async def start_settled(
         await asking.bootstrap()
         await when_led(lambda: commit_forgotten(asking, transactional_id, topics))
     finally:
-        await asking.close()
+        await close_within("the client that settles", asking.close())
     await producer.start()
     await _abort_the_rest(producer, topics, group_id)
 
@@ -82,13 +83,9 @@ async def discard(producer: AIOKafkaProducer) -> None:
     ended = producer._txn_manager._transaction_waiter
     if ended is not None:
         ended.add_done_callback(noted)
-    try:
-        async with asyncio.timeout(STOP_S_MAX):
-            await producer.stop()
-    except (KafkaError, TimeoutError, AssertionError) as error:
+    if not await close_within("a transactional producer", producer.stop(), within_s=STOP_S_MAX):
         # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
-        log.info("a producer did not stop cleanly: %r", error)
-        await producer.client.close()
+        await close_within("its connections", producer.client.close())
 
 
 def is_fenced(error: KafkaError) -> bool:

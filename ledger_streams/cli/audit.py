@@ -25,10 +25,11 @@ from ledger_streams.adapters.audit_chains import Finding
 from ledger_streams.adapters.audit_proofs import Proof, proves
 from ledger_streams.adapters.audit_proofs import proof as proof_of
 from ledger_streams.adapters.audit_roots import Root, disagreements
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.adapters.kafka_roots import published_roots
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_pool import create_pool, opened_pool
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.closing import NOTHING, close_and_publish
 from ledger_streams.settings import Settings, settings
@@ -155,7 +156,7 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
                 findings += await look.days(wallets, since, config.audit_key)
                 findings += await _elsewhere(config, look.roots)
     finally:
-        await pool.close()
+        await close_within("postgres", pool.close())
     days = 0 if wallet_id else sum(1 for root in look.roots if since is None or root.day > since.day)
     seconds = round(time.monotonic() - began_s, 3)
     return Verified(events, archived, wallet_events, days, seconds, findings)
@@ -171,13 +172,13 @@ async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
 
 
 async def _roots(config: Settings) -> list[Root]:
-    async with await create_pool(config.postgres, connections_max=1) as pool:
+    async with opened_pool(config.postgres, connections_max=1) as pool:
         return await postgres_audit.roots(pool)
 
 
 async def _proof(config: Settings, event_id: str) -> Proof:
     async with (
-        await create_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
+        opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
         audited(pool) as look,
     ):
         return await proof_of(look, config.topic(topics.WALLET_EVENTS), event_id)

@@ -19,6 +19,7 @@ import msgspec
 
 from ledger_streams import topics
 from ledger_streams.adapters import postgres_reconcile
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_reconcile import Difference
@@ -93,7 +94,7 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
         cached, in_cache = await _cache(pool, config)
         found = [*check.differences(), *in_cache, *await postgres_reconcile.differences(pool)]
     finally:
-        await pool.close()
+        await close_within("postgres", pool.close())
     partitions = 0
     if rocksdb:
         from ledger_streams.cli.rocksdb_tables import compare_tables  # noqa: PLC0415 (Faust, and only if asked for)
@@ -171,7 +172,7 @@ async def _cache(pool: Pool, config: Settings) -> tuple[int, list[Difference]]:
             found = cache_differences(again, await _cached(cache, suspects))
         return len(cached), found
     finally:
-        await redis.aclose()
+        await close_within("redis", redis.aclose())
 
 
 async def _cached(cache: RedisBalances, wallet_ids: list[str]) -> dict[str, WalletView]:
