@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any, Final
 
 log = logging.getLogger(__name__)
@@ -21,9 +21,7 @@ CANCELLATIONS_MAX: Final = 3
 CANCELLATION_S_MAX: Final = 0.5
 
 
-async def close_within(
-    name: str, closing: Coroutine[Any, Any, object], *, within_s: float = CLOSE_S_MAX
-) -> bool:
+async def close_within(name: str, closing: Awaitable[object], *, within_s: float = CLOSE_S_MAX) -> bool:
     """Await `closing` for `within_s` at most; return whether the client named `name` closed cleanly.
 
     An error of a close is logged, never raised: it must not hide the error that led here.
