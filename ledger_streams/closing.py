@@ -27,12 +27,15 @@ NOTHING: Final = "There is no day to be closed, or another closes it."
 CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
 
 
-async def close_and_publish(config: Settings) -> Root | None:
-    """Close the day that has ended, unless it is, and have its root on Kafka; return the root it has made."""
+async def close_and_publish(config: Settings) -> list[Root]:
+    """Close the days that have ended, send their roots to Kafka, and return the new ones."""
     async with opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
-        root = await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key)
+        made: list[Root] = []
+        while root := await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key):
+            made.append(root)
+            await publish(config, pool)
         await publish(config, pool)
-    return root
+    return made
 
 
 async def publish(config: Settings, pool: Pool) -> Sequence[Root]:

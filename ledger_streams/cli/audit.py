@@ -76,13 +76,16 @@ def roots_(as_json: bool) -> None:
 @audit.command()
 @click.option("--gently", is_flag=True, help="Give way to all else on the machine.")
 def close(gently: bool) -> None:
-    """Close the day that has ended, unless it is closed: its root into the database and onto Kafka."""
+    """Close the days that have ended, unless they are closed: roots into the database and onto Kafka.
+
+    The first day to be closed is the first whole one, in UTC, in which records could be projected.
+    """
     if gently:
         os.nice(GENTLY)
-    root = awaited(close_and_publish(settings()))
-    if root is None:
+    made = awaited(close_and_publish(settings()))
+    if not made:
         click.echo(NOTHING)
-    else:
+    for root in made:
         click.echo(f"Day {root.day}: {root.leaves:,} rows, root {root.root}, seal {root.seal}")
 
 

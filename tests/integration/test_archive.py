@@ -30,6 +30,7 @@ from ledger_streams.settings import Settings
 from tests.archived import FILE, NOVEMBER, OCTOBER, Old, old
 from tests.projected import Story
 from tests.projections import differing
+from tests.recorded import LONG_AGO, project_earlier
 from web.payment_answers import shown
 
 
@@ -38,6 +39,7 @@ async def told(database_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
     await migrations.upgrade(database_only.postgres)
     async with old(database_only, tmp_path) as told:
         await told.tell()
+        await project_earlier(database_only.postgres, LONG_AGO)
         yield told
 
 
