@@ -156,6 +156,12 @@ class Settings(BaseSettings):
         """Return the full name of a topic, given its name in the contract."""
         return f"{self.topic_prefix}{name}"
 
+    @field_validator("home")
+    @classmethod
+    def _home_is_absolute(cls, home: Path) -> Path:
+        """Say always which folder is meant: a relative one is another in each checkout."""
+        return home.absolute()
+
     @field_validator("providers")
     @classmethod
     def _providers_are_readable(cls, text: str) -> str:

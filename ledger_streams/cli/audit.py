@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -32,6 +33,7 @@ from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
 from ledger_streams.adapters.postgres_pool import create_pool, opened_pool
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.closing import NOTHING, close_and_publish
+from ledger_streams.errors import Rejected
 from ledger_streams.settings import Settings, settings
 
 GENTLY: Final = 10
@@ -149,11 +151,13 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
     try:
         async with audited(pool) as look:
             if from_day is not None:
-                since = next((root for root in reversed(look.roots) if root.day < from_day), None)
+                since = _before(look.roots, from_day)
             if wallet_id is None:
                 check, findings = await look.events(since)
                 events, archived = check.rows, check.archived
             wallet_events, in_wallets = await look.wallets(wallets, since, wallet_id)
+            if wallet_id is not None and not wallet_events and not in_wallets:
+                in_wallets = [Finding("wallet_events", f"wallet {wallet_id}", "", "", "no such wallet")]
             findings += in_wallets
             if wallet_id is None:
                 findings += await look.days(wallets, since, config.audit_key)
@@ -163,6 +167,14 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
     days = 0 if wallet_id else sum(1 for root in look.roots if since is None or root.day > since.day)
     seconds = round(time.monotonic() - began_s, 3)
     return Verified(events, archived, wallet_events, days, seconds, findings)
+
+
+def _before(closed: Sequence[Root], from_day: str) -> Root | None:
+    """Return the last closed day before another; raises Rejected for a day in the future."""
+    if date.fromisoformat(from_day) > datetime.now(UTC).date():
+        detail = f"--from {from_day} is in the future: nothing of it is there to be verified"
+        raise Rejected(status=400, title="Unknown day", detail=detail)
+    return next((root for root in reversed(closed) if root.day < from_day), None)
 
 
 async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:

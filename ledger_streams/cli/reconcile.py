@@ -62,7 +62,11 @@ class Reconciliation(msgspec.Struct, frozen=True):
 @click.option(
     "--wait", "wait_s", default=30.0, show_default=True, help="Seconds for the projector to catch up."
 )
-@click.option("--rocksdb", is_flag=True, help="Compare the tables of workers below LEDGER_HOME too.")
+@click.option(
+    "--rocksdb",
+    is_flag=True,
+    help="Compare the tables of workers too, which must be below LEDGER_HOME.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def reconcile(wait_s: float, rocksdb: bool, as_json: bool) -> None:
     """Compare the log, PostgreSQL and Redis, wallet by wallet; exit 1 when anything differs.

@@ -80,9 +80,13 @@ def _amounts(balances: Any) -> list[tuple[str, ...]]:
 
 
 def _stored(wallet_id: str) -> Mapping[str, Any]:
-    from ledger_streams.cli.rocksdb_tables import state_of_wallet, stored_wallet  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.cli.rocksdb_tables import (  # noqa: PLC0415 (it imports Faust)
+        state_of_wallet,
+        stored_wallet,
+        tables_below,
+    )
 
-    home = settings().home
+    home = tables_below(settings().home)
     wallet = stored_wallet(home, wallet_id)
     if wallet is None:
         raise click.ClickException(f"no worker below {home} has a wallet {wallet_id}")

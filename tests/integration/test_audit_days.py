@@ -13,8 +13,9 @@ from ledger_streams.adapters.postgres_pool import Pool, create_pool, opened_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.audit import verified
 from ledger_streams.closing import close_and_publish
+from ledger_streams.errors import Rejected
 from ledger_streams.settings import Settings
-from tests.projected import Story
+from tests.projected import Story, new_id
 from tests.recorded import LONG_AGO, project_earlier
 
 ROWS = "SELECT count(*) FROM (SELECT FROM events UNION ALL SELECT FROM wallet_events) AS rows"
@@ -125,3 +126,13 @@ async def test_days_are_those_of_utc_wherever_the_server_is(projected: Projected
         root = await close_day(pool, projected.topic, "")
     assert root is not None
     assert (root.day, root.leaves) == (ago(1), rows)
+
+
+async def test_a_verification_of_what_is_not_there_does_not_pass(projected: Projected) -> None:
+    await projected.project("now()")
+    result = await verified(projected.config, None, new_id())
+    assert [(one.table, one.detail) for one in result.findings] == [("wallet_events", "no such wallet")]
+    assert result.exit_code == 1
+    with pytest.raises(Rejected, match="in the future"):
+        await verified(projected.config, ago(-1), None)
+    assert (await verified(projected.config, ago(0), projected.ada)).exit_code == 0
