@@ -66,6 +66,12 @@ FAUST_COMMANDS: dict[str, str] = {
 """Commands on a Faust app.  Faust's `tables` is left out: ours shows the same and what is in them."""
 
 
+EXPLAINED = frozenset({"--help", "--version"})
+"""What is answered whatever the settings are."""
+INTERRUPTED = 130
+"""As a shell says of a command that Ctrl-C has ended."""
+
+
 class LedgerGroup(click.Group):
     """The light root: knows every command's name and line, imports a module only to call it."""
 
@@ -115,6 +121,25 @@ def is_for_faust(arguments: Sequence[str]) -> bool:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command of `arguments` (of the process, when None); raises SystemExit as click does."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given and not EXPLAINED & set(given):
+            from ledger_streams.settings import settings  # noqa: PLC0415 (help needs no settings)
+
+            settings()
+        _call(given)
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (only when it is needed)
+
+        if (said := sentence(error)) is None:
+            raise
+        click.echo(f"Error: {said}", err=True)
+        sys.exit(1)
+
+
+def _call(given: list[str]) -> None:
     if is_for_faust(given):
         from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (Faust takes most of a second to import)
 

@@ -56,7 +56,14 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except LedgerError as error:
-        raise click.ClickException(str(error)) from error
+        raise explained(error) from error
+
+
+def explained(error: LedgerError) -> click.ClickException:
+    """Return what a command ends with: the error, and the setting that changes it."""
+    from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (it reads settings)
+
+    return click.ClickException(sentence(error) or str(error))
 
 
 def _plain(cell: object) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 
 import click
 
 from ledger_streams import topics as declared
-from ledger_streams.errors import Unavailable
+from ledger_streams.cli.output import awaited
 from ledger_streams.settings import settings
 
 
@@ -21,11 +20,8 @@ def topics() -> None:
 @topics.command()
 def apply() -> None:
     """Create what is missing and correct configuration; exit 1 if something differs still."""
-    try:
-        done = asyncio.run(declared.apply(settings()))
-        left = asyncio.run(declared.check(settings()))
-    except Unavailable as error:
-        raise click.ClickException(str(error)) from error
+    done = awaited(declared.apply(settings()))
+    left = awaited(declared.check(settings()))
     for line in [*done, *(f"left as it is: {difference}" for difference in left)]:
         click.echo(line)
     if not done and not left:
@@ -37,10 +33,7 @@ def apply() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the differences.")
 def check(*, as_json: bool) -> None:
     """Say what differs from the declaration, and exit 1 if anything does; change nothing."""
-    try:
-        differences = asyncio.run(declared.check(settings()))
-    except Unavailable as error:
-        raise click.ClickException(str(error)) from error
+    differences = awaited(declared.check(settings()))
     if as_json:
         click.echo(json.dumps(differences, indent=2))
     else:
