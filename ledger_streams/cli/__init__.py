@@ -132,10 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except Exception as error:
         from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (only when it is needed)
+        from ledger_streams.cli.output import lines_for_terminal  # noqa: PLC0415
 
         if (said := sentence(error)) is None:
             raise
-        click.echo(f"Error: {said}", err=True)
+        click.echo(f"Error: {lines_for_terminal(said)}", err=True)
         sys.exit(1)
 
 

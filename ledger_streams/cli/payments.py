@@ -11,6 +11,7 @@ import click
 
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import say_json, table
+from ledger_streams.escaping import terminal_text
 
 
 @click.group()
@@ -52,4 +53,4 @@ def payment_text(payment: Mapping[str, Any]) -> str:
     if month := payment.get("archived_month"):
         lines.append(f"archived steps of {month}: `ledger-streams archive attach {month}` shows them again")
     steps = [(step["occurred_at"], step["event_type"]) for step in payment.get("steps", [])]
-    return "\n".join(lines) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)
+    return "\n".join(map(terminal_text, lines)) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)

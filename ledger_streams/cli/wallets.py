@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import lines_for_terminal, say_json, table
 from ledger_streams.cli.wallet_statement import statement
 from ledger_streams.settings import settings
 
@@ -69,7 +69,11 @@ def wallet_text(wallet: Mapping[str, Any]) -> str:
     )
     if wallet.get("as_of"):
         head += f", as of {wallet['as_of']}"
-    return head + "\n\n" + table("", ("currency", *AMOUNTS), _amounts(wallet["balances"]), numbers=AMOUNTS)
+    return (
+        lines_for_terminal(head)
+        + "\n\n"
+        + table("", ("currency", *AMOUNTS), _amounts(wallet["balances"]), numbers=AMOUNTS)
+    )
 
 
 def _amounts(balances: Any) -> list[tuple[str, ...]]:

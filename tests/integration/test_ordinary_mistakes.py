@@ -86,9 +86,9 @@ def taken_port() -> Iterator[int]:
 
 
 async def test_a_taken_port_is_named_by_worker_run_demo_and_simulator(
-    tmp_path: Path, taken_port: int, live_settings: Settings
+    tmp_path: Path, taken_port: int, stack: Settings
 ) -> None:
-    environment = {"LEDGER_KAFKA": live_settings.kafka, "LEDGER_HTTP_PORT": str(taken_port)}
+    environment = {"LEDGER_KAFKA": stack.kafka, "LEDGER_HTTP_PORT": str(taken_port)}
     commands = ("worker", "api", "run", "demo", "projector --with-web")
     for command, text in (await each_said(tmp_path, commands, **environment)).items():
         assert f"port {taken_port}" in text, command
@@ -99,12 +99,12 @@ async def test_a_taken_port_is_named_by_worker_run_demo_and_simulator(
 
 
 async def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
-    tmp_path: Path, live_settings: Settings
+    tmp_path: Path, stack: Settings
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     home = str(tmp_path / "file" / "home")
     commands = ("worker", "projector", "run", "demo", "stack up")
-    environment = {"LEDGER_KAFKA": live_settings.kafka, "LEDGER_HTTP_PORT": str(free_port())}
+    environment = {"LEDGER_KAFKA": stack.kafka, "LEDGER_HTTP_PORT": str(free_port())}
     for command, text in (await each_said(tmp_path, commands, **environment, LEDGER_HOME=home)).items():
         assert home in text, command
         assert "LEDGER_HOME" in text, command
