@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
-    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check."),
+    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check, read."),
     "db": ("ledger_streams.cli.db", "db", "The database: upgrade, roles, tune, top, size."),
     "backup": (
         "ledger_streams.cli.backup",
@@ -45,6 +46,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
         "A payment provider over HTTP that misbehaves.",
     ),
     "bench": ("ledger_streams.cli.bench", "bench", "Benchmarks, JSON out; they need the project's checkout."),
+    "completion": ("ledger_streams.cli.completion", "completion", "Tab completion: bash, zsh, fish."),
     "demo": ("ledger_streams.cli.demo", "demo", "The main job end to end on the local stack."),
 }
 """Name: module, attribute, and the line of the overview (so that the overview imports nothing)."""
@@ -59,7 +61,6 @@ FAUST_COMMANDS: dict[str, str] = {
     "models": "List all available models (Faust).",
     "send": "Send message to agent/topic (Faust).",
     "clean-versions": "Delete old version directories (Faust).",
-    "completion": "Output shell completion to be evaluated by the shell (Faust).",
     "livecheck": "Manage LiveCheck instances (Faust).",
     "reset": "Delete local table state (Faust).",
 }
@@ -80,8 +81,20 @@ class LedgerGroup(click.Group):
         return [*OWN_COMMANDS, *FAUST_COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return one of our own commands."""
+        """Return one of our own commands, and for completion also one of Faust's."""
+        if cmd_name in FAUST_COMMANDS and ctx.resilient_parsing:
+            from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (only to complete its options)
+
+            return faust_root([cmd_name]).get_command(ctx, cmd_name)
         return own_command(cmd_name) if cmd_name in OWN_COMMANDS else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing them, or the root's options."""
+        lines = {name: line for name, (_, _, line) in OWN_COMMANDS.items()} | FAUST_COMMANDS
+        found = [
+            CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)
+        ]
+        return found if incomplete[:1] != "-" else click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview from the two tables alone."""

@@ -9,6 +9,7 @@ import click
 
 from ledger_streams import topics as declared
 from ledger_streams.cli.output import awaited
+from ledger_streams.cli.topics_read import read
 from ledger_streams.settings import settings
 
 
@@ -27,6 +28,9 @@ def apply() -> None:
     if not done and not left:
         click.echo(f"All {len(declared.TOPICS)} topics are as declared.")
     sys.exit(1 if left else 0)
+
+
+topics.add_command(read)
 
 
 @topics.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -130,3 +131,28 @@ async def test_ctrl_c_ends_run_within_10_s_and_stack_down_says_that_it_is_up(tmp
             running.kill()
     _, text = await said(tmp_path, "stack down", **environment)
     assert "is up" not in text
+
+
+async def test_an_interrupted_demo_exits_130(tmp_path: Path) -> None:
+    """Its `stack up` waits for another one, which this test stands for."""
+    first = min(free_port(), 60_000)
+    (tmp_path / "stack").mkdir()
+    with (tmp_path / "stack" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ledger_streams", "demo",
+            env={**os.environ, "LEDGER_HOME": str(tmp_path), "LEDGER_HTTP_PORT": str(first), **AWAY},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert running.stdout is not None
+            async with asyncio.timeout(60):
+                while b"waiting for it" not in await running.stdout.readline():
+                    assert not running.stdout.at_eof()
+                os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+                await running.communicate()
+        finally:
+            if running.returncode is None:
+                os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == 130
