@@ -8,6 +8,7 @@ names of its modules: they import the app, never the other way round.
 from __future__ import annotations
 
 from ledger_streams import topics
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.postgres_parking import PostgresParking
 from ledger_streams.adapters.postgres_pool import LETS_GO, create_pool
@@ -122,8 +123,8 @@ def projection_committer() -> Committer:
         redis = connect(config.redis)
 
         async def close() -> None:
-            await redis.aclose()
-            await pool.close()
+            await close_within("redis", redis.aclose())
+            await close_within("postgres", pool.close())
 
         sink = PostgresSink(pool)
         parking = Parking(PostgresParking(sink))

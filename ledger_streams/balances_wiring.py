@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from ledger_streams.adapters.postgres_balances import STATEMENT_S_MAX, balances_refreshed_at, refresh_balances
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_pool import opened_pool
 from ledger_streams.app import projector
 from ledger_streams.engine.looks import Looking
 from ledger_streams.metrics import (
@@ -42,9 +42,7 @@ class BalancesService(Looking):
 
 async def refresh_when_due(config: Settings) -> None:
     """Refresh the view unless it is younger than the settings want, and measure both."""
-    async with await create_pool(
-        config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX
-    ) as pool:
+    async with opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
         began_s = time.monotonic()
         if await refresh_balances(pool, unless_younger_s=config.balances_refresh_s):
             took_s = time.monotonic() - began_s

@@ -16,7 +16,7 @@ from ledger_streams import topics
 from ledger_streams.adapters.audit_roots import Root
 from ledger_streams.adapters.kafka_roots import publish_missing
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, close_day, roots
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_pool import Pool, opened_pool
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
@@ -28,14 +28,15 @@ NOTHING: Final = "There is no day to be closed, or another closes it."
 CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
 
 
-async def close_and_publish(config: Settings) -> Root | None:
-    """Close the day that has ended, unless it is, and have its root on Kafka; return the root it has made."""
-    async with await create_pool(
-        config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX
-    ) as pool:
-        root = await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key)
+async def close_and_publish(config: Settings) -> list[Root]:
+    """Close the days that have ended, send their roots to Kafka, and return the new ones."""
+    async with opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
+        made: list[Root] = []
+        while root := await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key):
+            made.append(root)
+            await publish(config, pool)
         await publish(config, pool)
-    return root
+    return made
 
 
 async def publish(config: Settings, pool: Pool) -> Sequence[Root]:

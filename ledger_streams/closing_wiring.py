@@ -13,7 +13,7 @@ from typing import Final
 
 from ledger_streams.adapters.audit_roots import Root
 from ledger_streams.adapters.postgres_audit import is_due
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_pool import opened_pool
 from ledger_streams.app import projector
 from ledger_streams.closing import close_elsewhere, publish
 from ledger_streams.engine.looks import Looking
@@ -38,7 +38,7 @@ class ClosingService(Looking):
     async def look(self) -> None:
         """Have the day closed that has ended, and say the last root that was not said yet."""
         config, began_s = settings(), time.monotonic()
-        async with await create_pool(config.postgres, connections_max=1) as pool:
+        async with opened_pool(config.postgres, connections_max=1) as pool:
             if await is_due(pool) and await close_elsewhere():
                 AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
             closed = await publish(config, pool)

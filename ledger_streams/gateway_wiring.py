@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mode import Service
 from redis import asyncio as aioredis
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.provider_http import HttpProviders
 from ledger_streams.adapters.redis_balances import connect
 from ledger_streams.adapters.redis_breakers import RedisBreakers
@@ -58,6 +59,6 @@ class ProviderConnections(Service):
         cls = type(self)
         cls.calls = None
         if cls._http is not None:
-            await cls._http.close()
+            await close_within("the providers' client", cls._http.close())
         if cls._redis is not None:
-            await cls._redis.aclose()
+            await close_within("redis", cls._redis.aclose())

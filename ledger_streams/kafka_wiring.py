@@ -8,6 +8,7 @@ from typing import Final
 from ledger_streams import topics
 from ledger_streams.adapters.kafka_readiness import KafkaReadiness
 from ledger_streams.engine.phases import Told
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
 
 LETTERS: Final = tuple(
@@ -42,7 +43,7 @@ async def kafka_state(kind: str) -> str:
         config = settings()
         names = [config.topic(name) for name in TOPICS_OF[kind]]
         client_id = f"{config.app_id}-readiness-{config.worker_id}"
-        _checks[kind] = KafkaReadiness(config.kafka, names, client_id=client_id)
+        _checks[kind] = KafkaReadiness(client_options(config), names, client_id=client_id)
     problem = await _checks[kind].problem()
     return "ok" if problem is None else Told(problem)
 

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ledger_streams.escaping import escape_log_arguments
+
 LEAST_LEVELS: Final[Mapping[str, int]] = {
     "aiokafka": logging.WARNING,
     "aiokafka.consumer.group_coordinator": logging.INFO,
@@ -65,6 +67,7 @@ class Sparing(logging.Filter):
 
 def quiet_libraries() -> None:
     """Keep the libraries' loggers at what an operator can use."""
+    escape_log_arguments()
     for name, level in LEAST_LEVELS.items():
         logging.getLogger(name).setLevel(level)
     for name, level in SPARED.items():

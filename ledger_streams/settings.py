@@ -7,6 +7,7 @@ sizes carry their unit in the name.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +15,11 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
+from ledger_streams.errors import Rejected
 from ledger_streams.kafka_settings import KafkaSettings
+from ledger_streams.setting_checks import CHECKS, PORT_MAX, base_urls, sentence, unknown_names
 
 TRANSACTION_MS_MIN: Final = 1_000
 SETTLED_IN_MS: Final = 2_000
@@ -87,7 +89,10 @@ class Settings(KafkaSettings):
         "127.0.0.1", description="address the web views bind to; the loopback until there is authentication"
     )
     http_port: int = Field(
-        6066, description="port of the first worker's web views; worker n takes the n-th after it"
+        6066,
+        ge=1,
+        le=PORT_MAX,
+        description="port of the first worker's web views; worker n takes the n-th after it",
     )
 
     drain_s: float = Field(
@@ -156,11 +161,17 @@ class Settings(KafkaSettings):
         """Return the full name of a topic, given its name in the contract."""
         return f"{self.topic_prefix}{name}"
 
-    @field_validator("providers")
+    @field_validator(*CHECKS)
     @classmethod
-    def _providers_are_readable(cls, text: str) -> str:
-        _base_urls(text)
+    def _text_is_readable(cls, text: str, about: ValidationInfo) -> str:
+        CHECKS[str(about.field_name)](text)
         return text
+
+    @field_validator("home")
+    @classmethod
+    def _home_is_absolute(cls, home: Path) -> Path:
+        """Say always which folder is meant: a relative one is another in each checkout."""
+        return home.absolute()
 
     @property
     def postgres_owner(self) -> str:
@@ -170,7 +181,7 @@ class Settings(KafkaSettings):
     @property
     def provider_urls(self) -> Mapping[str, str]:
         """Base URL of each provider, by name."""
-        return MappingProxyType(_base_urls(self.providers))
+        return MappingProxyType(base_urls(self.providers))
 
     @property
     def dead_transaction_ms(self) -> int:
@@ -200,28 +211,12 @@ class Settings(KafkaSettings):
 
 @lru_cache
 def settings() -> Settings:
-    """Return the process's settings, read from the environment once."""
-    return Settings()
-
-
-def _base_urls(text: str) -> dict[str, str]:
-    """Read `name=url,name=url`; raises ValueError that says which part is wrong, and why."""
-    base_urls: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, url = (piece.strip() for piece in part.partition("="))
-        problem = _problem_of(name, url) if equals else "must be name=url"
-        if problem is None and name in base_urls:
-            problem = "names a provider twice"
-        if problem is not None:
-            raise ValueError(f"LEDGER_PROVIDERS: {part!r} {problem}")
-        base_urls[name] = url.rstrip("/")
-    return base_urls
-
-
-def _problem_of(name: str, url: str) -> str | None:
-    if not 1 <= len(name) <= PROVIDER_CHARACTERS_MAX:
-        return f"must have a name of 1 to {PROVIDER_CHARACTERS_MAX} characters"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        return "must have a URL like http://host:port/path"
-    return None
+    """Return the process's settings, read from the environment once; raises Rejected for a wrong one."""
+    try:
+        unknown = unknown_names(os.environ, Settings.model_fields)
+        config = Settings()
+    except ValidationError as error:
+        unknown += [sentence(dict(found)) for found in error.errors()]
+    if unknown:
+        raise Rejected(status=400, title="Settings", detail="; ".join(unknown))
+    return config

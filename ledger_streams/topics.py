@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_brokers import not_led
 from ledger_streams.adapters.kafka_client import options, unavailable
 from ledger_streams.errors import Unavailable
@@ -157,7 +158,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     except KafkaError as error:
         raise await unavailable(client_options(settings), error) from error
     finally:
-        await admin.close()
+        await close_within("the admin client", admin.close())
 
 
 async def _described(

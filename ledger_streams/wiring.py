@@ -15,6 +15,7 @@ from mode import Service
 
 from ledger_streams import background
 from ledger_streams.adapters import pgbouncer_console
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
@@ -66,8 +67,8 @@ class Connections:
         """Close everything, the acknowledged and the open."""
         await self.outcomes.stop()
         await self.publisher.stop()
-        await self.redis.aclose()
-        await self.pool.close()
+        await close_within("redis", self.redis.aclose())
+        await close_within("postgres", self.pool.close())
 
 
 @api.service

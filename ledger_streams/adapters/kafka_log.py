@@ -7,13 +7,14 @@ record there may be waiting for ever.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.errors import Unavailable
@@ -44,11 +45,13 @@ class KafkaLog:
 
     async def read(
         self, ends: Mapping[Partition, int], *, begin: Mapping[Partition, int] | None = None
-    ) -> AsyncIterator[tuple[Partition, Records]]:
+    ) -> AsyncGenerator[tuple[Partition, Records], None]:
         """Yield the records up to `ends`, in order within each partition.
 
         A partition begins at `begin`, or where its log does, whichever is later.
         """
+        if not ends:
+            return  # an assignment of nothing right before a close can keep aiokafka's fetcher for ever
         partitions = [TopicPartition(*partition) for partition in ends]
         self._consumer.assign(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
@@ -98,4 +101,4 @@ async def opened_log(bootstrap: Bootstrap) -> AsyncIterator[KafkaLog]:
     except (KafkaError, OSError) as error:
         raise await unavailable(bootstrap, error) from error
     finally:
-        await consumer.stop()
+        await close_within("the log's reader", consumer.stop())

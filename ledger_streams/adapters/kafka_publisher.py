@@ -16,6 +16,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 from ledger_streams.adapters.kafka_lz4 import compress_fast
@@ -63,12 +64,11 @@ class KafkaPublisher:
     async def stop(self) -> None:
         """Send what is buffered and disconnect."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    await producer.stop()
-            except TimeoutError:
-                log.warning("Kafka is away: what was not acknowledged is given up")
+        if producer is None:
+            return
+        if not await close_within("the publisher", producer.stop(), within_s=self._timeout_s):
+            log.warning("Kafka is away: what was not acknowledged is given up")
+            await close_within("the publisher's connections", producer.client.close())
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Send all, then wait for all acknowledgements; records of one key keep their order.
@@ -111,7 +111,7 @@ class KafkaPublisher:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await close_within("the publisher", producer.stop())
                     raise
                 self._producer = producer
             return self._producer

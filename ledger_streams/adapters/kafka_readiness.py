@@ -16,6 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 
 ANSWER_S_MAX: Final = 1.0
@@ -32,7 +33,7 @@ Partition = tuple[str, int]
 class KafkaReadiness:
     """Looks at some topics; `close` it at the end."""
 
-    def __init__(self, bootstrap: str, topics: Iterable[str], *, client_id: str) -> None:
+    def __init__(self, bootstrap: Bootstrap, topics: Iterable[str], *, client_id: str) -> None:
         self._bootstrap = bootstrap
         self._topics = sorted(topics)
         self._client_id = client_id
@@ -70,7 +71,7 @@ class KafkaReadiness:
     async def _connected(self) -> AIOKafkaClient:
         if self._client is None:
             client = AIOKafkaClient(
-                bootstrap_servers=self._bootstrap,
+                **options(self._bootstrap),
                 client_id=self._client_id,
                 request_timeout_ms=min(REQUEST_TIMEOUT_MS, int(ANSWER_S_MAX * 1000)),
             )

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import options_of
 from ledger_streams.adapters.kafka_forgotten import MarkersDenied, commit_forgotten
 from ledger_streams.adapters.kafka_requests import when_led
@@ -63,7 +64,7 @@ async def start_settled(
         go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
         is_committed = True
     finally:
-        await asking.close()
+        await close_within("the client that settles", asking.close())
     await producer.start()
     return await settle(producer, topics, group_id, is_committed=is_committed)
 
@@ -73,13 +74,9 @@ async def discard(producer: AIOKafkaProducer) -> None:
     ended = producer._txn_manager._transaction_waiter
     if ended is not None:
         ended.add_done_callback(noted)
-    try:
-        async with asyncio.timeout(STOP_S_MAX):
-            await producer.stop()
-    except (KafkaError, TimeoutError, AssertionError) as error:
+    if not await close_within("a transactional producer", producer.stop(), within_s=STOP_S_MAX):
         # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
-        log.info("a producer did not stop cleanly: %r", error)
-        await producer.client.close()
+        await close_within("its connections", producer.client.close())
 
 
 def is_fenced(error: KafkaError) -> bool:

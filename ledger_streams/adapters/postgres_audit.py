@@ -32,10 +32,11 @@ _boundaries: Final = msgspec.json.Decoder(Boundaries).decode
 
 
 async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
-    """Close the UTC day that has ended, and all that was projected since the one before; None when it is.
+    """Close the first UTC day that has ended and is not closed; None when there is none.
 
-    None too while another closes it; Unavailable for a role that may not.  What is projected from now
-    on belongs to the next day.
+    A day has what was projected within it, by PostgreSQL's clock.  The first one to be closed is the
+    first whole day, with what was projected before it.  Call it again after days in which it was not
+    called.  None too while another closes it; Unavailable for a role that may not.
     """
     async with acquired(pool) as connection:
         try:
@@ -180,8 +181,8 @@ async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | 
         return None
     if not await connection.fetchval(SQL["due"]):
         return None
-    day, closed = await connection.fetchval(SQL["yesterday"]), await _roots(connection)
     await connection.execute(SQL["long"])
+    day, closed = await connection.fetchval(SQL["next_day"]), await _roots(connection)
     root = await _closed(connection, day, closed[-1] if closed else None, wallet_topic, key)
     boundaries = msgspec.json.encode(root.boundaries).decode()
     values = (root.day, root.root, root.leaves, boundaries, root.keyed, root.seal)
@@ -201,7 +202,10 @@ async def _roots(connection: Connection) -> list[Root]:
 
 async def _closed(connection: Connection, day: str, before: Root | None, topic: str, key: str) -> Root:
     boundaries: Boundaries = {}
-    for row in await connection.fetch(SQL["boundaries"]):
+    since = [(*place, offset) for place, offset, _ in offsets(before.ends)] if before else []
+    for row in await connection.fetch(
+        SQL["boundaries_of"], day, topic, *_columns(since, 3), timeout=STATEMENT_S_MAX
+    ):
         end = (row["next_offset"], row["head"])
         boundaries.setdefault(row["topic"], {})[str(row["partition"])] = end
     tree = await _tree(connection, spans(boundaries, before.ends if before else {}), topic)

@@ -22,6 +22,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from ledger_streams import metrics
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.errors import Unavailable
 
 # Text, because asyncpg's classes take type arguments in its stubs only.
@@ -115,6 +116,18 @@ async def create_pool(
     return pool
 
 
+@asynccontextmanager
+async def opened_pool(
+    dsn: str, *, connections_max: int = 10, statement_timeout_s: float = 30.0
+) -> AsyncIterator[Pool]:
+    """Connect for the time of a block, and close within a bounded time."""
+    pool = await create_pool(dsn, connections_max=connections_max, statement_timeout_s=statement_timeout_s)
+    try:
+        yield pool
+    finally:
+        await close_within("postgres", pool.close())
+
+
 async def behind_pooler(connection: Connection) -> bool:
     """Tell whether a pooler lends the server: the one that answers is not the one that said hello."""
     return bool(connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"))
@@ -203,4 +216,4 @@ async def connected(dsn: str) -> AsyncIterator[Connection]:
         try:
             yield connection
         finally:
-            await connection.close()
+            await close_within("the connection to PostgreSQL", connection.close())

@@ -19,7 +19,7 @@ import msgspec
 from ledger_streams.adapters.made_record import MadeRecord
 from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_months import check_nothing_archived, keep_to_oneself
-from ledger_streams.adapters.postgres_pool import Connection, Pool, connected, create_pool
+from ledger_streams.adapters.postgres_pool import Connection, Pool, connected, opened_pool
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.adapters.postgres_rows import TopicPartition
 from ledger_streams.adapters.postgres_views import envelope, wire_time
@@ -73,7 +73,7 @@ async def rebuilding(dsn: str) -> AsyncIterator[Rebuilding]:
         await upgrade(beside)
         if await connection.fetch(SQL["migrations_that_differ"]):
             raise InvariantBroken("the live schema is not this version's: run `ledger-streams db upgrade`")
-        async with await create_pool(beside, statement_timeout_s=STATEMENT_S_MAX) as pool:
+        async with opened_pool(beside, statement_timeout_s=STATEMENT_S_MAX) as pool:
             yield Rebuilding(LiveTables(connection), pool)
 
 

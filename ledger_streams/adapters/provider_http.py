@@ -16,6 +16,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.provider_answers import Call, check_status, read_answer, unavailable
 from ledger_streams.metrics import PROVIDER_CALL_SECONDS
 from ledger_streams.ports import ProviderAnswer, ProviderOrder
@@ -47,7 +48,7 @@ class HttpProviders:
         """Close the session and its connections; calls that are out end as Unavailable."""
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            await close_within("the providers' client", session.close())
 
     def knows(self, provider: str) -> bool:
         """Say whether there is a provider of this name."""

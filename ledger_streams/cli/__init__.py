@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
     "stack": ("ledger_streams.cli.stack", "stack", "The local stack of real components: up, down, status."),
-    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check, acls."),
+    "topics": ("ledger_streams.cli.topics", "topics", "The topics: apply, check, read, acls."),
     "db": ("ledger_streams.cli.db", "db", "The database: upgrade, roles, tune, top, size."),
     "backup": (
         "ledger_streams.cli.backup",
@@ -50,6 +51,7 @@ OWN_COMMANDS: dict[str, tuple[str, str, str]] = {
         "A payment provider over HTTP that misbehaves.",
     ),
     "bench": ("ledger_streams.cli.bench", "bench", "Benchmarks, JSON out; they need the project's checkout."),
+    "completion": ("ledger_streams.cli.completion", "completion", "Tab completion: bash, zsh, fish."),
     "demo": ("ledger_streams.cli.demo", "demo", "The main job end to end on the local stack."),
 }
 """Name: module, attribute, and the line of the overview (so that the overview imports nothing)."""
@@ -64,11 +66,16 @@ FAUST_COMMANDS: dict[str, str] = {
     "models": "List all available models (Faust).",
     "send": "Send message to agent/topic (Faust).",
     "clean-versions": "Delete old version directories (Faust).",
-    "completion": "Output shell completion to be evaluated by the shell (Faust).",
     "livecheck": "Manage LiveCheck instances (Faust).",
     "reset": "Delete local table state (Faust).",
 }
 """Commands on a Faust app.  Faust's `tables` is left out: ours shows the same and what is in them."""
+
+
+EXPLAINED = frozenset({"--help", "--version"})
+"""What is answered whatever the settings are."""
+INTERRUPTED = 130
+"""As a shell says of a command that Ctrl-C has ended."""
 
 
 class LedgerGroup(click.Group):
@@ -79,8 +86,20 @@ class LedgerGroup(click.Group):
         return [*OWN_COMMANDS, *FAUST_COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return one of our own commands."""
+        """Return one of our own commands, and for completion also one of Faust's."""
+        if cmd_name in FAUST_COMMANDS and ctx.resilient_parsing:
+            from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (only to complete its options)
+
+            return faust_root([cmd_name]).get_command(ctx, cmd_name)
         return own_command(cmd_name) if cmd_name in OWN_COMMANDS else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing them, or the root's options."""
+        lines = {name: line for name, (_, _, line) in OWN_COMMANDS.items()} | FAUST_COMMANDS
+        found = [
+            CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)
+        ]
+        return found if incomplete[:1] != "-" else click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview from the two tables alone."""
@@ -120,6 +139,26 @@ def is_for_faust(arguments: Sequence[str]) -> bool:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command of `arguments` (of the process, when None); raises SystemExit as click does."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given and not EXPLAINED & set(given):
+            from ledger_streams.settings import settings  # noqa: PLC0415 (help needs no settings)
+
+            settings()
+        _call(given)
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (only when it is needed)
+        from ledger_streams.cli.output import lines_for_terminal  # noqa: PLC0415
+
+        if (said := sentence(error)) is None:
+            raise
+        click.echo(f"Error: {lines_for_terminal(said)}", err=True)
+        sys.exit(1)
+
+
+def _call(given: list[str]) -> None:
     if is_for_faust(given):
         from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (Faust takes most of a second to import)
 

@@ -7,6 +7,7 @@ app is Faust's `-A`, which here has a default.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from faust.cli.worker import worker as FaustWorker  # noqa: N812 (here it is the
 from faust.types import AppT
 
 from ledger_streams.cli import OWN_COMMANDS, own_command
+from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports
 from ledger_streams.settings import settings
 
 APPS = "ledger_streams.cli.found"
@@ -43,6 +45,14 @@ class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their c
         if kwargs["web_port"] is None:
             kwargs["web_port"] = settings().http_port
         kwargs["web_bind"] = kwargs["web_bind"] or settings().http_host
+        try:
+            check_home(settings())
+            check_kafka(settings())
+            if kwargs["with_web"]:
+                check_ports(kwargs["web_bind"], {kwargs["web_port"]: "the web views of this process"})
+        except click.ClickException as error:  # Faust would print its traceback
+            error.show()
+            sys.exit(error.exit_code)
         super()._init_worker_options(*args, **kwargs)
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -25,12 +26,14 @@ from ledger_streams.adapters.audit_chains import Finding
 from ledger_streams.adapters.audit_proofs import Proof, proves
 from ledger_streams.adapters.audit_proofs import proof as proof_of
 from ledger_streams.adapters.audit_roots import Root, disagreements
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.adapters.kafka_roots import published_roots
 from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres_pool import create_pool, opened_pool
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.closing import NOTHING, close_and_publish
+from ledger_streams.errors import Rejected
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
 from ledger_streams.wire.repeated_keys import repeated_in
@@ -77,13 +80,16 @@ def roots_(as_json: bool) -> None:
 @audit.command()
 @click.option("--gently", is_flag=True, help="Give way to all else on the machine.")
 def close(gently: bool) -> None:
-    """Close the day that has ended, unless it is closed: its root into the database and onto Kafka."""
+    """Close the days that have ended, unless they are closed: roots into the database and onto Kafka.
+
+    The first day to be closed is the first whole one, in UTC, in which records could be projected.
+    """
     if gently:
         os.nice(GENTLY)
-    root = awaited(close_and_publish(settings()))
-    if root is None:
+    made = awaited(close_and_publish(settings()))
+    if not made:
         click.echo(NOTHING)
-    else:
+    for root in made:
         click.echo(f"Day {root.day}: {root.leaves:,} rows, root {root.root}, seal {root.seal}")
 
 
@@ -149,20 +155,30 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
     try:
         async with audited(pool) as look:
             if from_day is not None:
-                since = next((root for root in reversed(look.roots) if root.day < from_day), None)
+                since = _before(look.roots, from_day)
             if wallet_id is None:
                 check, findings = await look.events(since)
                 events, archived = check.rows, check.archived
             wallet_events, in_wallets = await look.wallets(wallets, since, wallet_id)
+            if wallet_id is not None and not wallet_events and not in_wallets:
+                in_wallets = [Finding("wallet_events", f"wallet {wallet_id}", "", "", "no such wallet")]
             findings += in_wallets
             if wallet_id is None:
                 findings += await look.days(wallets, since, config.audit_key)
                 findings += await _elsewhere(config, look.roots)
     finally:
-        await pool.close()
+        await close_within("postgres", pool.close())
     days = 0 if wallet_id else sum(1 for root in look.roots if since is None or root.day > since.day)
     seconds = round(time.monotonic() - began_s, 3)
     return Verified(events, archived, wallet_events, days, seconds, findings)
+
+
+def _before(closed: Sequence[Root], from_day: str) -> Root | None:
+    """Return the last closed day before another; raises Rejected for a day in the future."""
+    if date.fromisoformat(from_day) > datetime.now(UTC).date():
+        detail = f"--from {from_day} is in the future: nothing of it is there to be verified"
+        raise Rejected(status=400, title="Unknown day", detail=detail)
+    return next((root for root in reversed(closed) if root.day < from_day), None)
 
 
 async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
@@ -175,13 +191,13 @@ async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
 
 
 async def _roots(config: Settings) -> list[Root]:
-    async with await create_pool(config.postgres, connections_max=1) as pool:
+    async with opened_pool(config.postgres, connections_max=1) as pool:
         return await postgres_audit.roots(pool)
 
 
 async def _proof(config: Settings, event_id: str) -> Proof:
     async with (
-        await create_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
+        opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
         audited(pool) as look,
     ):
         return await proof_of(look, config.topic(topics.WALLET_EVENTS), event_id)

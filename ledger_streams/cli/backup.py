@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from ledger_streams import stack
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import explained, say_json, table
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import settings
 from ledger_streams.stack.backups import Backup, Backups
@@ -59,7 +59,7 @@ def _done(what: Callable[[Backups], T]) -> T:
     try:
         return what(stack.opened_backups(settings()))
     except Unavailable as error:
-        raise click.ClickException(str(error)) from error
+        raise explained(error) from error
 
 
 def _moment(text: str) -> datetime:

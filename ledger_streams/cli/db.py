@@ -9,6 +9,7 @@ import click
 
 from ledger_streams.adapters import postgres_migrations, postgres_roles
 from ledger_streams.cli import db_look
+from ledger_streams.cli.output import explained
 from ledger_streams.errors import LedgerError
 from ledger_streams.settings import settings
 
@@ -30,7 +31,7 @@ def upgrade(as_json: bool) -> None:
     try:
         applied = asyncio.run(postgres_migrations.upgrade(settings().postgres_owner))
     except LedgerError as error:
-        raise click.ClickException(str(error)) from error
+        raise explained(error) from error
     _print(applied, as_json=as_json, nothing="the schema is up to date")
 
 
@@ -45,7 +46,7 @@ def downgrade(to: int, as_json: bool) -> None:
     try:
         taken_back = asyncio.run(postgres_migrations.downgrade(settings().postgres_owner, to))
     except LedgerError as error:
-        raise click.ClickException(str(error)) from error
+        raise explained(error) from error
     _print(taken_back, as_json=as_json, nothing="nothing to take back")
 
 
@@ -66,7 +67,7 @@ def roles(application: str | None, analyst: str | None, is_applied: bool, as_jso
     try:
         statements = asyncio.run(ask(settings().postgres_owner, application=application, analyst=analyst))
     except LedgerError as error:
-        raise click.ClickException(str(error)) from error
+        raise explained(error) from error
     if as_json:
         click.echo(json.dumps({"applied": is_applied, "statements": statements}))
     else:

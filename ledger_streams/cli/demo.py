@@ -19,14 +19,18 @@ from typing import Final
 
 import click
 
+from ledger_streams.cli import INTERRUPTED
 from ledger_streams.cli.demo_bank import write_transactions
 from ledger_streams.cli.http import get, get_document
 from ledger_streams.cli.import_file import read_file
+from ledger_streams.cli.mistakes import check_home, check_ports
 from ledger_streams.cli.output import table
 from ledger_streams.cli.supervisor import dies_with
 from ledger_streams.settings import Settings, settings
 
 WORKERS: Final = 2
+PROCESSES: Final = WORKERS + 2
+"""With a projector and a gateway, each of which has a port."""
 READY_S_MAX: Final = 120.0
 STOP_S_MAX: Final = 60.0
 LOOK_EVERY_S: Final = 0.5
@@ -50,10 +54,15 @@ def demo(exits: bool | None) -> None:
     """
     config = settings()
     stays = os.environ.get("DEMO_EXIT", "") in ("", "0") if exits is None else not exits
+    check_home(config)
+    check_ports(
+        config.http_host, {config.http_port + n: f"process {n + 1} of `run`" for n in range(PROCESSES)}
+    )
     stack_was_up = _ledger_streams("stack", "status", quiet=True) == 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = 0
+    code = INTERRUPTED
     try:
+        stack_was_up = _ledger_streams("stack", "status", quiet=True) == 0
         _prepare()
         with _workers(config) as running:
             code = _main_job(config)
@@ -61,7 +70,7 @@ def demo(exits: bool | None) -> None:
             if stays:
                 _until_stopped(running)
     except KeyboardInterrupt:
-        click.echo("\nStopped.")
+        click.echo("\nInterrupted." if code == INTERRUPTED else "\nStopped.")
     finally:
         if not stays and not stack_was_up:
             _ledger_streams("stack", "down")

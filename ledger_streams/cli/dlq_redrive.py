@@ -76,7 +76,14 @@ async def would_redrive(config: Settings, wanted: Wanted) -> Redriven:
 
 
 async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
-    """Send letters back; raises Unavailable when another redrive has begun, or while Kafka is away."""
+    """Send letters back; raises Unavailable when another redrive has begun, or while Kafka is away.
+
+    Starting the producer ends whatever an earlier redrive left open, which writes markers into every
+    partition.  So it starts only when a letter can go.  Looking first loses nothing: an open mark is
+    not readable, and its letter still counts as one that can go.
+    """
+    if not (nothing := await would_redrive(config, wanted)).letters:
+        return msgspec.structs.replace(nothing, dry_run=False)
     async with (
         Redrive(
             client_options(config),

@@ -15,6 +15,7 @@ from ledger_streams import topics
 from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.adapters.kafka_redrive import Mark, read_marks
 from ledger_streams.cli.letters import NO_MARKS, DeadLetter, dead_letter, key_text
+from ledger_streams.escaping import json_for_terminal, terminal_text
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
@@ -65,9 +66,9 @@ def shown_text(shown: ShownLetter) -> str:
         ("gone back", f"{letter.redriven_at}, to {letter.redriven_to}" if letter.redriven_to else "no"),
         ("key", letter.key),
     ]
-    lines = [f"{name:<10} {text if text.isprintable() else repr(text)}".rstrip() for name, text in pairs]
+    lines = [f"{name:<10} {terminal_text(text)}".rstrip() for name, text in pairs]
     lines += ["", "headers"]
-    lines += [f"  {name}: {text}".rstrip() for name, text in shown.headers]
+    lines += [f"  {terminal_text(name)}: {terminal_text(text)}".rstrip() for name, text in shown.headers]
     return "\n".join([*lines, "", *_value_lines(shown)])
 
 
@@ -82,7 +83,7 @@ def _value_lines(shown: ShownLetter) -> list[str]:
         return ["no value"]
     text = shown.value
     if shown.value_form == "json":
-        text = msgspec.json.format(bytes(shown.value), indent=2).decode()
+        text = json_for_terminal(msgspec.json.format(bytes(shown.value), indent=2).decode())
     return [f"{shown.letter.value_bytes:,} bytes of value, as {shown.value_form}", text]
 
 

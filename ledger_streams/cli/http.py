@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from ledger_streams.escaping import terminal_text
+
 TIMEOUT_S: Final = 10.0
 DEFAULT_URL: Final = "http://127.0.0.1:6066"
 
@@ -46,4 +48,4 @@ def get_document(url: str, path: str) -> Any:
         return body
     problem = body if isinstance(body, dict) else {}
     said = problem.get("detail") or problem.get("title") or "no explanation"
-    raise click.ClickException(f"{status}: {said}")
+    raise click.ClickException(f"{status}: {terminal_text(str(said))}")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ledger_streams import topics
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.postgres_pool import create_pool
@@ -115,7 +116,7 @@ async def carry_out(
         return time.monotonic() - began_s
     finally:
         await publisher.stop()
-        await pool.close()
+        await close_within("postgres", pool.close())
 
 
 @contextmanager

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ledger_streams.errors import LedgerError
+from ledger_streams.escaping import json_for_terminal, terminal_text
 
 T = TypeVar("T")
 RIGHT = "right"
@@ -31,7 +32,7 @@ def say_json(document: Any) -> None:
 
 def json_text(document: Any) -> str:
     """Return any JSON-like value or Struct as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    return json_for_terminal(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 def table(
@@ -44,9 +45,10 @@ def table(
         number = column in numbers
         drawn.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in rows:
-        drawn.add_row(*("" if cell is None else _plain(cell) for cell in row))
+        drawn.add_row(*(_plain(cell) for cell in row))
     with console.capture() as captured:
         console.print(drawn)
+    title = terminal_text(title)
     lines = [title, *captured.get().splitlines()] if title else captured.get().splitlines()
     return "\n".join(line.rstrip() for line in lines)
 
@@ -56,11 +58,7 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except LedgerError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _plain(cell: object) -> str:
-    return escape(str(cell))
+        raise explained(error) from error
 
 
 def parked_lines(document: Mapping[str, Any]) -> list[str]:
@@ -70,3 +68,20 @@ def parked_lines(document: Mapping[str, Any]) -> list[str]:
         "what is shown is behind, see `ledger-streams projections parked list`"
         for one in document.get("parked") or ()
     ]
+
+
+def explained(error: LedgerError) -> click.ClickException:
+    """Return what a command ends with: the error, and the setting that changes it."""
+    from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (it reads settings)
+
+    return click.ClickException(lines_for_terminal(sentence(error) or str(error)))
+
+
+def lines_for_terminal(text: str) -> str:
+    """Return text of several lines, with all that a terminal would obey escaped."""
+    return "\n".join(map(terminal_text, text.split("\n")))
+
+
+def _plain(cell: object) -> Text:
+    """Return a cell whose text is neither markup of rich nor obeyed by a terminal."""
+    return Text("" if cell is None else terminal_text(str(cell)))

@@ -13,6 +13,7 @@ import click
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import parked_lines, say_json, table
 from ledger_streams.domain.statuses import PaymentStatus
+from ledger_streams.escaping import terminal_text
 
 PAGE_MAX: Final = 1000
 COLUMNS: Final = ("requested_at", "payment_id", "kind", "status", "reason", "amount", "currency")
@@ -83,7 +84,7 @@ def payment_text(payment: Mapping[str, Any]) -> str:
         f"status   {status}",
         f"amount   {payment['amount']} {payment['currency']}",
     ]
-    lines += [f"{name:<8} {printable(payment[field])}" for name, field in FIELDS if payment.get(field)]
+    lines += [f"{name:<8} {payment[field]}" for name, field in FIELDS if payment.get(field)]
     if Decimal(payment.get("refunded") or 0):
         lines.append(f"refunded {payment['refunded']} {payment['currency']}")
     if payment.get("metadata"):
@@ -96,9 +97,4 @@ def payment_text(payment: Mapping[str, Any]) -> str:
         lines.append(f"archived steps of {month}: `ledger-streams archive attach {month}` shows them again")
     lines += parked_lines(payment)
     steps = [(step["occurred_at"], step["event_type"]) for step in payment.get("steps", [])]
-    return "\n".join(lines) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)
-
-
-def printable(text: str) -> str:
-    """Return the text with characters that a terminal would act on written out."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "\n".join(map(terminal_text, lines)) + "\n\n" + table("Steps", ("occurred_at", "event"), steps)

@@ -174,7 +174,7 @@ def parked_text(found: Sequence[ParkedRecord]) -> str:
             one.place,
             one.parked_at,
             one.reason,
-            _visible(one.detail),
+            one.detail,
             one.aggregate_id,
             one.value_bytes,
             one.outcome,
@@ -182,7 +182,3 @@ def parked_text(found: Sequence[ParkedRecord]) -> str:
         for one in found
     ]
     return table(f"{len(found):,} parked records", columns, rows, numbers=("bytes",))
-
-
-def _visible(text: str) -> str:
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 from aiohttp import web
 
+from ledger_streams.cli.mistakes import check_ports
 from ledger_streams.provider_simulator.book import Book
 from ledger_streams.provider_simulator.faults import Behaviour
 from ledger_streams.provider_simulator.server import ProviderServer
@@ -65,6 +66,7 @@ def provider_simulator(*, port: int, book_path: Path | None, **behaviour: Any) -
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     path = book_path or settings().home / "provider-simulator.sqlite3"
+    check_ports(HOST, {port: "the simulator"}, "--port")
     path.parent.mkdir(parents=True, exist_ok=True)
     asyncio.run(serve(port, path, drawn))
 

@@ -19,6 +19,7 @@ import msgspec
 
 from ledger_streams import topics
 from ledger_streams.adapters import postgres_reconcile
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
 from ledger_streams.adapters.parked_views import parked_records
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
@@ -70,7 +71,11 @@ class Reconciliation(msgspec.Struct, frozen=True):
 @click.option(
     "--wait", "wait_s", default=30.0, show_default=True, help="Seconds for the projector to catch up."
 )
-@click.option("--rocksdb", is_flag=True, help="Compare the tables of workers below LEDGER_HOME too.")
+@click.option(
+    "--rocksdb",
+    is_flag=True,
+    help="Compare the tables of workers too, which must be below LEDGER_HOME.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def reconcile(wait_s: float, rocksdb: bool, as_json: bool) -> None:
     """Compare the log, PostgreSQL and Redis, wallet by wallet; exit 1 when anything differs.
@@ -105,7 +110,7 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
         found = [*parked_differences(parked), *check.differences(), *in_cache]
         found += await postgres_reconcile.differences(pool)
     finally:
-        await pool.close()
+        await close_within("postgres", pool.close())
     partitions = 0
     if rocksdb:
         from ledger_streams.cli.rocksdb_tables import compare_tables  # noqa: PLC0415 (Faust, and only if asked for)
@@ -183,7 +188,7 @@ async def _cache(pool: Pool, config: Settings) -> tuple[int, list[Difference]]:
             found = cache_differences(again, await _cached(cache, suspects))
         return len(cached), found
     finally:
-        await redis.aclose()
+        await close_within("redis", redis.aclose())
 
 
 async def _cached(cache: RedisBalances, wallet_ids: list[str]) -> dict[str, WalletView]:

@@ -16,6 +16,7 @@ from typing import Final
 
 import click
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_snapshots import snapshots
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
@@ -145,5 +146,5 @@ async def fill_cache(config: Settings, say: Callable[[str], None]) -> int:
                 say(how_far(done, len(views), "wallets in the cache", now_s - began_s))
         return len(views)
     finally:
-        await redis.aclose()
-        await pool.close()
+        await close_within("redis", redis.aclose())
+        await close_within("postgres", pool.close())

@@ -7,10 +7,11 @@ that has read furthest is the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import msgspec
 from rocksdict import Rdict
 
@@ -78,6 +79,15 @@ def worker_folders(home: Path) -> list[Path]:
     return sorted(home.glob("workers/*/tables"))
 
 
+def tables_below(home: Path) -> Path:
+    """Return the folder; raises ClickException where no worker of this machine has tables below it."""
+    if not worker_folders(home):
+        raise click.ClickException(
+            f"no worker has tables below {home.absolute()}: set LEDGER_HOME to the folder of the workers"
+        )
+    return home
+
+
 class ComparedTables(NamedTuple):
     """The wallets of this machine's tables against the log as it was read."""
 
@@ -88,9 +98,13 @@ class ComparedTables(NamedTuple):
 
 
 def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> ComparedTables:
-    """Compare the newest copy of each wallets partition with the log."""
+    """Compare the newest copy of each wallets partition with the log.
+
+    A partition in which the log has wallets, and of which no worker has a copy, is a difference: by
+    default each machine has a copy of all, owned or standing by.
+    """
     newest = newest_copies(home, WALLETS.name)
-    found: list[Difference] = []
+    found = list(_missing(home, newest.keys(), {record.partition for record in last.values()}))
     ahead: dict[str, WalletState] = {}
     for number, (changelog_next, tables_dir) in newest.items():
         database = read_only(tables_dir, WALLETS.name, number)
@@ -100,6 +114,15 @@ def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> ComparedTables
         found += table_differences(states, last, partition=number, changelog_next=changelog_next, ahead=ahead)
         database.close()
     return ComparedTables(len(newest), found, ahead)
+
+
+def _missing(home: Path, there: Set[int], logged: Set[int]) -> Iterator[Difference]:
+    detail = f"no copy in {home.absolute()}/workers/*/tables: LEDGER_HOME must be the folder of the workers"
+    if not there:
+        yield Difference("table_is_there", WALLETS.name, detail)
+    else:
+        for number in sorted(logged - there):
+            yield Difference("table_is_there", f"{WALLETS.name}[{number}]", detail)
 
 
 def further_wallets(home: Path, versions: Mapping[str, int]) -> list[Difference]:

@@ -17,10 +17,14 @@ from pathlib import Path
 
 import click
 
+from ledger_streams.cli.mistakes import check_home, check_ports
 from ledger_streams.cli.supervisor import ChildSpec, Supervisor, Timing
 from ledger_streams.settings import settings
 
 LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
+
+INTERRUPT_WAIT_S = 8.0
+"""Somebody waits at the terminal: what has not ended by then is killed, which loses nothing."""
 
 
 @click.command()
@@ -41,7 +45,8 @@ LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 def run(workers: int, gateways: int, projectors: int, loglevel: str, stop_wait_s: float) -> None:
     """Run workers, gateways and projectors on this machine, supervised.
 
-    One that ends is started again, with back-off.  SIGTERM and Ctrl-C stop all.
+    One that ends is started again, with back-off.  SIGTERM and Ctrl-C stop all; Ctrl-C waits 8 s at most,
+    a second one not at all.
     Exit code 0 when all stopped by themselves, 1 when one had to be killed.
     """
     home, port = settings().home.absolute(), settings().http_port
@@ -52,7 +57,10 @@ def run(workers: int, gateways: int, projectors: int, loglevel: str, stop_wait_s
             "gateway", gateways, home=home, first_port=port + workers + projectors, loglevel=loglevel
         ),
     ]
+    check_home(settings())
     with alone(home / "run"):
+        owners = {port + number: child.name for number, child in enumerate(children)}
+        check_ports(settings().http_host, owners)
         killed = asyncio.run(
             supervise(children, pid_folder=home / "run", timing=Timing(stop_wait_s=stop_wait_s))
         )
@@ -95,8 +103,8 @@ async def supervise(children: list[ChildSpec], *, pid_folder: Path, timing: Timi
     """Run the children until SIGTERM or SIGINT; return the names of those that had to be killed."""
     supervisor = Supervisor(children, pid_folder=pid_folder, say=_say, timing=timing)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop)
+    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
+    loop.add_signal_handler(signal.SIGINT, supervisor.stop, INTERRUPT_WAIT_S)
     return await supervisor.run()
 
 
@@ -117,6 +125,20 @@ def alone(folder: Path) -> Iterator[None]:
         lock.flush()
         yield
         lock.truncate(0)
+
+
+def pid_of_run(home: Path) -> str | None:
+    """Return the pid of the `run` that is at work below a folder; None if there is none."""
+    pid_file = home / "run" / "run.pid"
+    try:
+        with pid_file.open("r", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read().strip()
+    except OSError:
+        return None
+    return None
 
 
 def _say(line: str) -> None:

@@ -63,11 +63,11 @@ def sagas() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(stuck: bool, as_json: bool) -> None:
     """List the sagas under way on the workers of this machine, the oldest first."""
-    from ledger_streams.cli.rocksdb_tables import stored_sagas  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.cli.rocksdb_tables import stored_sagas, tables_below  # noqa: PLC0415 (it imports Faust)
 
     now_ms = int(time.time() * 1000)
     least_s = settings().saga_stuck_s if stuck else 0
-    open_sagas = [saga for saga in stored_sagas(settings().home) if not has_ended(saga)]
+    open_sagas = [saga for saga in stored_sagas(tables_below(settings().home)) if not has_ended(saga)]
     found = [under_way(saga, now_ms) for saga in sorted(open_sagas, key=lambda saga: saga.started_ms)]
     found = [saga for saga in found if saga.seconds >= least_s]
     if as_json:

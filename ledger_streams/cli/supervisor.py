@@ -64,10 +64,16 @@ class Supervisor:
         self._say = say
         self._timing = timing or Timing()
         self._stopping = asyncio.Event()
+        self._impatient = asyncio.Event()
+        self._stop_wait_s = self._timing.stop_wait_s
         self._killed: list[str] = []
 
-    def stop(self) -> None:
-        """Ask all children to end, and do not start them again."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Ask all children to end within a time, and do not start them again; asked again, kill them."""
+        if self._stopping.is_set():
+            self._impatient.set()
+        if within_s is not None:
+            self._stop_wait_s = min(self._stop_wait_s, within_s)
         self._stopping.set()
 
     async def run(self) -> list[str]:
@@ -115,10 +121,14 @@ class Supervisor:
         stopping.cancel()
         if not ended.done():
             running.send_signal(signal.SIGTERM)
-            await asyncio.wait({ended}, timeout=self._timing.stop_wait_s)
+            impatient = asyncio.create_task(self._impatient.wait())
+            await asyncio.wait(
+                {ended, impatient}, timeout=self._stop_wait_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            impatient.cancel()
         if not ended.done():
             self._killed.append(name)
-            self._say(f"{name} | did not stop within {self._timing.stop_wait_s:g} s and is killed")
+            self._say(f"{name} | did not stop within {self._stop_wait_s:g} s and is killed")
             running.kill()
         return await ended
 

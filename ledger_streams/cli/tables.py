@@ -31,6 +31,11 @@ def tables(worker_id: str | None, data_dir: Path | None, each: bool, as_json: bo
     from ledger_streams.cli.rocksdb_tables import TABLES, table_partitions  # noqa: PLC0415 (it imports Faust)
 
     folder = data_dir or settings().home / "workers" / (worker_id or settings().worker_id)
+    if not (folder / "tables").is_dir():
+        raise click.ClickException(
+            f"there are no tables in {folder.absolute()}: name a worker of this machine with --worker, and "
+            "set LEDGER_HOME to the folder of the workers"
+        )
     found = {spec.name: table_partitions(folder / "tables", spec.name) for spec in TABLES}
     if as_json:
         say_json(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 
@@ -11,6 +10,8 @@ import click
 from ledger_streams import rights
 from ledger_streams import topics as declared
 from ledger_streams.adapters.kafka_acls import grant
+from ledger_streams.cli.output import awaited
+from ledger_streams.cli.topics_read import read
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
@@ -24,11 +25,8 @@ def topics() -> None:
 @topics.command()
 def apply() -> None:
     """Create what is missing and correct configuration; exit 1 if something differs still."""
-    try:
-        done = asyncio.run(declared.apply(settings()))
-        left = asyncio.run(declared.check(settings()))
-    except Unavailable as error:
-        raise click.ClickException(str(error)) from error
+    done = awaited(declared.apply(settings()))
+    left = awaited(declared.check(settings()))
     for line in [*done, *(f"left as it is: {difference}" for difference in left)]:
         click.echo(line)
     if not done and not left:
@@ -36,14 +34,14 @@ def apply() -> None:
     sys.exit(1 if left else 0)
 
 
+topics.add_command(read)
+
+
 @topics.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the differences.")
 def check(*, as_json: bool) -> None:
     """Say what differs from the declaration, and exit 1 if anything does; change nothing."""
-    try:
-        differences = asyncio.run(declared.check(settings()))
-    except Unavailable as error:
-        raise click.ClickException(str(error)) from error
+    differences = awaited(declared.check(settings()))
     if as_json:
         click.echo(json.dumps(differences, indent=2))
     else:
@@ -69,7 +67,7 @@ def acls(*, principals: tuple[str, ...], is_applied: bool, as_json: bool) -> Non
     entries = [acl for role, user in chosen.items() for acl in rights.acls(config, role, user)]
     if is_applied:
         try:
-            click.echo(f"granted {asyncio.run(grant(client_options(config), entries))} rights", err=as_json)
+            click.echo(f"granted {awaited(grant(client_options(config), entries))} rights", err=as_json)
         except Unavailable as error:
             raise click.ClickException(str(error)) from error
     if as_json:

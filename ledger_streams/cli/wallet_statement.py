@@ -16,7 +16,8 @@ from urllib.parse import quote, urlencode
 import click
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import lines_for_terminal, say_json, table
+from ledger_streams.escaping import csv_cell
 
 PAGE: Final = 1000
 COLUMNS: Final = (
@@ -24,6 +25,8 @@ COLUMNS: Final = (
     *("kind", "counterparty", "provider", "payment_id", "event_id"),
 )
 SHOWN: Final = ("version", "occurred_at", "currency", "amount", "balance", "kind", "counterparty", "date")
+NUMBERS: Final = frozenset({"version", "amount", "balance"})
+"""Columns that a spreadsheet may calculate with."""
 SUMS: Final = ("opening", "total_in", "total_out", "closing")
 DAY_CHARACTERS: Final = len("2026-11-25")
 
@@ -77,7 +80,7 @@ def statement_text(first: Mapping[str, Any], movements: Sequence[Mapping[str, An
     head = f"wallet   {first['wallet_id']}\nperiod   {first['from'] or 'the beginning'} to {first['to']}"
     columns = ("currency", *SUMS, "movements")
     sums = [[row[name] for name in columns] for row in first["sums"]]
-    text = head + "\n\n" + table("", columns, sums, numbers=(*SUMS, "movements"))
+    text = lines_for_terminal(head) + "\n\n" + table("", columns, sums, numbers=(*SUMS, "movements"))
     if not movements:
         return text
     dated = [{**row, "date": (row["metadata"] or {}).get("date")} for row in movements]
@@ -89,7 +92,8 @@ def _write_csv(movements: Iterator[Mapping[str, Any]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow((*COLUMNS, "date"))
     for row in movements:
-        writer.writerow((*(row[name] for name in COLUMNS), (row["metadata"] or {}).get("date")))
+        cells = [csv_cell(row[name], is_number=name in NUMBERS) for name in COLUMNS]
+        writer.writerow((*cells, csv_cell((row["metadata"] or {}).get("date"))))
 
 
 def _time(text: str | None) -> str | None:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import parked_lines, say_json, table
+from ledger_streams.cli.output import lines_for_terminal, parked_lines, say_json, table
 from ledger_streams.cli.wallet_statement import statement
 from ledger_streams.settings import settings
 
@@ -74,8 +74,11 @@ def wallet_text(wallet: Mapping[str, Any]) -> str:
     )
     if wallet.get("as_of"):
         head += f", as of {wallet['as_of']}"
-    head = "\n".join([head, *parked_lines(wallet)])
-    return head + "\n\n" + table("", ("currency", *AMOUNTS), _amounts(wallet["balances"]), numbers=AMOUNTS)
+    return (
+        lines_for_terminal("\n".join([head, *parked_lines(wallet)]))
+        + "\n\n"
+        + table("", ("currency", *AMOUNTS), _amounts(wallet["balances"]), numbers=AMOUNTS)
+    )
 
 
 def _amounts(balances: Any) -> list[tuple[str, ...]]:
@@ -86,9 +89,13 @@ def _amounts(balances: Any) -> list[tuple[str, ...]]:
 
 
 def _stored(wallet_id: str) -> Mapping[str, Any]:
-    from ledger_streams.cli.rocksdb_tables import state_of_wallet, stored_wallet  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.cli.rocksdb_tables import (  # noqa: PLC0415 (it imports Faust)
+        state_of_wallet,
+        stored_wallet,
+        tables_below,
+    )
 
-    home = settings().home
+    home = tables_below(settings().home)
     wallet = stored_wallet(home, wallet_id)
     if wallet is None:
         raise click.ClickException(f"no worker below {home} has a wallet {wallet_id}")

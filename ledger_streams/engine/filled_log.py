@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.kafka_requests import COORDINATOR_MISSING
@@ -46,7 +47,7 @@ async def filled(
     except KafkaError as error:
         raise await unavailable(bootstrap, error) from error
     finally:
-        await consumer.stop()
+        await close_within("the reader of notes", consumer.stop())
     return {tuple(tp): commit for tp, commit in commits.items() if commit.offset != NO_OFFSET}
 
 
@@ -59,7 +60,7 @@ async def groups_with_members(bootstrap: Bootstrap, group_ids: Collection[str]) 
     except KafkaError as error:
         raise await unavailable(bootstrap, error) from error
     finally:
-        await admin.close()
+        await close_within("the admin client", admin.close())
     return sorted(name for name, state in states if state not in WITHOUT_MEMBERS)
 
 

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from ledger_streams import background
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.adapters.parked_rows import add
@@ -157,7 +158,7 @@ class ProjectionCommitter:
             self._cache_task.cancel()
         stores, self._stores = self._stores, None
         if stores is not None:
-            await stores.close()
+            await close_within("the projection's stores", stores.close())
 
     async def _readable(self, stored: Mapping[TP, int | None]) -> dict[TP, int]:
         """Return the positions to read from, checked against what Kafka still has."""
@@ -172,7 +173,7 @@ class ProjectionCommitter:
         except KafkaError as error:
             raise Unavailable(dependency="kafka", detail=repr(error)) from error
         finally:
-            await consumer.stop()
+            await close_within("the reader of ends", consumer.stop())
         positions = {tp: beginnings[tp] if next_ is None else next_ for tp, next_ in stored.items()}
         for tp, position in positions.items():
             if not beginnings[tp] <= position <= ends[tp]:

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ledger_streams import background
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.phases import Place
@@ -123,14 +124,14 @@ class Standby:
             if not stores:
                 return
             await seek_stores(changelogs, log_ends, stores, group_id=self._group_id)
-            await log_ends.stop()
+            await close_within("the standby's reader of ends", log_ends.stop())
             log.info("standing by for %d table partitions", len(stores))
             while True:
                 rest_s = await _look(changelogs, stores)
                 await asyncio.sleep(rest_s)
         finally:
-            await changelogs.stop()
-            await log_ends.stop()
+            await close_within("the standby's reader", changelogs.stop())
+            await close_within("the standby's reader of ends", log_ends.stop())
 
     async def _open(self, log_ends: AIOKafkaConsumer, owned: frozenset[Place]) -> Stores:
         """Open what is not open yet, one after the other: cycles go on in between."""

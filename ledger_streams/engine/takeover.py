@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap
 from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
@@ -101,8 +102,8 @@ class Takeover:
         except KafkaError as error:
             raise Unavailable(dependency="kafka", detail=repr(error)) from error
         finally:
-            await changelogs.stop()
-            await log_ends.stop()
+            await close_within("the takeover's reader", changelogs.stop())
+            await close_within("the takeover's reader of ends", log_ends.stop())
         return {
             tp: _reached(
                 tp,

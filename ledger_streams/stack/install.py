@@ -7,6 +7,8 @@ under another name and renamed at the end.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import subprocess
@@ -17,6 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger_streams.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 """Told each step in a line for people."""
@@ -35,7 +39,7 @@ def fetched(target: Path, fetch: Callable[[Path], None]) -> Path:
     """Return `target`, filled by `fetch` unless it exists; never half full, whoever else fetches it too."""
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _made(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         folder = Path(scratch) / "whole"
         folder.mkdir()
@@ -46,6 +50,16 @@ def fetched(target: Path, fetch: Callable[[Path], None]) -> Path:
             if not target.is_dir():  # else another process was first, with the same content
                 raise
     return target
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        detail = f"{folder} cannot be written ({error.strerror}): set XDG_CACHE_HOME to a folder that can be"
+        raise Unavailable(dependency="the cache of fetched things", detail=detail) from error
 
 
 def run(command: Sequence[str], *, dependency: str, cwd: Path | None = None) -> str:
@@ -88,7 +102,19 @@ def program(name: str, *, package: str, dependency: str, say: Say) -> str:
 def maven(arguments: Sequence[str], *, dependency: str, say: Say) -> None:
     """Run Maven without questions and without progress."""
     mvn = program("mvn", package="maven", dependency=dependency, say=say)
-    run([mvn, "-q", "-B", *arguments], dependency=dependency)
+    run([mvn, "-q", "-B", *_repository(), *arguments], dependency=dependency)
+
+
+def _repository() -> list[str]:
+    """Have Maven keep what it fetches in our cache where it cannot write its own, `~/.m2`."""
+    try:
+        own = Path.home() / ".m2" / "repository"
+        own.mkdir(parents=True, exist_ok=True)
+        if os.access(own, os.W_OK):
+            return []
+    except (OSError, RuntimeError) as error:
+        log.info("Maven's own repository cannot be written: %s", error)
+    return [f"-Dmaven.repo.local={cache() / 'maven'}"]
 
 
 def pip(package: str, folder: Path, *, dependency: str) -> None:

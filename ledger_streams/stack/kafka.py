@@ -18,6 +18,7 @@ from typing import Final
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import options
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
@@ -102,7 +103,7 @@ class Broker:
         except (KafkaError, OSError) as error:
             return str(error) or type(error).__name__
         finally:
-            await client.close()
+            await close_within("the probe of Kafka", client.close())
         return None if present == len(self.ports) else f"{present} of {len(self.ports)} brokers are there"
 
     @property

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.postgres_tuning import bytes_of, configuration, tuned
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
@@ -103,7 +104,7 @@ class Postgres:
         try:
             is_recovering = await connection.fetchval("SELECT pg_is_in_recovery()")
         finally:
-            await connection.close()
+            await close_within("the connection to PostgreSQL", connection.close())
         return "it replays its log" if is_recovering else None
 
     async def create_database(self) -> bool:
@@ -116,7 +117,7 @@ class Postgres:
                 return False
             await connection.execute(f"CREATE DATABASE {_quoted(self.database)} OWNER {_quoted(self.role)}")
         finally:
-            await connection.close()
+            await close_within("the connection to PostgreSQL", connection.close())
         return True
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack.install import TEMPLATES, Say, apt, cache, fetched, is_root, pip
@@ -66,7 +67,7 @@ class Redis:
                     answer = await reader.readline()
                 finally:
                     writer.close()
-                    await writer.wait_closed()
+                    await close_within("the probe", writer.wait_closed())
         except (OSError, TimeoutError) as error:
             return str(error) or "no answer to PING"
         return None if answer == b"+PONG\r\n" else f"answers PING with {answer!r}"

@@ -13,6 +13,7 @@ from string import Template
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.errors import Unavailable
 from ledger_streams.stack.install import Say
 
@@ -77,5 +78,5 @@ async def port_is_open(port: int) -> bool:
     except OSError:
         return False
     writer.close()
-    await writer.wait_closed()
+    await close_within("the probe", writer.wait_closed())
     return True

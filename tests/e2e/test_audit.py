@@ -11,6 +11,7 @@ from ledger_streams.closing import NOTHING
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.live import LiveSystem, eventually, running
+from tests.recorded import LONG_AGO, project_earlier
 
 TOUCHED = ("events", "wallet_events")
 
@@ -26,7 +27,9 @@ async def test_what_was_changed_behind_the_system_s_back_is_named_and_made_again
     async with running(migrated, workers=1) as live:
         ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
         assert (await pay(live, transfer(ada, bob, "1.25")))["status"] == "completed"
+        assert (await live.command("audit", "close"))[1] == f"{NOTHING}\n"  # today has not ended
         live.processes["projector-1"].stop()
+        await project_earlier(migrated.postgres, LONG_AGO)
         live.start("projector")
 
         async def closed() -> bool:

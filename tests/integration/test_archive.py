@@ -30,6 +30,7 @@ from ledger_streams.settings import Settings
 from tests.archived import FILE, NOVEMBER, OCTOBER, Old, old
 from tests.projected import Story
 from tests.projections import differing
+from tests.recorded import LONG_AGO, project_earlier
 from web.payment_answers import shown
 
 
@@ -38,6 +39,7 @@ async def told(database_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
     await migrations.upgrade(database_only.postgres)
     async with old(database_only, tmp_path) as told:
         await told.tell()
+        await project_earlier(database_only.postgres, LONG_AGO)
         yield told
 
 
@@ -309,8 +311,8 @@ async def test_the_migration_is_not_taken_back_while_months_are_archived(told: O
     for month in (OCTOBER, NOVEMBER):
         await attach_month(told.config, month)
     before = await told.tables()
-    assert await migrations.downgrade(told.config.postgres, 15) == ["0016_archive"]
-    assert await migrations.upgrade(told.config.postgres) == ["0016_archive"]
+    assert (await migrations.downgrade(told.config.postgres, 15))[-1] == "0016_archive"
+    assert (await migrations.upgrade(told.config.postgres))[0] == "0016_archive"
     assert differing(before, await told.tables()) == {}
     assert len(await told.archive()) == 2
     assert await told.touched() == []

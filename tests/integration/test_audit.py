@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -18,7 +18,7 @@ from ledger_streams.adapters.audit_roots import Root
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.kafka_roots import publish_missing
-from ledger_streams.adapters.postgres_audit import SQL, audited, close_day, is_due, roots
+from ledger_streams.adapters.postgres_audit import audited, close_day, is_due, roots
 from ledger_streams.adapters.postgres_chain import _canonical, _document
 from ledger_streams.adapters.postgres_lost import move_positions
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
@@ -30,6 +30,7 @@ from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
 from tests.live import UNCHECKED, free_port
 from tests.projected import Story, new_id
+from tests.recorded import LONG_AGO, project_earlier
 
 CHAINED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "projection_positions")
 RESTORED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "postings", "audit_roots")
@@ -80,6 +81,7 @@ async def told(migrated: Settings) -> AsyncIterator[Told]:
     async with await create_pool(migrated.postgres, connections_max=3) as pool:
         told = Told(migrated, pool)
         await told.pay()
+        await project_earlier(migrated.postgres, LONG_AGO)
         yield told
 
 
@@ -250,18 +252,20 @@ async def test_an_event_of_a_closed_day_has_a_proof_and_one_of_today_has_not(tol
             await proof(look, told.wallet_topic, new_id())
 
 
-async def test_closed_days_outlive_lost_logs(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closed_days_outlive_lost_logs(told: Told) -> None:
     """Each new log begins at 0, and wallet-events with a copy of each wallet's last event."""
-    for day in ("2026-11-20", "2026-11-21", "2026-11-22"):
-        monkeypatch.setitem(SQL, "yesterday", f"SELECT '{day}'")
+    today = datetime.now(UTC).date()
+    await told.pool.execute("UPDATE events SET recorded_at = now() - INTERVAL '4 days'")
+    for days_ago in (3, 2, 1):
         assert (root := await told.close()) is not None
-        assert root.day == day
+        assert root.day == str(today - timedelta(days=days_ago))
         await told.pay()
         before = told.story.lose_log(copies=2)
         assert await move_positions(told.config.postgres, before=before, after=told.story.written)
         assert await told.findings() == set()
         await told.pay()
         assert await told.findings() == set()
+        await project_earlier(told.config.postgres, f"today - INTERVAL '{days_ago * 24 - 36} hours'")
     days = "SELECT moved FROM audit_roots ORDER BY day"
     moved = [row["moved"] for row in await told.pool.fetch(days)]
     assert moved == sorted(set(moved), reverse=True)
@@ -269,7 +273,7 @@ async def test_closed_days_outlive_lost_logs(told: Told, monkeypatch: pytest.Mon
         "UPDATE events SET event_type = 'Other' WHERE source_offset = (SELECT min(source_offset) FROM events)"
     )
     (found,) = (await verified(told.config, None, None)).findings
-    assert (found.day, found.detail.split(",")[0]) == ("2026-11-20", "changed")
+    assert (found.day, found.detail.split(",")[0]) == (str(today - timedelta(days=3)), "changed")
 
 
 async def test_from_a_day_on_only_what_came_later_is_read(told: Told) -> None:

@@ -34,6 +34,7 @@ ALL = [
     "0015_wallet_balances",
     "0016_archive",
     "0018_payment_lists",
+    "0020_recorded",
 ]
 
 

@@ -23,6 +23,7 @@ from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.settings import Settings
 from tests.archived import DECEMBER, old
 from tests.projected import Story
+from tests.recorded import LONG_AGO, project_earlier
 
 HISTORY = ("events", "event_repeats", "wallet_events", "postings", "audit_roots")
 
@@ -59,7 +60,7 @@ async def pool(roles: Roles) -> AsyncIterator[Pool]:
         yield pool
 
 
-async def test_all_of_the_projector_s_work_succeeds_as_the_application(pool: Pool) -> None:
+async def test_all_of_the_projector_s_work_succeeds_as_the_application(roles: Roles, pool: Pool) -> None:
     sink, story = PostgresSink(pool), Story()
     await sink.ensure_partitions()
     ada, bob = story.open(), story.open()
@@ -72,6 +73,7 @@ async def test_all_of_the_projector_s_work_succeeds_as_the_application(pool: Poo
     await sink.write(story.batch())
     assert len(await sink.dirty_wallets(story.wallet_topic, 0)) == 2
     await sink.mark_cached({(story.wallet_topic, 0): 5})
+    await project_earlier(roles.owner, LONG_AGO)
     assert await close_day(pool, story.wallet_topic, "") is not None
     assert await differences(pool) == []
 
@@ -127,7 +129,7 @@ async def test_the_application_reads_what_is_archived_and_only_the_owner_archive
 async def test_the_projector_goes_on_after_an_upgrade_before_its_role_has_been_given_rights_again(
     roles: Roles, pool: Pool
 ) -> None:
-    assert await downgrade(roles.owner, 15) == ["0016_archive"]
+    assert (await downgrade(roles.owner, 15))[-1] == "0016_archive"
     await upgrade(roles.owner)
     story = Story()
     story.deposit(story.open(), 1000)
@@ -154,6 +156,7 @@ async def test_closing_a_day_without_the_right_to_is_said_and_ends_nothing(roles
     story = Story()
     story.open()
     await PostgresSink(pool).write(story.batch())
+    await project_earlier(roles.owner, LONG_AGO)
     owner = await asyncpg.connect(roles.owner)
     await owner.execute(f"REVOKE INSERT ON audit_roots FROM {roles.application}")
     await owner.close()

@@ -6,13 +6,26 @@ SELECT pg_try_advisory_xact_lock(hashtextextended('ledger-streams audit', 0));
 -- These read whole tables; a role's own limit is for those that do not.
 SET LOCAL statement_timeout = '1h';
 
--- name: yesterday
-SELECT ((now() AT TIME ZONE 'UTC')::date - 1)::text;
-
 -- name: due
--- Whether yesterday is not closed, and anything was ever projected.
-SELECT EXISTS (SELECT FROM projection_positions)
-   AND NOT EXISTS (SELECT FROM audit_roots WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1);
+-- Whether a whole day has ended that is not closed.  The first one began when something had been projected before:
+-- midnight, in UTC, of yesterday.
+SELECT CASE
+       WHEN EXISTS (SELECT FROM audit_roots)
+       THEN NOT EXISTS (SELECT FROM audit_roots WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1)
+       ELSE EXISTS (SELECT FROM events WHERE recorded_at <= d.yesterday)
+         OR EXISTS (SELECT FROM event_repeats WHERE recorded_at <= d.yesterday)
+         OR EXISTS (SELECT FROM wallet_events WHERE recorded_at <= d.yesterday)
+        END
+  FROM (SELECT ((now() AT TIME ZONE 'UTC')::date - 1)::timestamp AT TIME ZONE 'UTC' AS yesterday) AS d;
+
+-- name: next_day
+-- The day after the last one that is closed; at first the first whole day, which has what came before it, too.
+SELECT coalesce((SELECT max(day) + 1 FROM audit_roots),
+                CASE WHEN began = date_trunc('day', began) THEN began::date ELSE began::date + 1 END)::text
+  FROM (SELECT min(recorded_at) AT TIME ZONE 'UTC' AS began
+          FROM (SELECT min(recorded_at) AS recorded_at FROM events
+                 UNION ALL SELECT min(recorded_at) FROM event_repeats
+                 UNION ALL SELECT min(recorded_at) FROM wallet_events) AS firsts) AS f;
 
 -- name: roots
 SELECT day::text, encode(root, 'hex') AS root, leaves, boundaries, keyed, encode(seal, 'hex') AS seal, moved
@@ -21,6 +34,35 @@ SELECT day::text, encode(root, 'hex') AS root, leaves, boundaries, keyed, encode
 -- name: boundaries
 -- Under one snapshot with the rows: whatever is below is there, and nothing above is.
 SELECT topic, partition, next_offset, encode(chain_hash, 'hex') AS head FROM projection_positions ORDER BY topic, partition;
+
+-- name: boundaries_of
+-- Boundaries at the end of a day ($1), in UTC: before the first row of each partition that was projected later, from the
+-- boundaries of the day before ($3 to $5) on; $2 is the topic that wallet_events are of.
+WITH before AS MATERIALIZED (
+    SELECT * FROM unnest($3::text[], $4::int[], $5::bigint[]) AS b (topic, partition, since)
+), cuts AS MATERIALIZED (
+    SELECT l.topic, l.source_partition AS partition, min(l.source_offset) AS until
+      FROM (SELECT topic, source_partition, source_offset, recorded_at FROM events
+             UNION ALL
+            SELECT topic, source_partition, source_offset, recorded_at FROM event_repeats
+             UNION ALL
+            SELECT $2, source_partition, source_offset, recorded_at FROM wallet_events) AS l
+      LEFT JOIN before b ON b.topic = l.topic AND b.partition = l.source_partition
+     WHERE l.recorded_at >= ($1::text::date + 1)::timestamp AT TIME ZONE 'UTC'
+       AND l.source_offset >= coalesce(b.since, '-9223372036854775808')
+     GROUP BY l.topic, l.source_partition
+)
+SELECT p.topic, p.partition, least(p.next_offset, c.until) AS next_offset,
+       encode(CASE WHEN c.until IS NULL OR c.until >= p.next_offset THEN p.chain_hash
+                   ELSE (SELECT e.chain_hash
+                           FROM (SELECT topic, source_partition, source_offset, chain_hash FROM events
+                                  UNION ALL SELECT topic, source_partition, source_offset, chain_hash FROM event_repeats
+                                  UNION ALL SELECT topic, source_partition, source_offset, chain_hash FROM archived_events) AS e
+                          WHERE e.topic = p.topic AND e.source_partition = p.partition AND e.source_offset < c.until
+                          ORDER BY e.source_offset DESC LIMIT 1) END, 'hex') AS head
+  FROM projection_positions p
+  LEFT JOIN cuts c ON c.topic = p.topic AND c.partition = p.partition
+ ORDER BY p.topic, p.partition;
 
 -- name: put_root
 INSERT INTO audit_roots (day, root, leaves, boundaries, keyed, seal)

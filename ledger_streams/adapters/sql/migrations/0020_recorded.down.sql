@@ -1,0 +1,2 @@
+DROP INDEX wallet_events_recorded;
+DROP INDEX events_recorded;
