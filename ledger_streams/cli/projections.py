@@ -21,7 +21,7 @@ from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.postgres_snapshots import snapshots
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
 from ledger_streams.cli.letters import key_text
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import awaited, lines_for_terminal, say_json, table
 from ledger_streams.domain.ids import is_canonical_id
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings, settings
@@ -86,7 +86,7 @@ def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
         say_json({**msgspec.to_builtins(about), "key": key, "value": value})
     else:
         lines = [f"{name:<12} {text}" for name, text in msgspec.to_builtins(about).items()]
-        click.echo("\n".join([*lines, f"{'key':<12} {key}", "", *map(_visible, value.splitlines())]))
+        click.echo(lines_for_terminal("\n".join([*lines, f"{'key':<12} {key}", "", *value.splitlines()])))
 
 
 @parked.command()
