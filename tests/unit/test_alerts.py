@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from prometheus_client.metrics import MetricWrapperBase
+
 from ledger_streams import metrics
 from tests.unit.test_tidy import ROOT
 
