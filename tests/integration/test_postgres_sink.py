@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_jsonb import storable_json
 from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
@@ -247,16 +246,3 @@ async def test_a_connection_that_dies_before_it_closes_costs_a_retry_and_nothing
             await has_ended.wait()
             await retried(lambda: PostgresSink(pool).write(batch), purpose="a test")
             assert await count(pool, "postings", "payment_id", payment_id) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "stored"),
-    [
-        (r'{"a": "x\u0000y"}', '{"a": "x\ufffdy"}'),
-        (r'{"\ud800": ["\ud83d\ude00", 1.5, -7]}', '{"\ufffd": ["\U0001f600", 1.5, -7]}'),
-        ('{"a": 1e200000}', '{"a": "1e200000"}'),
-        (r'{"as it is": "caf\u00e9", "n": 1.10}', '{"n": 1.10, "as it is": "caf\u00e9"}'),
-    ],
-)
-async def test_json_that_jsonb_refuses_is_stored_all_the_same(pool: Pool, text: str, stored: str) -> None:
-    assert await pool.fetchval("SELECT $1::jsonb", storable_json(text)) == stored
