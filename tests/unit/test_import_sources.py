@@ -60,7 +60,7 @@ def json_file(tmp_path: Path, *lines: str) -> ImportFile:
         (gzip.compress((HEADER + GOOD).encode())[:5], "utf-8", "damaged gzip"),
         (gzip.compress((HEADER + GOOD).encode()) + b"rest", "utf-8", "damaged gzip"),
         (gzip.compress(b""), "utf-8", "empty"),
-        (gzip.compress(gzip.compress((HEADER + GOOD).encode())), "utf-8", "U.0000|UTF-8|neither"),
+        (gzip.compress(gzip.compress((HEADER + GOOD).encode())), "utf-8", "header|UTF-8|U.0000|neither"),
     ],
 )
 def test_bytes_of_another_encoding_and_damaged_gzip_are_an_unusable_file(
