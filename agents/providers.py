@@ -28,7 +28,7 @@ from ledger_streams.engine.cycles import Frame, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.gateway_wiring import ProviderCalls, ProviderConnections
-from ledger_streams.ports import ProviderAnswer
+from ledger_streams.ports import ProviderAnswer, Unsettled
 from ledger_streams.ports import ProviderOrder as Order
 from ledger_streams.settings import settings
 from ledger_streams.wire.provider_requests import OrderRecord
@@ -87,6 +87,9 @@ async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
         return ProviderTimedOut(*about, "not asked: the circuit breaker is open")
     try:
         said = await call(order, calls)
+    except Unsettled as error:  # it is there: one payment's trouble must not keep others from it
+        await calls.breakers.succeeded(order.provider)
+        return ProviderTimedOut(*about, error.detail)
     except Unavailable as error:
         await calls.breakers.failed(order.provider)
         return ProviderTimedOut(*about, error.detail)

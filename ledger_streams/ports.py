@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from ledger_streams.errors import Unavailable
 from ledger_streams.history import History
 
 
@@ -177,10 +178,18 @@ class ProviderAnswer(msgspec.Struct, frozen=True):
     detail: str | None = None
 
 
+class Unsettled(Unavailable):
+    """The provider has answered, and its answer tells no outcome of this payment, such as a 409.
+
+    It is there, so its breaker takes the call for a success; for the payment nothing is known.
+    """
+
+
 class Providers(Protocol):
     """The services that collect from and pay out to the outside world, by name.
 
     `Unavailable` means that the outcome is unknown: it may have been carried out, or still be.
+    Details are text that an event can carry, whatever the provider has sent.
     """
 
     def knows(self, provider: str) -> bool:
@@ -207,4 +216,4 @@ class Breakers(Protocol):
         """Report that the provider has answered, whatever the answer."""
 
     async def failed(self, provider: str) -> None:
-        """Report that a call's outcome is unknown."""
+        """Report that no answer came, or one that says that the provider cannot answer now."""

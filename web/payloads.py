@@ -1,9 +1,9 @@
 """Payloads: request bodies, from bytes to typed values, with the field named that is wrong.
 
-Three gates in this order: it is JSON (else 400), it can be stored as JSON in a database
-(no NUL, no abyss of brackets), it has the shape asked for (else 422).  Ids come out
-canonical.  Bodies about wallets may not have unknown fields, since a misspelt limit
-would be no limit; the data of a payment may, as the contract keeps them.
+Three gates in this order: it is JSON in which no key stands twice (else 400), it can be sent
+and stored, by the same check as whatever is read from a topic, and it has the shape asked for
+(else 422).  Ids come out canonical.  No body may have unknown fields: a misspelt limit would be
+no limit, and a misspelt hold_id would take money that is free.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from ledger_streams.errors import Rejected
-from web.problems import unprocessable
+from ledger_streams import wire
+from ledger_streams.errors import Rejected, Unreadable
+from web.problems import invalid_content, unprocessable
 
 T = TypeVar("T")
-
-DEPTH_MAX: Final = 32
-"""Levels of brackets: no honest payload has ten, and each reader after us recurses."""
 
 REASON_CHARACTERS_MAX: Final = 500
 """The reason of an administrative command is a sentence, kept for ever."""
@@ -30,6 +28,12 @@ HOLD_S_MAX: Final = 10 * 366 * 86_400
 
 ReasonGiven = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
 
+FRACTION_DIGITS_MAX: Final = 6
+"""Of a second: PostgreSQL and Python keep microseconds, and a time is refused rather than cut."""
+
+NOT_JSON: Final = "The body is not JSON in UTF-8, or nested without end."
+EMPTY: Final = "The body is empty."
+
 BATCH_PAYMENTS_MAX: Final = 1000
 """Of one batch: they are taken within about a second, and are one produce request a partition."""
 
@@ -37,7 +41,7 @@ _id = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE | re.ASCII
 ).fullmatch
 _rfc3339 = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.(?P<fraction>\d+))?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
 ).fullmatch
 _path = re.compile(r" - at `\$\.?(?P<path>.*)`\Z")
 _named = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
@@ -99,27 +103,31 @@ class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def json_of(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is; raises Rejected 400, else 422."""
-    value = _decoded(body, Any)
-    if not isinstance(value, dict):
-        raise unprocessable("", "must be a JSON object")
-    _check_storable(value)
-    return value
+    try:
+        return wire.read_document(body)
+    except wire.RepeatedKey as error:
+        raise _not_json(f"In the body, {error.detail.partition(': ')[2]}.") from error
+    except wire.NotJson as error:
+        raise _not_json(NOT_JSON if body else EMPTY) from error
+    except Unreadable as error:
+        raise invalid_content(error) from error
 
 
 def batch_of(body: bytes) -> PaymentBatch:
     """Return the batch that `body` is, without a look into its payments; raises Rejected 400, else 422."""
-    batch: PaymentBatch = _decoded(body, PaymentBatch)
+    try:
+        batch: PaymentBatch = msgspec.json.decode(body, type=PaymentBatch)
+    except msgspec.ValidationError as error:
+        raise unprocessable(*_field_and_problem(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_json(NOT_JSON if body else EMPTY) from error
+    if body.count(b":") - sum(bytes(part).count(b":") for part in batch.payments) > 1:
+        raise _not_json("In the body, the key payments stands twice in one object.")
     return batch
 
 
-def _decoded(body: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:  # of Any, a number beyond every range: JSON, but no use
-        raise unprocessable(*_field_and_problem(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = "The body is empty." if not body else "The body is not JSON in UTF-8, or nested without end."
-        raise Rejected(status=400, title="Not JSON", detail=detail) from error
+def _not_json(detail: str) -> Rejected:
+    return Rejected(status=400, title="Not JSON", detail=detail)
 
 
 def shaped(value: dict[str, Any], kind: type[T]) -> T:
@@ -133,8 +141,11 @@ def shaped(value: dict[str, Any], kind: type[T]) -> T:
 def moment(text: str, *, field: str) -> datetime:
     """Return the time that RFC 3339 text means, in UTC; raises Rejected 422."""
     try:
-        if not _rfc3339(text):
+        written = _rfc3339(text)
+        if not written:
             raise ValueError("not RFC 3339")
+        if len(written["fraction"] or "") > FRACTION_DIGITS_MAX:
+            raise unprocessable(field, f"must have at most {FRACTION_DIGITS_MAX} digits after the second")
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise unprocessable(field, "must be a time as RFC 3339 has it, with Z or an offset") from error
@@ -155,24 +166,6 @@ def canonical_if_id(value: object) -> object:
 def _hyphenated(text: str) -> str:
     digits = text.replace("-", "").lower()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _check_storable(body: dict[str, Any]) -> None:
-    """Refuse what jsonb, or a reader that recurses, could not take; without recursion itself."""
-    beyond: list[tuple[str, Any, int]] = [("", body, 1)]
-    while beyond:
-        path, value, depth = beyond.pop()
-        if isinstance(value, str) and "\0" in value:
-            raise unprocessable(path, "holds a NUL character")
-        if isinstance(value, dict | list) and depth > DEPTH_MAX:
-            raise unprocessable(path.split(".")[0], f"is nested deeper than {DEPTH_MAX} levels")
-        if isinstance(value, dict):
-            for name, part in value.items():
-                if "\0" in name:
-                    raise unprocessable(path, "has a field with a NUL character in its name")
-                beyond.append((f"{path}.{name}" if path else name, part, depth + 1))
-        elif isinstance(value, list):
-            beyond.extend((path, part, depth + 1) for part in value)
 
 
 def _field_and_problem(message: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The content of a payment as the OpenAPI document tells it: what domain/payment.read_request takes.
 
 One schema a kind, since the kind says which fields there have to be and which must not.
-Fields it does not name are taken and kept, as the contract has it.
+Fields it does not name are refused; `metadata` is free.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def _kind(kind: PaymentKind) -> dict[str, Any]:
             "user_id": _or_null(ref("Id")),
             "metadata": _or_null({"type": "object"}),
         },
+        "additionalProperties": False,
         **({} if money else IN_A_CURRENCY),
         **(WITHOUT_BOTH if kind in BY_A_PROVIDER & OUT_OF_A_WALLET else {}),
     }

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_streams.domain.payment import fingerprint, read_request
+from ledger_streams import wire
+from ledger_streams.domain.payment import FIELDS, fingerprint, read_request
 from ledger_streams.errors import Unreadable
 from web.idempotency import made_id
 from web.payloads import canonical_if_id
-from web.problems import invalid_content
+from web.problems import invalid_content, unprocessable
 from web.services import Services
 
 PAYMENT_BYTES_MAX: Final = 256 * 1024
@@ -34,6 +35,13 @@ class AskedPayment(msgspec.Struct, frozen=True):
     """Whether the caller can ask for the same payment again."""
 
 
+def check_fields(body: Mapping[str, Any]) -> None:
+    """Raise Rejected 422 naming a field that a payment does not have; `metadata` is free."""
+    for name in body:
+        if name not in FIELDS:
+            raise unprocessable(name, f"is unknown; a payment has: {', '.join(FIELDS)}")
+
+
 def asked_payment(services: Services, body: Mapping[str, Any], derived_from: str | None) -> AskedPayment:
     """Return the payment that is asked for; raises Rejected 422 naming the field at fault.
 
@@ -41,10 +49,12 @@ def asked_payment(services: Services, body: Mapping[str, Any], derived_from: str
     """
     given = body.get("payment_id")
     payment_id = made_id(services, derived_from) if given is None else canonical_if_id(given)
+    check_fields(body)
     ids = {field: canonical_if_id(body[field]) for field in ID_FIELDS if field in body}
     data = {**body, **ids, "payment_id": payment_id}
     try:
         payment = read_request(data, at="")
+        wire.check_sendable(data)
         digest = fingerprint(data)
     except Unreadable as error:
         raise invalid_content(error) from error

@@ -76,8 +76,12 @@ def unprocessable(field: str, detail: str) -> Rejected:
 
 
 def invalid_content(error: Unreadable) -> Rejected:
-    """Return the 422 for what the domain could not read; its detail is `field: what is wrong`."""
+    """Return the 422 for what the domain could not read; its detail is `field: what is wrong`.
+
+    A body as a whole is no field: it is what the wire calls `value`.
+    """
     field, _, problem = error.detail.partition(": ")
+    field = "" if field == "value" else field
     return Refused(reason=Reason(error.reason), detail=problem, field=field)
 
 

@@ -1,7 +1,7 @@
 """Providers over HTTP: PUT {base_url}/payments/{key}, and its /cancellation.
 
-Only a readable 200 is an outcome.  All else (another status, a time-out, a connection
-lost, a body that says something else) leaves it unknown and is `Unavailable`: the
+Only a readable 200 is an outcome (provider_answers).  All else (another status, a time-out, a
+connection lost, a body that says something else) leaves it unknown and is `Unavailable`: the
 call may have been carried out.  One call is sent once, so that breakers and metrics
 see each that is lost; the key makes it safe for the caller to repeat.
 """
@@ -11,35 +11,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 import aiohttp
 import msgspec
 
-from ledger_streams.errors import Unavailable
+from ledger_streams.adapters.provider_answers import Call, check_status, read_answer, unavailable
 from ledger_streams.metrics import PROVIDER_CALL_SECONDS
 from ledger_streams.ports import ProviderAnswer, ProviderOrder
 
-ANSWER_BYTES_MAX: Final = 64 * 1024
-"""Of an answer's body; ours need some hundred bytes, and a longer one is not read to its end."""
-DETAIL_CHARACTERS_MAX: Final = 200
-"""Of a reference or reason; it goes into events that are kept for ever."""
-
-
-class _Outcome(msgspec.Struct, frozen=True):
-    status: Literal["approved", "declined"]
-    reference: str | None = None
-    reason: str | None = None
-
-
-class _Cancellation(msgspec.Struct, frozen=True):
-    status: Literal["cancelled"]
-
-
-_DECODERS: Final[Mapping[str, msgspec.json.Decoder[_Outcome | _Cancellation]]] = {
-    "carry_out": msgspec.json.Decoder(_Outcome),
-    "cancel": msgspec.json.Decoder(_Cancellation),
-}
+ANSWER_BYTES_MAX: Final = 1024 * 1024
+"""Of an answer's body, texts for people included; a longer one is not read to its end."""
 
 
 class HttpProviders:
@@ -86,10 +68,10 @@ class HttpProviders:
         return await self._measured(provider, "cancel", f"payments/{key}/cancellation", {})
 
     async def _measured(
-        self, provider: str, call: str, path: str, content: Mapping[str, str]
+        self, provider: str, call: Call, path: str, content: Mapping[str, str]
     ) -> ProviderAnswer:
         if provider not in self._slots:
-            raise _unknown(provider, "there is none of this name")
+            raise unavailable(provider, "there is none of this name")
         async with self._slots[provider]:
             started_s, outcome = time.perf_counter(), "unknown"
             try:
@@ -97,27 +79,22 @@ class HttpProviders:
                 outcome = answer.status
                 return answer
             except TimeoutError as error:
-                raise _unknown(provider, f"no answer within {self._timeout_s:g} s") from error
+                raise unavailable(provider, f"no answer within {self._timeout_s:g} s") from error
             except (aiohttp.ClientError, OSError) as error:
-                raise _unknown(provider, str(error) or type(error).__name__) from error
+                raise unavailable(provider, str(error) or type(error).__name__) from error
             finally:
                 elapsed_s = time.perf_counter() - started_s
                 PROVIDER_CALL_SECONDS.labels(provider, call, outcome).observe(elapsed_s)
 
     async def _answer(
-        self, provider: str, call: str, path: str, content: Mapping[str, str]
+        self, provider: str, call: Call, path: str, content: Mapping[str, str]
     ) -> ProviderAnswer:
         if self._session is None:
-            raise _unknown(provider, "its client is not started, or closed")
+            raise unavailable(provider, "its client is not started, or closed")
         url, body = f"{self._base_urls[provider]}/{path}", msgspec.json.encode(content)
         async with self._session.put(url, data=body, allow_redirects=False) as response:
-            if response.status == 409:
-                raise _unknown(
-                    provider, f"409, {path} is known with other content; a person has to settle it"
-                )
-            if response.status != 200:
-                raise _unknown(provider, f"answered {response.status}")
-            return _read(provider, call, await _bounded(provider, response))
+            check_status(provider, path, response.status)
+            return read_answer(provider, call, await _bounded(provider, response))
 
 
 async def _sent_once(
@@ -135,20 +112,5 @@ async def _bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > ANSWER_BYTES_MAX:
-            raise _unknown(provider, f"answered more than {ANSWER_BYTES_MAX} bytes")
+            raise unavailable(provider, f"answered more than {ANSWER_BYTES_MAX} bytes")
     return bytes(body)
-
-
-def _read(provider: str, call: str, body: bytes) -> ProviderAnswer:
-    try:
-        said = _DECODERS[call].decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _unknown(provider, f"its answer to {call} is unreadable: {error}") from error
-    if isinstance(said, _Cancellation):
-        return ProviderAnswer(said.status)
-    detail = said.reference if said.status == "approved" else said.reason
-    return ProviderAnswer(said.status, None if detail is None else detail[:DETAIL_CHARACTERS_MAX])
-
-
-def _unknown(provider: str, detail: str) -> Unavailable:
-    return Unavailable(dependency=f"provider {provider}", detail=detail)

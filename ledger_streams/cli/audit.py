@@ -32,6 +32,7 @@ from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.closing import NOTHING, close_and_publish
 from ledger_streams.settings import Settings, settings
+from ledger_streams.wire.repeated_keys import PairsRead
 
 GENTLY: Final = 10
 """Niceness: a payment goes first."""
@@ -128,6 +129,8 @@ def check_proof(file: Path, root: str | None) -> None:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
         given = msgspec.json.decode(text, type=Proof)
+        if PairsRead(text.encode()).repeated is not None:
+            raise ValueError("a key stands twice in one object")
         holds = proves(given) and root in (None, given.root)
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise click.ClickException(f"this is no proof: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -62,6 +63,8 @@ def _done(what: Callable[[Backups], T]) -> T:
 
 
 def _moment(text: str) -> datetime:
+    if re.search(r"[.,]\d{7}", text):
+        raise click.BadParameter("must have at most six digits after the second", param_hint="--to")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

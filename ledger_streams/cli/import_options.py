@@ -7,11 +7,23 @@ from typing import Final
 
 import click
 
-from ledger_streams.cli.payment_rows import FIELDS
-
+MEANINGS: Final = {
+    "payment_id": "UUID, lower-case and hyphenated; names the payment, so that it is booked once",
+    "kind": "transfer, deposit, withdrawal or refund",
+    "amount": "decimal text like 10.25; a refund without it is of all that is left",
+    "currency": "ISO 4217 code like EUR; a refund without an amount need not name it",
+    "source_wallet_id": "UUID of the wallet that pays, in a transfer or withdrawal",
+    "target_wallet_id": "UUID of the wallet that is paid, in a transfer or deposit",
+    "provider": "name of the provider of a deposit or withdrawal; none: no provider is called",
+    "user_id": "UUID of the user who pays",
+    "hold_id": "UUID of the hold to pay out of, in a transfer or withdrawal without a provider",
+    "refund_of": "UUID of the payment that a refund gives back",
+    "metadata": "JSON object, kept with the payment",
+}
+"""The fields of a payment, and of a CSV file its columns, with what each holds."""
 DELIMITERS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _NEVER_DELIMITERS: Final = frozenset('"\r\n \0')
-_WIDTH: Final = max(map(len, FIELDS))
+_WIDTH: Final = max(map(len, MEANINGS))
 
 EPILOG: Final = """\
 \b
@@ -31,7 +43,7 @@ Any other column is kept as the payment's metadata, and so are ids and date.
 Payments, a JSON object a line, or CSV with a header (an empty cell is null):
 """ + "\n".join(
     [
-        *(f"  {name:<{_WIDTH}}  {meaning}" for name, meaning in FIELDS.items()),
+        *(f"  {name:<{_WIDTH}}  {meaning}" for name, meaning in MEANINGS.items()),
         "payment_id and kind are required, other fields as the kind has it; an unknown one is refused.",
         "",
         "\b",

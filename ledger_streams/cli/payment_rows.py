@@ -17,23 +17,10 @@ from ledger_streams import wire
 from ledger_streams.cli.characters import is_text
 from ledger_streams.cli.file_lines import Line
 from ledger_streams.cli.rows import REASON_INVALID, RefusedRow, Row, payment_row, refused_row, too_long
+from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unreadable
 from ledger_streams.wire.repeated_keys import PairsRead
 
-FIELDS: Final = {
-    "payment_id": "UUID, lower-case and hyphenated; names the payment, so that it is booked once",
-    "kind": "transfer, deposit, withdrawal or refund",
-    "amount": "decimal text like 10.25; a refund without it is of all that is left",
-    "currency": "ISO 4217 code like EUR; a refund without an amount need not name it",
-    "source_wallet_id": "UUID of the wallet that pays, in a transfer or withdrawal",
-    "target_wallet_id": "UUID of the wallet that is paid, in a transfer or deposit",
-    "provider": "name of the provider of a deposit or withdrawal; none: no provider is called",
-    "user_id": "UUID of the user who pays",
-    "hold_id": "UUID of the hold to pay out of, in a transfer or withdrawal without a provider",
-    "refund_of": "UUID of the payment that a refund gives back",
-    "metadata": "JSON object, kept with the payment",
-}
-"""The fields of a payment, and of a CSV file its columns, with what each holds."""
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
 INEXACT: Final = "holds a number with more digits than are kept; write it as text"
 

@@ -134,7 +134,7 @@ def settle(  # noqa: PLR0913 (an option each)
     payment = get_document(url, path)
     if payment["status"] != "pending":
         raise click.ClickException(f"payment {payment_id} is {payment['status']}: nothing is awaited")
-    command = SettlePayment(PaymentId(payment_id), outcome == "approved", reason)
+    command = SettlePayment(PaymentId(payment["payment_id"]), outcome == "approved", reason)
     payment, said = insisted(
         lambda: awaited(publish(command)), lambda: get_document(url, path), payment, wait_s=wait_s
     )

@@ -31,6 +31,21 @@ OUT_OF_A_WALLET: Final = frozenset({PaymentKind.TRANSFER, PaymentKind.WITHDRAWAL
 INTO_A_WALLET: Final = frozenset({PaymentKind.TRANSFER, PaymentKind.DEPOSIT})
 BY_A_PROVIDER: Final = frozenset({PaymentKind.DEPOSIT, PaymentKind.WITHDRAWAL})
 
+FIELDS: Final = (
+    "payment_id",
+    "kind",
+    "source_wallet_id",
+    "target_wallet_id",
+    "amount",
+    "currency",
+    "provider",
+    "user_id",
+    "hold_id",
+    "refund_of",
+    "metadata",
+)
+"""All that `read_request` looks at.  Over HTTP and in imports others are refused by name, on topics kept."""
+
 _KINDS: Final[Mapping[str, PaymentKind]] = {kind.value: kind for kind in PaymentKind}
 _canonical_json = msgspec.json.Encoder(order="sorted").encode
 

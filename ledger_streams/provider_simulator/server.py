@@ -20,6 +20,7 @@ from ledger_streams.domain.money import check_currency, format_amount, parse_amo
 from ledger_streams.errors import Unreadable
 from ledger_streams.provider_simulator.book import CANCELLED, Book, Entry, Order
 from ledger_streams.provider_simulator.faults import Behaviour, Fault
+from ledger_streams.wire import read_document
 
 REFUSAL: Final = "not_honoured"
 """The reason of a payment that the provider declines by itself."""
@@ -126,8 +127,8 @@ class ProviderServer:
 def _read_order(key: str, body: bytes) -> Order:
     """Check key and content; raises Unreadable, naming the field."""
     try:
-        content = msgspec.json.decode(body, type=_Content)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        content = msgspec.convert(read_document(body), _Content)
+    except msgspec.ValidationError as error:
         raise Unreadable(reason="invalid", detail=str(error)) from error
     for field, value in (("key", key), ("payment_id", content.payment_id)):
         if not is_canonical_id(value):

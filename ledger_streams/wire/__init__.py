@@ -4,15 +4,15 @@ Reading raises Unreadable and nothing else; writing cannot fail.  Neither reads 
 a derived record bears the append time of the record that caused it, and derived ids.
 """
 
+from ledger_streams.wire.document_parts import DEPTH_MAX, check_text, storable_text
 from ledger_streams.wire.documents import (
     DATA_BYTES_MAX,
-    DEPTH_MAX,
     RECORD_BYTES_MAX,
     NotJson,
+    RepeatedKey,
     check_sendable,
     read_document,
     read_object,
-    storable_text,
 )
 from ledger_streams.wire.envelope import (
     SCHEMA_VERSION,
@@ -86,11 +86,13 @@ __all__ = [
     "NotJson",
     "OrderRecord",
     "OutcomeRecord",
+    "RepeatedKey",
     "SagaCommandRecord",
     "SagaRecord",
     "WalletObject",
     "WalletRecord",
     "check_sendable",
+    "check_text",
     "checked_limits",
     "checked_open",
     "checked_reason",

@@ -124,7 +124,7 @@ def _tellable(value: bytes | None, key: bytes | None) -> str | None:
         glance: _Glance = decode_with(_glance, text)
         if PairsRead(text).repeated is not None:
             return None
-    except (Unreadable, RecursionError):
+    except (Unreadable, ValueError, RecursionError):
         return None
     payment_id = glance.data.get("payment_id")
     if glance.event_type != REQUESTED or not is_canonical_id(payment_id) or payment_id.encode() != key:

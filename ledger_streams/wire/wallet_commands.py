@@ -34,6 +34,7 @@ from ledger_streams.domain.commands import (
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_limit
 from ledger_streams.wire import hold_commands, reopenings
+from ledger_streams.wire.document_parts import check_text
 from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Envelope,
@@ -165,8 +166,9 @@ def checked_limits(overdraft_limits: object, *, at: str) -> dict[str, int]:
 
 def checked_reason(reason: object, *, at: str) -> str:
     """Check the reason of an administrative command.  Raises Unreadable."""
-    if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS_MAX or "\0" in reason:
+    if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS_MAX:
         raise invalid(f"{at}reason", f"must be text of at most {REASON_CHARACTERS_MAX} characters")
+    check_text(reason, f"{at}reason")
     return reason
 
 

@@ -82,6 +82,21 @@ def literal(text: str) -> Callable[[bytes], bytes]:
     return lambda value: value.replace(b'"1.00"', text.encode())
 
 
+def twice(once: bytes, both: bytes) -> Callable[[bytes], bytes]:
+    return lambda value: value.replace(once, both)
+
+
+def metadata(name: str, text: str) -> BadRecord:
+    """Return a record whose metadata has the JSON text, at some depth."""
+
+    def make(data: Content) -> KeyValue:
+        key, value = record(requested({**data, "metadata": {"x": "PLACE"}}))
+        assert value is not None
+        return key, value.replace(b'"PLACE"', text.encode())
+
+    return BadRecord(name, "data.metadata.x", True, make)
+
+
 AMOUNTS: Final[dict[str, Any]] = {
     "a float": 10.25,
     "an integer": 10,
@@ -111,6 +126,10 @@ BAD_RECORDS: Final = (
     as_bytes("a string", lambda value: b'"payment"'),
     as_bytes("NaN for a number", literal("NaN")),
     as_bytes("brackets without bottom", nested(100_000), at=""),
+    as_bytes("an amount that stands twice", twice(b'"amount"', b'"amount":"1.00","amount"')),
+    as_bytes("a key twice, once escaped", twice(b'"amount"', b'"\\u0061mount" : "9.00" , "amount"')),
+    as_bytes("a key twice in the envelope", twice(b'"data"', b'"data":{},"data"')),
+    as_bytes("a key twice at depth", twice(b'"kind"', b'"x":[{"a":1,"b":{},"a":1}],"kind"')),
     keyed("the key of another payment", lambda data: new_id().encode()),
     keyed("no key", lambda data: None),
     keyed("a key that is no text", lambda data: b"\xff\x00"),
@@ -137,6 +156,8 @@ BAD_RECORDS: Final = (
     in_data("metadata that is a list", "metadata", [1]),
     in_data("NUL in a text", "metadata", {"note": "a\0b"}, at="data"),
     in_data("NUL in a field's name", "metadata", {"a\0b": 1}, at="data"),
+    metadata("a number of 10,000 digits, written out", "1e-9999"),
+    metadata("33 levels of brackets", "[" * 31 + "]" * 31),
     without("amount", in_="data"),
     without("currency", in_="data"),
     without("kind", in_="data"),
@@ -153,5 +174,6 @@ BAD_RECORDS: Final = (
     in_envelope("an occurred_at of 32 days ago", "occurred_at", now_text(days=-32)),
     in_envelope("an occurred_at in an hour", "occurred_at", now_text(hours=1)),
     in_envelope("an occurred_at that is no time", "occurred_at", "yesterday"),
+    in_envelope("an occurred_at with seven digits", "occurred_at", now_text().replace("Z", "0Z")),
     in_envelope("an occurred_at without an offset", "occurred_at", "2026-11-25T01:00:00"),
 )

@@ -50,11 +50,25 @@ async def posted(live: LiveSystem, path: str, body: bytes | BytesIO, headers: An
         (b'{"amount": "\xff"}', 400),
         (b'{"amount": NaN}', 400),
         (b"[" * 100_000, 400),
+        (b'{"amount": "1", "amount": "250"}', 400),
+        (b'{"metadata": {"a": [{"b": 1, "\\u0062": 1}]}}', 400),
         (b"[]", 422),
         (b'"payment"', 422),
         (b"{}", 422),
     ],
-    ids=["empty", "half", "a form", "not UTF-8", "NaN", "no bottom", "a list", "a string", "an empty object"],
+    ids=[
+        "empty",
+        "half",
+        "a form",
+        "not UTF-8",
+        "NaN",
+        "no bottom",
+        "a key twice",
+        "deep",
+        "a list",
+        "a string",
+        "an empty object",
+    ],
 )
 async def test_what_is_no_json_is_400_and_no_object_422(shared: LiveSystem, body: bytes, status: int) -> None:
     assert (await posted(shared, "/v1/payments", body))[0] == status
@@ -77,6 +91,8 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "a provider that is a number": ("provider", {"provider": 1}),
     "metadata that is text": ("metadata", {"metadata": "x"}),
     "NUL in a text": ("metadata", {"metadata": {"note": "a\0b"}}),
+    "a field that no payment has": ("holdId", {"holdId": "x"}),
+    "a number of 10,000 digits, written out": ("metadata", {"metadata": {"n": msgspec.Raw(b"1e-9999")}}),
     "40 levels of brackets": ("metadata", {"metadata": {"deep": msgspec.json.decode("[" * 40 + "]" * 40)}}),
 }
 

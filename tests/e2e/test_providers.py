@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ledger_streams import topics, wire
@@ -19,7 +20,7 @@ from ledger_streams.settings import Settings
 from tests.e2e.outside import balance, ended, events, new_id, open_wallet, pay, read
 from tests.live import LiveSystem, eventually, running
 from tests.own_system import own_system
-from tests.provider_stage import simulator
+from tests.provider_stage import serving, simulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,6 +36,20 @@ BEHAVIOURS: dict[str, dict[str, float]] = {
 }
 
 
+def odd_provider() -> web.Application:
+    """A provider whose texts no event can carry: it approves deposits and declines withdrawals."""
+
+    async def page(request: web.Request) -> web.Response:
+        is_deposit = (await request.json())["kind"] == "deposit"
+        status, name = (b"approved", b"reference") if is_deposit else (b"declined", b"reason")
+        text = b'"a\\u0000b\\ud800\xff' + b"x" * 100_000 + b'"'
+        return web.Response(body=b'{"status": "%s", "%s": %s, "x": %s}' % (status, name, text, text))
+
+    app = web.Application()
+    app.add_routes([web.put("/payments/{key}", page)])
+    return app
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveSystem]:
     """Two workers, a gateway, and providers of different manners."""
@@ -44,6 +59,7 @@ async def shared(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> A
             name: await ends.enter_async_context(simulator(home, name, **behaviour))
             for name, behaviour in BEHAVIOURS.items()
         }
+        urls["odd"] = await ends.enter_async_context(serving(odd_provider()))
         own = await ends.enter_async_context(own_system(stack, home))
         changes: dict[str, Any] = {
             "providers": ",".join(f"{name}={url}" for name, url in urls.items()),
@@ -112,6 +128,25 @@ async def test_what_a_provider_declines_fails_and_moves_nothing(shared: LiveSyst
     assert await balance(shared, wallet) == "10.00"
     _, wallet_now, _ = await shared.request("GET", f"/v1/wallets/{wallet}")
     assert wallet_now["balances"]["EUR"]["held"] == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "funds"), [("deposit", "completed", "14.00"), ("withdrawal", "failed", "10.00")]
+)
+async def test_no_text_of_a_provider_changes_its_outcome(
+    shared: LiveSystem, kind: str, status: str, funds: str
+) -> None:
+    wallet = await open_wallet(shared, funds="10.00")
+    payment = await pay(shared, by_provider(kind, wallet, "odd"))
+    assert payment["status"] == status
+    assert await balance(shared, wallet) == funds
+    (reply,) = [
+        event["data"]["detail"]
+        for event in await events(shared, topics.SAGA_EVENTS, payment["payment_id"])
+        if event["event_type"].startswith("Provider")
+    ]
+    assert reply.startswith("a\ufffdb\ufffd\ufffdxx")
+    assert len(reply) == 200
 
 
 async def test_a_provider_is_not_asked_for_what_the_wallet_has_not(shared: LiveSystem) -> None:

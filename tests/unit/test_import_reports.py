@@ -23,7 +23,7 @@ from ledger_streams.cli.import_tally import ImportReport, Tally
 from ledger_streams.cli.import_wallets import WantedWallet, open_wallets
 from ledger_streams.cli.importing import Importer, Ledger, Pace
 from ledger_streams.cli.imports import carried_out, import_
-from ledger_streams.cli.payment_rows import FIELDS
+from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Message, Outcome, PaymentView
 from tests.unit.cli_ledger import MemoryLedger

@@ -107,7 +107,7 @@ def test_a_dash_reads_standard_input_gzip_or_not(packed: bool) -> None:
             "metadata.a",
             "nested",
         ),
-        (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": 1e-9999}}', None, "out of range"),
+        (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": 1e-9999}}', "metadata.a", "out of range"),
         (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": 1.10000000000000000001}}', "metadata", "digits"),
         (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": NaN}}', None, "JSON"),
         (json.dumps({**DEPOSIT, "amount": 10.25}), "amount", "decimal string"),

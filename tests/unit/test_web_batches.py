@@ -51,9 +51,9 @@ async def test_each_payment_is_written_and_pending_in_the_order_of_the_batch(sta
 
 
 async def test_a_payment_of_a_batch_is_the_record_that_it_would_be_alone(stage: Stage) -> None:
-    await results(stage, [deposit(colour="blue")])
+    await results(stage, [deposit(metadata={"colour": "blue"})])
     stage.claims.held.clear()
-    await stage.client.post("/v1/payments", json=deposit(colour="blue"))
+    await stage.client.post("/v1/payments", json=deposit(metadata={"colour": "blue"}))
     one, other = stage.publisher.published
     assert one == other
 

@@ -104,7 +104,7 @@ async def test_without_an_id_the_idempotency_key_gives_it_or_it_is_new(stage: St
 
 
 async def test_a_hold_may_end_at_a_time_or_in_so_many_seconds(stage: Stage) -> None:
-    status, answer = await asked(stage, hold(expires_at="2026-11-25T00:00:00.1234567+01:00"))
+    status, answer = await asked(stage, hold(expires_at="2026-11-25T00:00:00.123456+01:00"))
     assert (status, answer["expires_at"]) == (201, "2026-11-24T23:00:00.123000Z")
     again = hold(expires_at="2026-11-24T23:00:00.123Z")
     assert (await asked(stage, again))[0] == 200
