@@ -73,7 +73,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     """Not ended, and sent now or before, or perhaps sent: the connection was lost before the answer."""
     not_sent: int = 0
     wallets_sent: int = 0
-    """Commands to open a wallet that were sent."""
+    """Commands to open a wallet that were sent, or perhaps sent."""
     stopped: str | None = None
     """Why the import has ended before its rows; None when it has come to its end."""
 

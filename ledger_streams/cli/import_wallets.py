@@ -58,7 +58,7 @@ async def open_wallets(
 ) -> int:
     """Open those that are not there and return how many, once all are in the read model.
 
-    `sent` is told how many commands were sent.  Raises UnusableFile when a wallet belongs to
+    `sent` is told how many commands are sent from here on.  Raises UnusableFile when a wallet belongs to
     somebody else or lacks the currency, and Unavailable when no wallet has appeared for `patience_s`.
     """
     there = await _look(ledger.read_model, [wallet.wallet_id for wallet in wanted], patience_s)
@@ -67,10 +67,10 @@ async def open_wallets(
     now = datetime.now(UTC)
     commands = [open_command(wallet, topic=ledger.wallet_commands, now=now) for wallet in missing]
     if commands:
+        sent(len(commands))
         await patiently(
             lambda: ledger.publisher.publish(commands), purpose="opening wallets", patience_s=patience_s
         )
-        sent(len(commands))
     await _until_there(ledger.read_model, [wallet.wallet_id for wallet in missing], patience_s)
     return len(missing)
 

@@ -22,6 +22,7 @@ from ledger_streams.errors import Unreadable
 from ledger_streams.wire.repeated_keys import PairsRead
 
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
+NAME_CHARACTERS_MAX: Final = 100
 INEXACT: Final = "holds a number with more digits than are kept; write it as text"
 
 
@@ -79,14 +80,22 @@ def repeated_field(text: bytes, error: Unreadable) -> str | None:
     """Return the key that stands twice in the text, when that is why it was not read."""
     if not isinstance(error, wire.NotJson) or "twice" not in error.detail:
         return None
-    return PairsRead(text).repeated
+    repeated = PairsRead(text).repeated
+    return None if repeated is None else shown_name(repeated)
+
+
+def shown_name(name: str) -> str:
+    """Return a field's name as a report shows it: whoever wrote the file has chosen its characters."""
+    return name.encode("unicode_escape").decode()[:NAME_CHARACTERS_MAX]
 
 
 def _known_fields_only(line: int, row: Iterable[str]) -> RefusedRow | None:
     unknown = next((name for name in row if name not in FIELDS), None)
     if unknown is None:
         return None
-    return RefusedRow(line, unknown, REASON_INVALID, "is no field of a payment (see `import --help`)")
+    return RefusedRow(
+        line, shown_name(unknown), REASON_INVALID, "is no field of a payment (see `import --help`)"
+    )
 
 
 def _exact(text: str) -> float:

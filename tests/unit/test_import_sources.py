@@ -99,6 +99,7 @@ def test_a_dash_reads_standard_input_gzip_or_not(packed: bool) -> None:
         (json.dumps({**DEPOSIT, "holdId": WALLET}), "holdId", "no field of a payment"),
         (json.dumps({**DEPOSIT, "hold-id": None}), "hold-id", "no field of a payment"),
         (json.dumps({**DEPOSIT, "Amount": "1"}), "Amount", "no field of a payment"),
+        (json.dumps({**DEPOSIT, "\x1b[2J": "1"}), "\\x1b[2J", "no field of a payment"),
         (json.dumps({**DEPOSIT, "metadata": {"a": {"b": "x\0y"}}}), "metadata.a.b", "U+0000"),
         (json.dumps({**DEPOSIT, "metadata": {"a\0": 1}}), "metadata", "cannot be stored"),
         (json.dumps({**DEPOSIT, "metadata": {"a": "\ud800"}}), None, "JSON"),
