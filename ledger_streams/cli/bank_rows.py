@@ -8,11 +8,13 @@ balance) is the payment's metadata.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, Final
 
-from ledger_streams.cli.rows import REASON_INVALID, RefusedRow, Row, csv_records, payment_row
+from ledger_streams.cli.characters import invisible
+from ledger_streams.cli.rows import REASON_INVALID, RefusedRow, Row, payment_row
 from ledger_streams.domain.ids import derived_id
 
 REQUIRED_COLUMNS: Final = ("trans_id", "account_id", "date", "direction", "amount")
@@ -20,11 +22,12 @@ DIRECTIONS: Final = ("credit", "debit")
 ID_CHARACTERS_MAX: Final = 100
 """A bank's own id is part of a derived id and of metadata."""
 _TYPED: Final = frozenset({"amount", "direction"})
+_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
-def bank_rows(lines: Iterable[str], *, currency: str) -> Iterator[Row]:
-    """Yield each line as a payment of its account's lane, or refused; see data/README.md for the columns."""
-    for line, record in csv_records(lines, columns=REQUIRED_COLUMNS):
+def bank_rows(records: Iterable[tuple[int, dict[str, str] | RefusedRow]], *, currency: str) -> Iterator[Row]:
+    """Yield each record as a payment of its account's lane, or refused; `import --help` has the columns."""
+    for line, record in records:
         yield record if isinstance(record, RefusedRow) else _row(line, record, currency)
 
 
@@ -58,12 +61,25 @@ def _row(line: int, record: dict[str, str], currency: str) -> Row:
 
 def _refused(line: int, record: dict[str, str]) -> RefusedRow | None:
     for name in ("trans_id", "account_id"):
-        if not 1 <= len(record[name]) <= ID_CHARACTERS_MAX or record[name] != record[name].strip():
-            return RefusedRow(line, name, REASON_INVALID, "must be an id without spaces around it")
+        if (problem := _id_problem(record[name])) is not None:
+            return RefusedRow(line, name, REASON_INVALID, problem)
     if record["direction"] not in DIRECTIONS:
         return RefusedRow(line, "direction", REASON_INVALID, "must be credit or debit")
-    try:
-        date.fromisoformat(record["date"])
-    except ValueError:
+    if not _is_date(record["date"]):
         return RefusedRow(line, "date", REASON_INVALID, "must be a date like 1993-01-31")
     return None
+
+
+def _id_problem(text: str) -> str | None:
+    if not 1 <= len(text) <= ID_CHARACTERS_MAX:
+        return f"must be an id of 1 to {ID_CHARACTERS_MAX} characters"
+    if (unseen := invisible(text)) is not None:
+        return f"must be an id of visible characters, holds {unseen}"
+    return None if text == text.strip() else "must be an id without spaces around it"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return _date(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False

@@ -14,22 +14,22 @@ def report_text(report: ImportReport) -> str:
     """Return the report for people: counts, totals per currency, and the first of the refused rows."""
     parts = [_counts(report)]
     if report.totals:
-        columns = ("currency", "deposits", "withdrawals", "transfers", "net", "net, whole file")
-        rows = [
-            (
-                total.currency,
-                total.deposits,
-                total.withdrawals,
-                total.transfers,
-                total.net,
-                total.net_whole_file,
-            )
-            for total in report.totals
-        ]
-        parts.append(table("Completed", columns, rows, numbers=columns[1:]))
+        parts.append(_totals(report))
     if report.refused:
         parts.append(_refused(report))
     return "\n\n".join(parts)
+
+
+def _totals(report: ImportReport) -> str:
+    kinds = ["deposits", "withdrawals", "transfers"]
+    if any(total.refunds is not None for total in report.totals):
+        kinds.append("refunds")
+    columns = ("currency", *kinds, "net", "net, whole file")
+    rows = [
+        (total.currency, *(getattr(total, kind) for kind in kinds), total.net, total.net_whole_file)
+        for total in report.totals
+    ]
+    return table("Completed", columns, rows, numbers=columns[1:])
 
 
 def _counts(report: ImportReport) -> str:
@@ -47,7 +47,14 @@ def _counts(report: ImportReport) -> str:
         lines.append(
             f"  NOT ENDED          {report.not_ended:>10,}  (run it again when worker and projector are up)"
         )
-    lines.append(f"  wallets opened     {report.wallets_opened:>10,}")
+    if report.not_ended or report.stopped:
+        ended = f"{report.completed:,} completed, {report.failed:,} failed, {report.unknown:,} unknown"
+        lines.append(f"  sent               {report.sent:>10,}  ({ended}; {report.not_sent:,} not sent)")
+    if report.stopped:
+        lines.append(f"  STOPPED: {report.stopped}; run it again, it is safe to repeat")
+    unseen = report.wallets_sent - report.wallets_opened
+    told = f"  ({unseen:,} more were asked for)" if unseen > 0 else ""
+    lines.append(f"  wallets opened     {report.wallets_opened:>10,}{told}")
     lines.append(f"  {report.seconds:.1f} s, {report.payments_per_s:,.0f} payments/s")
     return "\n".join(lines)
 

@@ -1,13 +1,16 @@
 """What became of an import's rows: counted while they end, reported when all have.
 
 Every row of the file is in exactly one place: taken, already there, repeated in the
-file, refused (by us or by the ledger), or not ended in time.
+file, refused (by us or by the ledger), or not ended in time.  Of the last kind the report
+tells how many may have been sent: their outcome is unknown, and the others were not sent.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -21,6 +24,11 @@ Placed = Callable[[int], None]
 """Told how many more rows have found their place."""
 SIGNS: Final = {"deposit": 1, "withdrawal": -1, "transfer": 0}
 """What a completed payment of the kind adds to all wallets together."""
+REFUND: Final = "refund"
+"""It adds the opposite of what the refunded payment has added."""
+UNREADABLE_REASON: Final = "invalid"
+STOPPED_EXIT_CODES: Final = {"interrupted": 130, "terminated": 143}
+"""As a shell has it for SIGINT and SIGTERM."""
 
 
 class CurrencyTotals(msgspec.Struct, frozen=True):
@@ -33,6 +41,8 @@ class CurrencyTotals(msgspec.Struct, frozen=True):
     net: str
     net_whole_file: str
     """With what was there already: the sum of the wallets if the file is all they know."""
+    refunds: str | None = None
+    """What refunds have moved, whichever way; None when there were none."""
 
 
 class ImportReport(msgspec.Struct, frozen=True):
@@ -54,11 +64,25 @@ class ImportReport(msgspec.Struct, frozen=True):
     refused: tuple[RefusedRow, ...]
     seconds: float
     payments_per_s: float
+    sent: int = 0
+    """Payments whose request Kafka has acknowledged in this import."""
+    completed: int = 0
+    failed: int = 0
+    """Of those that this import has waited for, like `completed`."""
+    unknown: int = 0
+    """Not ended, and sent now or before, or perhaps sent: the connection was lost before the answer."""
+    not_sent: int = 0
+    wallets_sent: int = 0
+    """Commands to open a wallet that were sent, or perhaps sent."""
+    stopped: str | None = None
+    """Why the import has ended before its rows; None when it has come to its end."""
 
     @property
     def exit_code(self) -> int:
         """Return 0 when all rows were readable and have ended, in whichever way the ledger decided."""
-        return 1 if self.unreadable or self.not_ended else 0
+        if self.stopped in STOPPED_EXIT_CODES:
+            return STOPPED_EXIT_CODES[self.stopped]
+        return 1 if self.unreadable or self.not_ended or self.stopped else 0
 
 
 class Tally:
@@ -68,12 +92,30 @@ class Tally:
         self._file = file
         self._placed = placed
         self._sums: Counter[tuple[str, str]] = Counter()
+        self._net: Counter[str] = Counter()
         self._sums_before: Counter[str] = Counter()
         self._unreadable = list(file.refused)
         self._refused_by_ledger: list[RefusedRow] = []
         self._taken = 0
         self._already: Counter[bool] = Counter()
         self.wallets_opened = 0
+        self.wallets_sent = 0
+        self.sent = 0
+        self.under_way = 0
+        self.seconds = 0.0
+
+    def wallet_commands_sent(self, count: int) -> None:
+        """Count commands to open a wallet."""
+        self.wallets_sent += count
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Take the time of the payments, however they end."""
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds = time.monotonic() - began_s
 
     def already(self, row: PaymentRow, known: PaymentView) -> None:
         """Count a row whose payment had ended before this import."""
@@ -81,31 +123,34 @@ class Tally:
         completed = known.status != "failed"
         self._already[completed] += 1
         if completed:
-            currency, kind = row.data["currency"], row.data["kind"]
-            self._sums_before[currency] += SIGNS[kind] * parse_amount(row.data["amount"], currency)
+            currency, amount_minor = _money(row, known)
+            self._sums_before[currency] += _sign(row, known) * amount_minor
 
-    def other_content(self, row: PaymentRow) -> None:
+    def other_content(self, row: PaymentRow, known: PaymentView) -> None:
         """Count a row whose payment_id the ledger knows with other content."""
         self._placed(1)
         detail = "the ledger knows this payment with other content (another currency?)"
+        if known.status == "failed" and known.reason == UNREADABLE_REASON:
+            detail = "a payment with this id was sent before with content that could not be read"
         self._unreadable.append(mismatch(row, detail))
 
     def ended(self, row: PaymentRow, payment: PaymentView) -> None:
         """Count a row whose payment has ended now."""
         self._placed(1)
-        currency, kind = row.data["currency"], row.data["kind"]
         if payment.status == "failed":
             self._refused_by_ledger.append(_refusal(row, payment))
             return
         self._taken += 1
-        self._sums[currency, kind] += parse_amount(row.data["amount"], currency)
+        currency, amount_minor = _money(row, payment)
+        self._sums[currency, row.data["kind"]] += amount_minor
+        self._net[currency] += _sign(row, payment) * amount_minor
 
-    def report(self, *, name: str, seconds: float) -> ImportReport:
+    def report(self, *, name: str, seconds: float, stopped: str | None = None) -> ImportReport:
         """Return what there is to say; what was counted nowhere has not ended."""
         file, refused = self._file, [*self._unreadable, *self._refused_by_ledger]
         rows = len(file.rows) + len(file.refused) + file.repeated
         placed = self._taken + self._already.total() + file.repeated + len(refused)
-        sent = self._taken + len(self._refused_by_ledger)
+        ended = self._taken + len(self._refused_by_ledger)
         return ImportReport(
             file=name,
             form=file.form,
@@ -122,7 +167,14 @@ class Tally:
             reasons=dict(Counter(row.reason for row in refused).most_common()),
             refused=tuple(sorted(refused, key=lambda row: row.line)),
             seconds=round(seconds, 3),
-            payments_per_s=round(sent / seconds, 1) if seconds > 0 else 0.0,
+            payments_per_s=round(ended / seconds, 1) if seconds > 0 else 0.0,
+            sent=self.sent,
+            completed=self._taken,
+            failed=len(self._refused_by_ledger),
+            unknown=self.under_way,
+            not_sent=rows - placed - self.under_way,
+            wallets_sent=self.wallets_sent,
+            stopped=stopped,
         )
 
     def _currencies(self) -> list[str]:
@@ -130,7 +182,7 @@ class Tally:
 
     def _totals(self, currency: str) -> CurrencyTotals:
         sums = {kind: self._sums[currency, kind] for kind in SIGNS}
-        net = sum(SIGNS[kind] * amount for kind, amount in sums.items())
+        net, refunds_minor = self._net[currency], self._sums[currency, REFUND]
         return CurrencyTotals(
             currency,
             deposits=format_amount(sums["deposit"], currency),
@@ -138,11 +190,27 @@ class Tally:
             transfers=format_amount(sums["transfer"], currency),
             net=format_amount(net, currency),
             net_whole_file=format_amount(net + self._sums_before[currency], currency),
+            refunds=format_amount(refunds_minor, currency) if refunds_minor else None,
         )
+
+
+def _money(row: PaymentRow, payment: PaymentView) -> tuple[str, int]:
+    """Return currency and minor units; a refund's row need not name them, the completed payment does."""
+    is_refund = row.data["kind"] == REFUND
+    currency = payment.currency if is_refund else row.data["currency"]
+    return currency, parse_amount(payment.amount if is_refund else row.data["amount"], currency)
+
+
+def _sign(row: PaymentRow, payment: PaymentView) -> int:
+    kind = row.data["kind"]
+    if kind != REFUND:
+        return SIGNS[kind]
+    return (payment.target_wallet_id is not None) - (payment.source_wallet_id is not None)
 
 
 def _refusal(row: PaymentRow, payment: PaymentView) -> RefusedRow:
     data = row.data
     wallets = [data[side] for side in ("source_wallet_id", "target_wallet_id") if data.get(side)]
-    detail = f"{data['kind']} of {data['amount']} {data['currency']}, wallet {' to '.join(wallets)}"
-    return RefusedRow(row.line, None, payment.reason or "failed", detail)
+    amount = f"{data['amount']} {data['currency']}" if data.get("amount") else "all that is left"
+    whose = f"payment {data['refund_of']}" if data.get("refund_of") else f"wallet {' to '.join(wallets)}"
+    return RefusedRow(row.line, None, payment.reason or "failed", f"{data['kind']} of {amount}, {whose}")

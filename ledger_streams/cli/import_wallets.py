@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from ledger_streams import wire
-from ledger_streams.cli.importing import AWAY, Ledger, chunked
+from ledger_streams.cli.importing import Ledger, chunked, patiently
 from ledger_streams.cli.rows import UnusableFile
 from ledger_streams.domain.commands import OpenWallet
 from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.money import AMOUNT_MINOR_MAX, format_amount, parse_limit
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Message, ReadModel, WalletView
-from ledger_streams.resilience import retried
 
 LOOK_AT_ONCE: Final = 50
 """Single queries side by side; the pool has fewer connections and queues them."""
@@ -46,19 +45,32 @@ def overdraft_limit(text: str, currency: str) -> str:
     return format_amount(parse_limit(text, currency, field="--overdraft"), currency)
 
 
-async def open_wallets(wanted: Sequence[WantedWallet], ledger: Ledger, *, patience_s: float) -> int:
+def _untold(_commands: int) -> None:
+    """Count for nobody."""
+
+
+async def open_wallets(
+    wanted: Sequence[WantedWallet],
+    ledger: Ledger,
+    *,
+    patience_s: float,
+    sent: Callable[[int], None] = _untold,
+) -> int:
     """Open those that are not there and return how many, once all are in the read model.
 
-    Raises UnusableFile when a wallet belongs to somebody else or lacks the currency, and
-    Unavailable when no wallet has appeared for `patience_s`.
+    `sent` is told how many commands are sent from here on.  Raises UnusableFile when a wallet belongs to
+    somebody else or lacks the currency, and Unavailable when no wallet has appeared for `patience_s`.
     """
-    there = await _look(ledger.read_model, [wallet.wallet_id for wallet in wanted])
+    there = await _look(ledger.read_model, [wallet.wallet_id for wallet in wanted], patience_s)
     _check(wanted, there)
     missing = [wallet for wallet in wanted if wallet.wallet_id not in there]
     now = datetime.now(UTC)
     commands = [open_command(wallet, topic=ledger.wallet_commands, now=now) for wallet in missing]
     if commands:
-        await retried(lambda: ledger.publisher.publish(commands), purpose="opening wallets", backoff=AWAY)
+        sent(len(commands))
+        await patiently(
+            lambda: ledger.publisher.publish(commands), purpose="opening wallets", patience_s=patience_s
+        )
     await _until_there(ledger.read_model, [wallet.wallet_id for wallet in missing], patience_s)
     return len(missing)
 
@@ -76,7 +88,7 @@ async def _until_there(read_model: ReadModel, wallet_ids: Sequence[str], patienc
     waiting = list(wallet_ids)
     moved_at_s = time.monotonic()
     while waiting:
-        there = await _look(read_model, waiting)
+        there = await _look(read_model, waiting, patience_s)
         waiting = [wallet_id for wallet_id in waiting if wallet_id not in there]
         if there:
             moved_at_s = time.monotonic()
@@ -88,17 +100,18 @@ async def _until_there(read_model: ReadModel, wallet_ids: Sequence[str], patienc
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _look(read_model: ReadModel, wallet_ids: Sequence[str]) -> dict[str, WalletView]:
+async def _look(read_model: ReadModel, wallet_ids: Sequence[str], patience_s: float) -> dict[str, WalletView]:
     there: dict[str, WalletView] = {}
     for some in chunked(wallet_ids, LOOK_AT_ONCE):
-        for view in await asyncio.gather(*(_wallet(read_model, wallet_id) for wallet_id in some)):
+        looks = (_wallet(read_model, wallet_id, patience_s) for wallet_id in some)
+        for view in await asyncio.gather(*looks):
             if view is not None:
                 there[view.wallet_id] = view
     return there
 
 
-async def _wallet(read_model: ReadModel, wallet_id: str) -> WalletView | None:
-    return await retried(lambda: read_model.wallet(wallet_id), purpose="wallets", backoff=AWAY)
+async def _wallet(read_model: ReadModel, wallet_id: str, patience_s: float) -> WalletView | None:
+    return await patiently(lambda: read_model.wallet(wallet_id), purpose="wallets", patience_s=patience_s)
 
 
 def _check(wanted: Sequence[WantedWallet], there: Mapping[str, WalletView]) -> None:

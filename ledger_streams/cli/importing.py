@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final, TypeVar
@@ -22,6 +22,7 @@ from ledger_streams import wire
 from ledger_streams.cli.import_tally import Tally
 from ledger_streams.cli.rows import PaymentRow
 from ledger_streams.domain.ids import derived_id
+from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Message, Outcome, PaymentView, Publisher, ReadModel
 from ledger_streams.resilience import Backoff, retried
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 IDS_A_QUERY_MAX: Final = 5_000
 TICK_S: Final = 0.02
 AWAY: Final = Backoff(first_ms=200, wait_ms_max=5_000, attempts_max=20)
-"""An import outlives a restart of PostgreSQL or Kafka: it waits for a minute and a half."""
+"""An import outlives a restart of PostgreSQL or Kafka: it waits for a minute and a half, or its patience."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -87,15 +88,13 @@ class Importer:
             await asyncio.sleep(TICK_S)
 
     async def _known(self, ids: Sequence[str]) -> Mapping[str, PaymentView]:
-        return await retried(
-            lambda: self._read_model.known_payments(ids), purpose="known payments", backoff=AWAY
-        )
+        return await self._patiently(lambda: self._read_model.known_payments(ids), "known payments")
 
     def _is_left(self, row: PaymentRow, known: PaymentView | None) -> bool:
         if known is None:
             return True
         if known.fingerprint != row.fingerprint:
-            self._tally.other_content(row)
+            self._tally.other_content(row, known)
         elif known.status == "pending":
             self._pending_before.add(row.payment_id)
             return True
@@ -112,10 +111,12 @@ class Importer:
             self._in_flight[row.payment_id] = row
             self._busy[row.lane] = lane
             rows.append(row)
+        self._tally.under_way = len(self._in_flight)
         now = datetime.now(UTC)
         messages = [request(row, topic=self._topic, now=now) for row in rows if self._is_unsent(row)]
         if messages:
-            await retried(lambda: self._publisher.publish(messages), purpose="sending", backoff=AWAY)
+            await self._patiently(lambda: self._publisher.publish(messages), "sending")
+            self._tally.sent += len(messages)
         return len(rows)
 
     def _is_unsent(self, row: PaymentRow) -> bool:
@@ -128,7 +129,10 @@ class Importer:
         return found
 
     async def _outcomes_of(self, ids: Sequence[str]) -> Mapping[str, Outcome]:
-        return await retried(lambda: self._read_model.outcomes(ids), purpose="outcomes", backoff=AWAY)
+        return await self._patiently(lambda: self._read_model.outcomes(ids), "outcomes")
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]], purpose: str) -> T:
+        return await patiently(call, purpose=purpose, patience_s=self._pace.patience_s)
 
     def _take_ended(self, outcomes: Mapping[str, Outcome]) -> int:
         for payment_id, outcome in outcomes.items():
@@ -136,11 +140,31 @@ class Importer:
             if outcome.payment.fingerprint == row.fingerprint:
                 self._tally.ended(row, outcome.payment)
             else:
-                self._tally.other_content(row)
+                self._tally.other_content(row, outcome.payment)
             lane = self._busy.pop(row.lane)
             if lane:
                 self._ready.append(lane)
+        self._tally.under_way = len(self._in_flight)
         return len(outcomes)
+
+
+async def patiently(call: Callable[[], Awaitable[T]], *, purpose: str, patience_s: float) -> T:
+    """Await `call()` until it is not `Unavailable`, for `patience_s` at most; then raise the last one."""
+    last = Unavailable(dependency="ledger", detail=f"no answer within {patience_s:g} s ({purpose})")
+
+    async def tried() -> T:
+        nonlocal last
+        try:
+            return await call()
+        except Unavailable as error:
+            last = error
+            raise
+
+    try:
+        async with asyncio.timeout(patience_s):
+            return await retried(tried, purpose=purpose, backoff=AWAY)
+    except TimeoutError:
+        raise last from None
 
 
 def lanes(rows: Iterable[PaymentRow]) -> list[deque[PaymentRow]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -20,37 +21,54 @@ from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.cli.bank_rows import owner_of_account
+from ledger_streams.cli.file_lines import name_of
 from ledger_streams.cli.import_file import read_file
+from ledger_streams.cli.import_options import EPILOG, delimiter_of, encoding_of
 from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.import_tally import ImportReport, Placed, Tally
+from ledger_streams.cli.import_tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally
 from ledger_streams.cli.import_wallets import WantedWallet, open_wallets, overdraft_limit
 from ledger_streams.cli.importing import Importer, Ledger, Pace
-from ledger_streams.cli.output import awaited, json_text
+from ledger_streams.cli.output import json_text
 from ledger_streams.cli.rows import PaymentRow
 from ledger_streams.domain.money import check_currency
-from ledger_streams.errors import Unreadable
+from ledger_streams.errors import LedgerError, Unreadable
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
 
 
-@click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.command("import", epilog=EPILOG)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--currency", default="CZK", show_default=True, help="Of bank transactions, which do not say.")
 @click.option(
     "--overdraft", default="0", show_default=True, help="Of the wallets it opens: an amount, or `unlimited`."
+)
+@click.option(
+    "--encoding",
+    default="utf-8",
+    show_default=True,
+    callback=encoding_of,
+    help="Of the file: utf-8, latin-1, cp1252, utf-16, ...; nothing is guessed.",
+)
+@click.option(
+    "--delimiter",
+    default=",",
+    show_default=True,
+    callback=delimiter_of,
+    help="Of CSV cells: one character such as `;`, or `tab`.",
 )
 @click.option(
     "--in-flight",
     default=2_000,
     show_default=True,
     type=click.IntRange(1, 100_000),
-    help="At most, payments.",
+    help="Maximum number of payments in flight.",
 )
 @click.option(
     "--wait",
     "patience_s",
     default=60.0,
     show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
     help="Seconds without any progress, then it ends.",
 )
 @click.option(
@@ -64,6 +82,8 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
     file: Path,
     currency: str,
     overdraft: str,
+    encoding: str,
+    delimiter: str,
     in_flight: int,
     patience_s: float,
     report_file: Path | None,
@@ -71,15 +91,15 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
 ) -> None:
     """Import FILE: a bank's transactions (CSV), or payments (JSON lines or CSV); gzip or not.
 
+    FILE is UTF-8 unless --encoding says otherwise; `-` is standard input.
+
     Bank transactions: credit is a deposit, debit a withdrawal; the accounts' wallets are
     opened, and each wallet's rows are sent strictly in the file's order.  Safe to repeat:
-    what has ended is not sent again.
-
-    Exit code 0: every row has ended (refusals of the ledger are an end); 1: rows were
-    unreadable or have not ended; 2: the file cannot be used.
+    what has ended is not sent again.  The whole file is read before anything is sent.
     """
     limit = _limit(currency, overdraft)
-    content = read_file(file, currency=currency)
+    with _report_to(report_file):
+        content = read_file(file, currency=currency, encoding=encoding, delimiter=delimiter)
     wallets = [
         WantedWallet(wallet_id, owner_of_account(account_id), currency, limit)
         for wallet_id, account_id in content.accounts.items()
@@ -87,14 +107,15 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
     pace = Pace(in_flight_max=in_flight, patience_s=patience_s)
     with progress_bar(len(content.rows)) as placed:
         tally = Tally(content, placed)
-        seconds = awaited(carry_out(content.rows, wallets, tally, pace))
-    _say(tally.report(name=str(file), seconds=seconds), report_file=report_file, as_json=as_json)
+        stopped = carried_out(carry_out(content.rows, wallets, tally, pace))
+    report = tally.report(name=name_of(file), seconds=tally.seconds, stopped=stopped)
+    _say(report, report_file=report_file, as_json=as_json)
 
 
 async def carry_out(
     rows: Sequence[PaymentRow], wallets: Sequence[WantedWallet], tally: Tally, pace: Pace
-) -> float:
-    """Carry out the rows on the system of the settings, wallets first; return the rows' seconds."""
+) -> None:
+    """Carry out the rows on the system of the settings, wallets first; the tally has the rows' seconds."""
     config = settings()
     pool = await create_pool(config.postgres)
     read_model = PostgresReadModel(pool)
@@ -110,13 +131,38 @@ async def carry_out(
         left = await importer.not_there_yet(rows)
         lanes = {row.lane for row in left}
         missing = [wallet for wallet in wallets if wallet.wallet_id in lanes]
-        tally.wallets_opened = await open_wallets(missing, ledger, patience_s=pace.patience_s)
-        began_s = time.monotonic()
-        await importer.carry_out(left)
-        return time.monotonic() - began_s
+        tally.wallets_opened = await open_wallets(
+            missing, ledger, patience_s=pace.patience_s, sent=tally.wallet_commands_sent
+        )
+        with tally.timed():
+            await importer.carry_out(left)
     finally:
         await publisher.stop()
         await close_within("postgres", pool.close())
+
+
+def carried_out(work: Coroutine[object, object, None]) -> str | None:
+    """Run the work to its end and return None, or why it has stopped before: an import always reports."""
+    try:
+        asyncio.run(_until_terminated(work))
+    except KeyboardInterrupt:
+        return "interrupted"
+    except asyncio.CancelledError:
+        return "terminated"
+    except click.ClickException:
+        raise
+    except LedgerError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the report has to tell what was sent)
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+async def _until_terminated(work: Coroutine[object, object, None]) -> None:
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await work
 
 
 @contextmanager
@@ -136,8 +182,26 @@ def _limit(currency: str, overdraft: str) -> str:
         raise click.UsageError(error.detail) from error
 
 
+@contextmanager
+def _report_to(report_file: Path | None) -> Iterator[None]:
+    """Make sure that the report can be written, before the import begins; Ctrl-C then says what was sent."""
+    try:
+        if report_file is not None:
+            report_file.open("ab").close()
+        yield
+    except OSError as error:
+        raise click.UsageError(f"--report: {report_file}: {error.strerror or error}") from error
+    except KeyboardInterrupt:
+        click.echo("Interrupted while the file was read; nothing was sent.", err=True)
+        sys.exit(STOPPED_EXIT_CODES["interrupted"])
+
+
 def _say(report: ImportReport, *, report_file: Path | None, as_json: bool) -> NoReturn:
-    if report_file is not None:
-        report_file.write_bytes(json_text(report).encode())
     click.echo(json_text(report) if as_json else report_text(report))
+    if report_file is not None:
+        try:
+            report_file.write_bytes(json_text(report).encode())
+        except OSError as error:
+            click.echo(f"Error: --report: {report_file}: {error.strerror or error}", err=True)
+            sys.exit(report.exit_code or 1)
     sys.exit(report.exit_code)

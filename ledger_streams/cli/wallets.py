@@ -11,6 +11,7 @@ import msgspec
 
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import lines_for_terminal, parked_lines, say_json, table
+from ledger_streams.cli.wallet_reopening import reopen
 from ledger_streams.cli.wallet_statement import statement
 from ledger_streams.settings import settings
 
@@ -63,6 +64,7 @@ def list_(user_id: str, url: str, as_json: bool) -> None:
 
 
 wallets.add_command(statement)
+wallets.add_command(reopen)
 
 
 def wallet_text(wallet: Mapping[str, Any]) -> str:

@@ -112,7 +112,7 @@ class UnfreezeWallet(msgspec.Struct, frozen=True, gc=False):
 
 
 class CloseWallet(msgspec.Struct, frozen=True, gc=False):
-    """Close an empty wallet for ever."""
+    """Close an empty wallet for ever, unless a payment under way gives money back to it afterwards."""
 
     wallet_id: WalletId
     reason: str
@@ -125,9 +125,27 @@ class ChangeLimits(msgspec.Struct, frozen=True, gc=False):
     overdraft_limits: Mapping[str, int]
 
 
+class ProposeReopening(msgspec.Struct, frozen=True, gc=False):
+    """Ask a second person to reopen a closed wallet to which money has come back; `by` is the first one."""
+
+    wallet_id: WalletId
+    reason: str
+    by: str
+
+
+class ApproveReopening(msgspec.Struct, frozen=True, gc=False):
+    """Reopen the wallet, as another person than `by` has proposed."""
+
+    wallet_id: WalletId
+    by: str
+
+
 FundsCommand = DeductFunds | AddFunds
 HoldCommand = HoldFunds | CaptureHold | ReleaseHold | ExpireHold
 LegCommand = FundsCommand | HoldFunds | CaptureHold | ReleaseHold
 """A leg of a payment; answered on saga-events."""
-AdministrativeCommand = OpenWallet | FreezeWallet | UnfreezeWallet | CloseWallet | ChangeLimits
+ReopeningCommand = ProposeReopening | ApproveReopening
+AdministrativeCommand = (
+    OpenWallet | FreezeWallet | UnfreezeWallet | CloseWallet | ChangeLimits | ReopeningCommand
+)
 WalletCommand = FundsCommand | HoldCommand | AdministrativeCommand

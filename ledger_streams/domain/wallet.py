@@ -25,6 +25,8 @@ from ledger_streams.domain.wallet_events import (
     WalletEvent,
     WalletFrozen,
     WalletOpened,
+    WalletReopened,
+    WalletReopeningProposed,
     WalletUnfrozen,
 )
 from ledger_streams.errors import InvariantBroken
@@ -38,7 +40,7 @@ class WalletStatus(StrEnum):
     FROZEN = "frozen"
     """-> OPEN, CLOSED"""
     CLOSED = "closed"
-    """the end"""
+    """the end, or -> OPEN when money has come back and two people say so"""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -63,6 +65,13 @@ class Hold(msgspec.Struct, frozen=True, gc=False, array_like=True):
     expires_ms: int | None = None
 
 
+class Reopening(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Why a closed wallet is to be opened again, and the first of the two people who say so."""
+
+    reason: str
+    by: str
+
+
 class Wallet(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A wallet after its event `version`."""
 
@@ -73,6 +82,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False, array_like=True):
     balances: Mapping[str, Balance]
     holds: Mapping[HoldId, Hold] = {}
     """By currency they sum to what is held."""
+    reopening: Reopening | None = None
+    """Proposed by one person, and not yet approved by another."""
 
 
 def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:
@@ -91,6 +102,7 @@ def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:
         event.version,
         _balances_after(wallet, event),
         _holds_after(wallet.holds, event),
+        _reopening_after(wallet.reopening, event),
     )
 
 
@@ -106,7 +118,7 @@ def _status_after(wallet: Wallet, event: WalletEvent) -> WalletStatus:
     match event:
         case WalletFrozen():
             return WalletStatus.FROZEN
-        case WalletUnfrozen():
+        case WalletUnfrozen() | WalletReopened():
             return WalletStatus.OPEN
         case WalletClosed():
             return WalletStatus.CLOSED
@@ -153,6 +165,16 @@ def _holds_after(holds: Mapping[HoldId, Hold], event: WalletEvent) -> Mapping[Ho
             return {hold_id: hold for hold_id, hold in holds.items() if hold_id != event.hold_id}
         case _:
             return holds
+
+
+def _reopening_after(before: Reopening | None, event: WalletEvent) -> Reopening | None:
+    match event:
+        case WalletReopeningProposed():
+            return Reopening(event.reason, event.by)
+        case WalletReopened():
+            return None
+        case _:
+            return before
 
 
 def _moved(

@@ -4,7 +4,7 @@ A leg of a payment is always answered: carried out, it is a wallet event and a r
 the saga; refused, a reply alone, for a wallet that did nothing has no event.  A refused
 administrative command is a wallet event, since no saga would hear of it.  A refusal
 never raises.  Compensations are taken whatever the wallet's status and balance.
-Holds are decided in hold_decisions.
+Holds are decided in hold_decisions, the way out of a closed wallet in reopening.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ledger_streams.domain.commands import (
     FreezeWallet,
     HoldCommand,
     OpenWallet,
+    ReopeningCommand,
     UnfreezeWallet,
     WalletCommand,
 )
@@ -38,6 +39,7 @@ from ledger_streams.domain.hold_decisions import (
 )
 from ledger_streams.domain.money import BALANCE_MINOR_MAX
 from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.reopening import decide_reopening
 from ledger_streams.domain.wallet import Wallet, WalletStatus
 from ledger_streams.domain.wallet_events import (
     BalanceAdded,
@@ -123,9 +125,9 @@ def _credit_refusal(wallet: Wallet | None, command: AddFunds) -> Reason | None:
 
 def _administer(wallet: Wallet, command: AdministrativeCommand) -> WalletEvent | None:
     if isinstance(command, OpenWallet):
-        if _is_as_asked(wallet, command):
-            return None
-        return refused(wallet, command, Reason.DUPLICATE_MISMATCH, "the wallet is open with other content")
+        return _open_again(wallet, command)
+    if isinstance(command, ReopeningCommand):
+        return decide_reopening(wallet, command)
     if wallet.status is WalletStatus.CLOSED:
         return refused(wallet, command, Reason.WALLET_CLOSED, "the wallet is closed for ever")
     match command:
@@ -135,6 +137,12 @@ def _administer(wallet: Wallet, command: AdministrativeCommand) -> WalletEvent |
             return _close(wallet, command)
         case ChangeLimits():
             return _change_limits(wallet, command)
+
+
+def _open_again(wallet: Wallet, command: OpenWallet) -> WalletEvent | None:
+    if _is_as_asked(wallet, command):
+        return None
+    return refused(wallet, command, Reason.DUPLICATE_MISMATCH, "the wallet is open with other content")
 
 
 def _freeze_or_unfreeze(wallet: Wallet, command: FreezeWallet | UnfreezeWallet) -> WalletEvent | None:

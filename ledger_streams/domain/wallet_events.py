@@ -109,6 +109,25 @@ class WalletClosed(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class WalletReopeningProposed(msgspec.Struct, frozen=True, gc=False):
+    """A person wants the closed wallet, to which money has come back, to be reopened by a second one."""
+
+    wallet_id: WalletId
+    version: int
+    reason: str
+    by: str
+
+
+class WalletReopened(msgspec.Struct, frozen=True, gc=False):
+    """The wallet is open again: two people have said so."""
+
+    wallet_id: WalletId
+    version: int
+    reason: str
+    proposed_by: str
+    approved_by: str
+
+
 class LimitsChanged(msgspec.Struct, frozen=True, gc=False):
     """The overdraft limits of these currencies are now these."""
 
@@ -137,6 +156,8 @@ WalletEvent = (
     | WalletFrozen
     | WalletUnfrozen
     | WalletClosed
+    | WalletReopeningProposed
+    | WalletReopened
     | LimitsChanged
     | WalletCommandRefused
 )

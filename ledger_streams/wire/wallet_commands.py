@@ -15,6 +15,7 @@ import msgspec
 from ledger_streams.domain.commands import (
     AddFunds,
     AdministrativeCommand,
+    ApproveReopening,
     ChangeLimits,
     CloseWallet,
     Counterparty,
@@ -25,13 +26,14 @@ from ledger_streams.domain.commands import (
     HoldFunds,
     LegCommand,
     OpenWallet,
+    ProposeReopening,
     ReleaseHold,
     UnfreezeWallet,
     WalletCommand,
 )
 from ledger_streams.domain.ids import EventId, PaymentId, UserId, WalletId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount, parse_limit
-from ledger_streams.wire import hold_commands
+from ledger_streams.wire import hold_commands, reopenings
 from ledger_streams.wire.document_parts import check_text
 from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
@@ -114,6 +116,8 @@ def _read(envelope: Envelope) -> WalletCommand:
             return ChangeLimits(change.wallet_id, limits)
         case name if name in hold_commands.NAMES:
             return hold_commands.read_hold_command(name, envelope.data)
+        case name if name in reopenings.COMMANDS:
+            return reopenings.read_reopening_command(name, envelope.data)
         case name if name in _REASONED:
             reasoned: _Reasoned = decode_with(_reasoned, envelope.data, "data.")
             return _REASONED[name](reasoned.wallet_id, checked_reason(reasoned.reason, at="data."))
@@ -230,6 +234,8 @@ def _administrative_data(command: AdministrativeCommand | HoldFunds | ReleaseHol
     match command:
         case HoldFunds() | ReleaseHold():
             return hold_commands.hold_data(command)
+        case ProposeReopening() | ApproveReopening():
+            return reopenings.reopening_command_data(command)
         case OpenWallet():
             limits = limits_text(command.overdraft_limits)
             return _Open(command.wallet_id, command.user_id, list(command.currencies), limits)

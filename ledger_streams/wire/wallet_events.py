@@ -27,6 +27,8 @@ from ledger_streams.domain.wallet_events import (
     WalletEvent,
     WalletFrozen,
     WalletOpened,
+    WalletReopened,
+    WalletReopeningProposed,
     WalletUnfrozen,
 )
 from ledger_streams.wire.documents import decode_with
@@ -39,6 +41,8 @@ from ledger_streams.wire.envelope import (
 )
 from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
 from ledger_streams.wire.hold_events import hold_event_data, read_hold_event
+from ledger_streams.wire.reopenings import EVENTS as REOPENING_EVENTS
+from ledger_streams.wire.reopenings import read_reopening_event, reopening_event_data
 from ledger_streams.wire.wallet_commands import checked_limits, limits_text
 from ledger_streams.wire.wallet_objects import WalletObject, wallet_object, wallet_of
 
@@ -96,6 +100,7 @@ _refused = msgspec.json.Decoder(_Refused).decode
 _wallet = msgspec.json.Decoder(WalletObject).decode
 _state_only = msgspec.json.Decoder(_StateOnly).decode
 
+_ReasonedEvent = WalletFrozen | WalletUnfrozen | WalletClosed | WalletReopeningProposed | WalletReopened
 _MOVEMENTS: Final = frozenset({"BalanceAdded", "BalanceDeducted"})
 _REASONED: Final[dict[str, type[WalletFrozen | WalletUnfrozen | WalletClosed]]] = {
     event.__name__: event for event in (WalletFrozen, WalletUnfrozen, WalletClosed)
@@ -129,8 +134,8 @@ def _read(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
         return _read_movement(envelope, wallet_id)
     if name in HOLD_EVENTS:
         return read_hold_event(envelope, wallet_id)
-    if name in _REASONED:
-        return _REASONED[name](wallet_id, version, decode_with(_reasoned, data, "data.").reason)
+    if name in _REASONED or name in REOPENING_EVENTS:
+        return _read_reasoned(envelope, wallet_id)
     match name:
         case "WalletOpened":
             opened: _Opened = decode_with(_opened, data, "data.")
@@ -145,6 +150,13 @@ def _read(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
             return WalletCommandRefused(wallet_id, version, refused.command, refused.reason, refused.detail)
         case _:
             raise invalid("event_type", "is none that wallet-events has")
+
+
+def _read_reasoned(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
+    name, version, data = envelope.event_type, envelope.event_version, envelope.data
+    if name in REOPENING_EVENTS:
+        return read_reopening_event(name, data, wallet_id, version)
+    return _REASONED[name](wallet_id, version, decode_with(_reasoned, data, "data.").reason)
 
 
 def _read_movement(envelope: Envelope, wallet_id: WalletId) -> BalanceAdded | BalanceDeducted:
@@ -196,4 +208,10 @@ def _data_of(event: WalletEvent) -> Any:
         case WalletCommandRefused():
             return _Refused(None, event.command, event.reason, event.detail)
         case _:
-            return _Reasoned(None, event.reason)
+            return _reasoned_data(event)
+
+
+def _reasoned_data(event: _ReasonedEvent) -> Any:
+    if isinstance(event, (WalletReopeningProposed, WalletReopened)):
+        return reopening_event_data(event)
+    return _Reasoned(None, event.reason)

@@ -1,7 +1,8 @@
 """The contract's `wallet` object: a wallet's state as every record on wallet-events carries it.
 
 Each amount is a decimal string, and balance, which is available and held together, is
-written beside them for readers that do not calculate.  A wallet without holds has no `holds`.
+written beside them for readers that do not calculate.  A wallet without holds has no `holds`,
+and one that nobody has proposed to reopen no `reopening`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 from ledger_streams.domain.ids import HoldId, UserId, WalletId
 from ledger_streams.domain.money import format_amount, invalid, parse_balance
-from ledger_streams.domain.wallet import Balance, Wallet, WalletStatus
+from ledger_streams.domain.wallet import Balance, Reopening, Wallet, WalletStatus
 from ledger_streams.wire.hold_events import HoldObject, hold_objects, holds_of
 
 
@@ -25,6 +26,13 @@ class BalanceObject(msgspec.Struct, frozen=True, gc=False):
     overdraft_limit: str
 
 
+class ReopeningObject(msgspec.Struct, frozen=True, gc=False):
+    """A proposal to reopen a closed wallet, in the contract's `wallet` object."""
+
+    reason: str
+    by: str
+
+
 class WalletObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The contract's `wallet` object; encodes as it stands."""
 
@@ -33,6 +41,7 @@ class WalletObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     version: int
     balances: dict[str, BalanceObject]
     holds: dict[HoldId, HoldObject] = {}
+    reopening: ReopeningObject | None = None
 
 
 def wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
@@ -49,13 +58,17 @@ def wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
         holds = holds_of(state.holds) if state.holds else {}
     except (KeyError, ValueError):
         raise invalid("wallet", "has amounts that are no decimal strings of known currencies") from None
-    return Wallet(wallet_id, state.user_id, state.status, state.version, balances, holds)
+    proposed = state.reopening
+    reopening = None if proposed is None else Reopening(proposed.reason, proposed.by)
+    return Wallet(wallet_id, state.user_id, state.status, state.version, balances, holds, reopening)
 
 
 def wallet_object(wallet: Wallet) -> WalletObject:
     """Return the contract's `wallet` object of a state."""
     balances, holds = _balance_objects(wallet.balances), hold_objects(wallet.holds) if wallet.holds else {}
-    return WalletObject(wallet.user_id, wallet.status, wallet.version, balances, holds)
+    proposed = wallet.reopening
+    reopening = None if proposed is None else ReopeningObject(proposed.reason, proposed.by)
+    return WalletObject(wallet.user_id, wallet.status, wallet.version, balances, holds, reopening)
 
 
 def _balance_objects(balances: Mapping[str, Balance]) -> dict[str, BalanceObject]:

@@ -154,7 +154,7 @@ async def test_a_payer_frozen_in_the_middle_of_it_has_the_money_back_too(shared:
     assert await balance(shared, payer) == "10000.00"
 
 
-async def test_a_payer_emptied_and_closed_in_the_middle_of_it_has_the_money_back_too(
+async def test_money_that_comes_back_to_a_wallet_closed_in_the_middle_of_it_is_not_stuck(
     shared: LiveSystem,
 ) -> None:
     async with AIOKafkaProducer(bootstrap_servers=shared.settings.kafka) as producer:
@@ -174,6 +174,31 @@ async def test_a_payer_emptied_and_closed_in_the_middle_of_it_has_the_money_back
             raise AssertionError("no payment was under way when its wallet was closed")
     status, wallet, _ = await shared.request("GET", f"/v1/wallets/{payer}")
     assert (status, wallet["status"]) == (200, "closed")
+    await check_the_way_out(shared, payer)
+
+
+async def check_the_way_out(live: LiveSystem, wallet_id: str) -> None:
+    """Let two people reopen the closed wallet with money, move the money, and close the wallet again."""
+    worker = ("--url", f"http://127.0.0.1:{live.ports['worker-1']}")
+    other = await open_wallet(live)
+    stuck = await pay(live, transfer(wallet_id, other, "1.00"))
+    assert (stuck["status"], stuck["reason"]) == ("failed", "wallet_closed")
+
+    reopen = ("wallets", "reopen", wallet_id, *worker, "--by")
+    proposed = await live.document(*reopen, "Ada", "--reason", "1.00 EUR came back")
+    assert proposed["event_type"] == "WalletReopeningProposed"
+    code, _, error = await live.command(*reopen, "ada", "--approve")
+    assert (code, "may not approve" in error) == (1, True)
+    reopened = await live.document(*reopen, "Bob", "--approve")
+    assert reopened["data"] == {
+        "payment_id": None,
+        "reason": "1.00 EUR came back",
+        "proposed_by": "Ada",
+        "approved_by": "Bob",
+    }
+    assert (await pay(live, transfer(wallet_id, other, "1.00")))["status"] == "completed"
+    await command(live, wallet_id, "close")
+    assert (await balance(live, wallet_id), await balance(live, other)) == ("0.00", "1.00")
 
 
 async def test_in_the_end_everything_reconciles(shared: LiveSystem) -> None:

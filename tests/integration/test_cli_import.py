@@ -85,7 +85,35 @@ async def test_bad_rows_do_not_stop_the_rest_and_payments_come_as_json_lines(
     payments.write_text(json.dumps(transfer) + "\n")
     report = await live.document("import", str(payments))
     assert (report["taken"], report["totals"][0]["transfers"]) == (1, "4.00")
-    assert (await live.document("reconcile"))["totals"] == {"CZK": "11.00"}
+    await refunds_and_what_cannot_be_read(live, tmp_path, transfer["payment_id"], one)
+    assert (await live.document("reconcile"))["totals"] == {"CZK": "12.00"}
+
+
+async def refunds_and_what_cannot_be_read(live: LiveSystem, path: Path, paid: str, wallet: str) -> None:
+    """Import refunds with and without an amount, twice, and rows that are no payments, among good ones."""
+    ids = [f"0b8e7e0c-9f3e-4b43-8e6a-0f6a3c0b7b{number:02}" for number in range(9)]
+    refund = {"payment_id": ids[0], "kind": "refund", "refund_of": paid, "metadata": None}
+    deposit = {"kind": "deposit", "target_wallet_id": wallet, "amount": "1.00", "currency": "CZK"}
+    rows = [
+        {**refund, "payment_id": ids[1], "amount": "1.00", "currency": "CZK"},
+        [refund],
+        7,
+        {**deposit, "payment_id": ids[2], "metadata": {"x": "\0"}},
+        {**deposit, "payment_id": ids[3], "metadata": {"x": "\x01" * 200_000}},
+        {**deposit, "payment_id": ids[4], "metadata": None},
+    ]
+    file = path / "mixed.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for taken, already in ((2, 0), (0, 2)):
+        code, out, error = await live.command("import", str(file), "--json")
+        report = json.loads(out)
+        assert (code, report["taken"], report["already_completed"]) == (1, taken, already), error
+        assert [row["line"] for row in report["refused"]] == [2, 3, 4, 5]
+        assert (report["sent"], report["unknown"]) == (taken, 0)
+    whole = path / "whole.jsonl"
+    whole.write_text(json.dumps(refund) + "\n" + json.dumps(refund) + "\n")
+    report = await live.document("import", str(whole))
+    assert (report["taken"], report["repeated"], report["totals"][0]["refunds"]) == (1, 1, "3.00")
 
 
 async def test_supervised_workers_come_back_and_an_import_through_it_is_exact(

@@ -18,6 +18,7 @@ from ledger_streams.domain.answers import (
 from ledger_streams.domain.commands import (
     AddFunds,
     AdministrativeCommand,
+    ApproveReopening,
     CaptureHold,
     ChangeLimits,
     CloseWallet,
@@ -28,6 +29,7 @@ from ledger_streams.domain.commands import (
     HoldFunds,
     LegCommand,
     OpenWallet,
+    ProposeReopening,
     ReleaseHold,
     UnfreezeWallet,
 )
@@ -72,6 +74,8 @@ from ledger_streams.domain.wallet_events import (
     WalletEvent,
     WalletFrozen,
     WalletOpened,
+    WalletReopened,
+    WalletReopeningProposed,
     WalletUnfrozen,
 )
 
@@ -193,6 +197,8 @@ def every_wallet_event() -> list[WalletEvent]:
         WalletFrozen(SOURCE, 2, "fraud"),
         WalletUnfrozen(SOURCE, 2, "cleared"),
         WalletClosed(SOURCE, 2, "left"),
+        WalletReopeningProposed(SOURCE, 2, "a payment gave 10.25 back", "Ada"),
+        WalletReopened(SOURCE, 2, "a payment gave 10.25 back", "Ada", "Bob"),
         LimitsChanged(SOURCE, 2, {"EUR": 7500}),
         WalletCommandRefused(SOURCE, 2, "CloseWallet", "not_empty", "a balance of the wallet is not zero"),
     ]
@@ -258,6 +264,8 @@ def every_administrative() -> list[AdministrativeCommand]:
         FreezeWallet(SOURCE, "fraud"),
         UnfreezeWallet(SOURCE, "cleared"),
         CloseWallet(SOURCE, "left"),
+        ProposeReopening(SOURCE, "a payment gave 10.25 back", "Ada"),
+        ApproveReopening(SOURCE, "Bob"),
         ChangeLimits(SOURCE, {"EUR": 7500}),
     ]
 

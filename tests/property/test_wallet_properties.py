@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ledger_streams import wire
 from ledger_streams.domain.commands import (
     AddFunds,
+    ApproveReopening,
     CaptureHold,
     ChangeLimits,
     CloseWallet,
@@ -20,6 +21,7 @@ from ledger_streams.domain.commands import (
     HoldFunds,
     LegCommand,
     OpenWallet,
+    ProposeReopening,
     ReleaseHold,
     UnfreezeWallet,
     WalletCommand,
@@ -63,6 +65,7 @@ money_commands: st.SearchStrategy[WalletCommand] = st.one_of(
     payments.map(lambda payment_id: ReleaseHold(SOURCE, HoldId(payment_id), "no", payment_id, 4)),
     st.builds(ExpireHold, source, callers, st.just(EXPIRES_MS)),
 )
+people = st.sampled_from(["Ada", "Bob"])
 wallet_commands: st.SearchStrategy[WalletCommand] = st.one_of(
     money_commands,
     money_commands,
@@ -70,6 +73,8 @@ wallet_commands: st.SearchStrategy[WalletCommand] = st.one_of(
     st.builds(UnfreezeWallet, source, reasons),
     st.builds(CloseWallet, source, reasons),
     st.builds(ChangeLimits, source, limits),
+    st.builds(ProposeReopening, source, reasons, people),
+    st.builds(ApproveReopening, source, people),
     st.builds(OpenWallet, source, st.just(USER), st.sampled_from([("EUR",), ("EUR", "USD")]), st.just({})),
 )
 histories = st.lists(wallet_commands, max_size=40)

@@ -33,6 +33,7 @@ WITHIN = [
     ("backup", "check"),
     ("wallets", "show"),
     ("wallets", "list"),
+    ("wallets", "reopen"),
     ("payments", "show"),
     ("payments", "list"),
     ("dlq", "list"),

@@ -76,7 +76,7 @@ def test_gzip_and_a_byte_order_mark_make_no_difference(tmp_path: Path, packed: b
         (",704,1993-01-01,credit,V,5.00,,,,\n", "trans_id", "must be an id"),
         ("1, 704,1993-01-01,credit,V,5.00,,,,\n", "account_id", "without spaces"),
         ("1,704,1993-01-01\n", None, "3 values for 10 columns"),
-        ('1,704,1993-01-01,credit,"V,5.00,,,,\n', None, "not CSV"),
+        ('1,704,1993-01-01,credit,"V"x,5.00,,,,\n', None, "not CSV"),
         ("1,704,1993-01-01,credit,V\x00,5.00,,,,\n", "operation", "not UTF-8 text"),
     ],
 )
@@ -132,11 +132,12 @@ def test_a_file_that_cannot_be_read_is_unusable(tmp_path: Path) -> None:
 def test_json_lines_are_payments_independent_of_each_other(tmp_path: Path) -> None:
     line = (
         f'{{"payment_id": "{PAYMENT}", "kind": "transfer", "source_wallet_id": "{WALLET_A}",'
-        f' "target_wallet_id": "{WALLET_B}", "amount": "1.5", "currency": "EUR", "note": "kept"}}\n'
+        f' "target_wallet_id": "{WALLET_B}", "amount": "1.5", "currency": "EUR",'
+        ' "metadata": {"note": "kept"}}\n'
     )
     file = read(tmp_path, line + '{"payment_id"\n[1]\n\n{"payment_id": "x"}\n', name="p.jsonl")
     (row,) = file.rows
-    assert (file.form, row.lane, row.data["note"]) == ("payments (JSON lines)", PAYMENT, "kept")
+    assert (file.form, row.lane, row.data["metadata"]["note"]) == ("payments (JSON lines)", PAYMENT, "kept")
     assert [(bad.line, bad.field) for bad in file.refused] == [(2, None), (3, None), (5, "payment_id")]
 
 
