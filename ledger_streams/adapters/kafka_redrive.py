@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from ledger_streams.adapters.kafka_log import KafkaLog
-from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted
+from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted, placed
 from ledger_streams.errors import Unavailable
 
 REDRIVEN_HEADER: Final = "dlq.redriven"
@@ -118,7 +118,7 @@ class Redrive:
             ]
             marked = []
             for letter, delivered in zip(letters, sent, strict=True):
-                mark = Mark(topic, letter.partition, (await delivered).offset)
+                mark = Mark(topic, letter.partition, placed(await delivered).offset)
                 value, key = msgspec.json.encode(mark), place(letter).encode()
                 marked.append(await self._send(self._marks_topic, value, key, partition=0))
             await asyncio.gather(*marked)

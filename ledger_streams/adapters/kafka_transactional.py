@@ -15,8 +15,14 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.structs import RecordMetadata
 
-from ledger_streams.adapters.kafka_forgotten import commit_forgotten, led
+from ledger_streams.adapters.kafka_forgotten import (
+    commit_forgotten,
+    last_committed,
+    led,
+    noted_timeout_ms,
+)
 from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.errors import Unavailable
 
@@ -24,6 +30,10 @@ log = logging.getLogger(__name__)
 
 START_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 5.0
+
+
+class OffsetUnknown(KafkaError):  # type: ignore[misc]
+    """The broker has a record and did not say at which offset."""
 
 
 async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
@@ -45,17 +55,24 @@ async def start_settled(
 ) -> None:
     """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
 
-    What was committed is committed; all else is aborted.  Raises KafkaError: one of LEADER_MOVING
-    when a partition has no leader for long, since it would be skipped.
+    What was committed is committed; all else is aborted.  The start fences a predecessor that is still
+    alive, in another process, before anything is ended in its name: no transaction that it may yet
+    begin is touched.  Raises KafkaError: one of LEADER_MOVING when a partition has no leader for
+    long, since it would be skipped.
     """
     asking = AIOKafkaClient(bootstrap_servers=producer.client._bootstrap_servers)
-    transactional_id = producer._txn_manager.transactional_id
+    manager = producer._txn_manager
     try:
         await asking.bootstrap()
-        await when_led(lambda: commit_forgotten(asking, transactional_id, topics))
+        committed = await last_committed(asking, manager.transactional_id)
     finally:
         await asking.close()
+    manager.transaction_timeout_ms = noted_timeout_ms(
+        manager.transaction_timeout_ms, is_committed=committed is not None
+    )
     await producer.start()
+    if committed is not None:
+        await when_led(lambda: commit_forgotten(producer.client, committed, topics))
     await _abort_the_rest(producer, topics, group_id)
 
 
@@ -94,6 +111,16 @@ async def discard(producer: AIOKafkaProducer) -> None:
 def is_fenced(error: KafkaError) -> bool:
     """Tell whether the broker has refused the producer for a later one, or for a transaction timed out."""
     return isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced)
+
+
+def placed(record: RecordMetadata) -> RecordMetadata:
+    """Return an acknowledgement that says where its record stands; raises OffsetUnknown for any other.
+
+    A broker answers -1 for a batch that it already has and whose place it has forgotten.
+    """
+    if record.offset < 0:
+        raise OffsetUnknown(f"{record.topic}-{record.partition} has a record at an offset that is not known")
+    return record
 
 
 def noted(future: asyncio.Future[Any]) -> None:

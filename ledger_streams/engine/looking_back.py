@@ -3,7 +3,8 @@
 A broker may come back while its workers live on, and none of them is told.  So each producer is looked at
 now and then, which takes a broker with many partitions a tenth of a second and more.  Meanwhile another one
 makes all transactions, a little slower since each waits for its own markers, and what is found open
-cannot be a transaction of now.
+cannot be a transaction of now.  Where another process has started under the same id meanwhile, what the
+coordinator tells is of that one's epoch, and nothing is done.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from ledger_streams.adapters.kafka_forgotten import MarkersUnanswered, commit_forgotten
+from ledger_streams.adapters.kafka_forgotten import (
+    Committed,
+    MarkersUnanswered,
+    commit_forgotten,
+    last_committed,
+)
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import FencedProducer
 
@@ -62,7 +68,11 @@ class LookingBack:
 
     async def _look_at(self, producer: FencedProducer) -> None:
         try:
-            await commit_forgotten(producer.client, producer._txn_manager.transactional_id, self._topics)
+            manager = producer._txn_manager
+            committed = await last_committed(producer.client, manager.transactional_id)
+            own = Committed(manager.producer_id, range(manager.producer_epoch, manager.producer_epoch + 1))
+            if committed == own:
+                await commit_forgotten(producer.client, own, self._topics)
         except MarkersUnanswered as error:
             log.warning("a forgotten transaction is committed or not, new producers are started: %r", error)
             self.is_spoilt = True
