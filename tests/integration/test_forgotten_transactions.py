@@ -26,7 +26,7 @@ from ledger_streams.adapters.kafka_marker_messages import (
     DescribeTransactions,
     WriteTxnMarkers,
 )
-from ledger_streams.adapters.kafka_transactional import connect, discard
+from ledger_streams.adapters.kafka_transactional import connect, discard, noted
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.looking_back import EVERY_S
 from ledger_streams.engine.transactions import CycleLost, Transactions
@@ -244,6 +244,8 @@ async def test_whoever_starts_fences_first_and_commits_no_part_of_what_a_living_
 
         async def go_on() -> None:
             late.append(await living.send(untold.topic, b"666", partition=untold.partition))
+            for batch in living._message_accumulator._batches[untold]:
+                batch._drain_waiter.add_done_callback(noted)  # which fails too
             await asyncio.wait(late)
 
         before(following.client, InitProducerIdRequest, begin)
@@ -313,7 +315,9 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     before(looked_at.client, DescribeProducers, begin)
     before(looked_at.client, WriteTxnMarkers, begin_another)
     await older._looking_back._look_at(looked_at)
-    await newer.give_up()
+    await newer.drop()
+    await newer.start()  # which aborts what it has left open
+    await newer.drop()
     await older.drop()
     assert 666 not in (await toys.outputs())["key"]
 
