@@ -300,6 +300,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     async def begin() -> None:
         await newer.commit({at: [(b"key", b"3", ())]}, {group.source: 3}, group.membership)
         await newer.send({at: [(b"key", b"4", ())]}, group.membership)
+        before(looked_at.client, DescribeTransactions, end)
 
     async def end() -> None:
         await newer.commit({}, {group.source: 4}, group.membership)
@@ -308,10 +309,6 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
         await newer.commit({at: [(b"key", b"5", ())]}, {group.source: 5}, group.membership)
         await newer.send({at: [(b"key", b"666", ())]}, group.membership)
 
-    async def nothing() -> None:
-        """The first question finds the other one as it is."""
-
-    before(looked_at.client, DescribeTransactions, nothing, end)
     before(looked_at.client, DescribeProducers, begin)
     before(looked_at.client, WriteTxnMarkers, begin_another)
     await older._looking_back._look_at(looked_at)
