@@ -129,5 +129,5 @@ class BrokerClock:
         CLOCK_AHEAD_SECONDS.set(ahead_ms / MS)
         is_wrong = abs(ahead_ms) > SAID_FROM_MS
         if is_wrong and not self._is_said:
-            log.warning("this machine's clock is %.1f s ahead of a broker's, which counts", ahead_ms / MS)
+            log.warning("this machine's clock is %.1f s ahead of the broker's, which counts", ahead_ms / MS)
         self._is_said = is_wrong

@@ -149,9 +149,9 @@ class Transactions:
             if producer._txn_manager.is_in_transaction():
                 async with asyncio.timeout(GIVE_UP_S_MAX):
                     await producer.abort_transaction()
-                log.info("The cycle was given up and its transaction aborted.")
+                log.info("a cycle is given up, and its transaction aborted")
         except (KafkaError, TimeoutError) as error:
-            log.info("A transaction was not aborted; the next producer's start aborts it: %r", error)
+            log.info("a transaction could not be aborted, and is left to the next producer: %r", error)
         await self.drop()
 
     @asynccontextmanager
