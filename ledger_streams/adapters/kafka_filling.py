@@ -18,7 +18,7 @@ from aiokafka.structs import OffsetAndMetadata
 from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_log import Partition
 from ledger_streams.adapters.kafka_lz4 import compress_fast
-from ledger_streams.adapters.kafka_transactional import connect, discard
+from ledger_streams.adapters.kafka_transactional import connect, discard, placed
 from ledger_streams.errors import Unavailable
 
 TRANSACTION_TIMEOUT_MS: Final = 900_000
@@ -75,7 +75,7 @@ class Filling:
                 some = records[first : first + RECORDS_AT_ONCE]
                 sent = [await self._send(record) for record in some]
                 for record, delivered in zip(some, await asyncio.gather(*sent), strict=True):
-                    self.nexts[record.partition] = delivered.offset + 1
+                    self.nexts[record.partition] = placed(delivered).offset + 1
         except KafkaError as error:
             raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
 

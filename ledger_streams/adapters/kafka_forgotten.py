@@ -4,6 +4,12 @@ A broker that ends a transaction skips the partitions that have no leader just t
 lone broker that comes back, and writes down that the transaction is over.  The next one to use the
 producer's id would end it there as that one ends, so it could abort what was committed.  Whoever
 starts such a producer therefore first asks what was decided, and has it written where it is missing.
+
+A partition cannot tell one transaction of a producer's epoch from the next one.  So a marker is written
+only when no transaction of that epoch can begin any more: its producer is out of use, or fenced by the
+start of the next one (`kafka_transactional`).  A partition that a newer epoch has written to refuses it.
+The start that fences also makes the coordinator forget what was decided; the answer is therefore noted
+with it, in the parity of the transaction's time-out, which the coordinator keeps and tells.
 """
 
 from __future__ import annotations
@@ -35,6 +41,8 @@ OFFSETS_TOPIC: Final = "__consumer_offsets"
 COMMITTED: Final = "CompleteCommit"
 COMMITTING: Final = "PrepareCommit"
 NO_PRODUCER: Final = -1
+STARTED: Final = "Empty"
+"""A producer has started, and begun no transaction yet."""
 UNKNOWN_ID: Final = 105
 """TRANSACTIONAL_ID_NOT_FOUND: nobody has used it for a week, or ever."""
 Partitions = Mapping[str, Collection[int]]
@@ -51,31 +59,49 @@ class MarkersDenied(kafka_errors.KafkaError):  # type: ignore[misc]
     """Only an administrator of the cluster may write markers: the producer itself has to end it."""
 
 
-class Decided(NamedTuple):
-    """The last transaction of a transactional id."""
+class Committed(NamedTuple):
+    """A producer whose last transaction was committed, and the epochs of which all that has ended was."""
 
-    state: str
     producer_id: int
-    producer_epoch: int
+    epochs: range
 
 
 class Hanging(NamedTuple):
     """A transaction that is open in a partition."""
 
     partition: TopicPartition
+    producer_id: int
+    producer_epoch: int
     coordinator_epoch: int
 
 
-async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics: Collection[str]) -> bool:
-    """Commit in `topics`, and in all groups' offsets, what the id's last transaction has left open there.
+def noted_timeout_ms(timeout_ms: int, *, is_committed: bool) -> int:
+    """Return the time-out with which a producer starts: odd when the last transaction was committed."""
+    even_ms = timeout_ms - timeout_ms % 2
+    return even_ms - 1 if is_committed else even_ms
 
-    Nothing is done unless that was committed, which is returned.  What the broker does not tell or allow is
-    left to `kafka_settling`.  Raises KafkaError: one of LEADER_MOVING while a partition that is asked has
-    lost its leader, MarkersUnanswered, MarkersDenied.
+
+async def last_committed(client: AIOKafkaClient, transactional_id: str) -> Committed | None:
+    """Return the producer of an id whose last transaction was committed; None if it was not, or is open.
+
+    Also where a start has fenced it since, and was killed before it had written what was missing.  None too
+    where the broker does not tell.
     """
-    decided = await _decided(client, transactional_id)
-    if decided.state != COMMITTED:
-        return False
+    state, timeout_ms, producer_id, epoch = await _decided(client, transactional_id)
+    if state == COMMITTED:
+        return Committed(producer_id, range(epoch, epoch + 1))
+    if state == STARTED and timeout_ms % 2:
+        return Committed(producer_id, range(epoch))
+    return None
+
+
+async def commit_forgotten(client: AIOKafkaClient, committed: Committed, topics: Collection[str]) -> None:
+    """Commit in `topics`, and in all groups' offsets, what the producer has left open there.
+
+    Its epochs must be out of use: see above.  What the broker does not tell or allow, and partitions without
+    a leader, are left to `kafka_settling`.  Raises KafkaError: one of LEADER_MOVING while a partition that is
+    asked has lost its leader, MarkersUnanswered, MarkersDenied.
+    """
     cluster = await client.fetch_all_metadata()
     for node_id, partitions in _by_leader(cluster, topics).items():
         try:
@@ -83,15 +109,12 @@ async def commit_forgotten(client: AIOKafkaClient, transactional_id: str, topics
         except NOT_GRANTED as error:
             go_without("DescribeProducers", error, "what was committed is ended without a look")
             continue
-        hanging = list(_hanging(answer, decided))
-        if hanging and await _decided(client, transactional_id) == decided:  # nobody has begun another one
-            for one in hanging:
-                await _commit(client, node_id, decided, one)
-    return True
+        for hanging in list(_hanging(answer, committed)):
+            await _commit(client, node_id, hanging)
 
 
-async def _decided(client: AIOKafkaClient, transactional_id: str) -> Decided:
-    """Return what the coordinator says, once it has told what it is telling the partitions."""
+async def _decided(client: AIOKafkaClient, transactional_id: str) -> tuple[str, int, int, int]:
+    """Return state, time-out, producer and epoch, once the coordinator has told what it is telling."""
     while True:
         with suppress(*COORDINATOR_MISSING):
             node_id = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
@@ -99,12 +122,14 @@ async def _decided(client: AIOKafkaClient, transactional_id: str) -> Decided:
                 answer = await ask(client, node_id, DescribeTransactions([transactional_id], {}))
             except UNKNOWN as error:
                 go_without("DescribeTransactions", error, "what a broker forgets to commit is aborted")
-                return Decided("", NO_PRODUCER, NO_PRODUCER)
-            ((error_code, _id, state, _timeout, _start, producer_id, epoch, _topics, _tags),) = answer.states
+                return "", 0, NO_PRODUCER, NO_PRODUCER
+            ((error_code, _id, state, timeout_ms, _start, producer_id, epoch, _topics, _tags),) = (
+                answer.states
+            )
             if error_code != UNKNOWN_ID:
                 _check(error_code)
             if state != COMMITTING:
-                return Decided(state, producer_id, epoch)
+                return state, timeout_ms, producer_id, epoch
         await asyncio.sleep(ASK_AGAIN_S)
 
 
@@ -123,24 +148,24 @@ def listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes
     return [(topic, list(numbers), {}) for topic, numbers in partitions.items()]
 
 
-def _hanging(answer: DescribeProducersResponseV0, decided: Decided) -> Iterator[Hanging]:
-    """Find the transaction that was decided, where it is still open."""
+def _hanging(answer: DescribeProducersResponseV0, committed: Committed) -> Iterator[Hanging]:
+    """Find the transactions that were committed, where they are still open."""
     for topic, partitions, _ in answer.topics:
         for number, error_code, _message, producers, _tags in partitions:
             if issubclass(kafka_errors.for_code(error_code), DENIED):
                 continue  # kafka_settling says so, and ends it otherwise
             _check(error_code)
             for producer_id, epoch, _sequence, _last_ms, coordinator_epoch, first_offset, _ in producers:
-                is_same = (producer_id, epoch) == (decided.producer_id, decided.producer_epoch)
+                is_same = producer_id == committed.producer_id and epoch in committed.epochs
                 if is_same and first_offset >= 0:
-                    yield Hanging(TopicPartition(topic, number), coordinator_epoch)
+                    yield Hanging(TopicPartition(topic, number), producer_id, epoch, coordinator_epoch)
 
 
-async def _commit(client: AIOKafkaClient, node_id: int, decided: Decided, hanging: Hanging) -> None:
+async def _commit(client: AIOKafkaClient, node_id: int, hanging: Hanging) -> None:
     log.warning("a committed transaction was open in %s, and is committed there now", hanging.partition)
     marker: tuple[Any, ...] = (
-        decided.producer_id,
-        decided.producer_epoch,
+        hanging.producer_id,
+        hanging.producer_epoch,
         True,
         listed({hanging.partition.topic: [hanging.partition.partition]}),
         max(hanging.coordinator_epoch, 0),

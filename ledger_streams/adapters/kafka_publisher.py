@@ -89,12 +89,11 @@ class KafkaPublisher:
             raise _unavailable(error) from error
 
     async def _send(self, producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
-        sent_ms, acknowledged = self._clock.steady_ms(), []
+        acknowledged = []
         for message in messages:
             key, value = message.key.encode(), message.value
             acknowledged.append(await producer.send(message.topic, value=value, key=key))
-        for record in await asyncio.gather(*acknowledged):
-            self._clock.acknowledged(record, sent_ms=sent_ms)
+        await asyncio.gather(*acknowledged)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -108,6 +107,7 @@ class KafkaPublisher:
                     linger_ms=1,
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
                 )
+                self._clock.listen(producer)
                 try:
                     await producer.start()
                 except BaseException:

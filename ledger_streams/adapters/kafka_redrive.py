@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_log import KafkaLog
-from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted
+from ledger_streams.adapters.kafka_transactional import connect, discard, is_fenced, noted, placed
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable
 
@@ -131,7 +131,7 @@ class Redrive:
             ]
             marked = []
             for letter, delivered in zip(letters, sent, strict=True):
-                at = await delivered
+                at = placed(await delivered)
                 mark = Mark(topic, at.partition, at.offset)
                 value, key = msgspec.json.encode(mark), place(letter).encode()
                 marked.append(await self._send(self._marks_topic, value, key, partition=0))

@@ -2,24 +2,29 @@
 
 The start has fenced them, so that nothing is added.  Where a transaction of the same producer id is open it
 is ended by an empty transaction over just those partitions, which ends them as it ends itself: committed if
-the last transaction was, else aborted.  That takes the right to write there, and none on the cluster.
+it is of an epoch of which all that has ended was committed, else aborted.  That takes the right to write
+there, and none on the cluster.
 
 Where the broker does not tell what is open, the empty transaction goes over all partitions of which it does
 not tell.  A group's offsets are always in it, at one marker: to be told of them takes a right on the broker's
 own topic.
+
+A partition without a leader is not settled.  What was committed when it was first found so is kept for it,
+since later transactions of the producer say nothing about it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import aiokafka.errors as kafka_errors
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from ledger_streams.adapters.kafka_forgotten import ask, listed
+from ledger_streams.adapters.kafka_forgotten import Committed, ask, listed
 from ledger_streams.adapters.kafka_marker_messages import DescribeProducers, DescribeProducersResponseV0
 from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.adapters.kafka_rights import DENIED, NOT_GRANTED, go_without
@@ -30,10 +35,16 @@ Partitions = frozenset[TopicPartition]
 NO_PARTITIONS: Partitions = frozenset()
 
 
+Owed: TypeAlias = Mapping[TopicPartition, Committed | None]
+"""Partitions that could not be settled, and what was committed when they were first found so."""
+NOTHING_OWED: Final[Owed] = MappingProxyType({})
+
+
 class Found(NamedTuple):
     """What the brokers tell of a producer id's transactions."""
 
-    open: Partitions = NO_PARTITIONS
+    open: Mapping[TopicPartition, int] = MappingProxyType({})
+    """The epoch of the transaction that is open in a partition."""
     untold: Partitions = NO_PARTITIONS
     """Of these nothing is told."""
     not_led: Partitions = NO_PARTITIONS
@@ -41,25 +52,37 @@ class Found(NamedTuple):
 
 
 async def settle(
-    producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None, *, is_committed: bool
-) -> Partitions:
+    producer: AIOKafkaProducer,
+    topics: Collection[str],
+    group_id: str | None = None,
+    *,
+    committed: Committed | None,
+    owed: Owed = NOTHING_OWED,
+) -> Owed:
     """End in `topics`, and in the group's offsets, what is open from before the producer's start.
 
     Returns the partitions that have no leader even after a while: nothing may be written there before it is
     settled.  Raises KafkaError.
     """
     found = await found_open(producer, topics)
-    partitions = found.open | found.untold
-    if found.open:
-        KAFKA_HANGING_ENDED.inc(len(found.open))
-        ending, places = (
-            "committed" if is_committed else "aborted",
-            ", ".join(sorted(map(_place, found.open))),
-        )
-        log.warning("A hanging transaction is %s now in %s.", ending, places)
-    if partitions or group_id is not None:
-        await end_in(producer, partitions, group_id, is_committed=is_committed)
-    return found.not_led
+    commits = {place for place, epoch in found.open.items() if _is_in(owed.get(place, committed), epoch)}
+    aborts = found.open.keys() - commits
+    for ending, places in (("committed", commits), ("aborted", aborts)):
+        if places:
+            KAFKA_HANGING_ENDED.inc(len(places))
+            log.warning("A hanging transaction is %s now in %s.", ending, _places(places))
+    commits |= {place for place in found.untold if owed.get(place, committed) is not None}
+    aborts |= found.untold - commits
+    is_committed = committed is not None
+    if commits or (is_committed and group_id is not None):
+        await end_in(producer, commits, group_id if is_committed else None, is_committed=True)
+    if aborts or (not is_committed and group_id is not None):
+        await end_in(producer, aborts, None if is_committed else group_id, is_committed=False)
+    return {place: owed.get(place, committed) for place in found.not_led}
+
+
+def _is_in(committed: Committed | None, epoch: int) -> bool:
+    return committed is not None and epoch in committed.epochs
 
 
 async def end_in(
@@ -106,7 +129,7 @@ async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> F
                 not_led.add(TopicPartition(topic, number))
             else:
                 leaders[node_id][topic].append(number)
-    still_open: set[TopicPartition] = set()
+    still_open: dict[TopicPartition, int] = {}
     untold: set[TopicPartition] = set()
     for node_id, partitions in leaders.items():
         try:
@@ -119,15 +142,15 @@ async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> F
             continue
         for place, error_code, producers in _told(answer):
             if not error_code:
-                if any(_is_open(each, producer._txn_manager.producer_id) for each in producers):
-                    still_open.add(place)
+                for epoch in _open_epochs(producers, producer._txn_manager.producer_id):
+                    still_open[place] = epoch
                 continue
             refused = kafka_errors.for_code(error_code)
             if not issubclass(refused, DENIED):
                 raise refused(_place(place))
             _say_untold(refused())
             untold.add(place)
-    return Found(frozenset(still_open), frozenset(untold), frozenset(not_led))
+    return Found(still_open, frozenset(untold), frozenset(not_led))
 
 
 def _told(answer: DescribeProducersResponseV0) -> Iterator[tuple[TopicPartition, int, Any]]:
@@ -136,9 +159,10 @@ def _told(answer: DescribeProducersResponseV0) -> Iterator[tuple[TopicPartition,
             yield TopicPartition(topic, number), error_code, producers
 
 
-def _is_open(told: Any, producer_id: int) -> bool:
-    of_producer, _epoch, _sequence, _last_ms, _coordinator_epoch, first_offset, _tags = told
-    return bool(of_producer == producer_id and first_offset >= 0)
+def _open_epochs(producers: Any, producer_id: int) -> Iterator[int]:
+    for of_producer, epoch, _sequence, _last_ms, _coordinator_epoch, first_offset, _tags in producers:
+        if of_producer == producer_id and first_offset >= 0:
+            yield epoch
 
 
 def _say_untold(error: BaseException) -> None:
@@ -152,5 +176,5 @@ def _place(partition: TopicPartition) -> str:
     return f"{partition.topic}-{partition.partition}"
 
 
-def _places(partitions: Partitions) -> str:
+def _places(partitions: Collection[TopicPartition]) -> str:
     return ", ".join(sorted(map(_place, partitions)))

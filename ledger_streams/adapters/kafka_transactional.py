@@ -12,22 +12,32 @@ import logging
 from collections.abc import Collection
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced
+from aiokafka.structs import RecordMetadata
 
 from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import options_of
-from ledger_streams.adapters.kafka_forgotten import MarkersDenied, commit_forgotten
+from ledger_streams.adapters.kafka_forgotten import (
+    MarkersDenied,
+    commit_forgotten,
+    last_committed,
+    noted_timeout_ms,
+)
 from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.adapters.kafka_rights import go_without, missing_right
-from ledger_streams.adapters.kafka_settling import settle
+from ledger_streams.adapters.kafka_settling import NOTHING_OWED, Owed, settle
 from ledger_streams.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 START_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 5.0
+
+
+class OffsetUnknown(KafkaError):  # type: ignore[misc]
+    """The broker has a record and did not say at which offset."""
 
 
 async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
@@ -47,26 +57,38 @@ async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
 
 
 async def start_settled(
-    producer: AIOKafkaProducer, topics: Collection[str], group_id: str | None = None
-) -> frozenset[TopicPartition]:
+    producer: AIOKafkaProducer,
+    topics: Collection[str],
+    group_id: str | None = None,
+    *,
+    owed: Owed = NOTHING_OWED,
+) -> Owed:
     """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
 
-    What was committed is committed; all else is aborted, and where nothing is open nothing is written.
-    Returns the partitions without a leader, which are not settled: nothing may be written to them.  Raises
-    KafkaError.
+    What was committed is committed; all else is aborted, and where nothing is open nothing is written.  The
+    start fences a predecessor that is still alive, in another process, before anything is ended in its
+    name: no transaction that it may yet begin is touched.
+
+    `owed` has the partitions that an earlier start could not settle.  Returned are those without a leader
+    now: nothing may be written to them.  Raises KafkaError.
     """
     asking = AIOKafkaClient(**options_of(producer.client))
-    transactional_id = producer._txn_manager.transactional_id
+    manager = producer._txn_manager
     try:
         await asking.bootstrap()
-        is_committed = await when_led(lambda: commit_forgotten(asking, transactional_id, topics))
-    except MarkersDenied as error:
-        go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
-        is_committed = True
+        committed = await when_led(lambda: last_committed(asking, manager.transactional_id))
     finally:
         await close_within("the client that settles", asking.close())
+    manager.transaction_timeout_ms = noted_timeout_ms(
+        manager.transaction_timeout_ms, is_committed=committed is not None
+    )
     await producer.start()
-    return await settle(producer, topics, group_id, is_committed=is_committed)
+    if committed is not None:
+        try:
+            await when_led(lambda: commit_forgotten(producer.client, committed, topics))
+        except MarkersDenied as error:
+            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+    return await settle(producer, topics, group_id, committed=committed, owed=owed)
 
 
 async def discard(producer: AIOKafkaProducer) -> None:
@@ -82,6 +104,16 @@ async def discard(producer: AIOKafkaProducer) -> None:
 def is_fenced(error: KafkaError) -> bool:
     """Tell whether the broker has refused the producer for a later one, or for a transaction timed out."""
     return isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced)
+
+
+def placed(record: RecordMetadata) -> RecordMetadata:
+    """Return an acknowledgement that says where its record stands; raises OffsetUnknown for any other.
+
+    A broker answers -1 for a batch that it already has and whose place it has forgotten.
+    """
+    if record.offset < 0:
+        raise OffsetUnknown(f"{record.topic}-{record.partition} has a record at an offset that is not known")
+    return record
 
 
 def noted(future: asyncio.Future[Any]) -> None:

@@ -3,15 +3,21 @@
 JoinGroup and SyncGroup are answered when every member has come, which may take a session.
 With one patience for all, a fetch or a heartbeat that a hanging broker never answers would
 take as long, and its partitions would wait although others lead them by then.
+
+It also notes what each fetch proves: where a partition ended, for a reader of committed records, at a
+moment not before the fetch was sent.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
+from ledger_streams.adapters.broker_clock import steady_ms
 from ledger_streams.adapters.kafka_client import options
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.engine.assignor import EvenAssignor
@@ -23,12 +29,28 @@ METADATA_AGE_MS_MAX: Final = 30_000
 """So long may partitions that are added later belong to nobody; aiokafka's own is five minutes."""
 
 
+class Fetched(NamedTuple):
+    """The last answer to a fetch of a partition.
+
+    Whoever had read up to `stable_end` had read everything that was there when the fetch was sent.
+    """
+
+    sent_ms: float
+    """When it was sent, on the steady clock; at the earliest then the leader has answered."""
+    node_id: int
+    """The leader, by whose clock the partition's records get their times."""
+    stable_end: int
+    """The last stable offset, up to which a reader of committed records can read."""
+
+
 class GroupClient(AIOKafkaClient):
     """A client of a group's member; `request_timeout_ms` is for all but rebalances."""
 
     def __init__(self, *, rebalance_timeout_ms: int, **config: Any) -> None:
         super().__init__(**config)
         self._rebalance_timeout_s = rebalance_timeout_ms / 1000
+        self.fetched: dict[TopicPartition, Fetched] = {}
+        """By partition; filled in the consumer's thread and read in others, each entry at once."""
 
     async def send(self, node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
         """Send a request and return its answer."""
@@ -37,7 +59,21 @@ class GroupClient(AIOKafkaClient):
             is_rebalance = isinstance(request, JoinGroupRequest | SyncGroupRequest)
             plain_s = self._request_timeout_ms / 1000
             connection._request_timeout = self._rebalance_timeout_s if is_rebalance else plain_s
-        return await super().send(node_id, request, group=group)
+        sent_ms = steady_ms()
+        response = await super().send(node_id, request, group=group)
+        if isinstance(request, FetchRequest):
+            self.fetched |= fetched_in(response, node_id=node_id, sent_ms=sent_ms)
+        return response
+
+
+def fetched_in(response: Any, *, node_id: int, sent_ms: float) -> dict[TopicPartition, Fetched]:
+    """Return what the answer to a fetch proves of each partition, but those that the broker refuses."""
+    return {
+        TopicPartition(topic, partition): Fetched(sent_ms, node_id, stable_end)
+        for topic, partitions in response.topics
+        for partition, error_code, _high_watermark, stable_end, *_ in partitions
+        if not error_code
+    }
 
 
 def group_member(group_id: str, settings: Settings) -> StaticConsumer:

@@ -121,10 +121,23 @@ class FencedProducer(AIOKafkaProducer):
             request_timeout_ms=self._request_timeout_ms,
         )
 
+    def announce(self, partition: TopicPartition) -> None:
+        """Make a partition part of the open transaction; raises IllegalOperation when an error ended that."""
+        self._check_in_transaction()
+        self._txn_manager.maybe_add_partition_to_txn(partition)
+
     def announce_group(self, group_id: str) -> None:
-        """Make the group part of the open transaction while records are sent, not after them."""
+        """Make the group part of the open transaction while records are sent, not after them.
+
+        Raises IllegalOperation when an error ended the transaction.
+        """
+        self._check_in_transaction()
         if self._txn_manager._txn_consumer_group is None:
             self._txn_manager.add_offsets_to_txn({}, group_id).add_done_callback(noted)
+
+    def _check_in_transaction(self) -> None:
+        if not self._txn_manager.is_in_transaction():  # where aiokafka asserts
+            raise kafka_errors.IllegalOperation(f"the transaction is in state {self._txn_manager.state.name}")
 
     async def send_fenced_offsets(
         self,

@@ -3,7 +3,8 @@
 A broker may come back while its workers live on, and none of them is told.  So each producer is looked at
 now and then, which takes a broker with many partitions a tenth of a second and more.  Meanwhile another one
 makes all transactions, a little slower since each waits for its own markers, and what is found open
-cannot be a transaction of now.
+cannot be a transaction of now.  Where another process has started under the same id meanwhile, what the
+coordinator tells is of that one's epoch, and nothing is done.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from ledger_streams.adapters.kafka_forgotten import MarkersDenied, MarkersUnanswered, commit_forgotten
+from ledger_streams.adapters.kafka_forgotten import (
+    Committed,
+    MarkersDenied,
+    MarkersUnanswered,
+    commit_forgotten,
+    last_committed,
+)
 from ledger_streams.adapters.kafka_rights import go_without
 from ledger_streams.adapters.kafka_settling import settle
 from ledger_streams.engine.ending import end_process
@@ -64,10 +71,11 @@ class LookingBack:
 
     async def _look_at(self, producer: FencedProducer) -> None:
         try:
-            await commit_forgotten(producer.client, producer._txn_manager.transactional_id, self._topics)
-        except MarkersDenied as error:
-            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
-            await self._end_itself(producer)
+            manager = producer._txn_manager
+            committed = await last_committed(producer.client, manager.transactional_id)
+            own = Committed(manager.producer_id, range(manager.producer_epoch, manager.producer_epoch + 1))
+            if committed == own:
+                await self._commit(producer, own)
         except MarkersUnanswered as error:
             log.warning("a forgotten transaction is committed or not, new producers are started: %r", error)
             self.is_spoilt = True
@@ -76,13 +84,17 @@ class LookingBack:
         except Exception as error:  # noqa: BLE001  # nobody foresaw it
             end_process("what a broker may have forgotten could not be looked for", error)
 
-    async def _end_itself(self, producer: FencedProducer) -> None:
-        """Commit by the producer's own next transaction, an empty one, what its last one has left open."""
+    async def _commit(self, producer: FencedProducer, own: Committed) -> None:
+        """Commit what the producer's last transaction has left open; without the right to, by its next."""
         try:
-            await settle(producer, self._topics, is_committed=True)
-        except KafkaError as error:
-            log.warning("A hanging transaction was not committed; new producers are started: %r", error)
-            self.is_spoilt = True
+            await commit_forgotten(producer.client, own, self._topics)
+        except MarkersDenied as error:
+            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+            try:
+                await settle(producer, self._topics, committed=own)
+            except KafkaError as failed:
+                log.warning("A hanging transaction was not committed; new producers are started: %r", failed)
+                self.is_spoilt = True
 
     def _put_back(self, producer: FencedProducer, _looked: asyncio.Task[None]) -> None:
         self._looking = None

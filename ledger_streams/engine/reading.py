@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.engine.group_client import Fetched
 
 PASSED_EVERY_S: Final = 10.0
 """How often positions past mere markers are committed: in few transactions, and days before retention."""
@@ -46,22 +47,27 @@ class Reading:
     def until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
         """Return what says up to when a partition's records are read, all but those just polled.
 
-        A worker that was away finds answers that came in time: no deadline overtakes them.
+        Without records it is the time, on the leader's clock, at which the last fetch was sent that left
+        nothing unread.  So after a pause, a lost cycle or a seek it is an earlier time, until another
+        fetch has been answered: answers that came in time are found by a worker that was away, and no
+        deadline overtakes them.
         """
-        now_ms = self._clock.now_ms()
+        steady_ms = self._clock.steady_ms()
 
         def until_ms(tp: TP) -> int:
+            fetched = self._fetched(tp)
             if tp in polled:
-                return min(now_ms, int(polled[tp][0].timestamp))
-            return now_ms if self._has_read_all(tp) else 0
+                node_id = None if fetched is None else fetched.node_id
+                return min(self._clock.at_ms(steady_ms, node_id), int(polled[tp][0].timestamp))
+            if fetched is None or self.position(tp) < fetched.stable_end:
+                return 0
+            return self._clock.at_ms(fetched.sent_ms, fetched.node_id)
 
         return until_ms
 
-    def _has_read_all(self, tp: TP) -> bool:
-        """Whether nothing was left in the partition, for a reader of committed records, at the last fetch."""
-        state = self._state(tp)
-        is_known = state is not None and state.lso is not None and state.has_valid_position
-        return bool(is_known and state.position >= state.lso)
+    def _fetched(self, tp: TP) -> Fetched | None:
+        fetched: dict[Any, Fetched] = self._consumer()._client.fetched
+        return fetched.get(tp)
 
     def _state(self, tp: TP) -> Any:
         return self._consumer()._subscription.subscription.assignment.state_value(tp)

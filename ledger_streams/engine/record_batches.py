@@ -10,10 +10,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME, BrokerClock
-from ledger_streams.adapters.kafka_transactional import noted
+from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME
+from ledger_streams.adapters.kafka_transactional import noted, placed
 from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox, Outgoing
+from ledger_streams.engine.kip447 import FencedProducer
 from ledger_streams.errors import InvariantBroken
 
 BATCH_BYTES_MAX = 1_000_000
@@ -28,14 +29,14 @@ class Sent(NamedTuple):
     delivered: asyncio.Future[RecordMetadata]
 
 
-async def queued(producer: AIOKafkaProducer, outbox: Outbox) -> list[Sent]:
+async def queued(producer: FencedProducer, outbox: Outbox) -> list[Sent]:
     """Hand the records to the producer, batch by batch; a partition without any is announced."""
     sent = []
     for tp, records in outbox.items():
         if not records:
             if tp.partition not in await producer.client._wait_on_metadata(tp.topic):
                 raise InvariantBroken(f"the broker has no {tp}")
-            producer._txn_manager.maybe_add_partition_to_txn(tp)
+            producer.announce(tp)
             continue
         for batch, its_records in record_batches(producer, records):
             delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
@@ -46,15 +47,14 @@ async def queued(producer: AIOKafkaProducer, outbox: Outbox) -> list[Sent]:
     return sent
 
 
-async def acknowledged(sent: Sequence[Sent], sent_ms: float, clock: BrokerClock) -> list[Appended]:
-    """Wait until the broker has all of these, and return where they stand; raises KafkaError.
+async def acknowledged(sent: Sequence[Sent]) -> list[Appended]:
+    """Wait until the broker has all of these, and return where they stand.
 
-    `sent_ms` is when they were sent or earlier, as the clock's `steady_ms` has it.
+    Raises KafkaError, also where the broker does not say at which offset: nothing is built upon that.
     """
     appended = []
     for tp, records, delivered in sent:
-        said = await delivered
-        clock.acknowledged(said, sent_ms=sent_ms)
+        said = placed(await delivered)
         append_ms = said.timestamp if said.timestamp_type == LOG_APPEND_TIME else None
         appended.append(Appended(tp, said.offset, append_ms, records))
     return appended

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
+from aiokafka.errors import IllegalOperation, KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
@@ -26,7 +26,8 @@ from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_lz4 import compress_fast
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 from ledger_streams.adapters.kafka_rights import missing_right
-from ledger_streams.adapters.kafka_transactional import discard, is_fenced, start_settled
+from ledger_streams.adapters.kafka_settling import NOTHING_OWED, Owed
+from ledger_streams.adapters.kafka_transactional import discard, start_settled
 from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
@@ -78,8 +79,8 @@ class Transactions:
         self._clock = clock
         self._producers: deque[FencedProducer] = deque()
         """The next one to be used first."""
-        self._not_settled: set[TopicPartition] = set()
-        """Without a leader when the producers started; a record there could commit what was to be aborted."""
+        self._owed: list[Owed] = [NOTHING_OWED] * PRODUCERS
+        """Of each producer, the partitions without a leader when it started, which it has still to settle."""
         self._open: FencedProducer | None = None
         """Whose transaction is open."""
         self._began_s = time.monotonic()
@@ -91,11 +92,12 @@ class Transactions:
         """Start the producers if there are none, which settles the last ones' transactions."""
         backoff_ms = 100
         while not self._producers:
-            self._not_settled = set()
             producers = [self._new_producer(number) for number in range(PRODUCERS)]
             try:
-                for producer in producers:
-                    self._not_settled |= await start_settled(producer, self._topics, self._group_id)
+                for number, producer in enumerate(producers):
+                    self._owed[number] = await start_settled(
+                        producer, self._topics, self._group_id, owed=self._owed[number]
+                    )
                 self._producers.extend(producers)
             except KafkaError as error:
                 for producer in producers:
@@ -110,6 +112,8 @@ class Transactions:
 
         Call it while no transaction is open; nobody waits for it.
         """
+        if any(self._is_led(place) for owed in self._owed for place in owed):
+            self._looking_back.is_spoilt = True
         self._looking_back.go_on()
 
     async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
@@ -119,21 +123,22 @@ class Transactions:
         """
         async with self._transaction(membership) as producer:
             self._check_settled(outbox)
-            sent_ms = self._clock.steady_ms()
             sent = await queued(producer, outbox)
             producer.announce_group(self._group_id)
-            return await acknowledged(sent, sent_ms, self._clock)
+            return await acknowledged(sent)
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> list[Appended]:
         """Send these records and the source positions, and commit with them what was sent before.
 
-        Returns where the records stand.  Raises CycleLost when the transaction was refused, took so long
-        that the broker has ended it, or its outcome is unknown (`start` again, then take over),
-        InvariantBroken when another process uses this worker's transactional id, or when
-        trying again cannot help: a membership that does not fence (nothing is sent), a
-        record that no broker takes.
+        Returns where the records stand.  Raises CycleLost when the transaction was refused, its producer is
+        fenced, or its outcome is unknown (`start` again, then take over), and InvariantBroken when
+        trying again cannot help: a membership that does not fence (nothing is sent), a record that no
+        broker takes.
+
+        A broker fences the producer of a transaction that took too long as it fences one in whose place
+        another process has started.  Which of the two it was is for the group to say, see `kip345`.
         """
         async with self._transaction(membership) as producer:
             self._check_settled(outbox)
@@ -143,17 +148,24 @@ class Transactions:
         return appended
 
     async def give_up(self) -> None:
-        """Abort the transaction that is open, if one is."""
+        """Abort the transaction that is open, if one is, and throw the producers away.
+
+        After an abortable error aiokafka forgets what the transaction has touched: it would abort nothing,
+        say that it had, and the producer's next commit would commit this transaction as well.  So it is
+        asked to abort only while it is in the transaction.  In every case the next producers have another
+        epoch, under which everything that has ended was committed: `kafka_forgotten` relies on that.
+        """
         producer, self._open = self._open, None
         if producer is None:
             return
         try:
-            async with asyncio.timeout(GIVE_UP_S_MAX):
-                await producer.abort_transaction()
-            log.info("a cycle is given up, and its transaction aborted")
+            if producer._txn_manager.is_in_transaction():
+                async with asyncio.timeout(GIVE_UP_S_MAX):
+                    await producer.abort_transaction()
+                log.info("a cycle is given up, and its transaction aborted")
         except (KafkaError, TimeoutError) as error:
             log.info("a transaction could not be aborted, and is left to the next producer: %r", error)
-            await self.drop()
+        await self.drop()
 
     @asynccontextmanager
     async def _transaction(self, membership: Membership) -> AsyncIterator[FencedProducer]:
@@ -173,36 +185,36 @@ class Transactions:
             yield producer
         except MessageSizeTooLargeError as error:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
-        except KafkaError as error:
+        except (KafkaError, IllegalOperation) as error:  # the latter after an error of its background task
             await self.drop()
-            if is_fenced(error) and not self._is_timed_out():
-                raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
             raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
 
     def _check_settled(self, outbox: Outbox) -> None:
-        """Raise LeaderNotAvailableError, which loses the cycle: new producers settle the partition first."""
-        if self._not_settled and (places := self._not_settled & {TopicPartition(*tp) for tp in outbox}):
-            raise LeaderNotAvailableError(f"{min(places)} had no leader when the producers started")
+        """Raise LeaderNotAvailableError, which loses the cycle: new producers settle the partition first.
+
+        A record of a new epoch there could commit what was to be aborted.
+        """
+        for owed in self._owed:
+            if owed and (places := owed.keys() & {TopicPartition(*tp) for tp in outbox}):
+                raise LeaderNotAvailableError(f"{min(places)} had no leader when the producers started")
+
+    def _is_led(self, place: TopicPartition) -> bool:
+        leader = self._producers[0].client.cluster.leader_for_partition(place) if self._producers else None
+        return leader is not None and leader >= 0
 
     @property
     def is_long_open(self) -> bool:
         """Whether the transaction has taken a good part of its time: no more should be put into it."""
-        return self._open is not None and self._open_ms() >= self._transaction_timeout_ms * LONG_PART
-
-    def _open_ms(self) -> float:
-        return (time.monotonic() - self._began_s) * 1000
-
-    def _is_timed_out(self) -> bool:
-        """Tell whether the broker has ended the transaction by itself, and fenced its producer."""
-        return self._open_ms() >= self._transaction_timeout_ms
+        open_ms = (time.monotonic() - self._began_s) * 1000
+        return self._open is not None and open_ms >= self._transaction_timeout_ms * LONG_PART
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
     ) -> list[Appended]:
         """Put records and positions into the transaction together; return where the records stand."""
-        sent_ms, sent = self._clock.steady_ms(), await queued(producer, outbox)
+        sent = await queued(producer, outbox)
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
-        return await acknowledged(sent, sent_ms, self._clock)
+        return await acknowledged(sent)
 
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
@@ -212,7 +224,7 @@ class Transactions:
             await discard(self._producers.popleft())
 
     def _new_producer(self, number: int) -> FencedProducer:
-        return FencedProducer(
+        producer = FencedProducer(
             **options(self._bootstrap),
             transactional_id=f"{self._transactional_id}-{number}",
             transaction_timeout_ms=self._transaction_timeout_ms,
@@ -224,3 +236,5 @@ class Transactions:
             request_timeout_ms=min(REQUEST_TIMEOUT_MS, self._transaction_timeout_ms),
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
+        self._clock.listen(producer)
+        return producer

@@ -277,6 +277,22 @@ async def test_a_deadline_older_than_a_record_is_carried_out_before_it_though_th
     assert (await have_rung(toys, "bell"))["bell"] == [due_ms]
 
 
+async def test_a_record_older_than_a_deadline_is_carried_out_before_it_though_the_worker_was_paused(
+    toys: Toys,
+) -> None:
+    """The last fetch before the pause has left nothing unread, and says nothing of the time after it."""
+    toy = await started(toys)
+    due_ms = in_ms(2_500)
+    await set_alarms(toys, {f"note-{number}": due_ms + number for number in range(3)}, partition=0)
+    toy.signal(signal.SIGSTOP)
+    await send(toys, dict.fromkeys((f"note-{number}" for number in range(3)), None), partition=0)
+    assert in_ms(0) < due_ms, "too slow to tell"
+    await eventually(lambda: is_past(due_ms + 100), what="they are due")
+    toy.signal(signal.SIGCONT)
+    await set_alarms(toys, {"note-fence": in_ms(0)}, partition=0)
+    assert set(await have_rung(toys, "note-fence")) == {"note-fence"}
+
+
 async def is_past(time_ms: int) -> bool:
     """Whether a time is past."""
     return in_ms(0) > time_ms

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
 from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.ahead import Appended
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.kip447 import FencedProducer, Membership
-from ledger_streams.engine.transactions import CycleLost, Transactions
+from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
 from tests.engine_toy.faults import PARTITIONS
 from tests.engine_toy.group import Group
@@ -76,9 +77,10 @@ async def test_a_start_writes_no_marker_where_no_transaction_is_open(toys: Toys,
     assert await toys.outputs() == {"key": [1]}
 
 
-async def test_one_that_another_process_has_fenced_ends_the_older_of_the_two(
+async def test_one_that_another_process_has_fenced_is_a_lost_cycle_too_and_the_group_says_whose_it_is(
     toys: Toys, group: Group
 ) -> None:
+    """The broker says the same of a transaction that took too long, so nothing else follows from it."""
     await group.commit(b"1", group.membership, source_next=1)
     other = Transactions(
         bootstrap=group.settings.kafka,
@@ -89,10 +91,48 @@ async def test_one_that_another_process_has_fenced_ends_the_older_of_the_two(
         clock=BrokerClock(),
     )
     await group._replace(transactions=other).commit(b"2", group.membership, source_next=2)
-    with pytest.raises(InvariantBroken, match="used by another process"):
+    with pytest.raises(CycleLost, match="ProducerFenced"):
         await group.commit(b"666", group.membership, source_next=3)
     await other.drop()
     assert await toys.outputs() == {"key": [1, 2]}
+
+
+async def break_off(transactions: Transactions) -> None:
+    """Let aiokafka meet an abortable error in the open transaction, once it has told the broker all of it."""
+    assert transactions._open is not None
+    manager = transactions._open._txn_manager
+
+    async def all_is_told() -> bool:
+        return manager._txn_consumer_group is not None and not manager._pending_txn_offsets
+
+    await eventually(all_is_told, what="the group is part of the transaction")
+    manager.error_transaction(GroupAuthorizationFailedError("any"))
+
+
+@pytest.mark.parametrize("is_in_error", [True, False])
+async def test_a_round_given_up_is_never_committed_by_a_later_one_after_an_abortable_error_neither(
+    toys: Toys, group: Group, is_in_error: bool
+) -> None:
+    """After such an error aiokafka says that it has aborted, and the broker has not been told."""
+    transactions = group.transactions
+    await transactions.start()
+    await transactions.send({group.partition(0): [(b"key", b"666", ())]}, group.membership)
+    if is_in_error:
+        await break_off(transactions)
+    await transactions.give_up()
+    for number in range(1, PRODUCERS + 1):  # one by each producer
+        await group.commit(b"%d" % number, group.membership, source_next=number)
+    assert await toys.outputs() == {"key": [1, 2]}
+
+
+async def test_what_is_sent_after_an_abortable_error_is_a_lost_cycle(group: Group) -> None:
+    outboxes: list[Outbox] = [{group.partition(0): [(b"key", b"666", ())]}, {group.partition(1): []}]
+    for outbox in outboxes:
+        await group.transactions.start()
+        await group.transactions.send({group.partition(0): [(b"key", b"666", ())]}, group.membership)
+        await break_off(group.transactions)
+        with pytest.raises(CycleLost):
+            await group.transactions.send(outbox, group.membership)
 
 
 async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(toys: Toys, group: Group) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import signal
 
+from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.engine.transactions import Transactions
 from tests.engine_toy.audit import audit_outputs
 from tests.engine_toy.harness import Toys, said
 from tests.integration.test_engine_rebalances import ONES, records_coming_in
@@ -76,6 +78,28 @@ async def test_one_that_was_paused_while_another_took_its_place_ends_when_it_wak
     await said(newer, "ready: 4 partitions")
     older.signal(signal.SIGCONT)
     await is_ended_as_the_older(toys, older, newer)
+
+
+async def test_one_that_is_fenced_and_whose_place_in_the_group_nobody_has_taken_goes_on(toys: Toys) -> None:
+    """A broker fences a slow worker's producer too, so only the group tells that it was replaced."""
+    toy = toys.start()
+    await said(toy, "ready: 4 partitions")
+    await toys.feed(ONES)
+    await toys.all_added()
+    other = Transactions(
+        bootstrap=toys.settings.kafka,
+        transactional_id=f"{toys.settings.app_id}-1",
+        group_id=toys.settings.app_id,
+        transaction_timeout_ms=5_000,
+        topics=(),
+        clock=BrokerClock(),
+    )
+    await other.start()
+    await toys.feed(ONES)
+    await said(toy, "cycle lost, taking over anew: kafka is not available: ProducerFenced")
+    await toys.all_exact()
+    assert USED not in toy.log.read_text()
+    await other.drop()
 
 
 async def test_one_that_was_paused_until_the_group_had_gone_on_joins_again(toys: Toys) -> None:

@@ -6,21 +6,33 @@ coordinator is never told of a partition that the transaction writes to.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidTxnState, KafkaError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, ProducerFenced
+from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from ledger_streams.adapters.broker_clock import BrokerClock
+from ledger_streams.adapters.kafka_forgotten import Committed
+from ledger_streams.adapters.kafka_marker_messages import (
+    DescribeProducers,
+    DescribeTransactions,
+    WriteTxnMarkers,
+)
 from ledger_streams.adapters.kafka_settling import found_open, settle
-from ledger_streams.adapters.kafka_transactional import connect, discard
+from ledger_streams.adapters.kafka_transactional import connect, discard, noted
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.looking_back import EVERY_S
 from ledger_streams.engine.transactions import CycleLost, Transactions
+from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from tests.engine_toy.group import Group
 from tests.engine_toy.harness import Toys
@@ -133,9 +145,11 @@ async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where
     await leave(settings, told.topic, write)
     following = producer_of(settings)
     await following.start()
-    assert (await found_open(following, [told.topic])).open == {untold}
-    assert await settle(following, [told.topic], is_committed=True) == frozenset()
-    assert (await found_open(following, [told.topic])).open == frozenset()
+    ((place, epoch),) = (await found_open(following, [told.topic])).open.items()
+    assert place == untold
+    last = Committed(following._txn_manager.producer_id, range(epoch, epoch + 1))
+    assert await settle(following, [told.topic], committed=last) == {}
+    assert (await found_open(following, [told.topic])).open == {}
     await discard(following)
     assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
 
@@ -197,6 +211,137 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
     await living.commit(dict(outbox), {group.source: 2}, group.membership)
     assert await committed(settings, places) == {TOLD: 2, UNTOLD: 2}
     await living.drop()
+
+
+def before(client: AIOKafkaClient, request: type[Any], *does: Callable[[], Awaitable[Any]]) -> None:
+    """Have something done before requests of a type are sent: the first before the first one, and so on."""
+    send, left = client.send, list(does)
+
+    async def interrupted(node_id: int, asked: Any, **where: Any) -> Any:
+        if isinstance(asked, request) and left:
+            await left.pop(0)()
+        return await send(node_id, asked, **where)
+
+    client.send = interrupted
+
+
+async def half_committed(producer: AIOKafkaProducer, places: list[TopicPartition]) -> None:
+    """Commit a record to both partitions, of which the coordinator hears of the one it is told of."""
+    told, untold = places
+    await producer.begin_transaction()
+    await producer.send_and_wait(told.topic, b"1", partition=told.partition)
+    producer._txn_manager._txn_partitions.add(untold)  # as if the coordinator knew
+    await producer.send_and_wait(untold.topic, b"1", partition=untold.partition)
+    await producer.commit_transaction()
+
+
+@asynccontextmanager
+async def a_living_one(settings: Settings, places: list[TopicPartition]) -> AsyncIterator[AIOKafkaProducer]:
+    """A redrive, say, under way in another process, whose last transaction is half forgotten."""
+    found: list[AIOKafkaProducer] = []
+
+    async def is_left() -> bool:
+        producer = producer_of(settings)
+        await connect(producer, {places[TOLD].topic})
+        try:
+            await half_committed(producer, places)
+        except KafkaError:  # the broker has not heard yet that it is not to verify
+            await discard(producer)
+            return False
+        found.append(producer)
+        return True
+
+    await eventually(is_left, what="a transaction is left half ended")
+    yield found[0]
+    await discard(found[0])
+
+
+async def test_whoever_starts_fences_first_and_commits_no_part_of_what_a_living_one_has_begun(
+    toys: Toys, places: list[TopicPartition]
+) -> None:
+    settings, (told, untold) = toys.settings, places
+    async with a_living_one(settings, places) as living:
+        following, late = producer_of(settings), []
+
+        async def begin() -> None:
+            await living.begin_transaction()
+            await living.send_and_wait(told.topic, b"666", partition=told.partition)
+
+        async def go_on() -> None:
+            late.append(await living.send(untold.topic, b"666", partition=untold.partition))
+            for batch in living._message_accumulator._batches[untold]:
+                batch._drain_waiter.add_done_callback(noted)  # which fails too
+            await asyncio.wait(late)
+
+        before(following.client, InitProducerIdRequest, begin)
+        before(following.client, WriteTxnMarkers, go_on)
+        await connect(following, {told.topic})
+        await discard(following)
+        with pytest.raises(ProducerFenced):
+            await late[0]
+    assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
+
+
+@pytest.mark.parametrize("killed_at", [DescribeProducers, WriteTxnMarkers])
+async def test_what_was_decided_is_known_though_whoever_has_fenced_is_killed_before_it_has_committed_it(
+    toys: Toys, places: list[TopicPartition], killed_at: type[Any]
+) -> None:
+    settings, (told, _) = toys.settings, places
+
+    async def be_killed() -> None:
+        raise KafkaConnectionError("killed")
+
+    async with a_living_one(settings, places):
+        for _ in range(2):
+            killed = producer_of(settings)
+            before(killed.client, killed_at, be_killed)
+            with pytest.raises(Unavailable):
+                await connect(killed, {told.topic})
+    following = producer_of(settings)
+    await connect(following, {told.topic})
+    await discard(following)
+    assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
+
+
+async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
+    toys: Toys, group: Group
+) -> None:
+    """The other one is between two transactions whenever the coordinator is asked, and in one otherwise."""
+    older = group.transactions
+    newer = Transactions(
+        bootstrap=group.settings.kafka,
+        transactional_id=group.settings.app_id,
+        group_id=group.settings.app_id,
+        transaction_timeout_ms=5_000,
+        topics=(),
+        clock=BrokerClock(),
+    )
+    at, topic = group.partition(0), group.partition(0).topic
+    await group.commit(b"1", group.membership)
+    older._looking_back._topics = [topic]
+    looked_at, _ = reversed(older._producers)
+    await group._replace(transactions=newer).commit(b"2", group.membership)
+
+    async def begin() -> None:
+        await newer.commit({at: [(b"key", b"3", ())]}, {group.source: 3}, group.membership)
+        await newer.send({at: [(b"key", b"4", ())]}, group.membership)
+        before(looked_at.client, DescribeTransactions, end)
+
+    async def end() -> None:
+        await newer.commit({}, {group.source: 4}, group.membership)
+
+    async def begin_another() -> None:
+        await newer.commit({at: [(b"key", b"5", ())]}, {group.source: 5}, group.membership)
+        await newer.send({at: [(b"key", b"666", ())]}, group.membership)
+
+    before(looked_at.client, DescribeProducers, begin)
+    before(looked_at.client, WriteTxnMarkers, begin_another)
+    await older._looking_back._look_at(looked_at)
+    await newer.drop()
+    await newer.start()  # which aborts what it has left open
+    await newer.drop()
+    await older.drop()
+    assert 666 not in (await toys.outputs())["key"]
 
 
 async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(toys: Toys) -> None:

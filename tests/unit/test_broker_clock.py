@@ -79,6 +79,40 @@ def test_a_broker_whose_clock_was_set_is_followed() -> None:
     assert abs(machine.off_ms + HOUR_MS) <= 1
 
 
+ONE, OTHER = 1, 2
+
+
+def acknowledged(clock: BrokerClock, node_id: int, appended_ms: int) -> None:
+    """A broker acknowledges a record at once."""
+    at = TopicPartition("any", 0)
+    record = RecordMetadata(*at, at, 0, appended_ms, LOG_APPEND_TIME, 0)
+    clock.acknowledged(record, sent_ms=clock.steady_ms(), node_id=node_id)
+
+
+@pytest.mark.parametrize("wrong_ms", [-HOUR_MS, HOUR_MS])
+def test_a_broker_whose_clock_is_wrong_moves_no_other_brokers_clock(wrong_ms: int) -> None:
+    machine = Machine()
+    clock = machine.clock
+    for node_id, appended_ms in ((ONE, BEGAN_MS), (OTHER, BEGAN_MS + wrong_ms), (ONE, BEGAN_MS)):
+        acknowledged(clock, node_id, appended_ms)
+    machine.passed_ms += 10
+    now_ms = clock.steady_ms()
+    assert clock.at_ms(now_ms, ONE) == machine.broker_ms
+    assert clock.at_ms(now_ms, OTHER) == machine.broker_ms + wrong_ms
+
+
+@pytest.mark.parametrize("machine_wrong_ms", [-HOUR_MS, 0, HOUR_MS])
+@pytest.mark.parametrize("broker_wrong_ms", [-HOUR_MS, 0, HOUR_MS])
+def test_a_broker_of_which_nothing_is_known_is_taken_for_the_earliest_there_is(
+    machine_wrong_ms: int, broker_wrong_ms: int
+) -> None:
+    """So neither this machine's clock nor another broker's makes its deadlines come too early."""
+    machine = Machine(wrong_ms=machine_wrong_ms)
+    acknowledged(machine.clock, ONE, BEGAN_MS + broker_wrong_ms)
+    off_ms = machine.clock.at_ms(machine.clock.steady_ms(), OTHER) - machine.broker_ms
+    assert off_ms == min(machine_wrong_ms, broker_wrong_ms)
+
+
 def test_a_timestamp_that_is_not_the_brokers_says_nothing() -> None:
     machine = Machine(wrong_ms=HOUR_MS)
     machine.append(kind=0)

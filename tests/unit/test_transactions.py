@@ -21,7 +21,7 @@ def test_a_partition_that_had_no_leader_at_the_start_is_not_written_to_before_it
         topics=["out"],
         clock=BrokerClock(),
     )
-    transactions._not_settled = {TopicPartition("out", 1)}
+    transactions._owed = [{TopicPartition("out", 1): None}]
     transactions._check_settled({TP("out", 0): []})
     with pytest.raises(LeaderNotAvailableError, match=r"partition=1.* had no leader"):
         transactions._check_settled({TP("out", 0): [], TP("out", 1): []})

@@ -207,7 +207,7 @@ def _cycle_steps(number: int, worker: Worker, broker: Broker, bounds: Bounds) ->
     if worker.phase == Phase.KEEPS:
         yield _keeping(number, worker, broker, bounds)
     elif not worker.has_epoch:
-        yield "ends, for it is fenced", broker, crashed(worker)
+        yield "is fenced", broker, lost(worker, Phase.STARTS)
     elif worker.phase == Phase.COMMITS:
         yield "commits", brokers.decided(broker, producer), worker._replace(phase=Phase.KEEPS)
     elif not broker.is_blocked(producer):
