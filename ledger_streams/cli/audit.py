@@ -36,7 +36,7 @@ from ledger_streams.closing import NOTHING, close_and_publish
 from ledger_streams.errors import Rejected
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
-from ledger_streams.wire.repeated_keys import repeated_in
+from ledger_streams.wire.repeated_keys import PairsRead
 
 GENTLY: Final = 10
 """Niceness: a payment goes first."""
@@ -136,7 +136,7 @@ def check_proof(file: Path, root: str | None) -> None:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
         given = msgspec.json.decode(text, type=Proof)
-        if repeated_in(text.encode()) is not None:
+        if PairsRead(text.encode()).repeated is not None:
             raise ValueError("a key stands twice in one object")
         holds = proves(given) and root in (None, given.root)
     except (OSError, msgspec.DecodeError, ValueError) as error:

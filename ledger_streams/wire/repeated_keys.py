@@ -36,6 +36,13 @@ def repeated_in(text: bytes) -> str | None:
     return None
 
 
+class PairsRead:
+    """A JSON text as it reads pair by pair: `repeated` is what `repeated_in` says of it."""
+
+    def __init__(self, text: bytes) -> None:
+        self.repeated = repeated_in(text)
+
+
 def named(key: str) -> str:
     """Return a key as an error may name it: text from outside goes into no message as it is."""
     return f"the key {key}" if _PLAIN(key) else "a key"
