@@ -86,7 +86,8 @@ def repeated_field(text: bytes, error: Unreadable) -> str | None:
 
 def shown_name(name: str) -> str:
     """Return a field's name as a report shows it: whoever wrote the file has chosen its characters."""
-    return name.encode("unicode_escape").decode()[:NAME_CHARACTERS_MAX]
+    shown = name if name.isprintable() else name.encode("unicode_escape").decode()
+    return shown[:NAME_CHARACTERS_MAX]
 
 
 def _known_fields_only(line: int, row: Iterable[str]) -> RefusedRow | None:
