@@ -33,6 +33,7 @@ ALL = [
     "0014_audit",
     "0015_wallet_balances",
     "0016_archive",
+    "0017_parked_records",
     "0018_payment_lists",
     "0020_recorded",
 ]

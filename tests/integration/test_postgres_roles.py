@@ -10,13 +10,17 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from ledger_streams.adapters.made_record import MadeRecord
+from ledger_streams.adapters.parked_rows import Part
 from ledger_streams.adapters.postgres_audit import close_day
 from ledger_streams.adapters.postgres_balances import refresh_balances
 from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
+from ledger_streams.adapters.postgres_parking import PostgresParking
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_reconcile import differences
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.adapters.postgres_roles import give_roles, role_statements
+from ledger_streams.adapters.postgres_rows import SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.cli.archiving import archive_months
 from ledger_streams.errors import Rejected, Unavailable
@@ -73,6 +77,15 @@ async def test_all_of_the_projector_s_work_succeeds_as_the_application(roles: Ro
     await sink.write(story.batch())
     assert len(await sink.dirty_wallets(story.wallet_topic, 0)) == 2
     await sink.mark_cached({(story.wallet_topic, 0): 5})
+    story.payment_event(ada, "PaymentRequested", 1, {"x": "\0"})
+    batch = story.batch()
+    ((place, advance),) = batch.positions.items()
+    batch.positions = {}
+    part = Part(MadeRecord(*place, batch.events[0].source_offset, 0, ada.encode(), b""), batch)
+    parking = PostgresParking(sink)
+    assert len(await parking.write(place, advance, [part]) or ()) == 1
+    mended = Part(part.record, SinkBatch({}, [batch.events[0]._replace(event_data="{}")]))
+    assert await parking.retry(place, ada, lambda _: mended) == 1
     await project_earlier(roles.owner, LONG_AGO)
     assert await close_day(pool, story.wallet_topic, "") is not None
     assert await differences(pool) == []

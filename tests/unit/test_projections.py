@@ -1,0 +1,114 @@
+"""What the projector passes over, what it parks, and that it asks for nothing while nothing is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from faust.types import TP
+
+from ledger_streams import topics, wire
+from ledger_streams.adapters.made_record import MadeRecord
+from ledger_streams.adapters.parked_rows import ParkedRow, Part
+from ledger_streams.adapters.postgres_parking import PostgresParking
+from ledger_streams.adapters.postgres_rows import Advance, TopicPartition
+from ledger_streams.engine.cycles import Destination
+from ledger_streams.engine.parking import Parking
+from ledger_streams.engine.projection_share import ProjectionShare, RowsOf
+from tables.projections import project_payment_event, project_saga_event, project_wallet_event
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "wire"
+OF: dict[str, RowsOf] = {
+    topics.PAYMENT_EVENTS: project_payment_event,
+    topics.SAGA_EVENTS: project_saga_event,
+    topics.WALLET_EVENTS: project_wallet_event,
+}
+
+
+def projected(topic: str, name: str, *, astray: int = 0, **changes: Any) -> ProjectionShare:
+    """Project the golden record of this name with other fields, so many partitions from its own."""
+    event = msgspec.json.decode((GOLDEN / f"{name}.v1.json").read_bytes()) | changes
+    key, count = event["aggregate_id"].encode(), topics.spec(topic).partitions
+    tp = TP(topic, (Destination(topic, count).of(key).partition + astray) % count)
+    at_ms = wire.time_ms(wire.parse_time("2026-11-24T22:00:00Z"))
+    share = ProjectionShare(tp, (), source_next=8)
+    share.rows_of = OF[topic]
+    share.project(MadeRecord(topic, tp.partition, 7, at_ms, key, msgspec.json.encode(event)))
+    return share
+
+
+def row_count(share: ProjectionShare) -> int:
+    batch = share.batch
+    return len(batch.events) + len(batch.payments) + len(batch.wallet_events) + len(batch.payment_outcomes)
+
+
+@pytest.mark.parametrize("topic", OF)
+def test_a_record_in_its_place_is_projected(topic: str) -> None:
+    name = {topics.SAGA_EVENTS: "SagaStarted", topics.WALLET_EVENTS: "WalletOpened"}.get(topic)
+    share = projected(topic, name or "PaymentRequested")
+    assert (share.refused, row_count(share) > 0) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    ("topic", "name"),
+    [
+        (topics.PAYMENT_EVENTS, "PaymentRequested"),
+        (topics.PAYMENT_EVENTS, "PaymentCompleted"),
+        (topics.SAGA_EVENTS, "SagaStarted"),
+    ],
+)
+def test_what_the_workers_park_for_its_partition_is_passed_over_and_no_payment_is_pending(
+    topic: str, name: str
+) -> None:
+    share = projected(topic, name, astray=1)
+    assert (share.refused, row_count(share)) == ({}, 0)
+
+
+def test_a_wallet_event_in_a_wrong_partition_is_parked_since_no_worker_reads_it() -> None:
+    share = projected(topics.WALLET_EVENTS, "WalletOpened", astray=1)
+    assert share.refused[7].reason == "wrong_partition"
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "changes"),
+    [
+        (topics.PAYMENT_EVENTS, "PaymentCompleted", {"data": {}}),
+        (topics.SAGA_EVENTS, "SagaStarted", {"correlation_id": "x"}),
+        (topics.SAGA_EVENTS, "SagaStarted", {"occurred_at": "soon"}),
+        (topics.WALLET_EVENTS, "WalletOpened", {"wallet": {}}),
+    ],
+)
+def test_what_a_worker_takes_and_the_projector_cannot_read_is_parked(
+    topic: str, name: str, changes: dict[str, Any]
+) -> None:
+    share = projected(topic, name, **changes)
+    assert (share.refused[7].reason, row_count(share)) == ("invalid", 0)
+
+
+class Unasked(PostgresParking):
+    """Fails when it is asked after the takeover."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def waiting(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        self.asked += 1
+        return {}
+
+    async def write(
+        self, partition: TopicPartition, advance: Advance, parts: Sequence[Part]
+    ) -> list[ParkedRow] | None:
+        raise AssertionError("nothing is parked")
+
+
+async def test_while_nothing_is_parked_postgresql_is_not_asked_for_it() -> None:
+    store = Unasked()
+    parking, share = Parking(store), projected(topics.SAGA_EVENTS, "SagaStarted")
+    await parking.take_over([share.tp])
+    for _ in range(3):
+        await parking.between_cycles()
+        assert not parking.concerns(share)
+    assert store.asked == 1
