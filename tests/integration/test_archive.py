@@ -309,8 +309,8 @@ async def test_the_migration_is_not_taken_back_while_months_are_archived(told: O
     for month in (OCTOBER, NOVEMBER):
         await attach_month(told.config, month)
     before = await told.tables()
-    assert await migrations.downgrade(told.config.postgres, 15) == ["0016_archive"]
-    assert await migrations.upgrade(told.config.postgres) == ["0016_archive"]
+    assert (await migrations.downgrade(told.config.postgres, 15))[-1] == "0016_archive"
+    assert (await migrations.upgrade(told.config.postgres))[0] == "0016_archive"
     assert differing(before, await told.tables()) == {}
     assert len(await told.archive()) == 2
     assert await told.touched() == []
