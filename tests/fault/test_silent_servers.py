@@ -23,6 +23,10 @@ AT_ONCE: Final = 30
 BUSY_S: Final = 4.0
 """What a machine with other work may add."""
 
+WAIT_S: Final = 2.0
+WRITE_THROUGH_S: Final = 1.0
+"""What the cache may take before a payment that was waited for is answered."""
+
 Call = tuple[str, str, dict[str, Any] | None]
 """Method, path, body."""
 
@@ -107,6 +111,8 @@ async def test_every_request_is_answered_while_a_server_is_silent(
         found = await answers(stage, calls(wallet))
     assert {one.status for of_call in found.values() for one in of_call} <= statuses, found
     assert max(one.seconds for of_call in found.values() for one in of_call) < answer_s_max + BUSY_S
+    waited = [one for of_call in found.values() for one in of_call if "wait=2" in one.call]
+    assert max(one.seconds for one in waited) < WAIT_S + WRITE_THROUGH_S + BUSY_S, waited
     assert {one.status for one in found["GET /health/live"] + found[f"GET {balance}"]} == {200}
 
 
