@@ -177,7 +177,8 @@ class Transactions:
             await self.drop()
             if is_fenced(error) and not self._is_timed_out():
                 raise InvariantBroken(f"{self._transactional_id} is used by another process") from error
-            raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+            detail = missing_right(error) or repr(error.__cause__ or error)
+            raise CycleLost(dependency="kafka", detail=detail) from error
 
     def _check_settled(self, outbox: Outbox) -> None:
         """Raise LeaderNotAvailableError, which loses the cycle: new producers settle the partition first."""
