@@ -41,7 +41,7 @@ IN_TRANSACTIONS: Final[Mapping[Role, frozenset[str]]] = {
     ),
     "gateway": frozenset(
         {
-            topics.SAGA_COMMANDS,
+            topics.SAGA_EVENTS,
             topics.PROVIDER_REQUESTS,
             topics.dead_letters(topics.PROVIDER_REQUESTS),
             topics.PROVIDER_POSITIONS,

@@ -61,7 +61,9 @@ class Phases:
         names = ", ".join(sorted(unknown))
         self._before = f"{UNKNOWN_TOPICS}: {names}" if names else NO_PARTITIONS
         if names:
-            log.warning("%s (ledger-streams topics apply)", self._before)
+            log.warning(
+                "%s (ledger-streams topics apply; where rights are granted, topics acls)", self._before
+            )
 
     def enter(self, phase: str) -> None:
         """Begin a phase, again if an attempt has failed; the one before is over."""

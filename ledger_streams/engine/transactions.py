@@ -187,7 +187,8 @@ class Transactions:
             raise InvariantBroken("a record is larger than the broker takes (max.message.bytes)") from error
         except (KafkaError, IllegalOperation) as error:  # the latter after an error of its background task
             await self.drop()
-            raise CycleLost(dependency="kafka", detail=repr(error.__cause__ or error)) from error
+            detail = missing_right(error) or repr(error.__cause__ or error)
+            raise CycleLost(dependency="kafka", detail=detail) from error
 
     def _check_settled(self, outbox: Outbox) -> None:
         """Raise LeaderNotAvailableError, which loses the cycle: new producers settle the partition first.

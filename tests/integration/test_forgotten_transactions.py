@@ -149,7 +149,11 @@ async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where
     assert place == untold
     last = Committed(following._txn_manager.producer_id, range(epoch, epoch + 1))
     assert await settle(following, [told.topic], committed=last) == {}
-    assert (await found_open(following, [told.topic])).open == {}
+
+    async def is_over() -> bool:
+        return not (await found_open(following, [told.topic])).open
+
+    await eventually(is_over, what="the marker is written")
     await discard(following)
     assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
 
