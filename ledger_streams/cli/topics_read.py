@@ -7,7 +7,7 @@ neither is anything that a terminal would obey.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ async def _print(config: Settings, reading: Reading, *, as_json: bool) -> None:
             click.echo(whole_line(record) if as_json else value_line(record.value))
 
 
-async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncIterator[Any]:
+async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncGenerator[Any, None]:
     """Yield the records that are to be read, up to where the topic ends now, or for ever."""
     known = {topic.name for topic in declared.TOPICS}
     name = config.topic(reading.topic) if reading.topic in known else reading.topic
@@ -94,15 +94,14 @@ async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncIte
     while True:
         ends = await log.ends([name])
         further = {place: end for place, end in ends.items() if position.get(place, end) < end}
-        async with aclosing(log.read(further, begin=position)) as batches:
-            async for _, batch in batches:
-                for record in batch:
-                    if reading.key is not None and record.key != reading.key.encode():
-                        continue
-                    yield record
-                    left = None if left is None else left - 1
-                    if left == 0:
-                        return
+        async for _, batch in log.read(further, begin=position):
+            for record in batch:
+                if reading.key is not None and record.key != reading.key.encode():
+                    continue
+                yield record
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
         position |= further
         if not reading.follows:
             return
