@@ -95,15 +95,14 @@ async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncGen
     while True:
         ends = await log.ends([name])
         further = {place: end for place, end in ends.items() if position.get(place, end) < end}
-        async with aclosing(log.read(further, begin=position)) as batches:
-            async for _, batch in batches:
-                for record in batch:
-                    if reading.key is not None and record.key != reading.key.encode():
-                        continue
-                    yield record
-                    left = None if left is None else left - 1
-                    if left == 0:
-                        return
+        async for _, batch in log.read(further, begin=position):
+            for record in batch:
+                if reading.key is not None and record.key != reading.key.encode():
+                    continue
+                yield record
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
         position |= further
         if not reading.follows:
             return
