@@ -21,6 +21,7 @@ from ledger_streams.cli.output import awaited, say_json
 from ledger_streams.domain.commands import ApproveReopening, ProposeReopening, ReopeningCommand
 from ledger_streams.domain.ids import WalletId
 from ledger_streams.errors import Unreadable
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings
 from ledger_streams.wire.reopenings import checked_name, checked_words
@@ -95,6 +96,6 @@ async def _publish(command: ReopeningCommand, command_id: str) -> None:
     config = settings()
     value = wire.encode_administrative(command, command_id=command_id, occurred_ms=int(time.time() * 1000))
     async with KafkaPublisher(
-        config.kafka, clock=BrokerClock(), client_id=f"{config.app_id}-reopen"
+        client_options(config), clock=BrokerClock(), client_id=f"{config.app_id}-reopen"
     ) as publisher:
         await publisher.publish([Message(config.topic(topics.WALLET_COMMANDS), command.wallet_id, value)])

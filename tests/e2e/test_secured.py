@@ -123,8 +123,12 @@ async def test_an_import_payments_a_dead_letter_and_a_takeover_need_no_right_tha
         return (await live.command("reconcile"))[0] == 0
 
     await eventually(is_reconciled, what="everything agrees")
+    assert_nothing_refused(live, killed="worker-2")
+
+
+def assert_nothing_refused(live: LiveSystem, *, killed: str) -> None:
     for name, process in live.processes.items():
-        assert name == "worker-2" or process.exit_code is None, process.tail()
+        assert name == killed or process.exit_code is None, process.tail()
         assert "AuthorizationFailed" not in process.log.read_text(), name
         assert "Kafka does not allow or know" not in process.log.read_text(), name
 
