@@ -16,7 +16,6 @@ from typing import Any, Final
 import msgspec
 
 from ledger_streams.domain.money import invalid
-from ledger_streams.wire.repeated_keys import PairsRead, expansion
 
 DEPTH_MAX: Final = 32
 """Levels of brackets in `data`: no honest payload has ten, and each reader after us recurses."""
@@ -45,6 +44,12 @@ def number(text: str) -> float:
     ):
         raise msgspec.ValidationError(OUT_OF_RANGE)
     return value
+
+
+def expansion(number: str) -> int:
+    """Return by how many digits a number grows at most when its exponent is written out, as jsonb does."""
+    _, _, exponent = number.lower().partition("e")
+    return abs(int(exponent)) if exponent else 0
 
 
 def check_parts(content: Mapping[str, object], *, at: str = "", depth_max: int = DEPTH_MAX) -> None:
@@ -110,9 +115,13 @@ def whole(at: str) -> str:
 
 def check_expansion(text: bytes, *, at: str, bytes_max: int) -> None:
     """Raise Unreadable when JSON text is too long with the exponents of its numbers written out."""
+    if len(text) * NUMBER_DIGITS_MAX <= bytes_max:
+        return
     if len(text) + (text.count(b"e") + text.count(b"E")) * NUMBER_DIGITS_MAX <= bytes_max:
         return
-    written_out = len(text) + PairsRead(text).expansion
+    numbers: list[str] = []
+    json.loads(text, parse_float=numbers.append, parse_int=_nothing)
+    written_out = len(text) + sum(map(expansion, numbers))
     if written_out > bytes_max:
         problem = f"is too long: {written_out} bytes with its numbers written out, at most {bytes_max}"
         raise invalid(whole(at), problem)
@@ -147,3 +156,7 @@ def _number_or_nan(text: str) -> float:
 
 def _integer_or_nan(text: str) -> float:
     return nan if len(text) >= _INTEGER_DIGITS_MAX else 0.0
+
+
+def _nothing(_digits: str) -> None:
+    """Leave an integer unread: it is as long as it is written."""

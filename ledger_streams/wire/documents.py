@@ -19,6 +19,7 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unreadable
 from ledger_streams.wire.document_parts import (
     DEPTH_MAX,
+    NUMBER_DIGITS_MAX,
     check_expansion,
     check_number_parts,
     check_parts,
@@ -38,6 +39,8 @@ DATA_BYTES_MAX: Final = RECORD_BYTES_MAX - ENVELOPE_BYTES_MAX
 DETAIL_CHARACTERS_MAX: Final = 300
 
 _NUL_ESCAPED: Final = b"\\u0000"
+_BACKSLASH, _BRACKET = b"\\["
+"""As integers: these are found in bytes several times faster than by counting, or as a string of one."""
 _broken: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ def read_document(text: bytes, *, at: str = "") -> dict[str, Any]:
 
     `at` goes before a field's name.
     """
-    return _read(text, at, depth_max=DEPTH_MAX, bytes_max=DATA_BYTES_MAX)
+    return _read(text, at, DEPTH_MAX, DATA_BYTES_MAX)
 
 
 def read_object(raw: msgspec.Raw, at: str = "data") -> dict[str, Any]:
@@ -88,7 +91,7 @@ def read_object(raw: msgspec.Raw, at: str = "data") -> dict[str, Any]:
 
 def read_record(value: bytes | None) -> dict[str, Any]:
     """Read the whole of a record's value, envelope and all; raises Unreadable."""
-    return _read(bytes_of(value), "", depth_max=DEPTH_MAX + 1, bytes_max=RECORD_BYTES_MAX)
+    return _read(bytes_of(value), "", DEPTH_MAX + 1, RECORD_BYTES_MAX)
 
 
 def bytes_of(value: bytes | None) -> bytes:
@@ -107,7 +110,7 @@ def check_room(data: bytes, *, at: str) -> None:
     check_expansion(data, at=at, bytes_max=DATA_BYTES_MAX)
 
 
-def _read(text: bytes, at: str, *, depth_max: int, bytes_max: int) -> dict[str, Any]:
+def _read(text: bytes, at: str, depth_max: int, bytes_max: int) -> dict[str, Any]:
     try:
         document = _any(text)
     except msgspec.ValidationError as error:
@@ -116,8 +119,9 @@ def _read(text: bytes, at: str, *, depth_max: int, bytes_max: int) -> dict[str, 
         raise not_json(whole(at), _why_not_json(error)) from None
     if not isinstance(document, dict):
         raise invalid(whole(at), "must be a JSON object")
-    check_document(text, document, at=at, depth_max=depth_max)
-    check_expansion(text, at=at, bytes_max=bytes_max)
+    check_document(text, document, at, depth_max)
+    if len(text) * NUMBER_DIGITS_MAX > bytes_max:
+        check_expansion(text, at=at, bytes_max=bytes_max)
     return document
 
 
@@ -130,19 +134,20 @@ def _invalid_number(text: bytes, error: msgspec.ValidationError, *, at: str, dep
     unreadable(error, at)
 
 
-def check_document(text: bytes, document: dict[str, Any], *, at: str, depth_max: int) -> None:
+def check_document(text: bytes, document: dict[str, Any], at: str, depth_max: int) -> None:
     """Raise RepeatedKey where a key stands twice in `text`, Unreadable where a part cannot be stored.
 
-    Cheap where nothing is suspicious: the parts are looked at one by one only when there are
-    brackets too many, or an escaped U+0000 stands somewhere in the text.
+    Each record passes here, so it is cheap where nothing is suspicious: the parts are looked at
+    one by one only when there are brackets too many, or an escaped U+0000 stands in the text.
     """
-    if text.count(b"{") + text.count(b"[") > depth_max and is_deeper(document, depth_max):
+    brackets = text.count(b"{") + (text.count(b"[") if _BRACKET in text else 0)
+    if brackets > depth_max and is_deeper(document, depth_max):
         check_parts(document, at=at, depth_max=depth_max)
-    repeated = repeated_key(text, document)
-    if repeated is not None:
+    written = encode(document)
+    if written != text and (repeated := repeated_key(text, written)) is not None:
         problem = f"{named(repeated)} stands twice in one object"
         raise RepeatedKey(reason=Reason.INVALID, detail=f"{whole(at)}: {problem}")
-    if _NUL_ESCAPED in text:
+    if _BACKSLASH in text and _NUL_ESCAPED in text:
         check_parts(document, at=at, depth_max=depth_max)
 
 

@@ -30,7 +30,7 @@ from ledger_streams.wire.envelope import (
     time_ms,
 )
 from ledger_streams.wire.payment_outcomes import OUTCOMES, read_payment_outcome
-from ledger_streams.wire.repeated_keys import PairsRead
+from ledger_streams.wire.repeated_keys import repeated_in
 
 OCCURRED_BEFORE_MS_MAX: Final = timedelta(days=31) // timedelta(milliseconds=1)
 """How far before its append time a request may have occurred: as old as the oldest open partition."""
@@ -122,7 +122,7 @@ def _tellable(value: bytes | None, key: bytes | None) -> str | None:
     try:
         text = bytes_of(value)
         glance: _Glance = decode_with(_glance, text)
-        if PairsRead(text).repeated is not None:
+        if repeated_in(text) is not None:
             return None
     except (Unreadable, ValueError, RecursionError):
         return None

@@ -12,41 +12,35 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
-
-import msgspec
+from typing import Any, Final, Never
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}").fullmatch
-_encode: Final = msgspec.json.Encoder().encode
+
+
+def repeated_key(text: bytes, written: bytes) -> str | None:
+    """Return a key that stands twice in an object of `text`, or None; `written` is `text` encoded anew."""
+    if written == text or b"".join(written.split()) == b"".join(text.split()):
+        return None
+    return repeated_in(text)
+
+
+def repeated_in(text: bytes) -> str | None:
+    """Return a key that stands twice in an object of JSON text, after escapes were resolved, or None.
+
+    The text is read pair by pair, which takes longer.  Raises ValueError or RecursionError.
+    """
+    try:
+        _pairs(text.decode())
+    except _RepeatedError as found:
+        return found.key
+    return None
 
 
 class PairsRead:
-    """A JSON text read pair by pair, after msgspec has found it well-formed.
-
-    `repeated` is the first key found twice in one object, after escapes were resolved.
-    `expansion` is by how many digits its numbers grow when their exponents are written out.
-    """
+    """A JSON text as it reads pair by pair: `repeated` is what `repeated_in` says of it."""
 
     def __init__(self, text: bytes) -> None:
-        self.repeated: str | None = None
-        self.expansion = 0
-        json.loads(text, object_pairs_hook=self._pairs, parse_float=self._number, parse_int=_nothing)
-
-    def _pairs(self, pairs: Sequence[tuple[str, Any]]) -> None:
-        if self.repeated is None and len(dict(pairs)) < len(pairs):
-            counted = Counter(key for key, _ in pairs)
-            self.repeated = next(key for key, count in counted.items() if count > 1)
-
-    def _number(self, digits: str) -> None:
-        self.expansion += expansion(digits)
-
-
-def repeated_key(text: bytes, document: object) -> str | None:
-    """Return a key that stands twice in an object of `text`, or None; `document` is `text` decoded."""
-    written = _encode(document)
-    if written == text or b"".join(written.split()) == b"".join(text.split()):
-        return None
-    return PairsRead(text).repeated
+        self.repeated = repeated_in(text)
 
 
 def named(key: str) -> str:
@@ -54,11 +48,24 @@ def named(key: str) -> str:
     return f"the key {key}" if _PLAIN(key) else "a key"
 
 
-def expansion(number: str) -> int:
-    """Return by how many digits a number grows at most when its exponent is written out, as jsonb does."""
-    _, _, exponent = number.lower().partition("e")
-    return abs(int(exponent)) if exponent else 0
+class _RepeatedError(Exception):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        _raise_repeated(pairs)
+
+
+def _raise_repeated(pairs: Sequence[tuple[str, Any]]) -> Never:
+    counted = Counter(key for key, _ in pairs)
+    raise _RepeatedError(next(key for key, count in counted.items() if count > 1))
 
 
 def _nothing(_digits: str) -> None:
-    """Leave an integer unread: Python reads none of more than 4,300 digits."""
+    """Leave a number unread: Python reads no integer of more than 4,300 digits."""
+
+
+_pairs: Final = json.JSONDecoder(object_pairs_hook=_once, parse_float=_nothing, parse_int=_nothing).decode
