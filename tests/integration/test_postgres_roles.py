@@ -127,7 +127,7 @@ async def test_the_application_reads_what_is_archived_and_only_the_owner_archive
 async def test_the_projector_goes_on_after_an_upgrade_before_its_role_has_been_given_rights_again(
     roles: Roles, pool: Pool
 ) -> None:
-    assert await downgrade(roles.owner, 15) == ["0016_archive"]
+    assert (await downgrade(roles.owner, 15))[-1] == "0016_archive"
     await upgrade(roles.owner)
     story = Story()
     story.deposit(story.open(), 1000)
