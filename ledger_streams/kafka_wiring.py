@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger_streams import topics
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_readiness import KafkaReadiness
 from ledger_streams.engine.phases import Told
 from ledger_streams.kafka_settings import client_options
@@ -51,4 +52,4 @@ async def kafka_state(kind: str) -> str:
 async def close_kafka_checks() -> None:
     """Disconnect; from now on the process is not ready."""
     for check in _checks.values():
-        await check.close()
+        await close_within("a check of Kafka", check.close())

@@ -79,7 +79,7 @@ def _told(name: str, state: str) -> str:
 
 
 def _shown(state: str) -> str:
-    return state if state == OK or isinstance(state, Told) else "away"
+    return str(state) if state == OK or isinstance(state, Told) else "away"
 
 
 class Metrics(LedgerView):

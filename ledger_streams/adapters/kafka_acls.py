@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.admin import CreateAclsRequest
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap, options, unavailable
 
 RESOURCES: Final = {"topic": 2, "group": 3, "cluster": 4, "transactional-id": 5}
@@ -51,7 +52,7 @@ async def grant(bootstrap: Bootstrap, acls: Iterable[Acl]) -> int:
     except KafkaError as error:
         raise await unavailable(bootstrap, error) from error
     finally:
-        await admin.close()
+        await close_within("the admin client", admin.close())
     return granted
 
 

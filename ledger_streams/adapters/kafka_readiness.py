@@ -16,6 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.kafka_client import Bootstrap, options
 from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
 
@@ -58,7 +59,7 @@ class KafkaReadiness:
         self._problem = "the process is stopping"
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await close_within("the readiness client", client.close())
 
     async def _look(self) -> str | None:
         try:
@@ -78,7 +79,7 @@ class KafkaReadiness:
             try:
                 await client.bootstrap()
             except BaseException:
-                await client.close()
+                await close_within("the readiness client", client.close())
                 raise
             self._client = client
         return self._client

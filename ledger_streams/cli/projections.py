@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from ledger_streams import topics
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.adapters.parked_views import (
     ParkedRecord,
     parked_partitions,
@@ -152,7 +153,7 @@ async def _cached(config: Settings, pool: Pool, wallet_id: str) -> bool:
     except Unavailable:
         return False
     finally:
-        await redis.aclose()
+        await close_within("redis", redis.aclose())
     return True
 
 
@@ -161,7 +162,7 @@ async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
     try:
         return await work(pool)
     finally:
-        await pool.close()
+        await close_within("postgres", pool.close())
 
 
 def parked_text(found: Sequence[ParkedRecord]) -> str:
