@@ -55,9 +55,9 @@ class Silent(MemoryReadModel):
         super().__init__()
         self._ended = 0
 
-    def write(self, batch: SinkBatch) -> None:
+    async def write(self, batch: SinkBatch) -> None:
         self._ended += len(batch.payment_outcomes)
-        super().write(batch)
+        await super().write(batch)
 
     async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
         if self._ended == 2:
