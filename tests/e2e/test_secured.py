@@ -207,7 +207,7 @@ async def test_a_role_that_lacks_a_right_says_which(
             topic = secured_topic in text and "is not authorized for this client" in text
             return topic and "where rights are granted, topics acls" in text
 
-        await worker.eventually(says, what="says which right it lacks", seconds=30)
+        await worker.eventually(says, what="says which right it lacks", seconds=90)
 
 
 async def test_without_the_right_to_look_for_hanging_transactions_a_producer_starts_and_counts_it(
