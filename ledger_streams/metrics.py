@@ -244,9 +244,7 @@ PGBOUNCER_WAITED_SECONDS: Final = Gauge(
     "Time that all clients of this database have waited for a server connection since PgBouncer's start",
 )
 
-KAFKA_HANGING_ENDED: Final = Counter(
-    "ledger_kafka_hanging_ended", "Partitions whose hanging transaction ended"
-)
+KAFKA_HANGING_ENDED: Final = Counter("ledger_kafka_hanging_ended", "Hanging transactions ended")
 KAFKA_REQUESTS_DENIED: Final = Counter(
     "ledger_kafka_requests_denied", "Requests that Kafka did not allow or know; work goes on", ("request",)
 )

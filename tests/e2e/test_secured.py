@@ -119,6 +119,12 @@ async def test_an_import_payments_a_dead_letter_and_a_takeover_need_no_right_tha
     assert time.monotonic() - began_s < TAKEOVER_S_MAX
     assert [await balance(live, wallet) for wallet in (ada, bob)] == ["86.35", "9.65"]
 
+    await check_well(live)
+
+
+async def check_well(live: LiveSystem) -> None:
+    """Everything agrees, and nobody has missed a right."""
+
     async def is_reconciled() -> bool:
         return (await live.command("reconcile"))[0] == 0
 
