@@ -262,13 +262,7 @@ PGBOUNCER_WAITED_SECONDS: Final = Gauge(
     "Time that all clients of this database have waited for a server connection since PgBouncer's start",
 )
 
+KAFKA_HANGING_ENDED: Final = Counter("ledger_kafka_hanging_ended", "Hanging transactions ended")
 KAFKA_REQUESTS_DENIED: Final = Counter(
-    "ledger_kafka_requests_denied",
-    "Requests about hanging transactions that a broker did not allow or know; the work goes on without them",
-    labelnames=("request",),
-)
-
-KAFKA_HANGING_ENDED: Final = Counter(
-    "ledger_kafka_hanging_ended",
-    "Partitions in which a producer that started has ended a hanging transaction of its predecessor",
+    "ledger_kafka_requests_denied", "Requests that Kafka did not allow or know; work goes on", ("request",)
 )

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from ledger_streams import topics
 from ledger_streams.adapters.kafka_acls import Acl
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 Role = Literal["worker", "projector", "gateway", "api", "operator", "payments"]
@@ -140,7 +141,13 @@ def _of_others(settings: Settings, role: Role) -> Iterator[Right]:
 
 
 def _command(settings: Settings, right: Right, principal: str) -> str:
-    words = ["kafka-acls", "--bootstrap-server", settings.kafka, "--command-config", "admin.properties"]
+    words = [
+        "kafka-acls",
+        "--bootstrap-server",
+        client_options(settings).bootstrap,
+        "--command-config",
+        "admin.properties",
+    ]
     words += ["--add", "--allow-principal", principal]
     words += [word for operation in right.operations for word in ("--operation", operation)]
     resource = ["--cluster"] if right.resource == "cluster" else [f"--{right.resource}", right.name]
