@@ -132,11 +132,12 @@ def _problem_of(name: str, url: str) -> str | None:
 
 def sentence(error: Mapping[str, Any]) -> str:
     """Say which setting is wrong, and what is allowed, without what may be secret."""
-    name = str(error["loc"][0]) if error["loc"] else ""
     said = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    if not error["loc"] or said.startswith("LEDGER_"):
+        return said  # of several settings; the input is all of them then, with their passwords
+    name = str(error["loc"][0])
     given = "" if name in SECRET else f" is {str(error['input'])!r}, which"
-    text = f"LEDGER_{name.upper()}{given} {said}"
-    return said if said.startswith("LEDGER_") else text
+    return f"LEDGER_{name.upper()}{given} {said}"
 
 
 CHECKS: Final[Mapping[str, Callable[[str], object]]] = {

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import aiokafka.errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
-from aiokafka.conn import create_conn
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -110,23 +110,26 @@ async def unavailable(bootstrap: Bootstrap, error: BaseException) -> Unavailable
 
 
 async def refusal(bootstrap: Bootstrap) -> str | None:
-    """Say why Kafka refuses this client, and which setting to change; None if it does not, or is away."""
+    """Say why Kafka refuses this client, and which setting to change; None if it does not, or is away.
+
+    One broker that lets it in is enough: another one may be about to stop or to start.
+    """
     full = _full(bootstrap)
+    refused: str | None = None
     connecting = {name: value for name, value in full.arguments.items() if name != "bootstrap_servers"}
-    for address in full.bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
+    for host, port, _ in collect_hosts(full.bootstrap, randomize=False):
         try:
-            connection = await create_conn(host, int(port), request_timeout_ms=PROBE_TIMEOUT_MS, **connecting)
+            connection = await create_conn(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **connecting)
             try:
                 await connection.send(MetadataRequest([]))  # without SASL, only this is refused
             finally:
                 connection.close()
         except (OSError, TimeoutError, kafka_errors.KafkaError) as error:
-            if (sentence := explained(full, error)) is not None:
-                return f"{address.strip()}: {sentence}"
+            if refused is None and (sentence := explained(full, error)) is not None:
+                refused = f"{host}:{port}: {sentence}"
         else:
             return None
-    return None
+    return refused
 
 
 def explained(client: ClientOptions, error: BaseException) -> str | None:

@@ -81,6 +81,18 @@ async def settle(
     return {place: owed.get(place, committed) for place in found.not_led}
 
 
+async def commit_own(producer: AIOKafkaProducer, topics: Collection[str], own: Committed) -> None:
+    """Commit in `topics` what a producer that goes on has left open itself; raises KafkaError.
+
+    What is of an earlier epoch is left alone: the next start knows how that ended.
+    """
+    found = await found_open(producer, topics)
+    if places := {place for place, epoch in found.open.items() if epoch in own.epochs}:
+        KAFKA_HANGING_ENDED.inc(len(places))
+        log.warning("A hanging transaction is committed now in %s.", _places(places))
+        await end_in(producer, places, None, is_committed=True)
+
+
 def _is_in(committed: Committed | None, epoch: int) -> bool:
     return committed is not None and epoch in committed.epochs
 

@@ -80,6 +80,8 @@ class OidcTokens(TokenProvider):
                 body = await answer.json(content_type=None)
                 return str(body["access_token"]), float(body.get("expires_in") or LIFE_S_DEFAULT)
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
+            # neither its repr nor it as the cause: aiohttp's errors bear the headers, so the secret
+            detail = f"{type(error).__name__}: {error}"
             raise AuthenticationFailedError(
-                f"LEDGER_KAFKA_TOKEN_URL {self.url} gave no token: {error!r}"
-            ) from error
+                f"LEDGER_KAFKA_TOKEN_URL {self.url} gave no token: {detail}"
+            ) from None

@@ -39,7 +39,7 @@ async def show(
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 if context is not None:
-                    await _start_tls(reader, writer, context)
+                    await _start_tls(reader, writer, context, host)
                 return await _ask(reader, writer, user=user, query=f"SHOW {what}")
             finally:
                 writer.close()
@@ -89,12 +89,12 @@ def _context(query: str) -> ssl.SSLContext | None:
 
 
 async def _start_tls(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext, host: str
 ) -> None:
     writer.write(struct.pack("!ii", 8, TLS_REQUEST))
     if await reader.readexactly(1) != b"S":
         raise ConnectionError("PgBouncer does not speak TLS, and sslmode of LEDGER_POSTGRES wants it")
-    await writer.start_tls(context, server_hostname=writer.get_extra_info("peername")[0])
+    await writer.start_tls(context, server_hostname=host)
 
 
 async def _ask(

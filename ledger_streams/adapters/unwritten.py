@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 from ledger_streams.ports import WalletView
 
@@ -28,9 +29,8 @@ class UnwrittenWallets:
         for wallet in wallets:
             version, _ = self._versions.pop(wallet.wallet_id, (0, 0.0))
             self._versions[wallet.wallet_id] = max(version, wallet.version), now_s + self._ttl_s
-        for wallet_id, (_, until_s) in list(self._versions.items()):
-            if until_s > now_s:
-                break
+        expired = takewhile(lambda noted: noted[1][1] <= now_s, self._versions.items())
+        for wallet_id in [wallet_id for wallet_id, _ in expired]:
             del self._versions[wallet_id]
 
     def written(self, wallets: Iterable[WalletView]) -> None:

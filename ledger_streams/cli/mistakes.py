@@ -7,6 +7,7 @@ here is a fault of the program, and keeps its traceback.
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import sqlite3
 from pathlib import Path
@@ -114,7 +115,9 @@ def check_kafka(config: Settings) -> None:
     """End the command unless something listens at one of Kafka's addresses: a worker cannot start then."""
     problems = []
     for server in config.kafka.split(","):
-        host, _, port = server.strip().rpartition(":") if ":" in server else (server.strip(), "", "9092")
+        host, _, port = server.strip().rpartition(":")
+        if not host or port.endswith("]"):  # without a port
+            host, port = server.strip(), "9092"
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S_MAX).close()
         except OSError as error:
@@ -141,6 +144,7 @@ def check_home(config: Settings) -> None:
 
 
 def _without_password(url: str) -> str:
+    url = re.sub(r"(?<=password=)[^&]*", "***", url)
     parts = urlsplit(url)
     if parts.password is None:
         return url

@@ -27,7 +27,7 @@ from ledger_streams.adapters.kafka_forgotten import (
     last_committed,
 )
 from ledger_streams.adapters.kafka_rights import go_without
-from ledger_streams.adapters.kafka_settling import settle
+from ledger_streams.adapters.kafka_settling import commit_own
 from ledger_streams.engine.ending import end_process
 from ledger_streams.engine.kip447 import FencedProducer
 
@@ -91,7 +91,7 @@ class LookingBack:
         except MarkersDenied as error:
             go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
             try:
-                await settle(producer, self._topics, committed=own)
+                await commit_own(producer, self._topics, own)
             except KafkaError as failed:
                 log.warning("A hanging transaction was not committed; new producers are started: %r", failed)
                 self.is_spoilt = True

@@ -26,6 +26,7 @@ from ledger_streams.adapters.kafka_log import log_reader
 from ledger_streams.engine.phases import Place
 from ledger_streams.engine.restoring import Stores, changelog_reader, restore, seek_stores
 from ledger_streams.engine.store import PartitionStore, TableSpec
+from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import STANDBY_LEFT_RECORDS, STANDBY_RECORDS
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,10 @@ class Standby:
             except KafkaError as error:
                 log.warning("the standby begins anew in %.0f s: %r", RETRY_S, error)
                 await asyncio.sleep(RETRY_S)
+            except InvariantBroken:  # it must not end a worker whose own partitions are well
+                log.exception("the standby ends: a takeover of its tables would end the worker")
+                STANDBY_LEFT_RECORDS.clear()
+                return
             else:
                 return  # all is owned
 

@@ -69,7 +69,20 @@ def test_a_home_below_a_file_is_said_and_a_kafka_that_is_away_too(tmp_path: Path
         check_home(Settings(home=tmp_path / "file" / "x"))
     check_home(Settings(home=tmp_path / "new"))
     with pytest.raises(click.ClickException, match="set LEDGER_KAFKA"):
-        check_kafka(Settings(kafka="127.0.0.1:1,[::1]:1"))
+        check_kafka(Settings(kafka="127.0.0.1:1,[::1]:1,[::1]"))
+
+
+def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("postgresql://ann:hidden@h/db", "postgresql://ann@h/db?password=hidden&sslmode=require"):
+        monkeypatch.setenv("LEDGER_POSTGRES", url)
+        settings.cache_clear()
+        try:
+            said = sentence(asyncpg.InvalidPasswordError("no"))
+        finally:
+            settings.cache_clear()
+        assert said is not None
+        assert "ann" in said
+        assert "hidden" not in said
 
 
 def test_a_home_of_the_user_that_is_read_only_is_said_or_gone_around(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ import aiokafka.errors as kafka_errors
 import pytest
 from aiohttp import web
 
-from ledger_streams.adapters.kafka_client import ClientOptions, explained, options
+from ledger_streams.adapters.kafka_client import ClientOptions, explained, options, refusal
 from ledger_streams.adapters.kafka_tokens import FileTokens, OidcTokens
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka_settings import client_options
@@ -158,3 +159,20 @@ def test_a_failure_that_a_setting_mends_names_it(error: Exception, setting: str 
         error.verify_message = "self-signed certificate in certificate chain"
     sentence = explained(client, error)
     assert (sentence is None) if setting is None else (sentence is not None and setting in sentence)
+
+
+async def test_a_token_endpoint_that_is_none_is_named_without_the_secret() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-none\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(kafka_errors.AuthenticationFailedError, match="gave no token") as raised:
+            await OidcTokens(url, "ledger", "secret").token()
+    assert "Authorization" not in f"{raised.value!r} {raised.value.__cause__!r}"
+
+
+async def test_an_address_without_a_port_has_kafka_s_own() -> None:
+    assert await refusal("127.0.0.1") is None

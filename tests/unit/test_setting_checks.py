@@ -97,3 +97,18 @@ def test_a_setting_of_the_wrong_type_is_named_with_what_is_allowed(
 def test_what_drivers_can_read_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"LEDGER_{name}", value)
     assert getattr(Settings(), name.lower()) == value
+
+
+def test_settings_that_contradict_each_other_are_refused_without_a_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LEDGER_POSTGRES", "postgresql://ann:hidden@h/db")
+    monkeypatch.setenv("LEDGER_KAFKA_SECURITY", "sasl_ssl")
+    monkeypatch.setenv("LEDGER_KAFKA_SASL_MECHANISM", "OAUTHBEARER")
+    settings.cache_clear()
+    try:
+        with pytest.raises(Rejected, match=r"^OAUTHBEARER needs either") as raised:
+            settings()
+    finally:
+        settings.cache_clear()
+    assert "hidden" not in str(raised.value)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from ledger_streams.engine.phases import Place
 from ledger_streams.engine.standby import Standby
+from ledger_streams.errors import InvariantBroken
 
 
 class Stubborn(Standby):
@@ -36,3 +37,19 @@ async def test_a_cancellation_that_is_lost_is_said_again(tmp_path: Path) -> None
     stubborn.follow(())
     async with asyncio.timeout(5):
         await stubborn.close()
+
+
+class Broken(Standby):
+    """Follows a log that is not its tables'."""
+
+    async def _follow(self, owned: Collection[Place]) -> None:
+        raise InvariantBroken("the table holds states but no position")
+
+
+async def test_what_it_cannot_follow_ends_it_and_not_the_worker(tmp_path: Path) -> None:
+    broken = Broken(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
+    broken.follow(())
+    assert broken._following is not None
+    async with asyncio.timeout(5):
+        await broken._following
+    await broken.close()
