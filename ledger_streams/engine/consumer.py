@@ -110,6 +110,8 @@ class FrameConsumer(driver.Consumer):
             self._cycle_over.clear()
             try:
                 await self.app.committer.between_cycles()
+            except CycleLost as lost:
+                self._take_over_anew(lost)
             finally:
                 self._cycle_over.set()
 
@@ -204,11 +206,14 @@ class FrameConsumer(driver.Consumer):
                 end_process("too many dead letters in a row", cycle.flood)
         except CycleLost as lost:
             cycle.is_over = True
-            CYCLES_LOST.inc()
-            log.warning("cycle lost, taking over anew: %s", lost)
-            self.app.tables.take_over_again()
+            self._take_over_anew(lost)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
             end_process("a cycle could not be committed", error)
+
+    def _take_over_anew(self, lost: CycleLost) -> None:
+        CYCLES_LOST.inc()
+        log.warning("cycle lost, taking over anew: %s", lost)
+        self.app.tables.take_over_again()
 
     async def _end_given_up(self, cycle: Cycle, step: asyncio.Task[None] | None) -> None:
         """Wait for what is in flight, and undo what was sent; nobody goes on with the cycle."""

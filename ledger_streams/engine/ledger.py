@@ -228,7 +228,7 @@ class LedgerCommitter:
 
     async def between_cycles(self) -> None:
         """Now and then look whether the broker has forgotten to end a transaction of this process."""
-        self._transactions.look_back()
+        await self._transactions.look_back()
 
     async def close(self) -> None:
         """Close the stores and the producer."""

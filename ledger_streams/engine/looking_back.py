@@ -13,10 +13,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from ledger_streams.adapters.kafka_forgotten import (
@@ -40,15 +41,22 @@ EVERY_S: Final = 10.0
 class LookingBack:
     """Looks at producers, one at a time."""
 
-    def __init__(self, producers: deque[FencedProducer], topics: Collection[str]) -> None:
+    def __init__(
+        self,
+        producers: deque[FencedProducer],
+        topics: Collection[str],
+        owed: Callable[[], Collection[TopicPartition]],
+    ) -> None:
         self._producers = producers
         """Those in use; the one that is looked at is none of them until then."""
         self._topics = topics
+        self._owed = owed
+        """Says which partitions had no leader when the producers started, and are still to be settled."""
         self._looked_s = time.monotonic()
         self._next: list[FencedProducer] = []
         self._looking: asyncio.Task[None] | None = None
         self.is_spoilt = False
-        """Whether a producer may not be used any more: all of them have to be thrown away."""
+        """Whether all producers have to be thrown away, and new ones started."""
 
     def go_on(self) -> None:
         """Begin with the next producer, if it is time; call it while no transaction is open."""
@@ -71,6 +79,9 @@ class LookingBack:
 
     async def _look_at(self, producer: FencedProducer) -> None:
         try:
+            if await self._can_settle_more(producer):
+                self.is_spoilt = True  # those that start next settle it
+                return
             manager = producer._txn_manager
             committed = await last_committed(producer.client, manager.transactional_id)
             own = Committed(manager.producer_id, range(manager.producer_epoch, manager.producer_epoch + 1))
@@ -83,6 +94,14 @@ class LookingBack:
             log.info("what a broker may have forgotten is looked for later: %r", error)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it
             end_process("what a broker may have forgotten could not be looked for", error)
+
+    async def _can_settle_more(self, producer: FencedProducer) -> bool:
+        owed = self._owed()
+        if not owed:
+            return False
+        cluster = await producer.client.fetch_all_metadata()
+        leaders = {place: cluster.leader_for_partition(place) for place in owed}
+        return any(leader is not None and leader >= 0 for leader in leaders.values())
 
     async def _commit(self, producer: FencedProducer, own: Committed) -> None:
         """Commit what the producer's last transaction has left open; without the right to, by its next."""

@@ -84,7 +84,7 @@ class Transactions:
         self._open: FencedProducer | None = None
         """Whose transaction is open."""
         self._began_s = time.monotonic()
-        self._looking_back = LookingBack(self._producers, topics)
+        self._looking_back = LookingBack(self._producers, topics, lambda: set().union(*self._owed))
         self.notes: dict[TP, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
@@ -107,13 +107,15 @@ class Transactions:
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
 
-    def look_back(self) -> None:
+    async def look_back(self) -> None:
         """Have looked, if it is time, whether a broker has forgotten to end a transaction that was committed.
 
-        Call it while no transaction is open; nobody waits for it.
+        Call it while no transaction is open; the look itself is not waited for.  Raises CycleLost when an
+        earlier look has found that new producers are needed.
         """
-        if any(self._is_led(place) for owed in self._owed for place in owed):
-            self._looking_back.is_spoilt = True
+        if self._looking_back.is_spoilt:
+            await self.drop()
+            raise CycleLost(dependency="kafka", detail="transactions are to be settled by new producers")
         self._looking_back.go_on()
 
     async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
@@ -198,10 +200,6 @@ class Transactions:
         for owed in self._owed:
             if owed and (places := owed.keys() & {TopicPartition(*tp) for tp in outbox}):
                 raise LeaderNotAvailableError(f"{min(places)} had no leader when the producers started")
-
-    def _is_led(self, place: TopicPartition) -> bool:
-        leader = self._producers[0].client.cluster.leader_for_partition(place) if self._producers else None
-        return leader is not None and leader >= 0
 
     @property
     def is_long_open(self) -> bool:

@@ -199,13 +199,13 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
         return True
 
     await eventually(is_left, what="a transaction is left half ended")
-    living.look_back()
+    await living.look_back()
     with pytest.raises(AssertionError, match="nothing is open"):
         await committed(settings, places)
 
     async def is_ended() -> bool:
         living._looking_back._looked_s -= EVERY_S
-        living.look_back()
+        await living.look_back()
         try:
             return await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
         except AssertionError:  # a busy broker has not answered in time: it is looked again
@@ -215,6 +215,35 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
     await living.commit(dict(outbox), {group.source: 2}, group.membership)
     assert await committed(settings, places) == {TOLD: 2, UNTOLD: 2}
     await living.drop()
+
+
+async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_has_one_though_nobody_writes(
+    toys: Toys, places: list[TopicPartition]
+) -> None:
+    """Readers would stand still at what hangs there, and an idle worker has no cycle that would notice."""
+    transactions = Transactions(
+        bootstrap=toys.settings.kafka,
+        transactional_id=toys.settings.app_id,
+        group_id=toys.settings.app_id,
+        transaction_timeout_ms=5_000,
+        topics=[places[0].topic],
+        clock=BrokerClock(),
+    )
+    await transactions.start()
+    transactions._owed[0] = {places[0]: None}
+
+    async def is_noticed() -> bool:
+        transactions._looking_back._looked_s -= EVERY_S
+        try:
+            await transactions.look_back()
+        except CycleLost:
+            return True
+        return False
+
+    await eventually(is_noticed, what="new producers are asked for")
+    await transactions.start()
+    assert not any(transactions._owed)
+    await transactions.drop()
 
 
 def before(client: AIOKafkaClient, request: type[Any], *does: Callable[[], Awaitable[Any]]) -> None:
