@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 import msgspec
 
 from ledger_streams import topics
 from ledger_streams.adapters.bounded_close import close_within
+from ledger_streams.adapters.parked_rows import BEHIND
 from ledger_streams.adapters.parked_views import (
     ParkedRecord,
     parked_partitions,
@@ -18,6 +19,7 @@ from ledger_streams.adapters.parked_views import (
 )
 from ledger_streams.adapters.postgres_parking import PostgresParking
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
+from ledger_streams.adapters.postgres_refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.adapters.postgres_snapshots import snapshots
 from ledger_streams.adapters.redis_balances import RedisBalances, connect
@@ -29,6 +31,8 @@ from ledger_streams.settings import Settings, settings
 
 T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+OF_A_WALLET: Final = frozenset({NOT_STORABLE, BEHIND})
+"""Why an event is parked that can be read, and so is one of its wallet's."""
 TOPICS = (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
 place_arguments = (
     click.argument("topic", type=click.Choice(TOPICS)),
@@ -117,11 +121,18 @@ def retry(aggregate_id: str, as_json: bool) -> None:
 def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
     """Give up the parked record of TOPIC at PARTITION and OFFSET: it is never projected.
 
-    For records that are no part of the ledger, such as a forged one.  Those behind it wait for `retry`.
+    For records that are no part of the ledger, such as a forged one.  Those behind it wait for `retry`.  An
+    event that a wallet has come to cannot be given up: the wallet's next one would not fit.
     """
     if not yes:
         click.confirm("The projections will never have this record. Go on?", abort=True, err=True)
     place = settings().topic(topic), partition
+    found = awaited(_on_pool(lambda pool: parked_record(pool, place, offset)))
+    if topic == topics.WALLET_EVENTS and found is not None and found[0].reason in OF_A_WALLET:
+        raise click.ClickException(
+            f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, and later ones "
+            "count on from it: remove what refuses it (`projections parked show`), then `projections parked retry`"
+        )
     is_done = awaited(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
     if not is_done:
         raise click.ClickException(f"no record waits of {topic}, partition {partition}, offset {offset}")
