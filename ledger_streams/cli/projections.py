@@ -131,7 +131,8 @@ def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
     if topic == topics.WALLET_EVENTS and found is not None and found[0].reason in OF_A_WALLET:
         raise click.ClickException(
             f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, and later ones "
-            "count on from it: remove what refuses it (`projections parked show`), then `projections parked retry`"
+            "count on from it: remove what refuses it (`projections parked show`), then run "
+            "`projections parked retry`"
         )
     is_done = awaited(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
     if not is_done:
