@@ -16,6 +16,7 @@ import msgspec
 
 from ledger_streams import wire
 from ledger_streams.errors import Rejected, Unreadable
+from ledger_streams.wire.repeated_keys import named, repeated_in
 from web.problems import invalid_content, unprocessable
 
 T = TypeVar("T")
@@ -118,12 +119,23 @@ def batch_of(body: bytes) -> PaymentBatch:
     try:
         batch: PaymentBatch = msgspec.json.decode(body, type=PaymentBatch)
     except msgspec.ValidationError as error:
+        _check_keys(body)
         raise unprocessable(*_field_and_problem(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(NOT_JSON if body else EMPTY) from error
     if body.count(b":") - sum(bytes(part).count(b":") for part in batch.payments) > 1:
         raise _not_json("In the body, the key payments stands twice in one object.")
     return batch
+
+
+def _check_keys(body: bytes) -> None:
+    """Raise Rejected 400 where a body whose shape is wrong is no JSON to its end, or has a key twice."""
+    try:
+        repeated = repeated_in(body)
+    except (ValueError, RecursionError) as error:
+        raise _not_json(NOT_JSON) from error
+    if repeated is not None:
+        raise _not_json(f"In the body, {named(repeated)} stands twice in one object.")
 
 
 def _not_json(detail: str) -> Rejected:

@@ -72,9 +72,7 @@ def _asked(parameters: Mapping[str, str]) -> PaymentsAsked:
     since, to = (time_asked(parameters.get(name), field=name) for name in ("from", "to"))
     if since is not None and to is not None and since >= to:
         raise unprocessable("to", "must be after from")
-    limit = integer(parameters, "limit", default=PAYMENTS_DEFAULT, largest=PAYMENTS_MAX)
-    if limit == 0:
-        raise unprocessable("limit", f"must be an integer of 1 to {PAYMENTS_MAX}")
+    limit = integer(parameters, "limit", default=PAYMENTS_DEFAULT, smallest=1, largest=PAYMENTS_MAX)
     before = Place(END if to is None else to)
     if "after" in parameters:
         before = min(before, _place(parameters["after"]))

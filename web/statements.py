@@ -132,9 +132,7 @@ def _asked(parameters: Mapping[str, str], wallet_id: str) -> Asked:
     if since is not None and to is not None and since >= to:
         raise unprocessable("to", "must be after from")
     after = integer(parameters, "after", default=0) if "after" in parameters else None
-    limit = integer(parameters, "limit", default=MOVEMENTS_DEFAULT, largest=MOVEMENTS_MAX)
-    if limit == 0:
-        raise unprocessable("limit", f"must be an integer of 1 to {MOVEMENTS_MAX}")
+    limit = integer(parameters, "limit", default=MOVEMENTS_DEFAULT, smallest=1, largest=MOVEMENTS_MAX)
     return Asked(id_in_path(wallet_id, "wallet"), since, to, currency, after, limit)
 
 

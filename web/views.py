@@ -99,13 +99,15 @@ def query(request: web.Request, *names: str) -> dict[str, str]:
     return parameters
 
 
-def integer(parameters: Mapping[str, str], name: str, *, default: int, largest: int = INTEGER_MAX) -> int:
-    """Return the parameter as an integer of 0 to `largest`."""
+def integer(
+    parameters: Mapping[str, str], name: str, *, default: int, smallest: int = 0, largest: int = INTEGER_MAX
+) -> int:
+    """Return the parameter as an integer of `smallest` to `largest`; raises Rejected 422."""
     text = parameters.get(name)
     if text is None:
         return default
-    if not _digits(text) or int(text) > largest:
-        raise unprocessable(name, f"must be an integer of 0 to {largest}")
+    if not _digits(text) or not smallest <= int(text) <= largest:
+        raise unprocessable(name, f"must be an integer of {smallest} to {largest}")
     return int(text)
 
 

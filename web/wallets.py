@@ -129,9 +129,7 @@ class UserWallets(LedgerView):
         """Answer 200 with a page of the user's wallets by wallet_id; 404 when there are none."""
         parameters, read_model = query(request, "after", "limit"), self.services(request).read_model
         after = canonical_id(parameters["after"], field="after") if "after" in parameters else ""
-        limit = integer(parameters, "limit", default=WALLETS_DEFAULT, largest=WALLETS_MAX)
-        if limit == 0:
-            raise unprocessable("limit", f"must be an integer of 1 to {WALLETS_MAX}")
+        limit = integer(parameters, "limit", default=WALLETS_DEFAULT, smallest=1, largest=WALLETS_MAX)
         user_id = id_in_path(user_id, "user")
         found = await read_model.wallets_of_user(user_id, after=after, limit=limit + 1)
         if not found and not (after and await read_model.wallets_of_user(user_id, after="", limit=1)):
@@ -160,9 +158,7 @@ class WalletEvents(LedgerView):
         parameters = query(request, "after_version", "before_version", "limit")
         if "before_version" in parameters and "after_version" in parameters:
             raise unprocessable("before_version", "is for pages in the other order than after_version")
-        limit = integer(parameters, "limit", default=EVENTS_DEFAULT, largest=EVENTS_MAX)
-        if limit == 0:
-            raise unprocessable("limit", f"must be an integer of 1 to {EVENTS_MAX}")
+        limit = integer(parameters, "limit", default=EVENTS_DEFAULT, smallest=1, largest=EVENTS_MAX)
         wallet_id = id_in_path(wallet_id, "wallet")
         found = await _found(self.services(request), wallet_id, parameters, limit + 1)
         if not found:

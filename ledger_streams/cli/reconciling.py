@@ -77,7 +77,10 @@ class LogCheck:
         for record in records:
             if self._is_no_event(partition, record):
                 continue
-            event = _event.decode(record.value)
+            event = read_logged(record)
+            if event is None:
+                self._found += self._unreadable(partition, record)
+                continue
             self.last[event.aggregate_id] = LastRecord(partition[1], record.offset, event.wallet)
             self._compare(event, is_projected=record.offset < self._projected_to[partition])
 
@@ -95,6 +98,12 @@ class LogCheck:
         """Tell whether a record was parked for what it is: nothing can be said of a wallet by it."""
         parked = self._parked.get((partition, record.offset))
         return parked is not None and parked.reason in NO_EVENTS
+
+    def _unreadable(self, partition: Partition, record: Any) -> Iterator[Difference]:
+        """Say of a record that cannot be read that nobody has parked it; of one that is, its row says it."""
+        if (partition, record.offset) not in self._parked:
+            place = f"{partition[0]}[{partition[1]}]@{record.offset}"
+            yield Difference("log_is_readable", place, "is no event of a wallet, and is not parked yet")
 
     def _compare(self, event: LoggedEvent, *, is_projected: bool) -> None:
         snapshot, wallet_id = self._snapshots.get(event.aggregate_id), event.aggregate_id
@@ -116,6 +125,14 @@ class LogCheck:
                 in_log = "none" if last is None else last.wallet.version
                 detail = f"log version {in_log}, snapshot version {snapshot.version}"
                 yield Difference("snapshot_is_in_log", wallet_id, detail)
+
+
+def read_logged(record: Any) -> LoggedEvent | None:
+    """Read what is compared of a wallet-events record; None when it is no event of a wallet."""
+    try:
+        return _event.decode(record.value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def parked_differences(parked: Iterable[ParkedRecord]) -> list[Difference]:
@@ -176,9 +193,9 @@ def table_differences(
 def met_in_log(ahead: dict[str, WalletState], records: Records) -> Iterator[Difference]:
     """Take states out of `ahead` that these further records of the log have, and compare them."""
     for record in records:
-        event = _event.decode(record.value)
-        state = ahead.get(event.aggregate_id)
-        if state is not None and state.version == event.wallet.version:
+        event = read_logged(record)
+        state = None if event is None else ahead.get(event.aggregate_id)
+        if event is not None and state is not None and state.version == event.wallet.version:
             del ahead[event.aggregate_id]
             yield from differing("table_is_log", event.aggregate_id, ("log", event.wallet), ("table", state))
 

@@ -44,6 +44,7 @@ CURRENCIES: Final[Mapping[str, int]] = MappingProxyType(
 """Active ISO 4217 codes and the digits of their minor unit; codes without one (metals) are left out."""
 
 _decimal = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?").fullmatch
+_plain_digits = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 _UNIT: Final = (1, 10, 100, 1_000, 10_000)
 
 
@@ -77,7 +78,7 @@ def _minor(text: str, currency: str, field: str) -> int:
     """Read one text once: a payment's amount comes by six times.  Only valid, so short, texts are kept."""
     match = _decimal(text)
     if match is None:
-        raise invalid(field, "must be a decimal string without sign or exponent, got another string")
+        raise invalid(field, f"must be a decimal string without sign or exponent, got {_miswritten(text)}")
     whole, fraction = match.groups(default="")
     digits = CURRENCIES[currency]
     if len(fraction) > digits:
@@ -130,6 +131,13 @@ def format_amount(minor: int, currency: str) -> str:
 def invalid(field: str, problem: str) -> Unreadable:
     """Return the error that `field` is not as the contract wants it; to be raised."""
     return Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")
+
+
+def _miswritten(text: str) -> str:
+    """Say what is wrong with a string that is no amount, where its digits alone do not show it."""
+    if not _plain_digits(text):
+        return "another string"
+    return "one with leading zeros" if text[0] == "0" else "more than 16 digits before the point"
 
 
 def _shape(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import msgspec
+import pytest
 
 from ledger_streams.adapters.parked_views import ParkedRecord
 from ledger_streams.cli.reconciling import (
@@ -130,6 +131,22 @@ def test_a_parked_record_is_a_difference_of_its_own_and_not_a_missing_row() -> N
     log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("a", 3, "6.00")]
     check.add(TOPIC, [record(offset, view) for offset, view in enumerate(log)])
     assert check.differences() == []
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"aggregate_id":"b","wallet":null}', b'"\xff"'])
+def test_a_record_that_cannot_be_read_is_a_difference_until_it_is_parked_and_no_traceback(
+    value: bytes | None,
+) -> None:
+    broken = SimpleNamespace(offset=1, value=value)
+    log = [record(0, wallet("a", 1, "0.00")), broken]
+    check = LogCheck({"a": wallet("a", 1, "0.00")}, {TOPIC: 1})
+    check.add(TOPIC, log)
+    ((kind, subject),) = [(found.kind, found.subject) for found in check.differences()]
+    assert (kind, subject) == ("log_is_readable", "wallet-events[0]@1")
+    parked = LogCheck({"a": wallet("a", 1, "0.00")}, {TOPIC: 2}, [parked_at(1, "behind", "b")])
+    parked.add(TOPIC, log)
+    assert parked.differences() == []
+    assert list(met_in_log({}, [broken])) == []
 
 
 def test_a_record_that_is_no_event_says_nothing_of_a_wallet() -> None:

@@ -80,6 +80,22 @@ def test_a_limit_may_be_zero_and_names_the_field_it_was_given() -> None:
         parse_limit("-1", "EUR", field="limits.EUR")
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("007", "one with leading zeros"),
+        ("00.50", "one with leading zeros"),
+        ("9" * 17, "more than 16 digits before the point"),
+        ("9" * 5_000 + ".00", "more than 16 digits before the point"),
+        ("-1", "another string"),
+        ("1e2", "another string"),
+    ],
+)
+def test_digits_that_are_no_amount_are_told_why(text: str, why: str) -> None:
+    with pytest.raises(Unreadable, match=f"without sign or exponent, got {why}$"):
+        parse_amount(text, "EUR")
+
+
 @pytest.mark.parametrize("currency", ["eur", "EURO", "XAU", "XXX", "", None, 978])
 def test_an_unknown_currency_is_invalid(currency: object) -> None:
     with pytest.raises(Unreadable, match=r"data\.currency: "):

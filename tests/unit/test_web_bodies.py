@@ -75,6 +75,18 @@ async def test_two_lists_of_payments_are_no_batch(name: bytes, stage: Stage) -> 
     assert stage.published == []
 
 
+@pytest.mark.parametrize("lists", [(b"null", b"[%s]"), (b"[%s]", b"[]"), (b"[]", b"[%s]"), (b"[%s]", b"1")])
+async def test_of_two_lists_of_payments_the_wrong_shape_of_one_hides_nothing(
+    lists: tuple[bytes, bytes], stage: Stage
+) -> None:
+    payment = msgspec.json.encode(deposit())
+    first, second = (text.replace(b"%s", payment) for text in lists)
+    body = b'{"payments":%s,"payments":%s}' % (first, second)
+    status, problem = await sent(stage, "POST", "/v1/payments/batch", body)
+    assert (status, problem["detail"]) == (400, "In the body, the key payments stands twice in one object.")
+    assert stage.published == []
+
+
 @pytest.mark.parametrize("method_path", BODIES, ids="{0[0]} {0[1]}".format)
 @pytest.mark.parametrize("name", ["holdId", "colour", "Amount"])
 async def test_an_unknown_field_of_any_body_is_422_and_named(
