@@ -22,6 +22,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from ledger_streams.adapters.kafka_rights import missing_right
 from ledger_streams.adapters.kafka_tokens import TokenProvider
 from ledger_streams.errors import Unavailable
+from ledger_streams.setting_checks import host_and_port
 
 PROBE_TIMEOUT_MS: Final = 5_000
 NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
@@ -114,9 +115,9 @@ async def refusal(bootstrap: Bootstrap) -> str | None:
     full = _full(bootstrap)
     connecting = {name: value for name, value in full.arguments.items() if name != "bootstrap_servers"}
     for address in full.bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
+        host, port = host_and_port(address)
         try:
-            connection = await create_conn(host, int(port), request_timeout_ms=PROBE_TIMEOUT_MS, **connecting)
+            connection = await create_conn(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **connecting)
             try:
                 await connection.send(MetadataRequest([]))  # without SASL, only this is refused
             finally:
