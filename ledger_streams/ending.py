@@ -16,8 +16,11 @@ EXIT_SOFTWARE = 70
 log = logging.getLogger(__name__)
 
 
-def end_process(what: str, error: BaseException) -> NoReturn:
-    """Log and exit with EXIT_SOFTWARE; nothing is flushed but the logs."""
+def end_process(what: str, error: BaseException | None) -> NoReturn:
+    """Log and exit with EXIT_SOFTWARE; nothing is flushed but the logs.
+
+    Without an error, `what` says all that there is to say.
+    """
     log.critical("%s: ending this process", what, exc_info=error)
     logging.shutdown()
     os._exit(EXIT_SOFTWARE)

@@ -25,7 +25,7 @@ OF_TOKENS: Final = ("kafka_token_file", *OF_OIDC, "kafka_token_scope")
 class KafkaSettings(BaseSettings):
     """What every client of Kafka is told; `Settings` has it all, with the rest of the system's."""
 
-    model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore", allow_inf_nan=False)
 
     kafka: str = Field(
         "127.0.0.1:29092", description="bootstrap servers of Kafka, host:port, comma separated"

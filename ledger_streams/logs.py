@@ -4,7 +4,8 @@ Faust's worker sets up handlers and the level asked for with `-l`; the libraries
 loggers are kept above that.  Their DEBUG is several lines a record, and costs a tenth
 of the time even unseen; aiokafka warns of every retry it makes by itself, and of each try
 to reach a broker that is away it says that it is an error: 300 lines a second.  What our own calls
-say of a Redis that is away is as much, with many callers.
+say of a Redis that is away is as much, with many callers.  asyncpg's pool warns with a traceback each
+time that it cannot replace a lost connection; whoever asks it for one says so in a sentence.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ LEAST_LEVELS: Final[Mapping[str, int]] = {
     "faust": logging.INFO,
     "mode": logging.INFO,
     "asyncio": logging.WARNING,
+    "asyncpg.pool": logging.ERROR,
 }
 SPARED: Final[Mapping[str, int]] = {
     "aiokafka": logging.ERROR,
@@ -71,7 +73,9 @@ def quiet_libraries() -> None:
     for name, level in LEAST_LEVELS.items():
         logging.getLogger(name).setLevel(level)
     for name, level in SPARED.items():
-        logging.getLogger(name).addFilter(Sparing(level=level))
+        logger = logging.getLogger(name)
+        if not any(isinstance(kept, Sparing) for kept in logger.filters):
+            logger.addFilter(Sparing(level=level))
 
 
 def how_far(done: int, total: int, what: str, seconds: float) -> str:

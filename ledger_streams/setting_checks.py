@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ledger_streams.adapters.postgres_tuning import bytes_of
 from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
 
 PREFIX: Final = "LEDGER_"
@@ -30,6 +31,7 @@ SERVICE_LINK: Final = re.compile(r"LEDGER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+
 LINK_URL: Final = re.compile(r"(tcp|udp|sctp)://|[\d.:a-fA-F]+$|(tcp|udp|sctp)$")
 LOG_LEVELS: Final = ("CRIT", "CRITICAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG")
 PORT_MAX: Final = 65_535
+KAFKA_PORT: Final = 9_092
 SECRET: Final = frozenset({"postgres", "postgres_admin", "redis", "audit_key", "providers"})
 """Settings that may hold a password, and are not repeated in a message."""
 
@@ -72,10 +74,37 @@ def addresses(text: str) -> str:
     return text
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """Return what one address of LEDGER_KAFKA names; without a port it is Kafka's own, as for its clients."""
+    host, _, port = text.strip().rpartition(":") if _has_port(text.strip()) else (text.strip(), "", "")
+    return host.strip("[]"), int(port or KAFKA_PORT)
+
+
 def address(text: str) -> str:
     """Return an address or an empty text; raises ValueError for anything else than host:port."""
     if text and not (_is_address(text) and _has_port(text)):
         raise ValueError("must be host:port, or empty")
+    return text
+
+
+def memory(text: str) -> str:
+    """Return a size or an empty text; raises ValueError for anything else than 32GB or 512MB."""
+    if text:
+        bytes_of(text)
+    return text
+
+
+def name_of_part(text: str) -> str:
+    """Return a name that is part of a folder's, a group's or a transactional id; raises ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise ValueError("must be 1 to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit")
+    return text
+
+
+def prefix_of_topics(text: str) -> str:
+    """Return what stands before a topic's name; raises ValueError for what Kafka takes in none."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", text):
+        raise ValueError("must be at most 100 of A-Z a-z 0-9 . _ -")
     return text
 
 
@@ -145,6 +174,10 @@ CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
     "redis": redis_url,
     "kafka": addresses,
     "pgbouncer": address,
+    "postgres_memory": memory,
+    "app_id": name_of_part,
+    "worker_id": name_of_part,
+    "topic_prefix": prefix_of_topics,
     "log_level": log_level,
     "providers": base_urls,
 }

@@ -15,13 +15,14 @@ from typing import Any, Final, TypeAlias
 
 import aiokafka.errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import create_conn
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.metadata import MetadataRequest
 
 from ledger_streams.adapters.kafka_rights import missing_right
 from ledger_streams.adapters.kafka_tokens import TokenProvider
 from ledger_streams.errors import Unavailable
+from ledger_streams.setting_checks import host_and_port
 
 PROBE_TIMEOUT_MS: Final = 5_000
 NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
@@ -117,7 +118,8 @@ async def refusal(bootstrap: Bootstrap) -> str | None:
     full = _full(bootstrap)
     refused: str | None = None
     connecting = {name: value for name, value in full.arguments.items() if name != "bootstrap_servers"}
-    for host, port, _ in collect_hosts(full.bootstrap, randomize=False):
+    for address in full.bootstrap.split(","):
+        host, port = host_and_port(address)
         try:
             connection = await create_conn(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **connecting)
             try:

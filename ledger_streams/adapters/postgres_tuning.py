@@ -88,7 +88,7 @@ def bytes_of(size: str) -> int:
     number, unit = size[:-2], units.get(size[-2:].upper(), 0)
     size_bytes = int(number) * unit if number.isascii() and number.isdigit() else 0
     if size_bytes < MEMORY_MIN:
-        raise ValueError(f"{size!r} is not a size like 32GB, of {_size(MEMORY_MIN)} at least")
+        raise ValueError(f"must be a size like 32GB, of {_size(MEMORY_MIN)} at least")
     return size_bytes
 
 

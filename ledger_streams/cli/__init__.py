@@ -141,8 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if given and not EXPLAINED & set(given):
-            from ledger_streams.settings import settings  # noqa: PLC0415 (help needs no settings)
+            from ledger_streams.logs import quiet_libraries  # noqa: PLC0415 (help needs neither)
+            from ledger_streams.settings import settings  # noqa: PLC0415
 
+            quiet_libraries()
             settings()
         _call(given)
     except KeyboardInterrupt:

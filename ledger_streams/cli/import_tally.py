@@ -85,6 +85,29 @@ class ImportReport(msgspec.Struct, frozen=True):
         return 1 if self.unreadable or self.not_ended or self.stopped else 0
 
 
+def unusable_report(name: str, sentence: str) -> ImportReport:
+    """Return the report of a file of which nothing was read, so nothing was sent."""
+    return ImportReport(
+        file=name,
+        form="unknown",
+        rows=0,
+        taken=0,
+        already_completed=0,
+        already_failed=0,
+        repeated=0,
+        unreadable=0,
+        refused_by_ledger=0,
+        not_ended=0,
+        wallets_opened=0,
+        totals=(),
+        reasons={},
+        refused=(),
+        seconds=0.0,
+        payments_per_s=0.0,
+        stopped=sentence,
+    )
+
+
 class Tally:
     """Counts rows into their places."""
 

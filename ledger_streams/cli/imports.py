@@ -25,11 +25,11 @@ from ledger_streams.cli.file_lines import name_of
 from ledger_streams.cli.import_file import read_file
 from ledger_streams.cli.import_options import EPILOG, delimiter_of, encoding_of
 from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.import_tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally
+from ledger_streams.cli.import_tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally, unusable_report
 from ledger_streams.cli.import_wallets import WantedWallet, open_wallets, overdraft_limit
 from ledger_streams.cli.importing import Importer, Ledger, Pace
 from ledger_streams.cli.output import json_text
-from ledger_streams.cli.rows import PaymentRow
+from ledger_streams.cli.rows import PaymentRow, UnusableFile
 from ledger_streams.domain.money import check_currency
 from ledger_streams.errors import LedgerError, Unreadable
 from ledger_streams.kafka_settings import client_options
@@ -99,7 +99,12 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
     """
     limit = _limit(currency, overdraft)
     with _report_to(report_file):
-        content = read_file(file, currency=currency, encoding=encoding, delimiter=delimiter)
+        try:
+            content = read_file(file, currency=currency, encoding=encoding, delimiter=delimiter)
+        except UnusableFile as error:
+            unusable = unusable_report(name_of(file), error.format_message())
+            _write(unusable, report_file=report_file, as_json=as_json)
+            raise
     wallets = [
         WantedWallet(wallet_id, owner_of_account(account_id), currency, limit)
         for wallet_id, account_id in content.accounts.items()
@@ -197,11 +202,19 @@ def _report_to(report_file: Path | None) -> Iterator[None]:
 
 
 def _say(report: ImportReport, *, report_file: Path | None, as_json: bool) -> NoReturn:
-    click.echo(json_text(report) if as_json else report_text(report))
+    if not as_json:
+        click.echo(report_text(report))
+    _write(report, report_file=report_file, as_json=as_json)
+    sys.exit(report.exit_code)
+
+
+def _write(report: ImportReport, *, report_file: Path | None, as_json: bool) -> None:
+    """Give the report to programs, where they are to have it."""
+    if as_json:
+        click.echo(json_text(report))
     if report_file is not None:
         try:
             report_file.write_bytes(json_text(report).encode())
         except OSError as error:
             click.echo(f"Error: --report: {report_file}: {error.strerror or error}", err=True)
             sys.exit(report.exit_code or 1)
-    sys.exit(report.exit_code)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from ledger_streams.errors import InvariantBroken, LedgerError, Unavailable
+from ledger_streams.setting_checks import host_and_port
 from ledger_streams.settings import Settings, settings
 
 SERVERS: Final = {
@@ -75,7 +76,7 @@ def _setting_of(path: Path) -> str:
     }
     for name, folder in places.items():
         if folder and (path.is_relative_to(folder) or Path(folder).is_relative_to(path)):
-            return f"; set LEDGER_{name} to a folder that can be written"
+            return f"; set {name} to a folder that can be written"
     if path.is_relative_to(Path.home()):
         return "; set HOME or XDG_CACHE_HOME to a folder that can be written"
     return ""
@@ -115,11 +116,8 @@ def check_kafka(config: Settings) -> None:
     """End the command unless something listens at one of Kafka's addresses: a worker cannot start then."""
     problems = []
     for server in config.kafka.split(","):
-        host, _, port = server.strip().rpartition(":")
-        if not host or port.endswith("]"):  # without a port
-            host, port = server.strip(), "9092"
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S_MAX).close()
+            socket.create_connection(host_and_port(server), timeout=CONNECT_S_MAX).close()
         except OSError as error:
             problems.append(f"{server}: {error.strerror or error}")
         else:

@@ -131,9 +131,9 @@ class EngineApp(DrainedApp):
         self._folder_lock = (self.conf.datadir / f"{self.conf.id}.lock").open("w")
         try:
             fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             worker_id = self.engine_settings.worker_id
-            end_process(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", error)
+            end_process(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", None)
 
     def _check_room(self, tables_dir: Path) -> None:
         """End before joining the group: who joins keeps partitions from those that have room for them."""

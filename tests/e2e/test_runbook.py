@@ -186,6 +186,7 @@ async def test_a_worker_whose_id_is_taken_ends_and_says_so(
 ) -> None:
     code, out, err = await shared.command("worker", "--without-web")
     assert (code, "worker id 1 is in use" in out + err) == (EXIT_SOFTWARE, True)
+    assert "Traceback" not in out + err
     await well(shared)
 
 

@@ -12,8 +12,10 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from ledger_streams.adapters.kafka_client import unavailable
 from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports, sentence
 from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.setting_checks import host_and_port
 from ledger_streams.settings import Settings, settings
 from ledger_streams.stack import install
 
@@ -43,7 +45,7 @@ def test_a_fault_of_the_program_keeps_its_traceback() -> None:
 def test_a_folder_that_cannot_be_reached_is_said_with_its_setting(code: int) -> None:
     said = sentence(OSError(code, "not there", str(settings().home / "run")))
     assert said is not None
-    assert "LEDGER_HOME" in said
+    assert "; set LEDGER_HOME to a folder" in said
     said = sentence(OSError(code, "not there", str(Path.home() / ".cache" / "x")))
     assert said is not None
     assert "XDG_CACHE_HOME" in said
@@ -83,6 +85,26 @@ def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatc
         assert said is not None
         assert "ann" in said
         assert "hidden" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "reached"),
+    [
+        ("kafka", ("kafka", 9_092)),
+        (" a:1 ", ("a", 1)),
+        ("[::1]:9094", ("::1", 9_094)),
+        ("[::1]", ("::1", 9_092)),
+    ],
+)
+def test_an_address_of_kafka_without_a_port_is_read_as_its_clients_read_it(
+    text: str, reached: tuple[str, int]
+) -> None:
+    assert host_and_port(text) == reached
+
+
+async def test_a_kafka_that_is_away_at_an_address_without_a_port_is_said_in_a_sentence() -> None:
+    error = await unavailable("[::1]", KafkaConnectionError("no broker"))
+    assert "no broker" in str(error)
 
 
 def test_a_home_of_the_user_that_is_read_only_is_said_or_gone_around(

@@ -214,6 +214,17 @@ def test_an_unusable_file_is_said_in_one_sentence_with_exit_code_1(tmp_path: Pat
     assert len(ran.stderr.splitlines()) == 1
 
 
+def test_an_unusable_file_ends_in_a_report_for_programs_too(tmp_path: Path) -> None:
+    path, written = tmp_path / "file.csv", tmp_path / "report.json"
+    path.write_text(HEADER.replace("date", "amount") + LINES)
+    ran = CliRunner().invoke(import_, [str(path), "--json", "--report", str(written)])
+    report = json.loads(ran.stdout)
+    assert (ran.exit_code, report["sent"], report["rows"]) == (1, 0, 0)
+    assert report["stopped"] == ran.stderr.removeprefix("Error: ").strip()
+    assert "amount stands twice" in report["stopped"]
+    assert json.loads(written.read_bytes()) == report
+
+
 @pytest.mark.parametrize(
     "option",
     [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from ledger_streams.logs import SPARED_S, Sparing
+from ledger_streams.logs import SPARED_S, Sparing, quiet_libraries
 
 
 class Wall:
@@ -68,3 +70,18 @@ def test_a_logger_of_ours_is_spared_from_its_warnings_on(
         "balance read without the cache: redis is away",
         "balance read without the cache: redis is away (and 2 times before)",
     ]
+
+
+def test_a_postgres_that_goes_away_under_a_command_is_said_without_a_traceback() -> None:
+    told = "import logging; logging.getLogger('asyncpg.pool').warning('Failed', exc_info=OSError('gone'))"
+    code = f"from ledger_streams.cli import main\ntry: main(['db', 'tune'])\nexcept SystemExit: {told}"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "shared_buffers" in ran.stdout
+    assert not ran.stderr
+
+
+def test_libraries_are_spared_once_however_often_it_is_asked_for() -> None:
+    quiet_libraries()
+    quiet_libraries()
+    kept = logging.getLogger("aiokafka").filters
+    assert sum(isinstance(one, Sparing) for one in kept) == 1

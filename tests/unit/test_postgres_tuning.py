@@ -40,5 +40,5 @@ def test_buffers_and_sorts_leave_a_third_of_the_memory(memory: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "32", "32 gigs", "-1GB", "1.5GB", "64MB", "²GB"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a size like 32GB"):
+    with pytest.raises(ValueError, match="must be a size like 32GB"):
         bytes_of(text)

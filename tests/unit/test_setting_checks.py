@@ -62,6 +62,14 @@ def test_names_of_settings_tests_and_other_tools_are_left_alone(name: str, value
         ("KAFKA", "a:99999", "must be host:port"),
         ("KAFKA", "PLAINTEXT://a:9092", "must be host:port"),
         ("PGBOUNCER", "host", "must be host:port"),
+        ("WORKER_ID", "../other", "must be 1 to 100 of A-Z"),
+        ("WORKER_ID", "", "must be 1 to 100 of A-Z"),
+        ("APP_ID", "two words", "must be 1 to 100 of A-Z"),
+        ("TOPIC_PREFIX", "größe-", "must be at most 100 of A-Z"),
+        ("POSTGRES_MEMORY", "many", "must be a size like 32GB"),
+        ("POSTGRES_MEMORY", "1KB", "must be a size like 32GB"),
+        ("DRAIN_S", "inf", "must be a finite number"),
+        ("BREAKER_OPEN_S", "nan", "must be a finite number"),
         ("PROVIDERS", "acme", "must be name=url"),
     ],
 )
@@ -92,6 +100,8 @@ def test_a_setting_of_the_wrong_type_is_named_with_what_is_allowed(
         ("REDIS", "unix:///run/redis.sock"),
         ("PGBOUNCER", ""),
         ("LOG_LEVEL", "debug"),
+        ("WORKER_ID", "ledger-0.pod_7"),
+        ("TOPIC_PREFIX", "_b.2-"),
     ],
 )
 def test_what_drivers_can_read_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
