@@ -164,7 +164,11 @@ async def test_one_key_with_two_contents_at_once_is_one_payment_and_a_409(shared
         (one, first, _), (other, second, _) = await asyncio.gather(
             shared.request("POST", f"{POST}?wait=20", json=body, headers=headers, worker_id="1"),
             shared.request(
-                "POST", f"{POST}?wait=20", json=body | {"note": "x"}, headers=headers, worker_id="2"
+                "POST",
+                f"{POST}?wait=20",
+                json=body | {"metadata": {"note": "x"}},
+                headers=headers,
+                worker_id="2",
             ),
         )
         assert sorted((one, other)) == [200, 409], (first, second)

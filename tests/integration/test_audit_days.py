@@ -35,8 +35,9 @@ class Projected:
         self.story.deposit(self.ada, 1000)
         payment_id = self.story.transfer(self.ada, self.bob, 250)
         self.story.payment_event(payment_id, "SagaStarted", 1, {})
+        since = await self.pool.fetchval("SELECT clock_timestamp()")
         await PostgresSink(self.pool).write(self.story.batch())
-        await project_earlier(self.config.postgres, moment)
+        await project_earlier(self.config.postgres, moment, since=since)
         rows: int = await self.pool.fetchval(ROWS)
         return rows
 
