@@ -98,6 +98,8 @@ async def opened_log(bootstrap: Bootstrap) -> AsyncIterator[KafkaLog]:
     try:
         await consumer.start()
         yield KafkaLog(consumer)
+    except BrokenPipeError:  # of what the caller writes to: `| head` has had enough; Kafka's are KafkaErrors
+        raise
     except (KafkaError, OSError) as error:
         raise await unavailable(bootstrap, error) from error
     finally:

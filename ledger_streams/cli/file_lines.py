@@ -93,6 +93,8 @@ def name_of(path: Path) -> str:
 def opened(path: Path, *, encoding: str = "utf-8") -> Iterator[Lines]:
     """Open the file, or standard input for `-`, gzip or not; raises UnusableFile for what it is not."""
     name = name_of(path)
+    if path == STANDARD_INPUT and sys.stdin is None:
+        raise UnusableFile(f"{name}: it is closed")
     try:
         with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as raw:
             source = _ahead(raw)

@@ -17,6 +17,8 @@ from ledger_streams.escaping import terminal_text
 
 PAGE_MAX: Final = 1000
 COLUMNS: Final = ("requested_at", "payment_id", "kind", "status", "reason", "amount", "currency")
+UNREADABLE: Final = "not readable"
+"""In place of what a payment that has failed as invalid does not say."""
 FIELDS: Final = (
     ("why", "detail"),
     ("from", "source_wallet_id"),
@@ -80,9 +82,9 @@ def payment_text(payment: Mapping[str, Any]) -> str:
     status = payment["status"] + (f" ({payment['reason']})" if payment.get("reason") else "")
     lines = [
         f"payment  {payment['payment_id']}",
-        f"kind     {payment['kind']}",
+        f"kind     {payment['kind'] or UNREADABLE}",
         f"status   {status}",
-        f"amount   {payment['amount']} {payment['currency']}",
+        f"amount   {payment['amount'] or UNREADABLE} {payment['currency'] or ''}".rstrip(),
     ]
     lines += [f"{name:<8} {payment[field]}" for name, field in FIELDS if payment.get(field)]
     if Decimal(payment.get("refunded") or 0):

@@ -90,3 +90,20 @@ async def test_following_shows_what_comes_until_the_limit(written: Settings) -> 
             running.kill()
     assert lines[0] == b'{"a":1.10,"a":2}\n'
     assert (rest, running.returncode) == (b'"new"\n', 0)
+
+
+def test_topics_read_ends_without_a_word_when_nobody_reads_on(written: Settings) -> None:
+    given = {
+        "LEDGER_KAFKA": written.kafka,
+        "LEDGER_TOPIC_PREFIX": written.topic_prefix,
+        "LEDGER_APP_ID": written.app_id,
+    }
+    code = "from ledger_streams.cli import main; main(['topics', 'read', 'payment-events'])"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        command = [sys.executable, "-c", code]
+        ran = subprocess.run(
+            command, stdout=closed, stderr=subprocess.PIPE, env={**os.environ, **given}, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (1, b"")

@@ -188,3 +188,10 @@ def test_output_is_as_checked_in(name: str) -> None:
 def test_a_difference_or_a_lag_makes_the_exit_code_1() -> None:
     lagging = Reconciliation(1, 1, {}, {"payment-events[0]": 1}, 0, [])
     assert (AGREES.exit_code, DIFFERS.exit_code, lagging.exit_code) == (0, 1, 1)
+
+
+def test_a_payment_that_could_not_be_read_shows_no_none() -> None:
+    invalid = {**FAILED, "kind": None, "amount": None, "currency": None, "reason": "invalid"}
+    lines = payment_text(invalid).splitlines()
+    assert lines[1] == "kind     not readable"
+    assert lines[3] == "amount   not readable"

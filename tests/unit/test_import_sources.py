@@ -178,3 +178,11 @@ def test_metadata_in_a_csv_cell_is_read_as_strictly(tmp_path: Path, metadata: st
     assert refused.field is not None
     assert refused.field.startswith("metadata")
     assert words in refused.detail
+
+
+def test_a_standard_input_that_is_closed_is_unusable_in_one_sentence() -> None:
+    code = "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+    command = [sys.executable, "-c", code, "from ledger_streams.cli import main; main(['import', '-'])"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "Error: unusable file: standard input: it is closed\n"
