@@ -87,6 +87,12 @@ STANDBY_RECORDS: Final = Counter(
     labelnames=("table",),
 )
 
+CHANGELOG_FOREIGN_RECORDS: Final = Counter(
+    "ledger_changelog_foreign_records",
+    "Changelog records left out of a table because no worker's cycle wrote them, by table",
+    labelnames=("table",),
+)
+
 STANDBY_LEFT_RECORDS: Final = Gauge(
     "ledger_standby_left_records",
     "Offsets that the standby is behind the changelogs, by table: what a takeover would have to read back",

@@ -2,11 +2,13 @@
 
 A store gets committed records only, in order, and with them the position behind them, in
 one batch.  The position of a source comes with the records, as headers; it never goes back.
+A record without one was written by no cycle: it is left out, whatever it says.
 Who takes partitions over and who stands by read with the same functions.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +20,9 @@ from ledger_streams.engine.filled_log import FILLED_GROUP, log_name
 from ledger_streams.engine.kip447 import stable_commits
 from ledger_streams.engine.store import PartitionStore, Position
 from ledger_streams.errors import InvariantBroken
+from ledger_streams.metrics import CHANGELOG_FOREIGN_RECORDS
+
+log = logging.getLogger(__name__)
 
 FETCH_BYTES_MAX: Final = 16 << 20
 SOURCE_HEADER: Final = "source"
@@ -88,6 +93,7 @@ async def _has_records(changelogs: AIOKafkaConsumer, tp: TopicPartition, beginni
 
 def restore(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
     """Write what these records of the store's changelog say; the next one is at `changelog_next`."""
+    records = _of_cycles(store, records)
     last = {record.key: record.value for record in records}  # of a state that moved often, only how it ended
     pairs = {key: store.spec.stored_form(value) for key, value in last.items()}
     source_next, further = store.position.source_next, dict(store.position.further)
@@ -98,3 +104,26 @@ def restore(store: PartitionStore, records: Sequence[Any], changelog_next: int) 
             topic = name.removeprefix(f"{SOURCE_HEADER}:")
             further[topic] = max(further.get(topic, 0), int(value))
     store.restore(pairs, Position(changelog_next, source_next, further))
+
+
+def _of_cycles(store: PartitionStore, records: Sequence[Any]) -> Sequence[Any]:
+    """Return the records that a worker's cycle wrote: each has the position of its table's first source.
+
+    Where no position is known at all, the log has lost its headers: its states are
+    kept, and the takeover refuses to start from zero.
+    """
+    kinds = {record.headers for record in records}  # a cycle's are the same
+    own = {headers for headers in kinds if any(name == SOURCE_HEADER for name, _ in headers)}
+    if len(own) == len(kinds) or (not own and store.position.source_next is None):
+        return records
+    for record in records:
+        if record.headers not in own:
+            CHANGELOG_FOREIGN_RECORDS.labels(store.spec.name).inc()
+            log.error(
+                "%s[%d]@%d was written by no worker: it is left out of the table %s",
+                store.spec.changelog,
+                record.partition,
+                record.offset,
+                store.spec.name,
+            )
+    return [record for record in records if record.headers in own]

@@ -38,6 +38,8 @@ class _Logged(NamedTuple):
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+    partition: int = 0
+    offset: int = 0
 
 
 class MemoryStore:
