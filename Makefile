@@ -11,6 +11,9 @@ PACKAGES := ledger_streams agents tables web
 # Folders of quick tests; tests/fault and tests/bench have goals of their own.
 TESTS := $(wildcard tests/unit tests/property tests/model tests/contract tests/integration tests/e2e)
 
+# Most of a test is waiting for servers and sessions, so three run at a time, the tests of a file one after the other.
+SIDE_BY_SIDE ?= -n 3 --dist loadfile
+
 # The stack of the tests, beside the one of the demo; tests/conftest.py uses the same addresses.
 # Another checkout on this machine sets TEST_PORTS_UP: how far its ports are above these.
 TEST_PORTS_UP ?= 0
@@ -50,7 +53,7 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix-only .
 
 test: setup test-stack ## Run all quick tests, on real Kafka, PostgreSQL and Redis
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 test-stack: setup
 	$(TEST_STACK) $(BIN)/ledger-streams stack up

@@ -96,6 +96,7 @@ async def test_a_position_is_read_once_the_transaction_on_it_is_committed(group:
 
 async def test_a_position_is_not_read_while_a_transaction_is_open_on_it(group: Group) -> None:
     await group.commit(b"1", group.membership)
+    assert await group.committed() == 1, "its marker is written"
     async with open_transaction(group, source_next=7) as producer:
         source = TopicPartition(*group.source)
         assert await group.consumer.committed(source) == 1, "asked for plainly, it is stale at once"
