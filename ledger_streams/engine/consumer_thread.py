@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from ledger_streams.adapters.bounded_close import close_within
 from ledger_streams.engine.group_client import group_member
 from ledger_streams.engine.kip345 import StaticConsumer
 from ledger_streams.metrics import RECORDS_UNDER_WAY
@@ -92,7 +93,7 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         """Leave the group, as a static member does not by itself: the partitions move on at once."""
         if self._consumer is not None:
             self._consumer._coordinator._group_instance_id = None
-        await super().on_thread_stop()
+        await close_within("the group's consumer", super().on_thread_stop())
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's stall detector counts events and its own commits; neither exists here."""
