@@ -103,7 +103,8 @@ async def commit_forgotten(client: AIOKafkaClient, committed: Committed, topics:
     asked has lost its leader, MarkersUnanswered, MarkersDenied.
     """
     cluster = await client.fetch_all_metadata()
-    for node_id, partitions in _by_leader(cluster, topics).items():
+    leaders, _ = by_leader(cluster, (*topics, OFFSETS_TOPIC))  # those without one are settled later
+    for node_id, partitions in leaders.items():
         try:
             answer = await ask(client, node_id, DescribeProducers(listed(partitions), {}))
         except NOT_GRANTED as error:
@@ -133,14 +134,26 @@ async def _decided(client: AIOKafkaClient, transactional_id: str) -> tuple[str, 
         await asyncio.sleep(ASK_AGAIN_S)
 
 
-def _by_leader(cluster: ClusterMetadata, topics: Collection[str]) -> Mapping[int, Partitions]:
+def has_leader(cluster: ClusterMetadata, partition: TopicPartition) -> bool:
+    """Tell whether a broker leads the partition, as far as the cluster's metadata says."""
+    node_id = cluster.leader_for_partition(partition)
+    return node_id is not None and node_id >= 0
+
+
+def by_leader(
+    cluster: ClusterMetadata, topics: Collection[str]
+) -> tuple[Mapping[int, Partitions], frozenset[TopicPartition]]:
+    """Return the partitions of topics by the broker that leads them, and those without a leader."""
     leaders: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for topic in (*topics, OFFSETS_TOPIC):
+    not_led: set[TopicPartition] = set()
+    for topic in topics:
         for number in sorted(cluster.partitions_for_topic(topic) or ()):
-            node_id = cluster.leader_for_partition(TopicPartition(topic, number))
-            if node_id is not None and node_id >= 0:  # one without a leader is settled later
-                leaders[node_id][topic].append(number)
-    return leaders
+            partition = TopicPartition(topic, number)
+            if has_leader(cluster, partition):
+                leaders[cluster.leader_for_partition(partition)][topic].append(number)
+            else:
+                not_led.add(partition)
+    return leaders, frozenset(not_led)
 
 
 def listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes]]]:
@@ -148,17 +161,29 @@ def listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes
     return [(topic, list(numbers), {}) for topic, numbers in partitions.items()]
 
 
-def _hanging(answer: DescribeProducersResponseV0, committed: Committed) -> Iterator[Hanging]:
-    """Find the transactions that were committed, where they are still open."""
+def told(answer: DescribeProducersResponseV0) -> Iterator[tuple[TopicPartition, int, Any]]:
+    """Yield what a broker tells of each partition: an error code, else its producers."""
     for topic, partitions, _ in answer.topics:
         for number, error_code, _message, producers, _tags in partitions:
-            if issubclass(kafka_errors.for_code(error_code), DENIED):
-                continue  # kafka_settling says so, and ends it otherwise
-            _check(error_code)
-            for producer_id, epoch, _sequence, _last_ms, coordinator_epoch, first_offset, _ in producers:
-                is_same = producer_id == committed.producer_id and epoch in committed.epochs
-                if is_same and first_offset >= 0:
-                    yield Hanging(TopicPartition(topic, number), producer_id, epoch, coordinator_epoch)
+            yield TopicPartition(topic, number), error_code, producers
+
+
+def open_of(producers: Any, producer_id: int) -> Iterator[tuple[int, int]]:
+    """Yield the epoch, and the coordinator's, of each transaction of the producer that is open."""
+    for of_producer, epoch, _sequence, _last_ms, coordinator_epoch, first_offset, _tags in producers:
+        if of_producer == producer_id and first_offset >= 0:
+            yield epoch, coordinator_epoch
+
+
+def _hanging(answer: DescribeProducersResponseV0, committed: Committed) -> Iterator[Hanging]:
+    """Find the transactions that were committed, where they are still open."""
+    for partition, error_code, producers in told(answer):
+        if issubclass(kafka_errors.for_code(error_code), DENIED):
+            continue  # kafka_settling says so, and ends it otherwise
+        _check(error_code)
+        for epoch, coordinator_epoch in open_of(producers, committed.producer_id):
+            if epoch in committed.epochs:
+                yield Hanging(partition, committed.producer_id, epoch, coordinator_epoch)
 
 
 async def _commit(client: AIOKafkaClient, node_id: int, hanging: Hanging) -> None:

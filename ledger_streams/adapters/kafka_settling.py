@@ -16,16 +16,15 @@ since later transactions of the producer say nothing about it.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import aiokafka.errors as kafka_errors
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from ledger_streams.adapters.kafka_forgotten import Committed, ask, listed
-from ledger_streams.adapters.kafka_marker_messages import DescribeProducers, DescribeProducersResponseV0
+from ledger_streams.adapters.kafka_forgotten import Committed, ask, by_leader, listed, open_of, told
+from ledger_streams.adapters.kafka_marker_messages import DescribeProducers
 from ledger_streams.adapters.kafka_requests import when_led
 from ledger_streams.adapters.kafka_rights import DENIED, NOT_GRANTED, go_without
 from ledger_streams.metrics import KAFKA_HANGING_ENDED
@@ -41,7 +40,7 @@ NOTHING_OWED: Final[Owed] = MappingProxyType({})
 
 
 class Found(NamedTuple):
-    """What the brokers tell of a producer id's transactions."""
+    """The answers of the brokers on a producer id's transactions."""
 
     open: Mapping[TopicPartition, int] = MappingProxyType({})
     """The epoch of the transaction that is open in a partition."""
@@ -67,10 +66,8 @@ async def settle(
     found = await found_open(producer, topics)
     commits = {place for place, epoch in found.open.items() if _is_in(owed.get(place, committed), epoch)}
     aborts = found.open.keys() - commits
-    for ending, places in (("committed", commits), ("aborted", aborts)):
-        if places:
-            KAFKA_HANGING_ENDED.inc(len(places))
-            log.warning("A hanging transaction is %s now in %s.", ending, _places(places))
+    _say_ended("committed", commits)
+    _say_ended("aborted", aborts)
     commits |= {place for place in found.untold if owed.get(place, committed) is not None}
     aborts |= found.untold - commits
     is_committed = committed is not None
@@ -88,9 +85,14 @@ async def commit_own(producer: AIOKafkaProducer, topics: Collection[str], own: C
     """
     found = await found_open(producer, topics)
     if places := {place for place, epoch in found.open.items() if epoch in own.epochs}:
-        KAFKA_HANGING_ENDED.inc(len(places))
-        log.warning("A hanging transaction is committed now in %s.", _places(places))
+        _say_ended("committed", places)
         await end_in(producer, places, None, is_committed=True)
+
+
+def _say_ended(ending: str, places: Collection[TopicPartition]) -> None:
+    if places:
+        KAFKA_HANGING_ENDED.inc(len(places))
+        log.warning("A hanging transaction is %s now in %s.", ending, _places(places))
 
 
 def _is_in(committed: Committed | None, epoch: int) -> bool:
@@ -132,15 +134,7 @@ async def found_open(producer: AIOKafkaProducer, topics: Collection[str]) -> Fou
 
 async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> Found:
     cluster = await producer.client.fetch_all_metadata()
-    leaders: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    not_led: set[TopicPartition] = set()
-    for topic in topics:
-        for number in sorted(cluster.partitions_for_topic(topic) or ()):
-            node_id = cluster.leader_for_partition(TopicPartition(topic, number))
-            if node_id is None or node_id < 0:
-                not_led.add(TopicPartition(topic, number))
-            else:
-                leaders[node_id][topic].append(number)
+    leaders, not_led = by_leader(cluster, topics)
     still_open: dict[TopicPartition, int] = {}
     untold: set[TopicPartition] = set()
     for node_id, partitions in leaders.items():
@@ -152,9 +146,9 @@ async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> F
                 TopicPartition(topic, each) for topic, numbers in partitions.items() for each in numbers
             }
             continue
-        for place, error_code, producers in _told(answer):
+        for place, error_code, producers in told(answer):
             if not error_code:
-                for epoch in _open_epochs(producers, producer._txn_manager.producer_id):
+                for epoch, _ in open_of(producers, producer._txn_manager.producer_id):
                     still_open[place] = epoch
                 continue
             refused = kafka_errors.for_code(error_code)
@@ -162,19 +156,7 @@ async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> F
                 raise refused(_place(place))
             _say_untold(refused())
             untold.add(place)
-    return Found(still_open, frozenset(untold), frozenset(not_led))
-
-
-def _told(answer: DescribeProducersResponseV0) -> Iterator[tuple[TopicPartition, int, Any]]:
-    for topic, partitions, _ in answer.topics:
-        for number, error_code, _message, producers, _tags in partitions:
-            yield TopicPartition(topic, number), error_code, producers
-
-
-def _open_epochs(producers: Any, producer_id: int) -> Iterator[int]:
-    for of_producer, epoch, _sequence, _last_ms, _coordinator_epoch, first_offset, _tags in producers:
-        if of_producer == producer_id and first_offset >= 0:
-            yield epoch
+    return Found(still_open, frozenset(untold), not_led)
 
 
 def _say_untold(error: BaseException) -> None:

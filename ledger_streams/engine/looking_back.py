@@ -25,6 +25,7 @@ from ledger_streams.adapters.kafka_forgotten import (
     MarkersDenied,
     MarkersUnanswered,
     commit_forgotten,
+    has_leader,
     last_committed,
 )
 from ledger_streams.adapters.kafka_rights import go_without
@@ -100,8 +101,7 @@ class LookingBack:
         if not owed:
             return False
         cluster = await producer.client.fetch_all_metadata()
-        leaders = {place: cluster.leader_for_partition(place) for place in owed}
-        return any(leader is not None and leader >= 0 for leader in leaders.values())
+        return any(has_leader(cluster, place) for place in owed)
 
     async def _commit(self, producer: FencedProducer, own: Committed) -> None:
         """Commit what the producer's last transaction has left open; without the right to, by its next."""

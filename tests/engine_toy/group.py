@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -76,17 +76,22 @@ def membership_of(consumer: AIOKafkaConsumer) -> Membership:
     return Membership(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
 
 
-@asynccontextmanager
-async def group_of(settings: Settings, *, instance_id: str | None = None) -> AsyncIterator[Group]:
-    """A group whose first member has joined."""
-    transactions = Transactions(
-        clock=BrokerClock(),
+def transactions_of(settings: Settings, topics: Collection[str] = ()) -> Transactions:
+    """Return transactions under the id that the tests' group has."""
+    return Transactions(
         bootstrap=settings.kafka,
         transactional_id=settings.app_id,
         group_id=settings.app_id,
         transaction_timeout_ms=5_000,
-        topics=(),
+        topics=topics,
+        clock=BrokerClock(),
     )
+
+
+@asynccontextmanager
+async def group_of(settings: Settings, *, instance_id: str | None = None) -> AsyncIterator[Group]:
+    """A group whose first member has joined."""
+    transactions = transactions_of(settings)
     async with member(settings, instance_id=instance_id) as consumer:
         await consumer.getmany(timeout_ms=100)
         yield Group(settings, consumer, transactions)

@@ -15,7 +15,7 @@ from ledger_streams.engine.kip447 import FencedProducer, Membership
 from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
 from tests.engine_toy.faults import PARTITIONS
-from tests.engine_toy.group import Group
+from tests.engine_toy.group import Group, transactions_of
 from tests.engine_toy.harness import Toys
 from tests.live import eventually
 
@@ -62,14 +62,7 @@ async def test_one_that_the_broker_has_timed_out_is_a_lost_cycle_and_the_next_on
 async def test_a_start_writes_no_marker_where_no_transaction_is_open(toys: Toys, group: Group) -> None:
     out = group.settings.topic("toy-out")
     places = [group.partition(number) for number in range(PARTITIONS)]
-    starting = Transactions(
-        bootstrap=group.settings.kafka,
-        transactional_id=group.settings.app_id,
-        group_id=group.settings.app_id,
-        transaction_timeout_ms=5_000,
-        topics=[out, group.settings.topic("never-created")],
-        clock=BrokerClock(),
-    )
+    starting = transactions_of(group.settings, [out, group.settings.topic("never-created")])
     await starting.start()
     assert set((await group.consumer.end_offsets(places)).values()) == {0}
     await group._replace(transactions=starting).commit(b"1", group.membership, source_next=1)
@@ -82,14 +75,7 @@ async def test_one_that_another_process_has_fenced_is_a_lost_cycle_too_and_the_g
 ) -> None:
     """The broker says the same of a transaction that took too long, so nothing else follows from it."""
     await group.commit(b"1", group.membership, source_next=1)
-    other = Transactions(
-        bootstrap=group.settings.kafka,
-        transactional_id=group.settings.app_id,
-        group_id=group.settings.app_id,
-        transaction_timeout_ms=5_000,
-        topics=(),
-        clock=BrokerClock(),
-    )
+    other = transactions_of(group.settings)
     await group._replace(transactions=other).commit(b"2", group.membership, source_next=2)
     with pytest.raises(CycleLost, match="ProducerFenced"):
         await group.commit(b"666", group.membership, source_next=3)

@@ -20,7 +20,6 @@ from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, P
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from ledger_streams.adapters.broker_clock import BrokerClock
 from ledger_streams.adapters.kafka_forgotten import Committed
 from ledger_streams.adapters.kafka_marker_messages import (
     DescribeProducers,
@@ -31,10 +30,10 @@ from ledger_streams.adapters.kafka_settling import found_open, settle
 from ledger_streams.adapters.kafka_transactional import connect, discard, noted
 from ledger_streams.engine.cycles import Outbox
 from ledger_streams.engine.looking_back import EVERY_S
-from ledger_streams.engine.transactions import CycleLost, Transactions
+from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
-from tests.engine_toy.group import Group
+from tests.engine_toy.group import Group, transactions_of
 from tests.engine_toy.harness import Toys
 from tests.live import eventually
 
@@ -178,14 +177,7 @@ async def test_offsets_of_a_group_are_committed_too(toys: Toys, places: list[Top
 
 async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[TopicPartition]) -> None:
     settings, (told, untold) = group.settings, places
-    living = Transactions(
-        bootstrap=settings.kafka,
-        transactional_id=settings.app_id,
-        group_id=settings.app_id,
-        transaction_timeout_ms=5_000,
-        topics=[told.topic],
-        clock=BrokerClock(),
-    )
+    living = transactions_of(settings, [told.topic])
     outbox: Outbox = {group.partition(each.partition): [(b"key", b"1", ())] for each in places}
 
     async def is_left() -> bool:
@@ -221,14 +213,7 @@ async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_ha
     toys: Toys, places: list[TopicPartition]
 ) -> None:
     """Readers would stand still at what hangs there, and an idle worker has no cycle that would notice."""
-    transactions = Transactions(
-        bootstrap=toys.settings.kafka,
-        transactional_id=toys.settings.app_id,
-        group_id=toys.settings.app_id,
-        transaction_timeout_ms=5_000,
-        topics=[places[0].topic],
-        clock=BrokerClock(),
-    )
+    transactions = transactions_of(toys.settings, [places[0].topic])
     await transactions.start()
     transactions._owed[0] = {places[0]: None}
 
@@ -341,14 +326,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
 ) -> None:
     """The other one is between two transactions whenever the coordinator is asked, and in one otherwise."""
     older = group.transactions
-    newer = Transactions(
-        bootstrap=group.settings.kafka,
-        transactional_id=group.settings.app_id,
-        group_id=group.settings.app_id,
-        transaction_timeout_ms=5_000,
-        topics=(),
-        clock=BrokerClock(),
-    )
+    newer = transactions_of(group.settings)
     at, topic = group.partition(0), group.partition(0).topic
     await group.commit(b"1", group.membership)
     older._looking_back._topics = [topic]
