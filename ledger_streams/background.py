@@ -35,7 +35,7 @@ Run = Callable[[], Awaitable[None]]
 
 
 class Policy(Enum):
-    """What follows when a task fails."""
+    """The consequence of a task's failure."""
 
     RESTART = auto()
     END = auto()

@@ -35,7 +35,7 @@ KEPT: Final = (
     "sasl_plain_password",
     "sasl_oauth_token_provider",
 )
-"""What a client of aiokafka keeps of its arguments, as private attributes of the same names."""
+"""Arguments that a client of aiokafka keeps, as private attributes of the same names."""
 UNENCRYPTED: Final = frozenset({"PLAINTEXT", "SASL_PLAINTEXT"})
 
 

@@ -110,7 +110,7 @@ class KafkaPublisher:
                 self._clock.listen(producer)
                 try:
                     await producer.start()
-                except BaseException:
+                except BaseException:  # a cancelled start, too, leaves connections to be closed
                     await close_within("the publisher", producer.stop())
                     raise
                 self._producer = producer

@@ -78,7 +78,7 @@ class KafkaReadiness:
             )
             try:
                 await client.bootstrap()
-            except BaseException:
+            except BaseException:  # a look that runs out of time, too, leaves connections to be closed
                 await close_within("the readiness client", client.close())
                 raise
             self._client = client

@@ -25,7 +25,7 @@ LIFE_USED: Final = 0.9
 
 
 class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
-    """What gives a client its token when it connects."""
+    """Gives a client its token when it connects."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from ledger_streams.ports import WalletView
 BEHIND: Final = "behind"
 """Reason of a record that waits because an earlier one of its aggregate does."""
 RETRIED_BELOW: Final = -2
-"""What was parked and projected later is chained in partition -2 - n of its topic, where its offsets count
-from 0: in its own place it would change chains and days that are closed.  -1 is of rows without a place."""
+"""A record that was parked and projected later is chained in partition -2 - n of its topic, where its offsets
+count from 0: in its own place it would change chains and days that are closed.  -1 is of rows without a
+place."""
 
 
 class ParkedRow(NamedTuple):

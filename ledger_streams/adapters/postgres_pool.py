@@ -168,7 +168,7 @@ async def _acquire(
             await line.acquire()
             try:
                 connection = await pool.acquire()
-            except BaseException:
+            except BaseException:  # a caller that is cancelled gives its place back, too
                 line.release()
                 raise
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses because of a record, told from what it refuses for other reasons.
+"""Refusals of PostgreSQL because of a record, told from its refusals for other reasons.
 
 The record is at fault where the same rows are refused again, however often they are
 written: text that jsonb does not hold, numbers out of range, an index entry too large, a

@@ -73,7 +73,7 @@ FAUST_COMMANDS: dict[str, str] = {
 
 
 EXPLAINED = frozenset({"--help", "--version"})
-"""What is answered whatever the settings are."""
+"""Options that are answered whatever the settings are."""
 INTERRUPTED = 130
 """As a shell says of a command that Ctrl-C has ended."""
 

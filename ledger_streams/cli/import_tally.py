@@ -42,7 +42,7 @@ class CurrencyTotals(msgspec.Struct, frozen=True):
     net_whole_file: str
     """With what was there already: the sum of the wallets if the file is all they know."""
     refunds: str | None = None
-    """What refunds have moved, whichever way; None when there were none."""
+    """The sum that refunds have moved, whichever way; None when there were none."""
 
 
 class ImportReport(msgspec.Struct, frozen=True):

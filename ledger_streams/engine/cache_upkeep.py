@@ -103,7 +103,7 @@ class CacheUpkeep:
             epoch = await self._cache.learn_epoch()
             for tp in committed:
                 await self._cache.put(await self._store.dirty_wallets(tp.topic, tp.partition), epoch)
-        except BaseException:
+        except BaseException:  # cancelled in the middle, too, something is still to be put
             self._behind = True
             raise
         for tp, next_ in committed.items():
