@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon
 from ledger_streams.stack.pgbouncer import POOL_SIZE, PgBouncer
-from tests.live import eventually, free_port
+from tests.live import eventually
+from tests.ports import free_port
 
 STOP_S_MAX = 10.0
 

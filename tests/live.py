@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,19 +22,12 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams.settings import Settings
+from tests.ports import free_port
 
 READY_S_MAX = 60.0
 UNCHECKED = {"session_replication_role": "replica"}
 """Setting of a connection in which no trigger fires."""
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def eventually(

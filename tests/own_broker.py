@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ledger_streams.stack import daemon
 from ledger_streams.stack.kafka import Broker
 from tests.live import eventually
+from tests.ports import free_ports
 
-PORTS: Final = range(16_000, 20_000)
-"""Below those that Linux gives to clients, and below the other stacks'."""
 READY_S_MAX: Final = 90.0
 
 
@@ -25,7 +22,7 @@ class OwnBroker:
     """One broker, which is its own controller."""
 
     def __init__(self, folder: Path) -> None:
-        port = _two_free_ports()
+        port = free_ports(2)
         self._broker = Broker(folder, port, (port,))
         self.address = f"127.0.0.1:{port}"
 
@@ -67,15 +64,6 @@ def own_broker(folder: Path) -> Iterator[OwnBroker]:
     finally:
         if daemon.running_pid(folder) is not None:
             asyncio.run(broker.kill())
-
-
-def _two_free_ports() -> int:
-    while True:
-        first = secrets.choice(PORTS)
-        with ExitStack() as taken, suppress(OSError):
-            for port in (first, first + 1):
-                taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
 
 
 def _nothing(_line: str) -> None:

@@ -17,7 +17,8 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from ledger_streams.stack.redis import _program
-from tests.live import eventually, free_port
+from tests.live import eventually
+from tests.ports import free_port
 
 
 class OwnRedis:

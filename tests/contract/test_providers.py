@@ -16,7 +16,8 @@ from ledger_streams.domain.ids import derived_id
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import ProviderAnswer
 from ledger_streams.provider_simulator.faults import Behaviour, Fault
-from tests.live import eventually, free_port
+from tests.live import eventually
+from tests.ports import free_port
 from tests.projected import new_id
 from tests.provider_stage import ACME, client, order, provider, serving
 

@@ -43,9 +43,9 @@ async def send_astray(live: LiveSystem, topic: str, key: str, value: bytes) -> i
 async def letters_of(live: LiveSystem, topic: str, key: str) -> list[tuple[int, str]]:
     """Return partition and reason of the dead letters of a key, once there are any."""
 
-    async def look() -> list[tuple[int, str]]:
+    async def look() -> list[tuple[int, str]] | None:
         letters = await read(live, topics.dead_letters(topic), key)
-        return [(one.partition, dict(one.headers)["dlq.reason"].decode()) for one in letters]
+        return [(one.partition, dict(one.headers)["dlq.reason"].decode()) for one in letters] or None
 
     return await eventually(look, what=f"{key} is a dead letter of {topic}", seconds=30, every_s=0.3)
 

@@ -15,7 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from ledger_streams.settings import Settings
 from tests.engine_toy.audit import Log, audit, committed
 from tests.engine_toy.faults import PARTITIONS, TOPICS
-from tests.live import Process, eventually, free_port
+from tests.live import Process, eventually
+from tests.ports import free_port
 
 
 class Toys:

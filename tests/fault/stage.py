@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
-import socket
 import sys
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,8 +23,9 @@ from ledger_streams.stack import daemon, down, up
 from ledger_streams.stack.server import local_port
 from tests.conftest import ROOT, stack_settings
 from tests.fault.network import Network
-from tests.live import LiveSystem, Process, eventually, free_port
+from tests.live import LiveSystem, Process, eventually
 from tests.own_system import own_system
+from tests.ports import free_port, free_ports
 from tests.stacks import remove_stack
 
 WORKERS: Final = ("worker-1", "worker-2")
@@ -37,8 +36,6 @@ CONNECTED: Final = (*WORKERS, "projector-1", "gateway-1")
 EVERYTHING: Final = ("provider-1", *CONNECTED)
 AGAIN_AFTER_S: Final = 1.0
 """As the supervisor of `run` at first."""
-PORTS: Final = range(20_000, 25_000)
-"""Below those that Linux gives to clients, and below the other stacks'."""
 FURTHER_S_MAX: Final = 120.0
 TIMING: Final = {
     "provider_timeout_ms": 1_000,
@@ -164,7 +161,7 @@ def own_servers(brokers: int = 1, *, backups: bool = False) -> Iterator[Settings
     """
     home = ROOT / ".ledger" / f"nemeses-{uuid.uuid4().hex[:8]}"
     servers_ports = 2 * brokers + 2  # a controller for each broker lies between
-    port = _free_ports(servers_ports + Network.ports(CONNECTED))
+    port = free_ports(servers_ports + Network.ports(CONNECTED))
     after = port + 2 * brokers
     servers = stack_settings(
         home=home,
@@ -216,20 +213,6 @@ async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
         finally:
             await stage.servers_up()
             await live.close()
-
-
-def _free_ports(count: int) -> int:
-    """Return the first of so many free ports in a row.
-
-    None of them is one that the kernel gives to clients: who asks a dead server again and again
-    from there connects to itself in the end.
-    """
-    while True:
-        first = secrets.choice(PORTS)
-        with ExitStack() as taken, suppress(OSError):
-            for port in range(first, first + count):
-                taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
 
 
 def _provider(url: str, home: Path, behaviour: Mapping[str, str]) -> Process:

@@ -26,8 +26,9 @@ from ledger_streams.domain.ids import PaymentId
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, record, requested, send
 from tests.fault.test_import_under_fire import Fire
-from tests.live import LiveSystem, Process, eventually, free_port, running
+from tests.live import LiveSystem, Process, eventually, running
 from tests.own_system import own_system
+from tests.ports import free_port
 
 PAYMENTS: Final = 4_000
 REFUNDS: Final = 1_000

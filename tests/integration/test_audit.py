@@ -28,7 +28,8 @@ from ledger_streams.closing import close_elsewhere
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
-from tests.live import UNCHECKED, free_port
+from tests.live import UNCHECKED
+from tests.ports import free_port
 from tests.projected import Story, new_id
 from tests.recorded import LONG_AGO, project_earlier
 

@@ -17,7 +17,8 @@ from ledger_streams.settings import Settings
 from ledger_streams.stack import daemon
 from ledger_streams.stack.postgres import Postgres
 from tests.conftest import ROOT
-from tests.live import eventually, free_port
+from tests.live import eventually
+from tests.ports import free_port
 
 MEMORY = "1GB"
 STOP_S_MAX = 30.0

@@ -17,8 +17,9 @@ import pytest
 from ledger_streams.cli.demo_bank import write_transactions
 from ledger_streams.cli.import_file import read_file
 from ledger_streams.settings import Settings
-from tests.live import LiveSystem, Process, eventually, free_port, running
+from tests.live import LiveSystem, Process, eventually, running
 from tests.own_system import own_system
+from tests.ports import free_port
 
 
 @pytest.fixture

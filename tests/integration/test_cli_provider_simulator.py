@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from ledger_streams.errors import Unavailable
-from tests.live import Process, eventually, free_port
+from tests.live import Process, eventually
+from tests.ports import free_port
 from tests.provider_stage import ACME, ProviderStage, client, order
 
 

@@ -10,18 +10,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ledger_streams.settings import Settings
-from tests.live import free_port
+from tests.ports import free_ports
 
 AWAY = {
     "LEDGER_KAFKA": "127.0.0.1:1",
     "LEDGER_POSTGRES": "postgresql://ledger:hush@127.0.0.1:1/ledger",
     "LEDGER_REDIS": "redis://127.0.0.1:1/0",
 }
+RUN_PORTS = 4
+"""`run` and `demo` give each of their processes a port, from LEDGER_HTTP_PORT on."""
 WALLET = "00000000-0000-0000-0000-000000000001"
 NEED_SERVERS = (
     "worker", "api", "projector", "gateway", "topics check", "topics apply", "topics read payment-events",
@@ -105,14 +108,14 @@ async def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
     (tmp_path / "file").write_text("no folder")
     home = str(tmp_path / "file" / "home")
     commands = ("worker", "projector", "run", "demo", "stack up")
-    environment = {"LEDGER_KAFKA": stack.kafka, "LEDGER_HTTP_PORT": str(free_port())}
+    environment = {"LEDGER_KAFKA": stack.kafka, "LEDGER_HTTP_PORT": str(free_ports(RUN_PORTS))}
     for command, text in (await each_said(tmp_path, commands, **environment, LEDGER_HOME=home)).items():
         assert home in text, command
         assert "LEDGER_HOME" in text, command
 
 
 async def test_ctrl_c_ends_run_within_10_s_and_stack_down_says_that_it_is_up(tmp_path: Path) -> None:
-    environment = {**AWAY, "LEDGER_HTTP_PORT": str(free_port()), "LEDGER_HOME": str(tmp_path)}
+    environment = {**AWAY, "LEDGER_HTTP_PORT": str(free_ports(RUN_PORTS)), "LEDGER_HOME": str(tmp_path)}
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ledger_streams", "run", "--workers", "1", "--gateways", "0",
         env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -135,7 +138,7 @@ async def test_ctrl_c_ends_run_within_10_s_and_stack_down_says_that_it_is_up(tmp
 
 async def test_an_interrupted_demo_exits_130(tmp_path: Path) -> None:
     """Its `stack up` waits for another one, which this test stands for."""
-    first = min(free_port(), 60_000)
+    first = free_ports(RUN_PORTS)
     (tmp_path / "stack").mkdir()
     with (tmp_path / "stack" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -148,11 +151,13 @@ async def test_an_interrupted_demo_exits_130(tmp_path: Path) -> None:
         try:
             assert running.stdout is not None
             async with asyncio.timeout(60):
-                while b"waiting for it" not in await running.stdout.readline():
-                    assert not running.stdout.at_eof()
+                printed = b""
+                while b"waiting for it" not in printed:
+                    assert not running.stdout.at_eof(), printed.decode()
+                    printed += await running.stdout.readline()
                 os.killpg(running.pid, signal.SIGINT)  # as a terminal does
                 await running.communicate()
         finally:
-            if running.returncode is None:
+            with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130

@@ -29,6 +29,9 @@ SERVERS = (
     " AND backend_type = 'client backend'"
 )
 
+ADVISORY_LOCKS = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
 
 @pytest.fixture
 async def bounced(database_only: Settings, tmp_path: Path) -> AsyncIterator[Settings]:
@@ -77,7 +80,7 @@ async def test_a_replay_through_pgbouncer_is_refused_before_it_takes_a_lock(boun
         async with rebuilding(bounced.pooled_postgres):
             raise AssertionError("it began")
     async with connected(bounced.postgres) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+        assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_a_thousand_clients_share_the_pool_and_none_fails(bounced: Settings) -> None:
