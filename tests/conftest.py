@@ -2,23 +2,25 @@
 
 The stack is started once, in .ledger/test with ports of its own, and left running so
 that the next run starts at once.  A test asks for as much of it as it needs:
-`alone` (Settings only) < `topics_only`, `database_only` < `system` (both) < `migrated`.
+`alone` (Settings only) < `topics_only`, `database_only`, `schema_only` (a database with the schema) <
+`system` (topics and an empty database), `migrated` (topics and the schema).
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
 from ledger_streams.settings import Settings, settings
 from ledger_streams.stack import up
+from tests.databases import own_database, without_fsync
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))
@@ -40,9 +42,10 @@ def stack_settings(**changes: object) -> Settings:
 
 @pytest.fixture(scope="session")
 def stack() -> Settings:
-    """The stack, up; its own topics and database are nobody's."""
+    """The stack, up; no test uses the stack's own topics and database."""
     started = stack_settings()
     up(started)
+    asyncio.run(without_fsync(started))
     return started
 
 
@@ -92,14 +95,15 @@ async def topics_only(alone: Settings) -> AsyncIterator[Settings]:
 @pytest.fixture
 async def database_only(alone: Settings, stack: Settings) -> AsyncIterator[Settings]:
     """`alone` with an empty database, dropped afterwards."""
-    name = alone.postgres.rpartition("/")[2]
-    connection = await asyncpg.connect(stack.postgres)
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+    async with own_database(stack, alone.app_id, migrated=False):
         yield alone
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await connection.close()
+
+
+@pytest.fixture
+async def schema_only(alone: Settings, stack: Settings) -> AsyncIterator[Settings]:
+    """`alone` with a database that has the schema, dropped afterwards."""
+    async with own_database(stack, alone.app_id):
+        yield alone
 
 
 @pytest.fixture
@@ -110,12 +114,10 @@ def system(topics_only: Settings, database_only: Settings) -> Settings:
 
 
 @pytest.fixture
-async def migrated(system: Settings) -> Settings:
-    """`system` with the schema in its database."""
-    from ledger_streams.adapters import postgres_migrations  # noqa: PLC0415  only where it is needed
-
-    await postgres_migrations.upgrade(system.postgres)
-    return system
+def migrated(topics_only: Settings, schema_only: Settings) -> Settings:
+    """Topics and a database with the schema, of the test's own."""
+    assert topics_only is schema_only
+    return topics_only
 
 
 @pytest.fixture(scope="session")

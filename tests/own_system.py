@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from redis import asyncio as aioredis
 
 from ledger_streams import topics
-from ledger_streams.adapters import postgres_migrations
 from ledger_streams.settings import Settings
+from tests.databases import database, own_database
 
 REDIS_DATABASES = range(1, 16)
 """Those of a Redis as it comes, without the first, which tests of one adapter share."""
@@ -29,13 +28,11 @@ TAKEN_S_MAX = 1_800
 async def own_system(stack: Settings, home: Path) -> AsyncIterator[Settings]:
     """Settings of a system nobody else uses, with everything made; a dead worker is noticed in 6 s."""
     name = f"t{uuid.uuid4().hex[:12]}"
-    server = stack.postgres.rpartition("/")[0]
     async with own_redis(stack) as redis:
-        changes = {"home": home, "postgres": f"{server}/{name}", "redis": redis, "app_id": name}
+        changes = {"home": home, "postgres": database(stack, name), "redis": redis, "app_id": name}
         timing = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500, "drain_s": 0}
         settings = stack.model_copy(update={**changes, **timing, "topic_prefix": f"{name}-"})
-        async with _own_database(stack, name), own_topics(settings):
-            await postgres_migrations.upgrade(settings.postgres)
+        async with own_database(stack, name), own_topics(settings):
             yield settings
 
 
@@ -55,22 +52,6 @@ async def own_redis(stack: Settings) -> AsyncIterator[str]:
                     await redis.flushdb()
             return
     raise AssertionError("every database of Redis is taken")
-
-
-@asynccontextmanager
-async def _own_database(stack: Settings, name: str) -> AsyncIterator[None]:
-    await _execute(stack, f'CREATE DATABASE "{name}"')
-    yield
-    await _execute(stack, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def _execute(stack: Settings, statement: str) -> None:
-    """Connect for one statement: a test may have killed the server meanwhile."""
-    connection = await asyncpg.connect(stack.postgres)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager

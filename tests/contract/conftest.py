@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 from ledger_streams.adapters.memory import MemoryReadModel
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import create_pool
 from ledger_streams.adapters.postgres_read_model import PostgresReadModel
 from ledger_streams.adapters.postgres_rows import SinkBatch
@@ -28,7 +27,7 @@ def database(request: pytest.FixtureRequest) -> Settings | None:
     """The database to ask, or None for the memory."""
     if request.param == "memory":
         return None
-    settings: Settings = request.getfixturevalue("database_only")
+    settings: Settings = request.getfixturevalue("schema_only")
     return settings
 
 
@@ -38,6 +37,5 @@ async def projections(database: Settings | None) -> AsyncIterator[Projections]:
         memory = MemoryReadModel()
         yield Projections(memory, memory.write)
     else:
-        await upgrade(database.postgres)
         async with await create_pool(database.postgres) as pool:
             yield Projections(PostgresReadModel(pool), PostgresSink(pool).write)

@@ -11,7 +11,6 @@ from random import Random
 
 import pytest
 
-from ledger_streams.adapters import postgres_migrations as migrations
 from ledger_streams.cli.archiving import attach_month
 from ledger_streams.settings import Settings
 from tests.archived import NOVEMBER, OCTOBER, Old, old
@@ -28,9 +27,8 @@ ROWS = (
 
 
 @pytest.fixture
-async def told(database_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
-    await migrations.upgrade(database_only.postgres)
-    async with old(database_only, tmp_path) as told:
+async def told(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
+    async with old(schema_only, tmp_path) as told:
         await told.tell(PAYMENTS)
         yield told
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.adapters.postgres_rows import SinkBatch, TopicPartition
@@ -29,9 +28,8 @@ VIEWS = {
 
 
 @pytest.fixture
-async def pool(database_only: Settings) -> AsyncIterator[Pool]:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres) as pool:
+async def pool(schema_only: Settings) -> AsyncIterator[Pool]:
+    async with await create_pool(schema_only.postgres) as pool:
         yield pool
 
 
@@ -140,7 +138,7 @@ async def test_every_view_says_what_it_is(pool: Pool) -> None:
 
 
 async def test_a_rebuild_keeps_views_comments_and_grants_and_the_order_of_events(
-    pool: Pool, database_only: Settings
+    pool: Pool, schema_only: Settings
 ) -> None:
     story = Story()
     wallet_id = story.open()
@@ -152,7 +150,7 @@ async def test_a_rebuild_keeps_views_comments_and_grants_and_the_order_of_events
     await pool.execute("GRANT SELECT ON analytics.volume_per_day TO PUBLIC")
     await pool.execute("CREATE VIEW analytics.own AS SELECT day, amount FROM analytics.volume_per_day")
     before = await described(pool)
-    async with rebuilding(database_only.postgres) as rebuilt:
+    async with rebuilding(schema_only.postgres) as rebuilt:
         assert await rows(pool, "payments_per_day"), "readers see the live tables meanwhile"
         await PostgresSink(rebuilt.pool).write(batch)
         await rebuilt.live.swap(nothing_more, endings_stay=True)

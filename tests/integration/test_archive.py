@@ -35,11 +35,10 @@ from web.payment_answers import shown
 
 
 @pytest.fixture
-async def told(database_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
-    await migrations.upgrade(database_only.postgres)
-    async with old(database_only, tmp_path) as told:
+async def told(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
+    async with old(schema_only, tmp_path) as told:
         await told.tell()
-        await project_earlier(database_only.postgres, LONG_AGO)
+        await project_earlier(schema_only.postgres, LONG_AGO)
         yield told
 
 

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger_streams import topics
-from ledger_streams.adapters import postgres_migrations as migrations
 from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.cli.archive import archive
 from ledger_streams.cli.db import db
@@ -22,13 +21,10 @@ from tests.live import LiveSystem
 
 
 @pytest.fixture
-async def told(
-    database_only: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Old]:
-    await migrations.upgrade(database_only.postgres)
-    monkeypatch.setenv("LEDGER_POSTGRES", database_only.postgres)
+async def told(schema_only: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Old]:
+    monkeypatch.setenv("LEDGER_POSTGRES", schema_only.postgres)
     monkeypatch.setenv("LEDGER_ARCHIVE", str(tmp_path))
-    async with old(database_only, tmp_path) as told:
+    async with old(schema_only, tmp_path) as told:
         await told.tell()
         yield told
 

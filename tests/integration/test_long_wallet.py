@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_queries import queries
 from ledger_streams.settings import Settings
 from tests.bench.history import asked
@@ -17,9 +16,8 @@ PAGES_MAX = 6
 
 
 @pytest.mark.timeout(300)
-async def test_a_balance_of_the_past_reads_a_handful_of_pages(database_only: Settings) -> None:
-    await upgrade(database_only.postgres)
-    connection = await asyncpg.connect(database_only.postgres)
+async def test_a_balance_of_the_past_reads_a_handful_of_pages(schema_only: Settings) -> None:
+    connection = await asyncpg.connect(schema_only.postgres)
     try:
         await make_wallet(connection, EVENTS)
         for share in (0, 0.01, 0.5, 0.99, 2):

@@ -16,7 +16,6 @@ import msgspec
 import pytest
 
 from ledger_streams.adapters.postgres_balances import refresh_balances
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.settings import Settings
@@ -31,9 +30,8 @@ SELECT ours.indexrelid::regclass::text, ours.indpred IS NULL AS is_whole
 
 
 @pytest.fixture
-async def pool(database_only: Settings) -> AsyncIterator[Pool]:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres, connections_max=1) as pool:
+async def pool(schema_only: Settings) -> AsyncIterator[Pool]:
+    async with await create_pool(schema_only.postgres, connections_max=1) as pool:
         yield pool
 
 

@@ -14,15 +14,15 @@ from ledger_streams.adapters.audit_chains import Finding
 from ledger_streams.adapters.made_record import MadeRecord
 from ledger_streams.adapters.parked_rows import BEHIND, Part, parked_row, record_of
 from ledger_streams.adapters.postgres_audit import audited
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_parking import PostgresParking
-from ledger_streams.adapters.postgres_pool import Pool, connected, create_pool
+from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres_rows import Advance, EventRow, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.errors import InvariantBroken, Rejected, Unreadable
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
+from tests.databases import own_database
 from tests.integration.test_postgres_sink import end_connections
 from tests.projected import Story, new_id
 
@@ -110,14 +110,8 @@ class Projected:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool(stack: Settings) -> AsyncIterator[Pool]:
     """One database for all: each test has topics, wallets and payments of its own."""
-    name = f"t{uuid4().hex[:12]}"
-    async with connected(stack.postgres) as connection:
-        await connection.execute(f"CREATE DATABASE {name}")
-        dsn = f"{stack.postgres.rpartition('/')[0]}/{name}"
-        await upgrade(dsn)
-        async with await create_pool(dsn) as pool:
-            yield pool
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with own_database(stack, f"t{uuid4().hex[:12]}") as dsn, await create_pool(dsn) as pool:
+        yield pool
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_payment_lists import list_query
 from ledger_streams.adapters.postgres_pool import Connection, connected
 from ledger_streams.adapters.postgres_queries import queries
@@ -72,9 +71,8 @@ ASKED: Final = {
 
 
 @pytest.fixture
-async def filled(database_only: Settings) -> AsyncIterator[Connection]:
-    await upgrade(database_only.postgres)
-    async with connected(database_only.postgres) as connection:
+async def filled(schema_only: Settings) -> AsyncIterator[Connection]:
+    async with connected(schema_only.postgres) as connection:
         await connection.execute(FILLED, timeout=120)
         await connection.execute("ANALYZE payments")
         yield connection

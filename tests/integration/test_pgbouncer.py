@@ -34,10 +34,9 @@ ADVISORY_LOCKS = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 
 
 @pytest.fixture
-async def bounced(database_only: Settings, tmp_path: Path) -> AsyncIterator[Settings]:
+async def bounced(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Settings]:
     """An empty schema behind a PgBouncer as the local stack has it."""
-    await upgrade(database_only.postgres)
-    async with bouncer(database_only, tmp_path) as settings:
+    async with bouncer(schema_only, tmp_path) as settings:
         yield settings
 
 
@@ -131,11 +130,10 @@ async def test_at_the_limit_a_reader_is_refused_and_the_sink_waits(bounced: Sett
 
 
 async def test_at_pgbouncers_limit_who_waits_too_long_is_refused_and_comes_back(
-    database_only: Settings, tmp_path: Path
+    schema_only: Settings, tmp_path: Path
 ) -> None:
-    await upgrade(database_only.postgres)
     async with (
-        bouncer(database_only, tmp_path, pool_size=1) as bounced,
+        bouncer(schema_only, tmp_path, pool_size=1) as bounced,
         await create_pool(bounced.pooled_postgres) as pool,
     ):
         async with connected(bounced.pooled_postgres) as holder, holder.transaction():

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import LETS_GO, acquired, create_pool
 from ledger_streams.adapters.postgres_sink import PostgresSink
 from ledger_streams.errors import Unavailable
@@ -66,14 +65,13 @@ async def test_a_connection_that_falls_silent_in_mid_transaction_is_given_up_in_
 
 
 async def test_a_writer_that_is_gone_in_mid_transaction_does_not_hold_up_its_successor(
-    database_only: Settings,
+    schema_only: Settings,
 ) -> None:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres) as pool:
+    async with await create_pool(schema_only.postgres) as pool:
         sink, story = PostgresSink(pool), Story()
         story.open()
         await sink.write(story.batch())
-        gone = await asyncpg.connect(database_only.postgres, server_settings=dict(LETS_GO))
+        gone = await asyncpg.connect(schema_only.postgres, server_settings=dict(LETS_GO))
         await gone.execute("BEGIN; SELECT FROM projection_positions FOR UPDATE")
         story.deposit(story.open(), 1000)
         async with asyncio.timeout(LET_GO_S_MAX):

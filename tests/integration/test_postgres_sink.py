@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import upgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres_sink import PostgresSink
@@ -22,9 +21,8 @@ from tests.projected import Story, new_id
 
 
 @pytest.fixture
-async def pool(database_only: Settings) -> AsyncIterator[Pool]:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres) as pool:
+async def pool(schema_only: Settings) -> AsyncIterator[Pool]:
+    async with await create_pool(schema_only.postgres) as pool:
         yield pool
 
 
@@ -218,22 +216,21 @@ async def test_the_owners_questions_are_answered(pool: Pool, sink: PostgresSink)
 
 
 async def test_a_cut_connection_costs_a_retry_and_nothing_else(
-    pool: Pool, sink: PostgresSink, database_only: Settings
+    pool: Pool, sink: PostgresSink, schema_only: Settings
 ) -> None:
     story = Story()
     payment_id = story.deposit(story.open(), 1000)
     batch = story.batch()
-    await end_connections(database_only)
+    await end_connections(schema_only)
     await retried(lambda: sink.write(batch), purpose="a test")
     assert await count(pool, "postings", "payment_id", payment_id) == 2
 
 
 async def test_a_connection_that_dies_before_it_closes_costs_a_retry_and_nothing_else(
-    database_only: Settings,
+    schema_only: Settings,
 ) -> None:
     """The server's last word has been read and the end of the stream has not: asyncpg then knows no state."""
-    await upgrade(database_only.postgres)
-    server = urlsplit(database_only.postgres)
+    server = urlsplit(schema_only.postgres)
     has_ended = asyncio.Event()
     async with relay(server.hostname or "", server.port or 5432, has_ended, lingers_s=3.0) as port:
         through = server._replace(netloc=f"ledger@127.0.0.1:{port}").geturl()
@@ -242,7 +239,7 @@ async def test_a_connection_that_dies_before_it_closes_costs_a_retry_and_nothing
             story = Story()
             payment_id = story.deposit(story.open(), 1000)
             batch = story.batch()
-            await end_connections(database_only)
+            await end_connections(schema_only)
             await has_ended.wait()
             await retried(lambda: PostgresSink(pool).write(batch), purpose="a test")
             assert await count(pool, "postings", "payment_id", payment_id) == 2

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
+from ledger_streams.adapters.postgres_migrations import downgrade
 from ledger_streams.adapters.postgres_pool import Pool, create_pool
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.adapters.postgres_rows import SinkBatch, TopicPartition
@@ -32,9 +32,8 @@ LEG: Final = "('{event}', {leg}, '{account}', '{currency}', {amount}, now())"
 
 
 @pytest.fixture
-async def pool(database_only: Settings) -> AsyncIterator[Pool]:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres) as pool:
+async def pool(schema_only: Settings) -> AsyncIterator[Pool]:
+    async with await create_pool(schema_only.postgres) as pool:
         yield pool
 
 
@@ -118,11 +117,11 @@ async def test_all_legs_of_an_event_may_be_changed_or_taken_away_at_once(pool: P
 
 
 async def test_the_check_outlives_a_rebuild_and_goes_with_its_migration(
-    pool: Pool, database_only: Settings
+    pool: Pool, schema_only: Settings
 ) -> None:
     batch = told()
     await PostgresSink(pool).write(batch)
-    async with rebuilding(database_only.postgres) as rebuilt:
+    async with rebuilding(schema_only.postgres) as rebuilt:
         with pytest.raises(InvariantBroken, match="do not sum to zero"):
             await PostgresSink(rebuilt.pool).write(replace(batch, postings=batch.postings[1:]))
         await PostgresSink(rebuilt.pool).write(batch)
@@ -135,7 +134,7 @@ async def test_the_check_outlives_a_rebuild_and_goes_with_its_migration(
     assert [tuple(row) for row in triggers] == [(name, "postings_sum_to_zero") for name in names]
     with pytest.raises(asyncpg.CheckViolationError, match="do not sum to zero"):
         await pool.execute(legs(new_id(), ("EUR", 5)))
-    await downgrade(database_only.postgres, 14)
+    await downgrade(schema_only.postgres, 14)
     await pool.execute(legs(new_id(), ("EUR", 5)))
     assert await pool.fetchval("SELECT to_regproc('postings_sum_to_zero')") is None
 

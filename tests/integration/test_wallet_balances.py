@@ -34,9 +34,8 @@ SUMS: Final = {"snapshot_is_sum_of_events", "event_that_moves_money_has_postings
 
 
 @pytest.fixture
-async def pool(database_only: Settings) -> AsyncIterator[Pool]:
-    await upgrade(database_only.postgres)
-    async with await create_pool(database_only.postgres) as pool:
+async def pool(schema_only: Settings) -> AsyncIterator[Pool]:
+    async with await create_pool(schema_only.postgres) as pool:
         yield pool
 
 
@@ -96,14 +95,14 @@ async def test_readers_go_on_while_it_is_refreshed(pool: Pool) -> None:
         assert len(await asyncio.wait_for(balances(pool), 5)) == 1
 
 
-async def test_the_projector_s_look_refreshes_and_says_when(pool: Pool, database_only: Settings) -> None:
+async def test_the_projector_s_look_refreshes_and_says_when(pool: Pool, schema_only: Settings) -> None:
     story = Story()
     story.deposit(story.open(), 1000)
     await PostgresSink(pool).write(story.batch())
-    await refresh_when_due(database_only)
+    await refresh_when_due(schema_only)
     assert await balances(pool) == {}, "the migration filled it a moment ago"
     await pool.execute("UPDATE wallet_balances_refreshed SET refreshed_at = now() - INTERVAL '300 s'")
-    await refresh_when_due(database_only)
+    await refresh_when_due(schema_only)
     assert len(await balances(pool)) == 1
     said = REGISTRY.get_sample_value("ledger_wallet_balances_refreshed_seconds")
     assert said == (await balances_refreshed_at(pool)).timestamp()
@@ -147,7 +146,7 @@ async def test_history_that_was_changed_is_not_what_the_view_has(pool: Pool) -> 
     assert (said.subject, said.detail) == (f"{ada} EUR", "view 10.00 at version 2, events 9.99")
 
 
-async def test_a_rebuild_keeps_the_view_its_indexes_and_grants(pool: Pool, database_only: Settings) -> None:
+async def test_a_rebuild_keeps_the_view_its_indexes_and_grants(pool: Pool, schema_only: Settings) -> None:
     story = Story()
     ada = story.open()
     story.deposit(ada, 1000)
@@ -157,7 +156,7 @@ async def test_a_rebuild_keeps_the_view_its_indexes_and_grants(pool: Pool, datab
     await pool.execute("CREATE VIEW analytics.richest AS SELECT max(current_balance) FROM wallet_balances")
     before = await pool.fetch(INDEXES), await pool.fetch(DESCRIBED)
     assert len(before[0]) == 2
-    async with rebuilding(database_only.postgres) as rebuilt:
+    async with rebuilding(schema_only.postgres) as rebuilt:
         await PostgresSink(rebuilt.pool).write(batch)
         assert await refresh_balances(rebuilt.pool)
         assert await differences(rebuilt.pool) == []
@@ -176,15 +175,15 @@ async def nothing_more(_: Mapping[TopicPartition, int]) -> None:
 
 
 async def test_the_way_up_fills_it_and_the_way_down_leaves_all_else(
-    pool: Pool, database_only: Settings
+    pool: Pool, schema_only: Settings
 ) -> None:
     story = Story()
     ada = story.open()
     story.deposit(ada, 1000)
     await PostgresSink(pool).write(story.batch())
-    await downgrade(database_only.postgres, 14)
+    await downgrade(schema_only.postgres, 14)
     assert await pool.fetchval("SELECT to_regclass('wallet_balances')") is None
     assert await pool.fetchval("SELECT count(*) FROM wallet_events") == 2
-    await upgrade(database_only.postgres)
+    await upgrade(schema_only.postgres)
     assert await balances(pool) == {ada: Decimal("10.00")}
     assert await differences(pool) == []
