@@ -15,12 +15,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
-from ledger_streams import topics
 from ledger_streams.settings import Settings, settings
 from ledger_streams.stack import up
 from tests.databases import own_database, without_fsync
+from tests.own_topics import own_topics
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))
@@ -79,17 +78,11 @@ def alone(stack: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def topics_only(alone: Settings) -> AsyncIterator[Settings]:
-    """`alone` with its topics, deleted afterwards."""
-    await topics.apply(alone)
-    yield alone
-    admin = AIOKafkaAdminClient(bootstrap_servers=alone.kafka)
-    await admin.start()
-    try:
-        ours = [name for name in await admin.list_topics() if name.startswith(alone.topic_prefix)]
-        await admin.delete_topics(ours)
-    finally:
-        await admin.close()
+async def topics_only(alone: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
+    """`alone` with its topics, deleted afterwards: all, or those that `@pytest.mark.topics` names."""
+    marked = request.node.get_closest_marker("topics")
+    async with own_topics(alone, marked.args if marked else ()):
+        yield alone
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
 from redis import asyncio as aioredis
 
-from ledger_streams import topics
 from ledger_streams.settings import Settings
 from tests.databases import database, own_database
+from tests.own_topics import own_topics
 
 REDIS_DATABASES = range(1, 16)
 """Those of a Redis as it comes, without the first, which tests of one adapter share."""
@@ -52,17 +51,3 @@ async def own_redis(stack: Settings) -> AsyncIterator[str]:
                     await redis.flushdb()
             return
     raise AssertionError("every database of Redis is taken")
-
-
-@asynccontextmanager
-async def own_topics(settings: Settings) -> AsyncIterator[None]:
-    """Make the topics of these settings, and delete all afterwards whose names have their prefix in them."""
-    await topics.apply(settings)
-    yield
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    await admin.start()
-    try:
-        ours = [name for name in await admin.list_topics() if settings.topic_prefix in name]
-        await admin.delete_topics(ours)
-    finally:
-        await admin.close()

@@ -28,7 +28,7 @@ from tests.bench.contenders import CONTENDERS, OURS, Contender
 from tests.bench.peers.task import PARTITIONS
 from tests.bench.rebuild import bench_wallet, opened, write
 from tests.bench.watch import watching
-from tests.own_system import own_topics
+from tests.own_topics import own_topics
 
 AMOUNT_MINOR: Final = 1_025
 APPENDED_MS: Final = 1_795_557_600_000

@@ -37,6 +37,9 @@ CHAINED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "proj
 RESTORED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "postings", "audit_roots")
 
 
+pytestmark = pytest.mark.topics(topics.AUDIT_ROOTS)
+
+
 class Told:
     """A story in a database, of which one day is closed."""
 

@@ -18,6 +18,8 @@ from ledger_streams.settings import Settings
 from tests.projected import Story, new_id
 from tests.recorded import LONG_AGO, project_earlier
 
+pytestmark = pytest.mark.topics(topics.AUDIT_ROOTS)
+
 ROWS = "SELECT count(*) FROM (SELECT FROM events UNION ALL SELECT FROM wallet_events) AS rows"
 
 

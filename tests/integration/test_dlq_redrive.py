@@ -22,6 +22,7 @@ from tests.live import LiveSystem
 
 PAYMENTS = Wanted(topic=topics.PAYMENT_EVENTS)
 LETTERS = topics.dead_letters(topics.PAYMENT_EVENTS)
+pytestmark = pytest.mark.topics(topics.PAYMENT_EVENTS, LETTERS, topics.REDRIVES)
 
 
 async def park(settings: Settings, count: int, *, reason: str = "invalid", value: bytes = b"{}") -> None:
