@@ -18,7 +18,8 @@ import pytest
 
 from ledger_streams.settings import Settings, settings
 from ledger_streams.stack import up
-from tests.databases import own_database, without_fsync
+from tests.databases import own_database
+from tests.fsync import without_fsync
 from tests.own_topics import own_topics
 
 ROOT = Path(__file__).resolve().parents[1]

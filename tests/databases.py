@@ -25,11 +25,13 @@ LOCK = "hashtextextended('ledger-streams test templates', 0)"
 
 
 @asynccontextmanager
-async def own_database(stack: Settings, name: str, *, migrated: bool = True) -> AsyncIterator[str]:
-    """The DSN of a database of this name, with the schema or empty, dropped afterwards."""
+async def own_database(
+    stack: Settings, name: str, *, migrated: bool = True, copied_from: str = ""
+) -> AsyncIterator[str]:
+    """The DSN of a database with the schema, empty, or a copy of another; dropped afterwards."""
     async with _server(stack) as server:
-        template = f' TEMPLATE "{await _template(server, stack)}"' if migrated else ""
-        await server.execute(f'CREATE DATABASE "{name}"{template}')
+        template = copied_from or (await _template(server, stack) if migrated else "template1")
+        await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield database(stack, name)
     async with _server(stack) as server:  # a test may have killed the server meanwhile
         await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -38,20 +40,6 @@ async def own_database(stack: Settings, name: str, *, migrated: bool = True) -> 
 def database(stack: Settings, name: str) -> str:
     """Return the DSN of another database on the stack's server."""
     return f"{stack.postgres.rpartition('/')[0]}/{name}"
-
-
-async def without_fsync(stack: Settings) -> None:
-    """Let the server write to disk when it likes: a database here does not outlive its test."""
-    async with _server(stack) as server:
-        await server.execute("ALTER SYSTEM SET fsync = off")
-        await server.execute("SELECT pg_reload_conf()")
-
-
-async def with_fsync(stack: Settings) -> None:
-    """Let the server write to disk at each commit, as it comes."""
-    async with _server(stack) as server:
-        await server.execute("ALTER SYSTEM RESET fsync")
-        await server.execute("SELECT pg_reload_conf()")
 
 
 async def _template(server: Connection, stack: Settings) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import msgspec
 import pytest
+import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -19,29 +22,49 @@ from aiokafka.errors import PolicyViolationError
 from ledger_streams import topics
 from ledger_streams.adapters.postgres_replay import rebuilding
 from ledger_streams.settings import Settings
+from tests.databases import own_database
 from tests.e2e.outside import new_id, open_wallet, pay, read, record, requested, send, transfer
 from tests.live import LiveSystem, Process, eventually, running
+from tests.own_system import own_system
 from tests.projections import at_rest, differing, projections
 
 
-@pytest.fixture
-async def told(migrated: Settings) -> AsyncIterator[LiveSystem]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def projected(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
     """A system with payments of several outcomes that are all projected; nothing of it runs any more."""
-    async with running(migrated, workers=1) as live:
-        ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
-        paid = [transfer(ada, bob, "1.25") for _ in range(12)]
-        for payment in paid:
-            assert (await pay(live, payment))["status"] == "completed"
-        refund = f"/v1/payments/{paid[0]['payment_id']}/refund?wait=20"
-        assert (await live.request("POST", refund, json={"amount": "0.25"}))[0] == 200
-        unreadable = requested(transfer(ada, bob, "-1.00"))
-        same_id = requested(paid[1], event_id=new_id())
-        await send(live, [record(unreadable), record(same_id), record(same_id)])
-        assert (await live.command("reconcile"))[0] == 0
-        await at_rest(live)
-        for running_still in live.processes.values():
-            running_still.stop()
+    home = tmp_path_factory.mktemp("system")
+    async with own_system(stack, home) as settings:
+        async with running(settings, workers=1) as live:
+            ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
+            paid = [transfer(ada, bob, "1.25") for _ in range(12)]
+            for payment in paid:
+                assert (await pay(live, payment))["status"] == "completed"
+            refund = f"/v1/payments/{paid[0]['payment_id']}/refund?wait=20"
+            assert (await live.request("POST", refund, json={"amount": "0.25"}))[0] == 200
+            unreadable = requested(transfer(ada, bob, "-1.00"))
+            same_id = requested(paid[1], event_id=new_id())
+            await send(live, [record(unreadable), record(same_id), record(same_id)])
+            assert (await live.command("reconcile"))[0] == 0
+            await at_rest(live)
+        yield settings
+
+
+@pytest.fixture
+async def told(stack: Settings, projected: Settings, tmp_path: Path) -> AsyncIterator[LiveSystem]:
+    """That system, with a copy of its database for one test alone."""
+    name, original = f"t{uuid.uuid4().hex[:12]}", projected.postgres.rpartition("/")[2]
+    async with (
+        own_database(stack, name, copied_from=original) as dsn,
+        running(projected.model_copy(update={"postgres": dsn, "home": tmp_path})) as live,
+    ):
         yield live
+
+
+@pytest.fixture
+async def trimmed(told: LiveSystem) -> LiveSystem:
+    """That system, whose Kafka has deleted what it may; it stays so for the tests that come later."""
+    await forget(told)
+    return told
 
 
 async def forget(live: LiveSystem) -> None:
@@ -88,54 +111,6 @@ async def schemas(live: LiveSystem) -> int:
     return len(await live.rows("SELECT FROM pg_namespace WHERE nspname = 'replay'"))
 
 
-async def test_what_kafka_no_longer_has_is_made_again_from_the_event_store(told: LiveSystem) -> None:
-    before = await projections(told)
-    await forget(told)
-    assert await read(told, topics.PAYMENT_EVENTS) == []
-    assert len(await read(told, topics.WALLET_EVENTS)) < len(before["wallet_events"])
-    for statement in (
-        "DELETE FROM postings",
-        "DELETE FROM wallet_snapshots",
-        "UPDATE payments SET status = 'pending', refunded = NULL, amount = NULL",
-    ):
-        await told.rows(statement)
-    result = await told.document("replay", "projections")
-    assert result["from_postgres"] > len(before["events"])
-    assert result["differences"] == []
-    assert differing(before, await projections(told)) == {}
-    told.start("projector")
-    assert (await told.command("reconcile"))[0] == 0
-
-
-async def test_history_that_is_nowhere_is_an_error_and_nothing_live_is_touched(told: LiveSystem) -> None:
-    await forget(told)
-    await told.rows("DELETE FROM wallet_events WHERE event_version = 2")
-    before = await projections(told)
-    code, out, err = await told.command("replay", "projections", "--json")
-    assert (code, out, "a gap, event version 3 came after 1" in err) == (1, "", True)
-    assert differing(before, await projections(told)) == {}
-
-
-async def test_an_ending_that_the_event_store_has_lost_is_not_forgotten(told: LiveSystem) -> None:
-    await forget(told)
-    await told.rows("DELETE FROM events WHERE event_type = 'PaymentCompleted'")
-    before = await projections(told)
-    code, out, err = await told.command("replay", "projections", "--json")
-    assert (code, out, "has ended, and `events` no longer has how" in err) == (1, "", True)
-    assert differing(before, await projections(told)) == {}
-
-
-async def test_a_rebuild_that_contradicts_itself_is_not_swapped(told: LiveSystem) -> None:
-    await forget(told)
-    change = "UPDATE wallet_events SET event_data = jsonb_set(event_data, '{amount}', '\"%s\"') WHERE %s"
-    await told.rows(change % ("2.25", "event_type = 'BalanceAdded' AND event_version = 2"))
-    before = await projections(told)
-    code, out, _ = await told.command("replay", "projections", "--json")
-    found = {difference["kind"] for difference in msgspec.json.decode(out)["differences"]}
-    assert (code, "snapshot_is_sum_of_events" in found) == (1, True)
-    assert differing(before, await projections(told)) == {}
-
-
 async def test_a_rebuild_that_is_killed_has_touched_nothing_and_the_next_one_starts_anew(
     told: LiveSystem,
 ) -> None:
@@ -172,3 +147,47 @@ async def test_a_view_that_depends_on_a_table_stops_the_swap_and_is_named(told: 
     assert (code, "view outstanding depends on table payments" in err) == (1, True)
     await told.rows("DROP VIEW outstanding")
     await told.document("replay", "projections")
+
+
+async def test_what_kafka_no_longer_has_is_made_again_from_the_event_store(trimmed: LiveSystem) -> None:
+    before = await projections(trimmed)
+    assert await read(trimmed, topics.PAYMENT_EVENTS) == []
+    assert len(await read(trimmed, topics.WALLET_EVENTS)) < len(before["wallet_events"])
+    for statement in (
+        "DELETE FROM postings",
+        "DELETE FROM wallet_snapshots",
+        "UPDATE payments SET status = 'pending', refunded = NULL, amount = NULL",
+    ):
+        await trimmed.rows(statement)
+    result = await trimmed.document("replay", "projections")
+    assert result["from_postgres"] > len(before["events"])
+    assert result["differences"] == []
+    assert differing(before, await projections(trimmed)) == {}
+    trimmed.start("projector")
+    assert (await trimmed.command("reconcile"))[0] == 0
+
+
+async def test_history_that_is_nowhere_is_an_error_and_nothing_live_is_touched(trimmed: LiveSystem) -> None:
+    await trimmed.rows("DELETE FROM wallet_events WHERE event_version = 2")
+    before = await projections(trimmed)
+    code, out, err = await trimmed.command("replay", "projections", "--json")
+    assert (code, out, "a gap, event version 3 came after 1" in err) == (1, "", True)
+    assert differing(before, await projections(trimmed)) == {}
+
+
+async def test_an_ending_that_the_event_store_has_lost_is_not_forgotten(trimmed: LiveSystem) -> None:
+    await trimmed.rows("DELETE FROM events WHERE event_type = 'PaymentCompleted'")
+    before = await projections(trimmed)
+    code, out, err = await trimmed.command("replay", "projections", "--json")
+    assert (code, out, "has ended, and `events` no longer has how" in err) == (1, "", True)
+    assert differing(before, await projections(trimmed)) == {}
+
+
+async def test_a_rebuild_that_contradicts_itself_is_not_swapped(trimmed: LiveSystem) -> None:
+    change = "UPDATE wallet_events SET event_data = jsonb_set(event_data, '{amount}', '\"%s\"') WHERE %s"
+    await trimmed.rows(change % ("2.25", "event_type = 'BalanceAdded' AND event_version = 2"))
+    before = await projections(trimmed)
+    code, out, _ = await trimmed.command("replay", "projections", "--json")
+    found = {difference["kind"] for difference in msgspec.json.decode(out)["differences"]}
+    assert (code, "snapshot_is_sum_of_events" in found) == (1, True)
+    assert differing(before, await projections(trimmed)) == {}
