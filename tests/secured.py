@@ -14,8 +14,9 @@ from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 from ledger_streams.stack import down, up
 from ledger_streams.stack.tls import Tls, tls
-from tests.conftest import PORTS_UP, ROOT, stack_settings
+from tests.conftest import ROOT, stack_settings
 from tests.live import LiveSystem
+from tests.ports import free_port, free_ports
 from tests.stacks import remove_stack
 
 PROCESSES: dict[str, rights.Role] = {
@@ -59,10 +60,10 @@ def secured_stack() -> Iterator[Secured]:
     home = ROOT / ".ledger" / f"secured-{uuid.uuid4().hex[:8]}"
     plain = stack_settings(
         home=home,
-        kafka=f"127.0.0.1:{29852 + PORTS_UP}",
-        postgres=f"postgresql://ledger@127.0.0.1:{25952 + PORTS_UP}/ledger",
-        pgbouncer=f"127.0.0.1:{26852 + PORTS_UP}",
-        redis=f"redis://127.0.0.1:{26952 + PORTS_UP}/0",
+        kafka=f"127.0.0.1:{free_ports(2)}",
+        postgres=f"postgresql://ledger@127.0.0.1:{free_port()}/ledger",
+        pgbouncer=f"127.0.0.1:{free_port()}",
+        redis=f"redis://127.0.0.1:{free_port()}/0",
     )
     try:
         up(plain, with_tls=True)

@@ -19,6 +19,7 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from ledger_streams.stack import ServerStatus, daemon, down, status, up
 from tests.conftest import KAFKA_PORT, ROOT, stack_settings
+from tests.ports import free_port, free_ports
 from tests.stacks import remove_stack
 
 DIES_SOON = str(shutil.which("sleep"))
@@ -31,10 +32,10 @@ def second() -> Iterator[Settings]:
     home = ROOT / ".ledger" / f"second-{uuid.uuid4().hex[:8]}"
     yield stack_settings(
         home=home,
-        kafka="127.0.0.1:29392",
-        postgres="postgresql://ledger@127.0.0.1:25732/ledger",
-        pgbouncer="127.0.0.1:26732",
-        redis="redis://127.0.0.1:26679/0",
+        kafka=f"127.0.0.1:{free_ports(2)}",
+        postgres=f"postgresql://ledger@127.0.0.1:{free_port()}/ledger",
+        pgbouncer=f"127.0.0.1:{free_port()}",
+        redis=f"redis://127.0.0.1:{free_port()}/0",
     )
     data = (home / "stack" / "postgres" / "data").resolve()
     remove_stack(home)
