@@ -27,7 +27,7 @@ PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))
 """How far this checkout's ports are above the usual ones, so that two can be tested on one machine."""
 KAFKA_PORT = 29192 + PORTS_UP
 FETCH_WAIT_MS = 100
-"""A process that has nothing to do asks for records so rarely: at 10 ms, as it comes, four times the CPU of this."""
+"""An idle process asks ten times a second; with the 10 ms of the default it takes four times the CPU."""
 POSTGRES = f"postgresql://ledger@127.0.0.1:{25532 + PORTS_UP}"
 
 
