@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from ledger_streams.closing import NOTHING
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.live import LiveSystem, eventually, running
 from tests.recorded import LONG_AGO, project_earlier
+
+pytestmark = pytest.mark.slow
 
 TOUCHED = ("events", "wallet_events")
 

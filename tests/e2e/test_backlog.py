@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ledger_streams import topics
 from ledger_streams.engine.consumer_thread import UNDER_WAY_MAX
 from ledger_streams.settings import Settings
@@ -10,6 +12,8 @@ from tests.bench.seen import outcomes
 from tests.bench.transfers import send_all, transfers
 from tests.engine_toy.audit import committed
 from tests.live import running
+
+pytestmark = pytest.mark.slow
 
 PAYMENTS = 16_000
 

@@ -19,6 +19,8 @@ from ledger_streams.settings import Settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
+pytestmark = pytest.mark.slow
+
 MONTHS = ("1993-03", "1993-04", "1993-05", "1993-06")
 ACCOUNTS = 12
 Rows = list[dict[str, str]]

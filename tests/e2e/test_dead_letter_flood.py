@@ -28,6 +28,8 @@ from tests.e2e.outside import (
 )
 from tests.live import LiveSystem, eventually, running
 
+pytestmark = pytest.mark.slow
+
 PARTITION: Final = 5
 LIMIT: Final = 20
 DLQ: Final = topics.dead_letters(topics.PAYMENT_EVENTS)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import pytest
 
 from ledger_streams import topics
 from ledger_streams.settings import Settings
@@ -92,6 +93,7 @@ async def test_who_still_waits_when_a_worker_stops_is_told_that_the_payment_is_p
     assert await asyncio.to_thread(live.processes["worker-1"].wait) == 0
 
 
+@pytest.mark.slow
 async def test_an_api_answers_beside_the_workers_and_in_their_absence(live: LiveSystem) -> None:
     await live.start_all()
     live.start("api")

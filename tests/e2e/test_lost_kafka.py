@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import Any
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
@@ -14,6 +15,8 @@ from ledger_streams.engine.ending import EXIT_SOFTWARE
 from ledger_streams.engine.filled_log import groups_with_members
 from tests.e2e.outside import balance, new_id, open_wallet, pay, read, record, requested, send, transfer
 from tests.live import LiveSystem, Process, eventually
+
+pytestmark = pytest.mark.slow
 
 PAYMENTS = 600
 AMOUNT_MINOR = 10

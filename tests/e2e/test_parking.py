@@ -69,6 +69,7 @@ async def parked_in_the_end(live: LiveSystem, count: int, *, of: str) -> None:
     await eventually(are_parked, what=f"{count} records of {of} are parked")
 
 
+@pytest.mark.slow
 async def test_a_wallet_whose_event_cannot_be_stored_is_parked_and_retried_and_nothing_stops(
     shared: LiveSystem,
 ) -> None:

@@ -12,6 +12,8 @@ from tests.bank_file import carried_out
 from tests.live import running
 from tests.own_system import own_system
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(600)
 async def test_without_overdraft_25_debits_are_refused_and_every_balance_is_exact(

@@ -13,6 +13,8 @@ from tests.live import LiveSystem, eventually, running
 from tests.own_redis import own_redis
 from tests.own_system import own_system
 
+pytestmark = pytest.mark.slow
+
 
 def deposit(wallet: str) -> dict[str, Any]:
     return {"kind": "deposit", "target_wallet_id": wallet, "amount": "1", "currency": "EUR"}

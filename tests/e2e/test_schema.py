@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.outside import new_id, open_wallet, pay, transfer
 from tests.live import LiveSystem
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SEED = 20261125
 CHECKS = (

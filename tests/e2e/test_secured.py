@@ -32,6 +32,7 @@ from tests.provider_stage import simulator
 from tests.secured import Secured, secured_stack
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     # aiokafka does not wait for the end of a TLS connection that it closes
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

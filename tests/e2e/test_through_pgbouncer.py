@@ -15,6 +15,8 @@ from tests.bouncer import bouncer
 from tests.e2e.outside import balance, new_id, open_wallet, pay, record, requested, send, transfer
 from tests.live import LiveSystem, eventually, running
 
+pytestmark = pytest.mark.slow
+
 SERVERS = """SELECT count(*) AS connections FROM pg_stat_activity
               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 

@@ -13,6 +13,8 @@ from tests.bench.charts import Bars, drawing
 from tests.bench.every import run_all, run_one
 from tests.bench.table import results_in
 
+pytestmark = pytest.mark.slow
+
 QUICK = replace(CASES["sink"], small=("--payments", "500"))
 FAILING = replace(CASES["legs"], small=("--payments", "none"))
 ENDLESS = replace(CASES["http-rate"], small=("--payments", "100000", "--rates", "1"))

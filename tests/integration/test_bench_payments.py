@@ -12,6 +12,8 @@ from tests.bench.envelope import Result
 from tests.bench.of_payments import CALLS, TIMES
 from tests.bench.table import missing
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--wallets", "20", "--seconds", "1")
 
 

@@ -10,6 +10,8 @@ from tests.bench.carried_out import Left, Wrong
 from tests.bench.contenders import CONTENDERS, Contender
 from tests.bench.wallets import AMOUNT_MINOR, carry_out, compare, credits, fill, make_topics
 
+pytestmark = pytest.mark.slow
+
 COMMANDS, WALLETS = 500, 50
 
 

@@ -19,6 +19,8 @@ from tests.own_broker import OwnBroker, own_broker
 from tests.own_system import own_system
 from tests.projected import new_id
 
+pytestmark = pytest.mark.slow
+
 NOTICED_S_MAX: Final = 4.0
 """A second until the last answer is old, a second for the broker, and a busy machine."""
 SLACK_S: Final = 1.5

@@ -66,12 +66,14 @@ async def each_said(tmp_path: Path, commands: tuple[str, ...], **environment: st
     return dict(await asyncio.gather(*map(one, commands)))
 
 
+@pytest.mark.slow
 async def test_each_command_says_where_a_server_is_that_is_away(tmp_path: Path) -> None:
     for command, text in (await each_said(tmp_path, NEED_SERVERS, **AWAY)).items():
         assert any(name in text for name in AWAY), f"{command}: {text}"
         assert "hush" not in text
 
 
+@pytest.mark.slow
 async def test_each_command_refuses_a_setting_that_does_not_exist_and_one_of_the_wrong_type(
     tmp_path: Path,
 ) -> None:

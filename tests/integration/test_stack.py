@@ -70,6 +70,7 @@ def test_status_as_json_names_every_server_and_its_address(stack: Settings) -> N
     assert servers["kafka-1"]["address"] == stack.kafka
 
 
+@pytest.mark.slow
 def test_a_stack_lives_beside_another_survives_kills_and_stops(second: Settings) -> None:
     say: list[str] = []
     try:
