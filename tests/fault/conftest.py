@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from ledger_streams.settings import Settings
+from tests.conftest import stack_settings
 from tests.fault.ordeal import HEAD, Row
 from tests.fault.stage import own_servers
 
@@ -18,6 +19,12 @@ ROWS: Final = pytest.StashKey[list[Row]]()
 def rows(request: pytest.FixtureRequest) -> list[Row]:
     """Take the rows of the table."""
     return request.config.stash.setdefault(ROWS, [])
+
+
+@pytest.fixture(scope="session")
+def stack(stack: Settings) -> Settings:
+    """The stack, and processes that fetch as often as in production: times to recover are measured here."""
+    return stack_settings(home=stack.home)
 
 
 @pytest.fixture(scope="module")
