@@ -66,8 +66,9 @@ def test_a_size_that_cannot_be_read_is_refused() -> None:
     assert CliRunner().invoke(db, ["tune", "--memory", "much"]).exit_code == 2
 
 
-def test_statements_and_sizes_are_shown(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEDGER_POSTGRES", migrated.postgres)
+def test_statements_and_sizes_are_shown(database_only: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER_POSTGRES", database_only.postgres)
+    assert CliRunner().invoke(db, ["upgrade"]).exit_code == 0  # its statements are shown
     top = CliRunner().invoke(db, ["top", "--limit", "5", "--json"])
     sizes = CliRunner().invoke(db, ["size", "--limit", "100", "--json"])
     drawn = CliRunner().invoke(db, ["size"])
