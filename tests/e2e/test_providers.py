@@ -238,6 +238,7 @@ async def test_a_person_says_what_the_provider_has_done(shared: LiveSystem) -> N
     assert approved["data"]["detail"] == "settled by hand: it is on their statement of today"
 
 
+@pytest.mark.slow
 async def test_a_word_said_while_the_provider_is_asked_again_and_again_is_taken_at_once(
     shared: LiveSystem,
 ) -> None:

@@ -73,6 +73,7 @@ async def test_wrong_projections_are_rebuilt_row_by_row_as_they_were(
     assert [await balance(shared, wallet) for wallet in wallets] == ["89.75", "10.25"]
 
 
+@pytest.mark.slow
 async def test_after_a_rebuild_the_projector_goes_on_and_another_rebuild_changes_nothing(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
@@ -86,6 +87,7 @@ async def test_after_a_rebuild_the_projector_goes_on_and_another_rebuild_changes
     assert shared.processes["projector-1"].exit_code is None, shared.processes["projector-1"].tail()
 
 
+@pytest.mark.slow
 async def test_a_rebuild_beside_payments_under_way_shows_no_wrong_answer(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
@@ -169,6 +171,7 @@ async def test_a_question_that_is_not_answered_with_yes_deletes_nothing(
     await shared.ready("2")
 
 
+@pytest.mark.slow
 async def test_a_lost_folder_is_restored_at_the_next_start(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
@@ -204,6 +207,7 @@ async def stored_keys(live: LiveSystem, worker_id: str) -> int:
     return sum(table["keys"] for table in msgspec.json.decode(out))
 
 
+@pytest.mark.slow
 async def test_of_two_workers_with_one_id_on_two_machines_the_older_ends_and_no_harm_is_done(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:

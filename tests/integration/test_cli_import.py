@@ -42,6 +42,7 @@ async def test_an_import_is_exact_repeatable_and_reconciles(live: LiveSystem, tm
     assert (reconciled["wallets"], reconciled["differences"]) == (40, [])
 
 
+@pytest.mark.slow
 async def test_a_wallet_and_a_payment_are_shown_over_http_and_from_rocksdb(
     live: LiveSystem, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ async def refunds_and_what_cannot_be_read(live: LiveSystem, path: Path, paid: st
     assert (report["taken"], report["repeated"], report["totals"][0]["refunds"]) == (1, 1, "3.00")
 
 
+@pytest.mark.slow
 async def test_supervised_workers_come_back_and_an_import_through_it_is_exact(
     stack: Settings, tmp_path: Path
 ) -> None:

@@ -117,8 +117,15 @@ async def test_a_deadline_comes_once_when_it_is_due_and_is_past_from_then_on(toy
     assert toy.exit_code is None
 
 
-@pytest.mark.parametrize("tables", ["kept", "deleted"])
-@pytest.mark.parametrize("end", ["stopped", "killed"])
+@pytest.mark.parametrize(
+    ("end", "tables"),
+    [
+        ("stopped", "kept"),
+        ("killed", "deleted"),
+        pytest.param("stopped", "deleted", marks=pytest.mark.slow),
+        pytest.param("killed", "kept", marks=pytest.mark.slow),
+    ],
+)
 async def test_a_deadline_comes_though_the_worker_is_away_when_it_is_due(
     toys: Toys, tables: str, end: str
 ) -> None:
@@ -136,7 +143,7 @@ async def test_a_deadline_comes_though_the_worker_is_away_when_it_is_due(
     assert await have_rung(toys, *alarms) == {key: [due] for key, due in alarms.items()}
 
 
-@pytest.mark.parametrize("wrong_s", [-3_600, 3_600])
+@pytest.mark.parametrize("wrong_s", [-3_600, pytest.param(3_600, marks=pytest.mark.slow)])
 async def test_a_deadline_comes_in_time_though_the_machines_clock_is_an_hour_wrong(
     toys: Toys, wrong_s: int
 ) -> None:

@@ -23,7 +23,7 @@ async def run_and_kill(toys: Toys, *, times: int) -> None:
     toy.kill()
 
 
-@pytest.mark.parametrize("tables", ["kept", "deleted"])
+@pytest.mark.parametrize("tables", [pytest.param("kept", marks=pytest.mark.slow), "deleted"])
 async def test_without_group_offsets_the_position_comes_from_the_log(toys: Toys, tables: str) -> None:
     await run_and_kill(toys, times=20)
     if tables == "deleted":
@@ -51,7 +51,7 @@ async def test_without_group_offsets_records_that_changed_nothing_are_not_carrie
     assert await toys.all_added() == {key: [1, 1, 1, 1, 2] for key in ONES}
 
 
-@pytest.mark.parametrize("loss", ["deleted", "of an earlier day"])
+@pytest.mark.parametrize("loss", [pytest.param("deleted", marks=pytest.mark.slow), "of an earlier day"])
 async def test_a_rocksdb_folder_is_caught_up(toys: Toys, loss: str) -> None:
     folder, kept = toys.tables_dir(), toys.settings.home / "earlier"
     await run_and_kill(toys, times=10)

@@ -81,6 +81,7 @@ async def last_records_tell_both_ends(toys: Toys) -> None:
         assert told == ends, f"compaction may leave the last record of {partition} alone"
 
 
+@pytest.mark.slow
 async def test_records_of_both_sources_are_carried_out_once(toys: Toys) -> None:
     toy = toys.start()
     await feed_both(toys, times=50)
@@ -109,6 +110,7 @@ async def test_killed_between_the_commit_and_rocksdb_both_positions_are_taken_ov
     await all_exact(toys, toy)
 
 
+@pytest.mark.slow
 async def test_killed_while_records_come_in_nothing_is_added_twice(toys: Toys) -> None:
     killed, other = toys.start("1"), toys.start("2")
     await said(killed, "ready: 4 partitions")
@@ -134,6 +136,7 @@ async def test_a_rebalance_moves_the_partitions_of_both_topics_together(toys: To
     await all_exact(toys, first)
 
 
+@pytest.mark.slow
 async def test_commits_without_an_answer_or_refused_move_neither_position_twice(toys: Toys) -> None:
     refused = toys.start(fault="abort:2")
     await feed_both(toys, times=5)
@@ -148,7 +151,7 @@ async def test_commits_without_an_answer_or_refused_move_neither_position_twice(
     await all_exact(toys, forgetful)
 
 
-@pytest.mark.parametrize("group", ["kept", "forgotten"])
+@pytest.mark.parametrize("group", [pytest.param("kept", marks=pytest.mark.slow), "forgotten"])
 async def test_a_store_rebuilt_from_an_empty_folder_stands_at_both_positions(toys: Toys, group: str) -> None:
     toy = toys.start()
     await feed_both(toys, times=10)

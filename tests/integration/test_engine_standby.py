@@ -87,6 +87,7 @@ async def test_a_standby_that_comes_too_late_for_a_takeover_follows_from_where_i
     await toys.all_exact()
 
 
+@pytest.mark.slow
 async def test_workers_killed_in_turn_at_any_time_leave_owned_and_followed_tables_exact(toys: Toys) -> None:
     await two_ready(toys)
     async with records_coming_in(toys):
@@ -101,6 +102,7 @@ async def test_workers_killed_in_turn_at_any_time_leave_owned_and_followed_table
     await toys.all_exact()
 
 
+@pytest.mark.slow
 async def test_kills_with_takeovers_leave_owned_and_followed_tables_exact(toys: Toys) -> None:
     await two_ready(toys)
     async with records_coming_in(toys):

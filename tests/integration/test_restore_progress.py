@@ -50,6 +50,7 @@ async def told(live: LiveSystem) -> str:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 async def test_a_worker_that_reads_its_tables_back_says_how_far_it_is(migrated: Settings) -> None:
     left, took = (
         'ledger_restore_left_records{table="wallets"}',

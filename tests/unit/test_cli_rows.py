@@ -159,6 +159,7 @@ def test_the_made_up_bank_file_reads_like_the_real_one_and_is_always_the_same(tm
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_real_bank_file_has_no_row_that_cannot_be_read(bank_data: Path) -> None:
     file = read_file(bank_data, currency="CZK")
     assert (len(file.rows), len(file.refused), len(file.accounts)) == (29_465, 0, 725)

@@ -21,12 +21,19 @@ EVERYTHING = {
         faults=2, silent=frozenset({1}), kinds=EVERY_FAULT - {Fault.OFFSETS_EXPIRED}
     ),
 }
+SLOW = {"two records, any two faults"}
 
 SEEN_WITH_LITTLE = {Rule.DEADLINE_LOOKS_AT_STATE, Rule.READ_TO_POSITION}
 """Rules that one record and one fault are enough for; more would take long."""
 
 
-@pytest.mark.parametrize("bounds", EVERYTHING.values(), ids=EVERYTHING.keys())
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        pytest.param(bounds, id=name, marks=pytest.mark.slow if name in SLOW else ())
+        for name, bounds in EVERYTHING.items()
+    ],
+)
 def test_every_order_keeps_every_promise_and_can_come_to_its_end(bounds: Bounds) -> None:
     explored = printed(explore(bounds))
     assert explored.wrong is None, told(explored)
