@@ -95,6 +95,7 @@ def test_a_stack_lives_beside_another_survives_kills_and_stops(second: Settings)
     assert sum("stopped" in line for line in say) == len(first), say
 
 
+@pytest.mark.slow
 def test_down_on_a_stopped_stack_says_so(second: Settings) -> None:
     said: list[str] = []
     down(second, say=said.append)
