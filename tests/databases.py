@@ -21,6 +21,8 @@ from ledger_streams.adapters.postgres_queries import sql_folder
 from ledger_streams.settings import Settings
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+JUST_FILLED = "UPDATE wallet_balances_refreshed SET refreshed_at = now()"
+"""The migration that fills the view is as old as the template; a projector would refresh the view at once."""
 LOCK = "hashtextextended('ledger-streams test templates', 0)"
 
 
@@ -29,11 +31,14 @@ async def own_database(
     stack: Settings, name: str, *, migrated: bool = True, copied_from: str = ""
 ) -> AsyncIterator[str]:
     """The DSN of a database with the schema, empty, or a copy of another; dropped afterwards."""
-    async with _server(stack) as server:
+    async with _connected(stack.postgres) as server:
         template = copied_from or (await _template(server, stack) if migrated else "template1")
         await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    if migrated and not copied_from:
+        async with _connected(database(stack, name)) as copy:
+            await copy.execute(JUST_FILLED)
     yield database(stack, name)
-    async with _server(stack) as server:  # a test may have killed the server meanwhile
+    async with _connected(stack.postgres) as server:  # a test may have killed the server meanwhile
         await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
@@ -80,9 +85,8 @@ async def _exists(server: Connection, name: str) -> bool:
 
 
 @asynccontextmanager
-async def _server(stack: Settings) -> AsyncIterator[Connection]:
-    """A connection to the stack's own database."""
-    connection = await asyncpg.connect(stack.postgres)
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(dsn)
     try:
         yield connection
     finally:
