@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ from ledger_streams.stack import up
 from tests.databases import own_database
 from tests.fsync import without_fsync
 from tests.own_topics import own_topics
+
+# A script's background ignores Ctrl-C, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))

@@ -31,8 +31,6 @@ from tests.unit.cli_ledger import MemoryLedger
 
 HEADER = "trans_id,account_id,date,direction,amount\n"
 LINES = "".join(f"{number},7,2026-01-31,credit,10.00\n" for number in range(1, 5))
-PATIENCE_S = 1.0
-"""A busy machine answers within it."""
 MAIN = "from ledger_streams.cli import main; main()"
 PAYMENT, REFUND, WALLET = (str(uuid5(NAMESPACE_URL, name)) for name in ("payment", "refund", "wallet"))
 
@@ -81,7 +79,7 @@ def imported(tmp_path: Path, memory: MemoryLedger) -> ImportReport:
             [wanted], ledger, patience_s=1, sent=tally.wallet_commands_sent
         )
         with tally.timed():
-            await Importer(ledger, tally, Pace(patience_s=PATIENCE_S)).carry_out(file.rows)
+            await Importer(ledger, tally, Pace(patience_s=0.3)).carry_out(file.rows)
 
     stopped = carried_out(work())
     return tally.report(name="file.csv", seconds=tally.seconds, stopped=stopped)
