@@ -12,8 +12,8 @@ PACKAGES := ledger_streams agents tables web
 # tests/fault and tests/bench have goals of their own.
 TESTS := $(wildcard tests/e2e tests/integration tests/contract tests/model tests/property tests/unit)
 
-# Most of a test is waiting for servers and sessions, so four run at a time, the tests of a file one after the other.
-SIDE_BY_SIDE ?= -n 4 --dist loadfile --no-loadscope-reorder
+# Most of a test is waiting for servers and sessions, so three run at a time, the tests of a file one after the other.
+SIDE_BY_SIDE ?= -n 3 --dist loadfile --no-loadscope-reorder
 TIMES := .ledger/times
 
 # A worker starts in 0.8 s in place of 0.95 s if Python may keep what it has compiled.
