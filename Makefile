@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 BENCH_STAMP := .venv/.installed-bench
 PACKAGES := ledger_streams agents tables web
 
-# Folders of quick tests; tests/fault and tests/bench have goals of their own.
+# Folders of quick tests; tests/fault and benchmarks have goals of their own.
 TESTS := $(wildcard tests/unit tests/property tests/model tests/contract tests/integration tests/e2e)
 
 # Most of a test is waiting for servers and sessions, so three run at a time, the tests of a file one after the other.
@@ -45,7 +45,7 @@ $(STAMP): requirements.lock pyproject.toml
 lint: setup ## Check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES) tests
+	$(BIN)/mypy $(PACKAGES) tests benchmarks
 	$(BIN)/lint-imports
 
 format: setup ## Format the code
@@ -62,15 +62,15 @@ test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
 
 bench: $(BENCH_STAMP) test-stack ## Run all benchmarks, small: JSON and SVG into .ledger/bench, a table in the end
-	@$(BIN)/python -m tests.bench all .ledger/bench
+	@$(BIN)/python -m benchmarks all .ledger/bench
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[bench]'
 	@touch $@
 
 bench-postgres: setup test-stack ## Ask the owner's SQL and the analysts' views of a history: EVENTS=n, plans and times as JSON
-	@$(BIN)/python -m tests.bench analytics --events $(EVENTS)
-	@$(BIN)/python -m tests.bench balances --events $(EVENTS)
+	@$(BIN)/python -m benchmarks analytics --events $(EVENTS)
+	@$(BIN)/python -m benchmarks balances --events $(EVENTS)
 
 soak: setup ## Run nemeses at random: MINUTES=n SEED=s BROKERS=b, exit 1 at a difference
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)

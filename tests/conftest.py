@@ -17,8 +17,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
+from ledger_streams.local.stack import up
 from ledger_streams.settings import Settings, settings
-from ledger_streams.stack import up
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))
@@ -112,7 +112,7 @@ def system(topics_only: Settings, database_only: Settings) -> Settings:
 @pytest.fixture
 async def migrated(system: Settings) -> Settings:
     """`system` with the schema in its database."""
-    from ledger_streams.adapters import postgres_migrations  # noqa: PLC0415  only where it is needed
+    from ledger_streams.adapters.postgres import migrations as postgres_migrations  # noqa: PLC0415  only where it is needed
 
     await postgres_migrations.upgrade(system.postgres)
     return system

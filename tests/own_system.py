@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis import asyncio as aioredis
 
 from ledger_streams import topics
-from ledger_streams.adapters import postgres_migrations
+from ledger_streams.adapters.postgres import migrations as postgres_migrations
 from ledger_streams.settings import Settings
 
 REDIS_DATABASES = range(1, 16)

@@ -20,21 +20,21 @@ from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, P
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from ledger_streams.adapters.kafka_forgotten import Committed
-from ledger_streams.adapters.kafka_marker_messages import (
+from ledger_streams.engine.batches import Outbox
+from ledger_streams.engine.transactions import CycleLost
+from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.hanging_transaction_messages import (
     DescribeProducers,
     DescribeTransactions,
     WriteTxnMarkers,
 )
-from ledger_streams.adapters.kafka_settling import found_open, settle
-from ledger_streams.adapters.kafka_transactional import connect, discard, noted
-from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.looking_back import EVERY_S
-from ledger_streams.engine.transactions import CycleLost
-from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.hanging_transaction_scan import EVERY_S
+from ledger_streams.kafka.hanging_transactions import Committed
+from ledger_streams.kafka.transaction_settlement import found_open, settle
+from ledger_streams.kafka.transactional_producer import connect, discard, noted
 from ledger_streams.settings import Settings
-from tests.engine_toy.group import Group, transactions_of
-from tests.engine_toy.harness import Toys
+from tests.engine_app.group import Group, transactions_of
+from tests.engine_app.harness import Toys
 from tests.live import eventually
 
 VERIFICATION = "transaction.partition.verification.enable"

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.cli.topics_read import Reading, records, value_line, whole_line
 from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.settings import Settings
 
 VALUES = [b'{"a":\n 1.10, "a": 2}', b"no json \x1b[2J", None, b"\xff\xfe", '"\u202e\x9b"'.encode()]
