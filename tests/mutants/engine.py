@@ -90,8 +90,8 @@ ENGINE = (
         old="        self.ahead.clear()\n",
         new="",
         tests=(
-            "tests/integration/test_engine_ahead.py"
-            "::test_partitions_that_move_between_two_rounds_leave_nothing_behind",
+            "tests/integration/test_ledger_committer.py"
+            "::test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_the_takeover",
         ),
     ),
     Mutant(
@@ -109,8 +109,8 @@ ENGINE = (
         old="self._note_sent(cycle, await self._transactions.commit(",
         new="self._committed(cycle, sources); self._note_sent(cycle, await self._transactions.commit(",
         tests=(
-            "tests/integration/test_engine_deadlines.py"
-            "::test_an_aborted_transaction_gives_its_deadlines_again",
+            "tests/integration/test_ledger_committer.py"
+            "::test_a_cycle_that_the_broker_refuses_is_not_in_the_table",
         ),
     ),
     Mutant(
@@ -168,8 +168,8 @@ ENGINE = (
         old="known.append(store.position.source_next)",
         new="pass",
         tests=(
-            "tests/integration/test_engine_positions.py"
-            "::test_without_group_offsets_the_position_comes_from_the_log[deleted]",
+            "tests/integration/test_takeover.py"
+            "::test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it",
         ),
     ),
     Mutant(

@@ -1,0 +1,97 @@
+"""The ledger's committer by itself: what a cycle that does not happen leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from faust.types import TP
+
+from ledger_streams.adapters.made_record import MadeRecord
+from ledger_streams.engine.cycles import Cycle, Destination, Share
+from ledger_streams.engine.ledger import LedgerCommitter
+from ledger_streams.engine.phases import Phases
+from ledger_streams.engine.store import Position
+from ledger_streams.engine.takeover import Takeover
+from ledger_streams.engine.transactions import CycleLost
+from tests.engine_toy.__main__ import SUMS
+from tests.engine_toy.audit import committed
+from tests.engine_toy.faults import PARTITIONS
+from tests.engine_toy.group import Group
+from tests.engine_toy.harness import Toys
+
+KEY = b"key"
+
+
+@pytest.fixture
+async def committer(toys: Toys, group: Group) -> AsyncIterator[LedgerCommitter]:
+    """A committer of the toys' table that has taken over one partition."""
+    changelogs = {SUMS.name: toys.settings.topic("toy-changelog")}
+    committer = LedgerCommitter(
+        tables={group.source.topic: SUMS},
+        tables_dir=toys.tables_dir(),
+        changelog_topics=changelogs,
+        takeover=Takeover(
+            bootstrap=toys.settings.kafka, group_id=toys.settings.app_id, changelog_topics=changelogs
+        ),
+        transactions=group.transactions,
+    )
+    await take_over(committer, group)
+    yield committer
+    await committer.close()
+
+
+async def take_over(committer: LedgerCommitter, group: Group) -> int:
+    """Take the partition over, again if it is owned, and return the position to read from."""
+    positions = await committer.take_over(frozenset({group.source}), group.membership, Phases())
+    return positions[group.source]
+
+
+def added_one(committer: LedgerCommitter, group: Group) -> Share:
+    """Return the share of one record, whose number is in the table and on the changelog then."""
+    record = MadeRecord(*group.source, 0, 1_000, KEY, b"1")
+    share = committer.share(group.source, [record], ())
+    assert share is not None
+    changelog = Destination(group.settings.topic("toy-changelog"), PARTITIONS)
+    share.change(KEY, 1, stored=b"1", logged=b"1", changelog=changelog)
+    return share
+
+
+def cycle_of(share: Share, group: Group, *, generation: int = 0) -> Cycle:
+    """Return a decided cycle of one share, in the name of a generation so far from the present one."""
+    membership = group.membership._replace(generation=group.membership.generation + generation)
+    cycle = Cycle(membership, {share.tp.topic: [share]})
+    with cycle.frames[0]:
+        return cycle
+
+
+async def test_a_cycle_that_the_broker_refuses_is_not_in_the_table(
+    toys: Toys, group: Group, committer: LedgerCommitter
+) -> None:
+    share = added_one(committer, group)
+    store = share.store
+    assert store is not None
+    with pytest.raises(CycleLost):
+        await committer.carry_on(cycle_of(share, group, generation=1), lambda _tp: 1)
+    assert (store.is_empty(), store.position) == (True, Position())
+    assert await take_over(committer, group) == 0
+    assert store.get(KEY) is None
+    await committer.carry_on(cycle_of(added_one(committer, group), group), lambda _tp: 1)
+    assert dict(store.items()) == {KEY: b"1"}
+    assert store.position.source_next == 1
+    changelog = await committed(toys.settings, "toy-changelog")
+    assert [record.value for record in changelog[group.source.partition]] == [b"1"]
+
+
+async def test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_the_takeover(
+    group: Group, committer: LedgerCommitter
+) -> None:
+    def start(_tp: TP) -> int:
+        return 0
+
+    sent = await group.transactions.send({group.source: [(KEY, b"1", ())]}, group.membership)
+    committer.ahead.add(sent, {group.source})
+    assert committer.ahead.is_next(start)
+    await committer.give_up()
+    await take_over(committer, group)
+    assert not committer.ahead.is_next(start)
