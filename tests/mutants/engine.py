@@ -244,13 +244,13 @@ ENGINE = (
     ),
     Mutant(
         name="look-back-at-its-own",
-        rule="Looking back commits nothing of another process under the same transactional id.",
+        rule="Looking back commits nothing once another process has started under the same transactional id.",
         file="ledger_streams/engine/looking_back.py",
         old="if committed == own:",
         new="if committed is not None:",
         tests=(
             "tests/integration/test_forgotten_transactions.py"
-            "::test_who_looks_back_touches_nothing_of_another_process_with_its_id",
+            "::test_who_looks_back_does_not_commit_what_another_start_has_aborted",
         ),
     ),
     Mutant(
