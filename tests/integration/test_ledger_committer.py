@@ -49,7 +49,7 @@ async def take_over(committer: LedgerCommitter, group: Group) -> int:
 
 def added_one(committer: LedgerCommitter, group: Group) -> Share:
     """Return the share of one record, whose number is in the table and on the changelog then."""
-    record = MadeRecord(*group.source, 0, 1_000, KEY, b"1")
+    record = MadeRecord(group.source.topic, group.source.partition, 0, 1_000, KEY, b"1")
     share = committer.share(group.source, [record], ())
     assert share is not None
     changelog = Destination(group.settings.topic("toy-changelog"), PARTITIONS)
