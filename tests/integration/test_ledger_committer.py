@@ -1,4 +1,4 @@
-"""The ledger's committer by itself: what a cycle that does not happen leaves behind."""
+"""The committer by itself: what a cycle writes with its commit, and what a lost one leaves behind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ledger_streams.adapters.made_record import MadeRecord
 from ledger_streams.engine.cycles import Cycle, Destination, Share
 from ledger_streams.engine.ledger import LedgerCommitter
 from ledger_streams.engine.phases import Phases
+from ledger_streams.engine.position_log import PositionLogs
 from ledger_streams.engine.store import Position
 from ledger_streams.engine.takeover import Takeover
 from ledger_streams.engine.transactions import CycleLost
@@ -47,11 +48,17 @@ async def take_over(committer: LedgerCommitter, group: Group) -> int:
     return positions[group.source]
 
 
-def added_one(committer: LedgerCommitter, group: Group) -> Share:
-    """Return the share of one record, whose number is in the table and on the changelog then."""
+def share_of_one(committer: LedgerCommitter, group: Group) -> Share:
+    """Return the share of the source's first record."""
     record = MadeRecord(group.source.topic, group.source.partition, 0, 1_000, KEY, b"1")
     share = committer.share(group.source, [record], ())
     assert share is not None
+    return share
+
+
+def added_one(committer: LedgerCommitter, group: Group) -> Share:
+    """Return that share, with its number in the table and on the changelog."""
+    share = share_of_one(committer, group)
     changelog = Destination(group.settings.topic("toy-changelog"), PARTITIONS)
     share.change(KEY, 1, stored=b"1", logged=b"1", changelog=changelog)
     return share
@@ -95,3 +102,22 @@ async def test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_t
     await committer.give_up()
     await take_over(committer, group)
     assert not committer.ahead.is_next(start)
+
+
+async def test_a_cycle_without_a_table_writes_its_position_to_the_position_log(
+    toys: Toys, group: Group
+) -> None:
+    settings = toys.settings
+    committer = LedgerCommitter(
+        tables={},
+        tables_dir=toys.tables_dir(),
+        changelog_topics={},
+        takeover=Takeover(bootstrap=settings.kafka, group_id=settings.app_id, changelog_topics={}),
+        transactions=group.transactions,
+        position_logs=PositionLogs({group.source.topic: settings.topic("toy-more")}),
+    )
+    await take_over(committer, group)
+    await committer.carry_on(cycle_of(share_of_one(committer, group), group), lambda _tp: 1)
+    await committer.close()
+    log = await committed(settings, "toy-more")
+    assert [record.value for record in log[group.source.partition]] == [b"1"]

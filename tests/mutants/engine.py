@@ -190,8 +190,8 @@ ENGINE = (
         old="self._position_logs.records({",
         new="PositionLogs().records({",
         tests=(
-            "tests/e2e/test_providers.py"
-            "::test_a_gateway_asks_nobody_twice_when_its_group_has_forgotten_how_far_it_was",
+            "tests/integration/test_ledger_committer.py"
+            "::test_a_cycle_without_a_table_writes_its_position_to_the_position_log",
         ),
     ),
     Mutant(
