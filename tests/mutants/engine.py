@@ -60,8 +60,8 @@ ENGINE = (
         name="given-up-is-aborted",
         rule="A cycle given up leaves nothing that a later transaction of its producer commits.",
         file="ledger_streams/engine/transactions.py",
-        old='left to the next producer: %r", error)\n        await self.drop()',
-        new='left to the next producer: %r", error)',
+        old="        await self.drop()\n\n    @asynccontextmanager",
+        new="\n    @asynccontextmanager",
         tests=(
             "tests/integration/test_engine_transactions.py::test_a_round_given_up_is_never_committed"
             "_by_a_later_one_after_an_abortable_error_neither[True]",
