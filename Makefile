@@ -23,12 +23,13 @@ TEST_STACK := LEDGER_HOME=.ledger/test \
 	LEDGER_POSTGRES=postgresql://ledger@127.0.0.1:$(shell expr 25532 + $(TEST_PORTS_UP))/ledger \
 	LEDGER_REDIS=redis://127.0.0.1:$(shell expr 26479 + $(TEST_PORTS_UP))/0
 
+MUTANTS ?=
 MINUTES ?= 30
 SEED ?= 1
 BROKERS ?= 1
 EVENTS ?= 1000000
 
-.PHONY: help setup lint format test test-stack test-fault bench bench-postgres soak demo stack-up stack-down lock clean
+.PHONY: help setup lint format test test-stack test-fault mutants bench bench-postgres soak demo stack-up stack-down lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,9 @@ test-stack: setup
 
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
+
+mutants: setup test-stack ## Break rules one at a time in a copy, the tests have to see each: MUTANTS="name .."
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 bench: $(BENCH_STAMP) test-stack ## Run all benchmarks, small: JSON and SVG into .ledger/bench, a table in the end
 	@$(BIN)/python -m benchmarks all .ledger/bench

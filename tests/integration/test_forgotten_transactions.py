@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -353,6 +353,28 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     await newer.drop()
     await older.drop()
     assert 666 not in (await toys.outputs())["key"]
+
+
+async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
+    group: Group, places: list[TopicPartition]
+) -> None:
+    older, newer = transactions_of(group.settings, [places[0].topic]), transactions_of(group.settings)
+    outbox: Outbox = {group.partition(each.partition): [(b"key", b"666", ())] for each in places}
+
+    async def is_left() -> bool:
+        await older.start()
+        older._producers[0]._txn_manager._txn_partitions.add(places[UNTOLD])  # as if the coordinator knew
+        with suppress(CycleLost):  # the broker has not heard yet that it is not to verify
+            await older.send(dict(outbox), group.membership)
+        return older._open is not None
+
+    await eventually(is_left, what="a transaction is open where nobody knows of it")
+    await group._replace(transactions=newer).commit(b"1", group.membership)
+    await older._looking_back._look_at(older._producers[-1])
+    await older.drop()
+    await older.start()  # which aborts it everywhere
+    await asyncio.gather(older.drop(), newer.drop())
+    assert await committed(group.settings, places) == {TOLD: 1, UNTOLD: 0}
 
 
 async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(toys: Toys) -> None:
