@@ -9,7 +9,7 @@ BENCH_STAMP := .venv/.installed-bench
 PACKAGES := ledger_streams agents tables web
 
 # The folders of `make test` and `make test-slow`, the longest files first: they should not be the last ones to end.
-# tests/fault and tests/bench have goals of their own.
+# tests/fault and benchmarks have goals of their own.
 TESTS := $(wildcard tests/e2e tests/integration tests/contract tests/model tests/property tests/unit)
 
 # Most of a test is waiting for servers and sessions, so three run at a time, the tests of a file one after the other.
@@ -28,12 +28,13 @@ TEST_STACK := LEDGER_HOME=.ledger/test \
 	LEDGER_POSTGRES=postgresql://ledger@127.0.0.1:$(shell expr 25532 + $(TEST_PORTS_UP))/ledger \
 	LEDGER_REDIS=redis://127.0.0.1:$(shell expr 26479 + $(TEST_PORTS_UP))/0
 
+MUTANTS ?=
 MINUTES ?= 30
 SEED ?= 1
 BROKERS ?= 1
 EVENTS ?= 1000000
 
-.PHONY: help setup lint format test test-slow test-times test-stack test-stack-fsync test-fault bench bench-postgres soak demo stack-up stack-down lock clean
+.PHONY: help setup lint format test test-slow test-times test-stack test-stack-fsync test-fault mutants bench bench-postgres soak demo stack-up stack-down lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +51,7 @@ $(STAMP): requirements.lock pyproject.toml
 lint: setup ## Check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES) tests
+	$(BIN)/mypy $(PACKAGES) tests benchmarks
 	$(BIN)/lint-imports
 
 format: setup ## Format the code
@@ -76,16 +77,19 @@ test-stack-fsync: test-stack
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
 
+mutants: setup test-stack ## Break rules one at a time in a copy, the tests have to see each: MUTANTS="name .."
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
 bench: $(BENCH_STAMP) test-stack-fsync ## Run all benchmarks, small: JSON and SVG into .ledger/bench, a table in the end
-	@$(BIN)/python -m tests.bench all .ledger/bench
+	@$(BIN)/python -m benchmarks all .ledger/bench
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[bench]'
 	@touch $@
 
 bench-postgres: setup test-stack-fsync ## Ask the owner's SQL and the analysts' views of a history: EVENTS=n, plans and times as JSON
-	@$(BIN)/python -m tests.bench analytics --events $(EVENTS)
-	@$(BIN)/python -m tests.bench balances --events $(EVENTS)
+	@$(BIN)/python -m benchmarks analytics --events $(EVENTS)
+	@$(BIN)/python -m benchmarks balances --events $(EVENTS)
 
 soak: setup ## Run nemeses at random: MINUTES=n SEED=s BROKERS=b, exit 1 at a difference
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)

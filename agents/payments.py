@@ -11,11 +11,11 @@ from typing import Any
 from agents.saga_events import tell_saga
 from agents.wallet_commands import WALLET_COMMANDS
 from ledger_streams import topics, wire
-from ledger_streams.app import ledger
-from ledger_streams.destinations import destination
+from ledger_streams.bootstrap.apps import ledger
+from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain import payment
 from ledger_streams.domain.request import PaymentRequest
-from ledger_streams.engine.cycles import Frame, Record, Share
+from ledger_streams.engine.batches import Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings

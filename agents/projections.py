@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from ledger_streams import topics
-from ledger_streams.app import projector
-from ledger_streams.engine.cycles import Frame
-from ledger_streams.engine.projection_share import ProjectionShare, RowsOf
+from ledger_streams.bootstrap.apps import projector
+from ledger_streams.engine.batches import Frame
+from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
 from ledger_streams.settings import settings
-from tables.projections import project_payment_event, project_saga_event, project_wallet_event
+from tables.read_model_rows import project_payment_event, project_saga_event, project_wallet_event
 
 PAYMENT_EVENTS = settings().topic(topics.PAYMENT_EVENTS)
 SAGA_EVENTS = settings().topic(topics.SAGA_EVENTS)

@@ -14,8 +14,9 @@ from typing import Any
 
 from agents.saga_events import tell_saga
 from ledger_streams import topics, wire
-from ledger_streams.app import gateway
-from ledger_streams.destinations import destination
+from ledger_streams.bootstrap.apps import gateway
+from ledger_streams.bootstrap.destinations import destination
+from ledger_streams.bootstrap.provider_clients import ProviderCalls, ProviderConnections
 from ledger_streams.domain.answers import (
     ProviderApproved,
     ProviderDeclined,
@@ -24,11 +25,10 @@ from ledger_streams.domain.answers import (
 )
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
-from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.engine.cycles import Frame, Share
+from ledger_streams.domain.saga.commands import CancelPayment, CarryOutPayment, ProviderOrder
+from ledger_streams.engine.batches import Frame, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unavailable, Unreadable
-from ledger_streams.gateway_wiring import ProviderCalls, ProviderConnections
 from ledger_streams.ports import ProviderAnswer, Unsettled
 from ledger_streams.ports import ProviderOrder as Order
 from ledger_streams.settings import settings

@@ -14,22 +14,23 @@ from faust.types import TP
 from agents.saga_events import heard, tell_saga
 from agents.wallet_commands import ask_wallet
 from ledger_streams import topics, wire
-from ledger_streams.app import ledger
-from ledger_streams.destinations import destination
-from ledger_streams.domain import refunds, saga_steps
+from ledger_streams.bootstrap.apps import ledger
+from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.commands import LegCommand
-from ledger_streams.domain.saga import Saga
-from ledger_streams.domain.saga_commands import (
+from ledger_streams.domain.saga import decisions as saga_steps
+from ledger_streams.domain.saga import refunds
+from ledger_streams.domain.saga.commands import (
     EndRefund,
     ProviderOrder,
     ReserveRefund,
     SagaCommand,
     SettlePayment,
 )
-from ledger_streams.domain.saga_steps import SagaDecision
-from ledger_streams.engine.cycles import Frame, Outgoing, Record, Share
+from ledger_streams.domain.saga.decisions import SagaDecision
+from ledger_streams.domain.saga.state import Saga
+from ledger_streams.engine.batches import Frame, Outgoing, Record, Share
 from ledger_streams.engine.dead_letters import park
-from ledger_streams.engine.deadlines import Due
+from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.settings import settings
 from tables import sagas as table

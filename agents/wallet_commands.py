@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.written import Written
+from agents.decoded_cache import Written
 from ledger_streams import topics, wire
-from ledger_streams.destinations import destination
+from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.commands import LegCommand
-from ledger_streams.engine.cycles import Record, Share
+from ledger_streams.engine.batches import Record, Share
 
 WALLET_COMMANDS = destination(topics.WALLET_COMMANDS)
 _written: Final[Written[wire.CommandRecord]] = Written()

@@ -11,12 +11,12 @@ from typing import Any
 from agents.saga_events import tell_saga
 from agents.wallet_commands import asked_of_wallet
 from ledger_streams import topics, wire
-from ledger_streams.app import ledger
+from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.domain import wallet, wallet_decisions
 from ledger_streams.domain.commands import ExpireHold
-from ledger_streams.engine.cycles import Frame, Record, Share
+from ledger_streams.engine.batches import Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
-from ledger_streams.engine.deadlines import Due
+from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import Unreadable
 from ledger_streams.settings import settings
 from tables import wallets as table

@@ -18,9 +18,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, Final, TypeVar
 
-from ledger_streams.ending import end_process
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import BACKGROUND_TASK_FAILURES
+from ledger_streams.process_exit import end_process
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ledger_streams.adapters.kafka_client import ClientOptions
-from ledger_streams.adapters.kafka_tokens import FileTokens, OidcTokens, TokenProvider
+from ledger_streams.kafka.client_options import ClientOptions
+from ledger_streams.kafka.oauth_tokens import FileTokens, OidcTokens, TokenProvider
 
 TOKENS: Final = "OAUTHBEARER"
 OF_TLS: Final = ("kafka_ca", "kafka_certificate", "kafka_key", "kafka_key_password")

@@ -32,7 +32,7 @@ SPARED: Final[Mapping[str, int]] = {
     "aiokafka.conn": logging.ERROR,
     "aiokafka.consumer.fetcher": logging.ERROR,
     "aiokafka.consumer.group_coordinator": logging.ERROR,
-    "ledger_streams.adapters.redis_breakers": logging.WARNING,
+    "ledger_streams.adapters.redis.breakers": logging.WARNING,
     "web.intake": logging.WARNING,
     "web.reading": logging.WARNING,
 }

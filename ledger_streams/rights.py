@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_acls import Acl
+from ledger_streams.kafka.acls import Acl
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ledger_streams.adapters.postgres_tuning import bytes_of
 from ledger_streams.domain.payment import PROVIDER_CHARACTERS_MAX
+from ledger_streams.postgres_tuning import bytes_of
 
 PREFIX: Final = "LEDGER_"
 NAMES_OF_OTHERS: Final = frozenset(

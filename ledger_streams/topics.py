@@ -19,10 +19,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from ledger_streams.adapters.bounded_close import close_within
-from ledger_streams.adapters.kafka_brokers import not_led
-from ledger_streams.adapters.kafka_client import options, unavailable
+from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.brokers import not_led
+from ledger_streams.kafka.client_options import options, unavailable
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 

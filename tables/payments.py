@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from ledger_streams import topics, wire
-from ledger_streams.app import ledger
-from ledger_streams.destinations import destination
+from ledger_streams.bootstrap.apps import ledger
+from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.engine.cycles import Share
-from ledger_streams.engine.store import TableSpec
+from ledger_streams.engine.batches import Share
+from ledger_streams.engine.state.store import TableSpec
 
 PAYMENTS: Final = TableSpec(
     name="payments",

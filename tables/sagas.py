@@ -10,11 +10,11 @@ import re
 from typing import Final
 
 from ledger_streams import topics, wire
-from ledger_streams.app import ledger
-from ledger_streams.destinations import destination
-from ledger_streams.domain.saga import Saga
-from ledger_streams.engine.cycles import Share
-from ledger_streams.engine.store import TableSpec
+from ledger_streams.bootstrap.apps import ledger
+from ledger_streams.bootstrap.destinations import destination
+from ledger_streams.domain.saga.state import Saga
+from ledger_streams.engine.batches import Share
+from ledger_streams.engine.state.store import TableSpec
 
 _due_ms = re.compile(rb'"due_ms":(\d+)').search
 

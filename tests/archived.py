@@ -11,14 +11,14 @@ from typing import Final
 import asyncpg
 
 from ledger_streams import topics
-from ledger_streams.adapters.archive_checks import as_event
-from ledger_streams.adapters.archive_files import Archive, Manifest
-from ledger_streams.adapters.audit_chains import Finding
-from ledger_streams.adapters.postgres_audit import audited
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_rows import EventRow
-from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.cli.archiving import archive_months, checked, standing
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.rows import EventRow
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.archive.checks import as_event
+from ledger_streams.archive.files import Archive, Manifest
+from ledger_streams.archive.months import archive_months, checked, standing
+from ledger_streams.audit.chains import Finding
+from ledger_streams.audit.database import audited
 from ledger_streams.settings import Settings
 from tests.projected import Story
 from tests.projections import COLUMNS

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ledger_streams.local.stack import daemon
+from ledger_streams.local.stack.pgbouncer import POOL_SIZE, PgBouncer
 from ledger_streams.settings import Settings
-from ledger_streams.stack import daemon
-from ledger_streams.stack.pgbouncer import POOL_SIZE, PgBouncer
 from tests.live import eventually
 from tests.ports import free_port
 

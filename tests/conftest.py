@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger_streams.local.stack import up
 from ledger_streams.settings import Settings, settings
-from ledger_streams.stack import up
 from tests.databases import own_database
 from tests.fsync import without_fsync
 from tests.own_topics import own_topics

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 import asyncpg
 
-from ledger_streams.adapters import postgres_migrations as migrations
-from ledger_streams.adapters.postgres_queries import sql_folder
+from ledger_streams.adapters.postgres import migrations
+from ledger_streams.adapters.postgres.queries import sql_folder
 from ledger_streams.settings import Settings
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ledger_streams.stack import daemon
-from ledger_streams.stack.kafka import Broker
+from ledger_streams.local.stack import daemon
+from ledger_streams.local.stack.kafka import Broker
 from tests.live import eventually
 from tests.ports import free_ports
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from ledger_streams.stack.redis import _program
+from ledger_streams.local.stack.redis import _program
 from tests.live import eventually
 from tests.ports import free_port
 

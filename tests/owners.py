@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from ledger_streams.adapters.postgres_queries import named
+from ledger_streams.adapters.postgres.queries import named
 
 OWNERS_SQL: Final = named(Path(__file__).with_name("owners_sql.sql").read_text(encoding="utf-8"))
 _COMMENT: Final = re.compile(r"^--.*\n", re.MULTILINE)

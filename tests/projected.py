@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from ledger_streams.adapters.postgres_rows import (
+from ledger_streams.adapters.postgres.rows import (
     Advance,
     EventRow,
     PaymentOutcomeRow,

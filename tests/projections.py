@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger_streams.adapters.kafka_log import opened_log
+from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.topics import PAYMENT_EVENTS, SAGA_EVENTS, WALLET_EVENTS
 from tests.live import LiveSystem, eventually
 

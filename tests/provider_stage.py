@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from ledger_streams.adapters.provider_http import HttpProviders
+from ledger_streams.adapters.providers.http import HttpProviders
+from ledger_streams.local.provider_simulator.book import Book
+from ledger_streams.local.provider_simulator.faults import Behaviour
+from ledger_streams.local.provider_simulator.server import ProviderServer
 from ledger_streams.ports import ProviderOrder, Providers
-from ledger_streams.provider_simulator.book import Book
-from ledger_streams.provider_simulator.faults import Behaviour
-from ledger_streams.provider_simulator.server import ProviderServer
 from tests.projected import new_id
 
 ACME = "acme"

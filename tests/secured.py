@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ledger_streams import rights
-from ledger_streams.adapters.kafka_acls import grant
+from ledger_streams.kafka.acls import grant
 from ledger_streams.kafka_settings import client_options
+from ledger_streams.local.stack import down, up
+from ledger_streams.local.stack.tls import Tls, tls
 from ledger_streams.settings import Settings
-from ledger_streams.stack import down, up
-from ledger_streams.stack.tls import Tls, tls
 from tests.conftest import ROOT, stack_settings
 from tests.live import LiveSystem
 from tests.ports import free_port, free_ports

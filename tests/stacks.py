@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ledger_streams.stack.postgres import elsewhere
+from ledger_streams.local.stack.postgres import elsewhere
 
 
 def remove_stack(home: Path) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ledger_streams.app import gateway
-from ledger_streams.kafka_wiring import close_kafka_checks, kafka_state
+from ledger_streams.bootstrap.apps import gateway
+from ledger_streams.bootstrap.kafka_checks import close_kafka_checks, kafka_state
 from web.routes import add_health
 
 

@@ -15,9 +15,9 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ledger_streams.engine.phases import Told
+from ledger_streams.engine.state.takeover_progress import Told
 from ledger_streams.errors import Unavailable
-from web.operations import Named, Operation, Success
+from web.http.operations import Named, Operation, Success
 from web.services import READINESS
 from web.views import LedgerView, answer
 

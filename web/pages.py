@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from ledger_streams.app import api, clock, ledger
-from ledger_streams.kafka_wiring import close_kafka_checks
+from ledger_streams.bootstrap.apps import api, clock, ledger
+from ledger_streams.bootstrap.kafka_checks import close_kafka_checks
+from ledger_streams.bootstrap.web_services import connections, readiness, worker_readiness
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
-from ledger_streams.wiring import connections, readiness, worker_readiness
-from web.draining import draining
+from web.http.graceful_shutdown import draining
 from web.routes import add_pages
 from web.services import Services, Topics
 

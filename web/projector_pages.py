@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ledger_streams.app import projector
-from ledger_streams.engine.phases import Told
-from ledger_streams.engine.projection import ProjectionCommitter
-from ledger_streams.kafka_wiring import close_kafka_checks, kafka_state
+from ledger_streams.bootstrap.apps import projector
+from ledger_streams.bootstrap.kafka_checks import close_kafka_checks, kafka_state
+from ledger_streams.engine.projection_committer import ProjectionCommitter
+from ledger_streams.engine.state.takeover_progress import Told
 from web.routes import add_health
 
 

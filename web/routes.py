@@ -14,20 +14,20 @@ import msgspec
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
-from web.balances import Balance
-from web.batches import Batches
 from web.health import Live, Metrics, Ready
-from web.holds import HoldDetail, HoldRelease, Holds
-from web.middleware import answer_in_problems
-from web.openapi import OpenApi, document
-from web.payments import PaymentDetail, Payments
-from web.refunds import Refund
-from web.server import PagesRunner
+from web.http.middleware import answer_in_problems
+from web.http.openapi import OpenApi, document
+from web.http.server import PagesRunner
+from web.payments.batches import Batches
+from web.payments.holds import HoldDetail, HoldRelease, Holds
+from web.payments.refunds import Refund
+from web.payments.views import PaymentDetail, Payments
 from web.services import DOCUMENT, READINESS, SERVICES, Readiness, Services
-from web.statements import WalletStatement
 from web.views import LedgerView
-from web.wallet_commands import Close, Freeze, Limits, Unfreeze
-from web.wallets import UserWallets, WalletDetail, WalletEvents, Wallets
+from web.wallets.balances import Balance
+from web.wallets.commands import Close, Freeze, Limits, Unfreeze
+from web.wallets.statements import WalletStatement
+from web.wallets.views import UserWallets, WalletDetail, WalletEvents, Wallets
 
 API_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
     ("/v1/wallets", Wallets),

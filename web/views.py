@@ -19,10 +19,10 @@ from faust.web import Request, View
 from faust.web.exceptions import WebError
 
 from ledger_streams.errors import Rejected
-from web.content_coding import coding_of, decoded, unreadable
-from web.operations import Operation
-from web.payloads import json_of
-from web.problems import problem_response, unprocessable
+from web.http.content_coding import coding_of, decoded, unreadable
+from web.http.operations import Operation
+from web.http.payloads import json_of
+from web.http.problems import problem_response, unprocessable
 from web.services import SERVICES, Services
 
 BODY_BYTES_MAX: Final = 1024 * 1024

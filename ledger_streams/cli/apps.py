@@ -23,7 +23,7 @@ from ledger_streams.cli import OWN_COMMANDS, own_command
 from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports
 from ledger_streams.settings import settings
 
-APPS = "ledger_streams.cli.found"
+APPS = "ledger_streams.cli.faust_apps"
 """The default of Faust's `-A`."""
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import click
 import msgspec
 
-from ledger_streams.cli.archiving import (
+from ledger_streams.archive.months import (
     archive_months,
     attach_month,
     checked,

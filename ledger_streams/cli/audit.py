@@ -21,19 +21,19 @@ import click
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters import postgres_audit
-from ledger_streams.adapters.audit_chains import Finding
-from ledger_streams.adapters.audit_proofs import Proof, proves
-from ledger_streams.adapters.audit_proofs import proof as proof_of
-from ledger_streams.adapters.audit_roots import Root, disagreements
-from ledger_streams.adapters.bounded_close import close_within
-from ledger_streams.adapters.kafka_log import opened_log
-from ledger_streams.adapters.kafka_roots import published_roots
-from ledger_streams.adapters.postgres_audit import STATEMENT_S_MAX, audited
-from ledger_streams.adapters.postgres_pool import create_pool, opened_pool
+from ledger_streams.adapters.postgres.pool import create_pool, opened_pool
+from ledger_streams.audit import database as postgres_audit
+from ledger_streams.audit.chains import Finding
+from ledger_streams.audit.database import STATEMENT_S_MAX, audited
+from ledger_streams.audit.day_close import NOTHING, close_and_publish
+from ledger_streams.audit.proofs import Proof, proves
+from ledger_streams.audit.proofs import proof as proof_of
+from ledger_streams.audit.published_roots import published_roots
+from ledger_streams.audit.roots import Root, disagreements
+from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.closing import NOTHING, close_and_publish
 from ledger_streams.errors import Rejected
+from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
 from ledger_streams.wire.repeated_keys import PairsRead

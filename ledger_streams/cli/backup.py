@@ -10,11 +10,11 @@ from typing import TypeVar
 import click
 import msgspec
 
-from ledger_streams import stack
 from ledger_streams.cli.output import explained, say_json, table
 from ledger_streams.errors import Unavailable
+from ledger_streams.local import stack
+from ledger_streams.local.stack.backups import Backup, Backups
 from ledger_streams.settings import settings
-from ledger_streams.stack.backups import Backup, Backups
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """`bench`: the benchmarks of the checkout that this package lies in.
 
 They need the tests' stack and modules, which no installed package has.  So the command
-only becomes `python -m tests.bench` with its own arguments; what they are is said there.
+only becomes `python -m benchmarks` with its own arguments; what they are is said there.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def bench(arguments: tuple[str, ...]) -> None:
     checkout = checkout_of(Path(__file__))
     paths = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    # -P: a folder `tests` where the caller stands is not ours
-    command = [sys.executable, "-P", "-m", "tests.bench", *(arguments or ["--help"])]
+    # -P: a folder `benchmarks` where the caller stands is not ours
+    command = [sys.executable, "-P", "-m", "benchmarks", *(arguments or ["--help"])]
     os.execve(sys.executable, command, environment)  # noqa: S606 (ourselves; Ctrl-C is the benchmark's to tidy up)
 
 
 def checkout_of(module: Path) -> Path:
     """Return the folder with both this package and the benchmarks; ClickException if there is none."""
     root = module.resolve().parents[2]
-    if not (root / "tests" / "bench" / "__main__.py").is_file():
+    if not (root / "benchmarks" / "__main__.py").is_file():
         raise click.ClickException(f"the benchmarks need the project's checkout, and {root} is none")
     return root

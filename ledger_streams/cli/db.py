@@ -7,7 +7,8 @@ import json
 
 import click
 
-from ledger_streams.adapters import postgres_migrations, postgres_roles
+from ledger_streams.adapters.postgres import migrations as postgres_migrations
+from ledger_streams.adapters.postgres import roles as postgres_roles
 from ledger_streams.cli import db_look
 from ledger_streams.cli.output import explained
 from ledger_streams.errors import LedgerError

@@ -9,7 +9,8 @@ from typing import Final
 import click
 import msgspec
 
-from ledger_streams.adapters import postgres_activity, postgres_tuning
+from ledger_streams import postgres_tuning
+from ledger_streams.adapters.postgres import activity as postgres_activity
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.settings import settings
 

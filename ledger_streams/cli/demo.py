@@ -20,12 +20,12 @@ from typing import Final
 import click
 
 from ledger_streams.cli import INTERRUPTED
-from ledger_streams.cli.demo_bank import write_transactions
 from ledger_streams.cli.http import get, get_document
-from ledger_streams.cli.import_file import read_file
 from ledger_streams.cli.mistakes import check_home, check_ports
 from ledger_streams.cli.output import table
-from ledger_streams.cli.supervisor import dies_with
+from ledger_streams.importer.import_file import read_file
+from ledger_streams.local.demo_bank import write_transactions
+from ledger_streams.local.supervisor import dies_with
 from ledger_streams.settings import Settings, settings
 
 WORKERS: Final = 2

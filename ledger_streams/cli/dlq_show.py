@@ -12,10 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_log import opened_log
-from ledger_streams.adapters.kafka_redrive import Mark, read_marks
-from ledger_streams.cli.letters import NO_MARKS, DeadLetter, dead_letter, key_text
+from ledger_streams.dlq.letters import NO_MARKS, DeadLetter, dead_letter, key_text
 from ledger_streams.escaping import json_for_terminal, terminal_text
+from ledger_streams.kafka.log_reader import opened_log
+from ledger_streams.kafka.redrive import Mark, read_marks
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger_streams.cli.import_tally import ImportReport
 from ledger_streams.cli.output import table
+from ledger_streams.importer.tally import ImportReport
 
 REFUSED_ON_SCREEN_MAX: Final = 20
 

@@ -15,23 +15,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ledger_streams import topics
-from ledger_streams.adapters.bounded_close import close_within
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_publisher import KafkaPublisher
-from ledger_streams.adapters.postgres_pool import create_pool
-from ledger_streams.adapters.postgres_read_model import PostgresReadModel
-from ledger_streams.cli.bank_rows import owner_of_account
-from ledger_streams.cli.file_lines import name_of
-from ledger_streams.cli.import_file import read_file
+from ledger_streams.adapters.postgres.pool import create_pool
+from ledger_streams.adapters.postgres.read_model import PostgresReadModel
+from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.import_options import EPILOG, delimiter_of, encoding_of
 from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.import_tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally, unusable_report
-from ledger_streams.cli.import_wallets import WantedWallet, open_wallets, overdraft_limit
-from ledger_streams.cli.importing import Importer, Ledger, Pace
 from ledger_streams.cli.output import json_text
-from ledger_streams.cli.rows import PaymentRow, UnusableFile
 from ledger_streams.domain.money import check_currency
 from ledger_streams.errors import LedgerError, Unreadable
+from ledger_streams.importer.bank_rows import owner_of_account
+from ledger_streams.importer.file_lines import name_of
+from ledger_streams.importer.import_file import read_file
+from ledger_streams.importer.importer import Importer, Ledger, Pace
+from ledger_streams.importer.rows import PaymentRow, UnusableFile
+from ledger_streams.importer.tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally, unusable_report
+from ledger_streams.importer.wallets import WantedWallet, open_wallets, overdraft_limit
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
 

@@ -9,22 +9,22 @@ import click
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters.bounded_close import close_within
-from ledger_streams.adapters.parked_rows import BEHIND
-from ledger_streams.adapters.parked_views import (
+from ledger_streams.adapters.postgres.parked_rows import BEHIND
+from ledger_streams.adapters.postgres.parked_views import (
     ParkedRecord,
     parked_partitions,
     parked_record,
     parked_records,
 )
-from ledger_streams.adapters.postgres_parking import PostgresParking
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_refusals import NOT_STORABLE
-from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.adapters.postgres_snapshots import snapshots
-from ledger_streams.adapters.redis_balances import RedisBalances, connect
-from ledger_streams.cli.letters import key_text
+from ledger_streams.adapters.postgres.parking import PostgresParking
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.adapters.postgres.snapshots import snapshots
+from ledger_streams.adapters.redis.balances import RedisBalances, connect
+from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.output import awaited, lines_for_terminal, say_json, table
+from ledger_streams.dlq.letters import key_text
 from ledger_streams.domain.ids import is_canonical_id
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings, settings
@@ -144,7 +144,7 @@ def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
 
 async def retried_aggregate(config: Settings, aggregate_id: str) -> Retried:
     """Retry what is parked of an aggregate, on each of its topics; raises Rejected when it is refused."""
-    from ledger_streams.cli.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
 
     async def retry_all(pool: Pool) -> Retried:
         parking, count = PostgresParking(PostgresSink(pool)), 0

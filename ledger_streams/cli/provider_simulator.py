@@ -15,9 +15,9 @@ import click
 from aiohttp import web
 
 from ledger_streams.cli.mistakes import check_ports
-from ledger_streams.provider_simulator.book import Book
-from ledger_streams.provider_simulator.faults import Behaviour
-from ledger_streams.provider_simulator.server import ProviderServer
+from ledger_streams.local.provider_simulator.book import Book
+from ledger_streams.local.provider_simulator.faults import Behaviour
+from ledger_streams.local.provider_simulator.server import ProviderServer
 from ledger_streams.settings import settings
 
 HOST = "127.0.0.1"

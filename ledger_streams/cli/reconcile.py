@@ -18,17 +18,19 @@ import click
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters import postgres_reconcile
-from ledger_streams.adapters.bounded_close import close_within
-from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
-from ledger_streams.adapters.parked_views import parked_records
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_reconcile import Difference
-from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.adapters.postgres_snapshots import snapshots
-from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.adapters.postgres import reconciliation as postgres_reconcile
+from ledger_streams.adapters.postgres.parked_views import parked_records
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.reconciliation import Difference
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.adapters.postgres.snapshots import snapshots
+from ledger_streams.adapters.redis.balances import RedisBalances, connect
+from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.cli.reconciling import (
+from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
+from ledger_streams.kafka_settings import client_options
+from ledger_streams.ports import WalletView
+from ledger_streams.reconciliation.wallets import (
     LogCheck,
     WalletState,
     cache_differences,
@@ -36,8 +38,6 @@ from ledger_streams.cli.reconciling import (
     parked_differences,
     totals,
 )
-from ledger_streams.kafka_settings import client_options
-from ledger_streams.ports import WalletView
 from ledger_streams.settings import Settings, settings
 
 PROJECTED: Final = (topics.WALLET_EVENTS, topics.PAYMENT_EVENTS, topics.SAGA_EVENTS)
@@ -113,7 +113,7 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
         await close_within("postgres", pool.close())
     partitions = 0
     if rocksdb:
-        from ledger_streams.cli.rocksdb_tables import compare_tables  # noqa: PLC0415 (Faust, and only if asked for)
+        from ledger_streams.reconciliation.rocksdb_tables import compare_tables  # noqa: PLC0415 (Faust, and only if asked for)
 
         partitions, in_tables, ahead = compare_tables(config.home, check.last)
         found += [*in_tables, *await _ahead_of_log(config, ahead, ends)]

@@ -16,10 +16,10 @@ from typing import Final
 
 import click
 
-from ledger_streams.adapters.bounded_close import close_within
-from ledger_streams.adapters.postgres_pool import create_pool
-from ledger_streams.adapters.postgres_snapshots import snapshots
-from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.adapters.postgres.pool import create_pool
+from ledger_streams.adapters.postgres.snapshots import snapshots
+from ledger_streams.adapters.redis.balances import RedisBalances, connect
+from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.logs import how_far
 from ledger_streams.settings import Settings, settings
@@ -43,7 +43,7 @@ def projections(as_json: bool) -> None:
     Safe beside a living system: projectors wait for the swap only, readers see the old or the new.
     Nothing live is touched before it.  Exit 1 without a swap when what was rebuilt contradicts itself.
     """
-    from ledger_streams.cli.replaying import replay_projections  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rebuild_projections import replay_projections  # noqa: PLC0415 (it imports Faust)
 
     result = awaited(replay_projections(settings(), _say))
     if as_json:
@@ -66,7 +66,7 @@ def projections(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:
     """Delete tables of a stopped worker's RocksDB: its next start rebuilds them from their changelogs."""
-    from ledger_streams.cli.rocksdb_removal import on_disk, remove, stopped  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rocksdb_removal import on_disk, remove, stopped  # noqa: PLC0415 (it imports Faust)
 
     with stopped(settings(), worker_id) as tables_dir:
         found = on_disk(tables_dir, [name] if name else None)
@@ -104,7 +104,7 @@ def topics_(despite_tables: bool, as_json: bool) -> None:
     Nothing is written, exit 1, when topics have records, when the projections contradict themselves, or
     when a worker's RocksDB below LEDGER_HOME has a wallet at a later version than PostgreSQL.
     """
-    from ledger_streams.cli.refilling import refill  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rebuild_topics import refill  # noqa: PLC0415 (it imports Faust)
 
     result = awaited(refill(settings(), _say, despite_tables=despite_tables))
     if as_json:

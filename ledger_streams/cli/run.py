@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from ledger_streams.cli.mistakes import check_home, check_ports
-from ledger_streams.cli.supervisor import ChildSpec, Supervisor, Timing
+from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing
 from ledger_streams.settings import settings
 
 LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")

@@ -17,16 +17,16 @@ import click
 import msgspec
 
 from ledger_streams import topics, wire
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.money import format_amount
-from ledger_streams.domain.saga import Saga, has_ended
-from ledger_streams.domain.saga_commands import SettlePayment
+from ledger_streams.domain.saga.commands import SettlePayment
+from ledger_streams.domain.saga.state import Saga, has_ended
 from ledger_streams.errors import Unreadable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings
@@ -63,7 +63,7 @@ def sagas() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(stuck: bool, as_json: bool) -> None:
     """List the sagas under way on the workers of this machine, the oldest first."""
-    from ledger_streams.cli.rocksdb_tables import stored_sagas, tables_below  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.reconciliation.rocksdb_tables import stored_sagas, tables_below  # noqa: PLC0415 (it imports Faust)
 
     now_ms = int(time.time() * 1000)
     least_s = settings().saga_stuck_s if stuck else 0

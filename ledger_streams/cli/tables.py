@@ -28,7 +28,7 @@ COLUMNS = ("table", "source", "changelog", "partitions", "on disk", "keys", "hel
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with each partition.")
 def tables(worker_id: str | None, data_dir: Path | None, each: bool, as_json: bool) -> None:
     """Show the tables: source topic, changelog, and what a worker of this machine has of them on disk."""
-    from ledger_streams.cli.rocksdb_tables import TABLES, table_partitions  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.reconciliation.rocksdb_tables import TABLES, table_partitions  # noqa: PLC0415 (it imports Faust)
 
     folder = data_dir or settings().home / "workers" / (worker_id or settings().worker_id)
     if not (folder / "tables").is_dir():

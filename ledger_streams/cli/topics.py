@@ -9,10 +9,10 @@ import click
 
 from ledger_streams import rights
 from ledger_streams import topics as declared
-from ledger_streams.adapters.kafka_acls import grant
 from ledger_streams.cli.output import awaited
 from ledger_streams.cli.topics_read import read
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.acls import grant
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
 

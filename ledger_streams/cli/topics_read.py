@@ -15,11 +15,11 @@ import click
 import msgspec
 
 from ledger_streams import topics as declared
-from ledger_streams.adapters.kafka_log import KafkaLog, Partition, opened_log
-from ledger_streams.cli.letters import key_text, moment_text
 from ledger_streams.cli.output import awaited
+from ledger_streams.dlq.letters import key_text, moment_text
 from ledger_streams.errors import Rejected
 from ledger_streams.escaping import json_for_terminal
+from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
 

@@ -14,13 +14,13 @@ from uuid import uuid4
 import click
 
 from ledger_streams import topics, wire
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.cli.http import get_document, url_option
 from ledger_streams.cli.output import awaited, say_json
 from ledger_streams.domain.commands import ApproveReopening, ProposeReopening, ReopeningCommand
 from ledger_streams.domain.ids import WalletId
 from ledger_streams.errors import Unreadable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings

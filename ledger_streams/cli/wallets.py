@@ -91,7 +91,7 @@ def _amounts(balances: Any) -> list[tuple[str, ...]]:
 
 
 def _stored(wallet_id: str) -> Mapping[str, Any]:
-    from ledger_streams.cli.rocksdb_tables import (  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.reconciliation.rocksdb_tables import (  # noqa: PLC0415 (it imports Faust)
         state_of_wallet,
         stored_wallet,
         tables_below,

@@ -17,16 +17,16 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_client import refusal
 from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
-from ledger_streams.engine.ending import end_process
-from ledger_streams.engine.kip447 import Membership
-from ledger_streams.engine.rebalancing import LedgerTables
+from ledger_streams.engine.faust_tables import LedgerTables
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.client_options import refusal
+from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.kafka_settings import client_options
+from ledger_streams.process_exit import end_process
 from ledger_streams.settings import Settings
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -85,7 +85,7 @@ class EngineApp(DrainedApp):
             app_id,
             settings=settings,
             autodiscover=list(modules),
-            origin="ledger_streams.app",
+            origin="ledger_streams.bootstrap.apps",
             TableManager=LedgerTables,
             **_faust_settings(settings),
         )
@@ -162,7 +162,7 @@ class WebApp(DrainedApp):
             app_id,
             settings=settings,
             autodiscover=list(modules),
-            origin="ledger_streams.app",
+            origin="ledger_streams.bootstrap.apps",
             **_faust_settings(settings),
         )
 

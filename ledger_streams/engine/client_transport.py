@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 
-from ledger_streams.adapters.kafka_client import options
+from ledger_streams.kafka.client_options import options
 from ledger_streams.kafka_settings import client_options
 
 

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from faust.types import TP
 
-from ledger_streams.engine.ahead import Ahead
-from ledger_streams.engine.cycles import Cycle, Record, Share
-from ledger_streams.engine.deadlines import Due
-from ledger_streams.engine.kip447 import Membership
-from ledger_streams.engine.phases import Phases
+from ledger_streams.engine.batches import Cycle, Record, Share
+from ledger_streams.engine.loopback import Ahead
+from ledger_streams.engine.state.takeover_progress import Phases
+from ledger_streams.engine.state.timers import Due
+from ledger_streams.kafka.fenced_offsets import Membership
 
 
 class Committer(Protocol):

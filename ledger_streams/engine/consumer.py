@@ -20,15 +20,15 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from ledger_streams import background
+from ledger_streams.engine.batches import Cycle, Frame, Record, Share
 from ledger_streams.engine.client_transport import ClientTransport
+from ledger_streams.engine.consumer_positions import Reading
 from ledger_streams.engine.consumer_thread import FrameConsumerThread, MembershipListener
-from ledger_streams.engine.cycles import Cycle, Frame, Record, Share
-from ledger_streams.engine.deadlines import Due
-from ledger_streams.engine.ending import end_process
-from ledger_streams.engine.kip345 import StaticConsumer
-from ledger_streams.engine.reading import Reading
+from ledger_streams.engine.state.timers import Due
 from ledger_streams.engine.transactions import CycleLost
+from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
+from ledger_streams.process_exit import end_process
 
 if TYPE_CHECKING:
     from ledger_streams.engine.app import EngineApp

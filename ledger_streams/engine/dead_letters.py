@@ -12,9 +12,9 @@ import logging
 
 from faust.types import TP
 
-from ledger_streams.adapters.kafka_redrive import LETTER_HEADERS, REDRIVEN_HEADER
-from ledger_streams.engine.cycles import Record, Share
+from ledger_streams.engine.batches import Record, Share
 from ledger_streams.errors import InvariantBroken, Unreadable
+from ledger_streams.kafka.redrive import LETTER_HEADERS, REDRIVEN_HEADER
 from ledger_streams.metrics import DEAD_LETTERS
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
-from ledger_streams.adapters.broker_clock import steady_ms
-from ledger_streams.adapters.kafka_client import options
-from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
-from ledger_streams.engine.assignor import EvenAssignor
-from ledger_streams.engine.kip345 import StaticConsumer
+from ledger_streams.kafka.assignor import EvenAssignor
+from ledger_streams.kafka.broker_clock import steady_ms
+from ledger_streams.kafka.client_options import options
+from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
+from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 

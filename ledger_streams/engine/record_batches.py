@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME
-from ledger_streams.adapters.kafka_transactional import noted, placed
-from ledger_streams.engine.ahead import Appended
-from ledger_streams.engine.cycles import Outbox, Outgoing
-from ledger_streams.engine.kip447 import FencedProducer
+from ledger_streams.engine.batches import Outbox, Outgoing
+from ledger_streams.engine.loopback import Appended
 from ledger_streams.errors import InvariantBroken
+from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
+from ledger_streams.kafka.fenced_offsets import FencedProducer
+from ledger_streams.kafka.transactional_producer import noted, placed
 
 BATCH_BYTES_MAX = 1_000_000
 """Of one record batch before it is compressed; the broker takes 1 MiB (message.max.bytes)."""

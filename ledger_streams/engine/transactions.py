@@ -21,19 +21,19 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_client import Bootstrap, options
-from ledger_streams.adapters.kafka_lz4 import compress_fast
-from ledger_streams.adapters.kafka_requests import REQUEST_TIMEOUT_MS
-from ledger_streams.adapters.kafka_rights import missing_right
-from ledger_streams.adapters.kafka_settling import NOTHING_OWED, Owed
-from ledger_streams.adapters.kafka_transactional import discard, start_settled
-from ledger_streams.engine.ahead import Appended
-from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.kip447 import FencedProducer, Membership, check_fences
-from ledger_streams.engine.looking_back import LookingBack
+from ledger_streams.engine.batches import Outbox
+from ledger_streams.engine.loopback import Appended
 from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.client_options import Bootstrap, options
+from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership, check_fences
+from ledger_streams.kafka.hanging_transaction_scan import LookingBack
+from ledger_streams.kafka.lz4 import compress_fast
+from ledger_streams.kafka.missing_rights import missing_right
+from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
+from ledger_streams.kafka.transaction_settlement import NOTHING_OWED, Owed
+from ledger_streams.kafka.transactional_producer import discard, start_settled
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ledger_streams.domain.ids import EventId, PaymentId, derived_id
 from ledger_streams.domain.money import check_currency, format_amount, invalid, parse_amount
-from ledger_streams.domain.saga_commands import EndRefund, ReserveRefund, SagaCommand, SettlePayment
+from ledger_streams.domain.saga.commands import EndRefund, ReserveRefund, SagaCommand, SettlePayment
 from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Envelope,

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.domain.saga import Saga
+from ledger_streams.domain.saga.state import Saga
 from ledger_streams.domain.wallet import Wallet
 from ledger_streams.errors import InvariantBroken
 

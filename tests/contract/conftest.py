@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from ledger_streams.adapters.memory import MemoryReadModel
-from ledger_streams.adapters.postgres_pool import create_pool
-from ledger_streams.adapters.postgres_read_model import PostgresReadModel
-from ledger_streams.adapters.postgres_rows import SinkBatch
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.pool import create_pool
+from ledger_streams.adapters.postgres.read_model import PostgresReadModel
+from ledger_streams.adapters.postgres.rows import SinkBatch
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.ports import ReadModel
 from ledger_streams.settings import Settings
+from ledger_streams.testing.memory_read_model import MemoryReadModel
 
 
 @dataclass

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ledger_streams.adapters.memory_balances import MemoryBalances
-from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.adapters.redis.balances import RedisBalances, connect
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import BalanceCache, BalanceView, WalletView
 from ledger_streams.settings import Settings
+from ledger_streams.testing.memory_balances import MemoryBalances
 from tests.projected import new_id
 
 CROWD = 500

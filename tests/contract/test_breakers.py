@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import REGISTRY
 
-from ledger_streams.adapters.memory_breakers import MemoryBreakers
-from ledger_streams.adapters.redis_balances import connect
-from ledger_streams.adapters.redis_breakers import RedisBreakers
+from ledger_streams.adapters.redis.balances import connect
+from ledger_streams.adapters.redis.breakers import RedisBreakers
 from ledger_streams.ports import Breakers
 from ledger_streams.settings import Settings
+from ledger_streams.testing.memory_breakers import MemoryBreakers
 from tests.live import eventually
 from tests.projected import new_id
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from ledger_streams.adapters.postgres_views import wire_time
-from ledger_streams.history import MovementView, Stretch, Turnover
+from ledger_streams.adapters.postgres.views import wire_time
+from ledger_streams.ports.history import MovementView, Stretch, Turnover
 from tests.contract.conftest import Projections
 from tests.projected import Story, new_id
 

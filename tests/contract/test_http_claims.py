@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ledger_streams.adapters.redis_balances import connect
-from ledger_streams.adapters.redis_claims import RedisClaims
+from ledger_streams.adapters.redis.balances import connect
+from ledger_streams.adapters.redis.claims import RedisClaims
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from tests.projected import new_id

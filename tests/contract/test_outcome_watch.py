@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ledger_streams.adapters.memory import MemoryReadModel
 from ledger_streams.adapters.outcomes import OutcomeWatch
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Outcome
+from ledger_streams.testing.memory_read_model import MemoryReadModel
 from tests.projected import Story, new_id
 
 

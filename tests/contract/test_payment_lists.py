@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_streams.adapters.postgres_views import wire_time
+from ledger_streams.adapters.postgres.views import wire_time
 from ledger_streams.domain.statuses import PaymentStatus
-from ledger_streams.payment_lists import PaymentsAsked, Place
 from ledger_streams.ports import PaymentView, ReadModel
+from ledger_streams.ports.payment_lists import PaymentsAsked, Place
 from ledger_streams.wire import parse_time
 from tests.contract.conftest import Projections
 from tests.projected import Story, new_id

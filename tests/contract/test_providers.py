@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from ledger_streams.adapters.provider_http import ANSWER_BYTES_MAX, HttpProviders
+from ledger_streams.adapters.providers.http import ANSWER_BYTES_MAX, HttpProviders
 from ledger_streams.domain.ids import derived_id
 from ledger_streams.errors import Unavailable
+from ledger_streams.local.provider_simulator.faults import Behaviour, Fault
 from ledger_streams.ports import ProviderAnswer
-from ledger_streams.provider_simulator.faults import Behaviour, Fault
 from tests.live import eventually
 from tests.ports import free_port
 from tests.projected import new_id

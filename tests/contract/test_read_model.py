@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ledger_streams.adapters.postgres_pool import create_pool
+from ledger_streams.adapters.postgres.pool import create_pool
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import HoldView, UnderWay
 from tests.contract.conftest import Projections

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_streams.closing import NOTHING
+from ledger_streams.audit.day_close import NOTHING
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.live import LiveSystem, eventually, running

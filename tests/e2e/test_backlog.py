@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.load import KafkaLoad, wallet_ids
+from benchmarks.seen import outcomes
+from benchmarks.transfers import send_all, transfers
 from ledger_streams import topics
 from ledger_streams.engine.consumer_thread import UNDER_WAY_MAX
 from ledger_streams.settings import Settings
-from tests.bench.load import KafkaLoad, wallet_ids
-from tests.bench.seen import outcomes
-from tests.bench.transfers import send_all, transfers
-from tests.engine_toy.audit import committed
+from tests.engine_app.audit import committed
 from tests.live import running
 
 pytestmark = pytest.mark.slow

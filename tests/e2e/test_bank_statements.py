@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_streams.cli.bank_rows import wallet_of_account
+from ledger_streams.importer.bank_rows import wallet_of_account
 from ledger_streams.settings import Settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system

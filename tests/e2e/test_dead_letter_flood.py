@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ledger_streams import topics
-from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import Settings
 from tests.e2e.outside import (
     KeyValue,

@@ -10,9 +10,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
-from ledger_streams.closing import close_and_publish
-from ledger_streams.engine.ending import EXIT_SOFTWARE
-from ledger_streams.engine.filled_log import groups_with_members
+from ledger_streams.audit.day_close import close_and_publish
+from ledger_streams.engine.state.log_generation import groups_with_members
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from tests.e2e.outside import balance, new_id, open_wallet, pay, read, record, requested, send, transfer
 from tests.live import LiveSystem, Process, eventually
 

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from ledger_streams import topics
-from ledger_streams.engine.murmur2 import murmur2
+from ledger_streams.kafka.murmur2 import murmur2
 from tests.e2e.outside import (
     balance,
     ended,

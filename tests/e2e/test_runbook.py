@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from redis import asyncio as aioredis
 
-from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from tests.e2e.outside import balance, ended, new_id, open_wallet, pay, record, requested, send, transfer
 from tests.live import LiveSystem, Process
 from tests.projections import at_rest, differing, projections

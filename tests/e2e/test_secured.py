@@ -19,12 +19,12 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ledger_streams import metrics, topics
-from ledger_streams.adapters.kafka_acls import Acl, grant
-from ledger_streams.adapters.kafka_client import options
-from ledger_streams.adapters.kafka_transactional import connect, discard
-from ledger_streams.cli.demo_bank import write_transactions
-from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.kafka.acls import Acl, grant
+from ledger_streams.kafka.client_options import options
+from ledger_streams.kafka.transactional_producer import connect, discard
 from ledger_streams.kafka_settings import client_options
+from ledger_streams.local.demo_bank import write_transactions
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import SETTLED_BY_DEFAULT_IN_MS, Settings
 from tests.e2e.outside import KeyValue, balance, ended, new_id, open_wallet, pay, record, requested, transfer
 from tests.live import LiveSystem, eventually, running

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.adapters.postgres_pool import connected
+from ledger_streams.adapters.postgres.pool import connected
 from ledger_streams.settings import Settings
 from tests.bouncer import bouncer
 from tests.e2e.outside import balance, new_id, open_wallet, pay, record, requested, send, transfer

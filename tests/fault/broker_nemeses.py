@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.fault import cluster
 from tests.fault.nemeses import Nemesis
-from tests.fault.stage import STRETCH, Stage
+from tests.fault.testbed import STRETCH, Stage
 
 
 async def leader_of_most_killed(stage: Stage) -> None:

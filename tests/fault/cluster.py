@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.fault.stage import Stage
+from tests.fault.testbed import Stage
 from tests.live import eventually
 
 GROUP: Final = 0

@@ -9,8 +9,8 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.conftest import stack_settings
-from tests.fault.ordeal import HEAD, Row
-from tests.fault.stage import own_servers
+from tests.fault.fault_scenario import HEAD, Row
+from tests.fault.testbed import own_servers
 
 ROWS: Final = pytest.StashKey[list[Row]]()
 

@@ -14,14 +14,14 @@ from typing import Final
 
 import asyncpg
 
-from tests.fault.stage import CONNECTED, EVERYTHING, STRETCH, WORKERS, Stage
-from tests.fault.surroundings import (
+from tests.fault.host_faults import (
     changelogs_compacted,
     clock_set_back,
     disk_full,
     letters_redriven_while_workers_are_killed,
     provider_slow,
 )
+from tests.fault.testbed import CONNECTED, EVERYTHING, STRETCH, WORKERS, Stage
 from tests.live import eventually
 
 Nemesis = Callable[[Stage], Awaitable[None]]

@@ -16,10 +16,10 @@ from typing import Final, NamedTuple
 import aiohttp
 import msgspec
 
+from ledger_streams.local.stack import daemon
+from ledger_streams.local.stack.install import Say, cache, fetched, program, run
+from ledger_streams.local.stack.server import local_port, port_is_open
 from ledger_streams.settings import Settings
-from ledger_streams.stack import daemon
-from ledger_streams.stack.install import Say, cache, fetched, program, run
-from ledger_streams.stack.server import local_port, port_is_open
 from tests.live import eventually
 
 VERSION: Final = "2.12.0"

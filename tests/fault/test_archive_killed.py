@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from ledger_streams.cli.archiving import attach_month
+from ledger_streams.archive.months import attach_month
 from ledger_streams.settings import Settings
 from tests.archived import NOVEMBER, OCTOBER, Old, old
 from tests.live import LiveSystem, Process, eventually

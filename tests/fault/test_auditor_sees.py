@@ -16,9 +16,9 @@ from redis import asyncio as aioredis
 from ledger_streams import topics
 from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, read, send
+from tests.fault.fault_scenario import Ordeal
 from tests.fault.nemeses import name_of
-from tests.fault.ordeal import Ordeal
-from tests.fault.stage import Stage, staged
+from tests.fault.testbed import Stage, staged
 from tests.model.live_system import OUTCOMES, LiveModel
 from tests.soak.__main__ import conclude, soak
 

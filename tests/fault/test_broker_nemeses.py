@@ -13,9 +13,9 @@ from ledger_streams.settings import Settings
 from tests.e2e.outside import balance, ended, new_id, open_wallet
 from tests.fault import cluster
 from tests.fault.broker_nemeses import BROKER_NEMESES
+from tests.fault.fault_scenario import Row, stood
 from tests.fault.nemeses import Nemesis, name_of
-from tests.fault.ordeal import Row, stood
-from tests.fault.stage import own_servers, staged
+from tests.fault.testbed import own_servers, staged
 
 SEED: Final = 3_993
 PAYMENTS: Final = 20

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from ledger_streams.settings import Settings
+from tests.fault.fault_scenario import Row, stood
 from tests.fault.nemeses import NEMESES, Nemesis, name_of
-from tests.fault.ordeal import Row, stood
 
 SEED: Final = 1_993
 

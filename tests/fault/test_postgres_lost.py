@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from redis import asyncio as aioredis
 
-from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import Settings
 from tests.e2e.outside import balance, open_wallet, record, requested, send, transfer
-from tests.fault.stage import Stage, own_servers
+from tests.fault.testbed import Stage, own_servers
 from tests.live import LiveSystem, eventually, running
 from tests.own_system import own_system
 

@@ -16,7 +16,7 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, open_wallet, pay
-from tests.fault.stage import CONNECTED, Stage, staged
+from tests.fault.testbed import CONNECTED, Stage, staged
 
 AT_ONCE: Final = 30
 """Three times the connections that a worker has: each of them is open and idle before the cut."""

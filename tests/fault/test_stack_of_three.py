@@ -13,14 +13,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ledger_streams import topics
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_log import opened_log
-from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.log_reader import opened_log
+from ledger_streams.kafka.publisher import KafkaPublisher
+from ledger_streams.local.stack import daemon, status, up
 from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
-from ledger_streams.stack import daemon, status, up
-from tests.fault.stage import own_servers
+from tests.fault.testbed import own_servers
 from tests.live import eventually
 
 TRANSACTION: Final = 1

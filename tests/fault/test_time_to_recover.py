@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 import pytest
 
+from benchmarks.rebuild import fill
+from benchmarks.takeover import Recovered, take_over
 from ledger_streams.settings import Settings
-from tests.bench.rebuild import fill
-from tests.bench.takeover import Recovered, take_over
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ledger_streams.settings import Settings
-from tests.engine_toy.group import Group, group_of
-from tests.engine_toy.harness import Toys, toys_of
+from tests.engine_app.group import Group, group_of
+from tests.engine_app.harness import Toys, toys_of
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_replay import rebuilding
-from ledger_streams.adapters.postgres_rows import SinkBatch, TopicPartition
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.rows import SinkBatch, TopicPartition
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.settings import Settings
 from tests.projected import Story, new_id
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger_streams.adapters import postgres_migrations as migrations
-from ledger_streams.adapters.archive_files import Archive, ArchivedRow, Manifest
-from ledger_streams.adapters.audit_proofs import proof, proves
-from ledger_streams.adapters.postgres_archive import archiving
-from ledger_streams.adapters.postgres_audit import audited, close_day
-from ledger_streams.adapters.postgres_lost import move_positions, remains
-from ledger_streams.adapters.postgres_read_model import PostgresReadModel
-from ledger_streams.adapters.postgres_reconcile import differences
-from ledger_streams.adapters.postgres_replay import rebuilding
-from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.cli.archiving import attach_month, checked
+from ledger_streams.adapters.postgres import migrations
+from ledger_streams.adapters.postgres.lost_log import move_positions, remains
+from ledger_streams.adapters.postgres.read_model import PostgresReadModel
+from ledger_streams.adapters.postgres.reconciliation import differences
+from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.archive.database import archiving
+from ledger_streams.archive.files import Archive, ArchivedRow, Manifest
+from ledger_streams.archive.months import attach_month, checked
+from ledger_streams.audit.database import audited, close_day
+from ledger_streams.audit.proofs import proof, proves
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
 from ledger_streams.resilience import Backoff
@@ -31,7 +31,7 @@ from tests.archived import FILE, NOVEMBER, OCTOBER, Old, old
 from tests.projected import Story
 from tests.projections import differing
 from tests.recorded import LONG_AGO, project_earlier
-from web.payment_answers import shown
+from web.payments.responses import shown
 
 
 @pytest.fixture

@@ -12,20 +12,20 @@ import msgspec
 import pytest
 
 from ledger_streams import topics
-from ledger_streams.adapters import postgres_migrations as migrations
-from ledger_streams.adapters.audit_proofs import proof, proves
-from ledger_streams.adapters.audit_roots import Root
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_publisher import KafkaPublisher
-from ledger_streams.adapters.kafka_roots import publish_missing
-from ledger_streams.adapters.postgres_audit import audited, close_day, is_due, roots
-from ledger_streams.adapters.postgres_chain import _canonical, _document
-from ledger_streams.adapters.postgres_lost import move_positions
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres import migrations
+from ledger_streams.adapters.postgres.hash_chain import _canonical, _document
+from ledger_streams.adapters.postgres.lost_log import move_positions
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.audit.database import audited, close_day, is_due, roots
+from ledger_streams.audit.day_close import close_elsewhere
+from ledger_streams.audit.proofs import proof, proves
+from ledger_streams.audit.published_roots import publish_missing
+from ledger_streams.audit.roots import Root
 from ledger_streams.cli.audit import verified
-from ledger_streams.closing import close_elsewhere
 from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
 from tests.live import UNCHECKED

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cases import CASES
+from benchmarks.charts import Bars, drawing
+from benchmarks.every import run_all, run_one
+from benchmarks.table import results_in
 from ledger_streams.settings import Settings
-from tests.bench.cases import CASES
-from tests.bench.charts import Bars, drawing
-from tests.bench.every import run_all, run_one
-from tests.bench.table import results_in
 
 pytestmark = pytest.mark.slow
 

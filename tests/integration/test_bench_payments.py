@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.bench.__main__ import measured, parser
-from tests.bench.case import Given
-from tests.bench.cases import CASES
-from tests.bench.envelope import Result
-from tests.bench.of_payments import CALLS, TIMES
-from tests.bench.table import missing
+from benchmarks.__main__ import measured, parser
+from benchmarks.case import Given
+from benchmarks.cases import CASES
+from benchmarks.envelope import Result
+from benchmarks.of_payments import CALLS, TIMES
+from benchmarks.table import missing
 
 pytestmark = pytest.mark.slow
 

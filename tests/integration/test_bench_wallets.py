@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from benchmarks.carried_out import Left, Wrong
+from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.wallets import AMOUNT_MINOR, carry_out, compare, credits, fill, make_topics
 from ledger_streams.settings import Settings
-from tests.bench.carried_out import Left, Wrong
-from tests.bench.contenders import CONTENDERS, Contender
-from tests.bench.wallets import AMOUNT_MINOR, carry_out, compare, credits, fill, make_topics
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.cli.archive import archive
 from ledger_streams.cli.db import db
 from ledger_streams.cli.replay import replay
+from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.settings import Settings, settings
 from tests.archived import FILE, Old, old
 from tests.live import LiveSystem

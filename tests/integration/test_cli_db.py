@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from ledger_streams.adapters.postgres_tuning import GB, tuned
 from ledger_streams.cli.db import db
+from ledger_streams.local.stack import daemon
+from ledger_streams.local.stack.postgres import Postgres
+from ledger_streams.postgres_tuning import GB, tuned
 from ledger_streams.settings import Settings
-from ledger_streams.stack import daemon
-from ledger_streams.stack.postgres import Postgres
 from tests.conftest import ROOT
 from tests.live import eventually
 from tests.ports import free_port

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger_streams.cli.demo_bank import write_transactions
-from ledger_streams.cli.import_file import read_file
+from ledger_streams.importer.import_file import read_file
+from ledger_streams.local.demo_bank import write_transactions
 from ledger_streams.settings import Settings
 from tests.live import LiveSystem, Process, eventually, running
 from tests.own_system import own_system

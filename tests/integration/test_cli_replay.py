@@ -20,7 +20,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import PolicyViolationError
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres_replay import rebuilding
+from ledger_streams.adapters.postgres.replay import rebuilding
 from ledger_streams.settings import Settings
 from tests.databases import own_database
 from tests.e2e.outside import new_id, open_wallet, pay, read, record, requested, send, transfer

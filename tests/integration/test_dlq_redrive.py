@@ -12,11 +12,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_log import opened_log
-from ledger_streams.adapters.kafka_redrive import RECORD_BYTES_MAX, Mark, Redrive
 from ledger_streams.cli.dlq import dead_letters
-from ledger_streams.cli.dlq_redrive import Redriven, Wanted, redrive_letters, would_redrive
+from ledger_streams.dlq.redrive import Redriven, Wanted, redrive_letters, would_redrive
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.log_reader import opened_log
+from ledger_streams.kafka.redrive import RECORD_BYTES_MAX, Mark, Redrive
 from ledger_streams.settings import Settings
 from tests.live import LiveSystem
 

@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from tests.engine_toy.harness import Toys, said
+from tests.engine_app.harness import Toys, said
 
 EIGHTS = {f"key-{number}": 8 for number in range(20)}
 

@@ -9,11 +9,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ledger_streams.engine.cycles import Outbox
+from ledger_streams.engine.batches import Outbox
 from ledger_streams.engine.record_batches import BATCH_BYTES_MAX
 from ledger_streams.errors import InvariantBroken
-from tests.engine_toy.audit import committed
-from tests.engine_toy.group import Group
+from tests.engine_app.audit import committed
+from tests.engine_app.group import Group
 
 INCOMPRESSIBLE = random.Random(447)
 

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 )
 def test_fausts_commands_list_agents_and_tables(command: str, words: set[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.engine_toy", "--json", command],
+        [sys.executable, "-m", "tests.engine_app", "--json", command],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "200"},
         capture_output=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from ledger_streams.engine.ending import EXIT_SOFTWARE
-from tests.engine_toy.harness import Toys, said
+from ledger_streams.process_exit import EXIT_SOFTWARE
+from tests.engine_app.harness import Toys, said
 
 ONES = {f"key-{number}": 1 for number in range(20)}
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from ledger_streams.engine.cycles import Destination
+from ledger_streams.engine.batches import Destination
 from ledger_streams.settings import Settings
-from tests.engine_toy.audit import committed
-from tests.engine_toy.faults import PARTITIONS
-from tests.engine_toy.harness import Toys, said, toys_of
+from tests.engine_app.audit import committed
+from tests.engine_app.faults import PARTITIONS
+from tests.engine_app.harness import Toys, said, toys_of
 from tests.live import Process, eventually
 
 OFF = b"off"
@@ -29,7 +29,7 @@ RUNG_MS_MAX = 10_000
 @pytest.fixture
 async def toys(alone: Settings) -> AsyncIterator[Toys]:
     """Toys with alarms; none runs yet."""
-    async with toys_of(alone, module="tests.engine_toy.alarms") as toys:
+    async with toys_of(alone, module="tests.engine_app.alarms") as toys:
         yield toys
 
 

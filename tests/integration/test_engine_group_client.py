@@ -15,8 +15,8 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from ledger_streams.engine.group_client import GroupClient, group_member
-from ledger_streams.engine.kip345 import Heartbeat
-from tests.engine_toy.harness import Toys
+from ledger_streams.kafka.static_membership import Heartbeat
+from tests.engine_app.harness import Toys
 from tests.live import eventually
 
 REQUEST_TIMEOUT_MS = 500

@@ -7,9 +7,9 @@ import shutil
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from ledger_streams.engine.ending import EXIT_SOFTWARE
-from tests.engine_toy.audit import audit_outputs, audit_tables, check_table, committed, last_of_each_key
-from tests.engine_toy.harness import Toys
+from ledger_streams.process_exit import EXIT_SOFTWARE
+from tests.engine_app.audit import audit_outputs, audit_tables, check_table, committed, last_of_each_key
+from tests.engine_app.harness import Toys
 from tests.live import eventually
 
 ONES = {f"key-{number}": 1 for number in range(20)}

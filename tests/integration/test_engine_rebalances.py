@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ledger_streams.engine.ending import EXIT_SOFTWARE
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import Settings
-from tests.engine_toy.harness import Toys, said
+from tests.engine_app.harness import Toys, said
 from tests.live import Process, eventually
 
 ONES = {f"key-{number}": 1 for number in range(20)}

@@ -15,12 +15,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ledger_streams.engine.ending import EXIT_SOFTWARE
-from ledger_streams.engine.restoring import source_header
+from ledger_streams.engine.state.restore import source_header
+from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import Settings
-from tests.engine_toy.audit import audit_tables, committed, highest_of_each_header, last_of_each_key, pairs
-from tests.engine_toy.faults import PARTITIONS
-from tests.engine_toy.harness import Toys, said, toys_of
+from tests.engine_app.audit import audit_tables, committed, highest_of_each_header, last_of_each_key, pairs
+from tests.engine_app.faults import PARTITIONS
+from tests.engine_app.harness import Toys, said, toys_of
 from tests.live import Process
 
 ONES = {f"key-{number}": 1 for number in range(20)}

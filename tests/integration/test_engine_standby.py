@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger_streams.cli.rocksdb_tables import position_of
-from ledger_streams.engine.store import read_only
-from tests.engine_toy.audit import committed
-from tests.engine_toy.faults import PARTITIONS
-from tests.engine_toy.harness import Toys, said
+from ledger_streams.engine.state.store import read_only
+from ledger_streams.reconciliation.rocksdb_tables import position_of
+from tests.engine_app.audit import committed
+from tests.engine_app.faults import PARTITIONS
+from tests.engine_app.harness import Toys, said
 from tests.integration.test_engine_rebalances import ONES, records_coming_in, two_ready
 from tests.live import Process, eventually
 

@@ -8,15 +8,15 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.engine.ahead import Appended
-from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.kip447 import FencedProducer, Membership
+from ledger_streams.engine.batches import Outbox
+from ledger_streams.engine.loopback import Appended
 from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
-from tests.engine_toy.faults import PARTITIONS
-from tests.engine_toy.group import Group, transactions_of
-from tests.engine_toy.harness import Toys
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership
+from tests.engine_app.faults import PARTITIONS
+from tests.engine_app.group import Group, transactions_of
+from tests.engine_app.harness import Toys
 from tests.live import eventually
 
 TIMEOUT_MS = 1_000

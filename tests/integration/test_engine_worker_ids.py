@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import signal
 
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.engine.ending import EXIT_SOFTWARE
 from ledger_streams.engine.transactions import Transactions
-from tests.engine_toy.audit import audit_outputs
-from tests.engine_toy.harness import Toys, said
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.process_exit import EXIT_SOFTWARE
+from tests.engine_app.audit import audit_outputs
+from tests.engine_app.harness import Toys, said
 from tests.integration.test_engine_rebalances import ONES, records_coming_in
 from tests.live import Process, eventually
 

@@ -18,8 +18,8 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
-from ledger_streams.engine.filled_log import group_state, groups_with_members
-from ledger_streams.engine.kip447 import NO_OFFSET, stable_commits
+from ledger_streams.engine.state.log_generation import group_state, groups_with_members
+from ledger_streams.kafka.fenced_offsets import NO_OFFSET, stable_commits
 from ledger_streams.settings import Settings
 
 ERRORS = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)

@@ -21,21 +21,21 @@ from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, P
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from ledger_streams.adapters.kafka_forgotten import Committed
-from ledger_streams.adapters.kafka_marker_messages import (
+from ledger_streams.engine.batches import Outbox
+from ledger_streams.engine.transactions import CycleLost
+from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.hanging_transaction_messages import (
     DescribeProducers,
     DescribeTransactions,
     WriteTxnMarkers,
 )
-from ledger_streams.adapters.kafka_settling import found_open, settle
-from ledger_streams.adapters.kafka_transactional import connect, discard, noted
-from ledger_streams.engine.cycles import Outbox
-from ledger_streams.engine.looking_back import EVERY_S
-from ledger_streams.engine.transactions import CycleLost
-from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.hanging_transaction_scan import EVERY_S
+from ledger_streams.kafka.hanging_transactions import Committed
+from ledger_streams.kafka.transaction_settlement import found_open, settle
+from ledger_streams.kafka.transactional_producer import connect, discard, noted
 from ledger_streams.settings import Settings
-from tests.engine_toy.group import Group, transactions_of
-from tests.engine_toy.harness import Toys
+from tests.engine_app.group import Group, transactions_of
+from tests.engine_app.harness import Toys
 from tests.live import eventually
 
 VERIFICATION = "transaction.partition.verification.enable"
@@ -361,6 +361,28 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     await newer.drop()
     await older.drop()
     assert 666 not in (await toys.outputs())["key"]
+
+
+async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
+    group: Group, places: list[TopicPartition]
+) -> None:
+    older, newer = transactions_of(group.settings, [places[0].topic]), transactions_of(group.settings)
+    outbox: Outbox = {group.partition(each.partition): [(b"key", b"666", ())] for each in places}
+
+    async def is_left() -> bool:
+        await older.start()
+        older._producers[0]._txn_manager._txn_partitions.add(places[UNTOLD])  # as if the coordinator knew
+        with suppress(CycleLost):  # the broker has not heard yet that it is not to verify
+            await older.send(dict(outbox), group.membership)
+        return older._open is not None
+
+    await eventually(is_left, what="a transaction is open where nobody knows of it")
+    await group._replace(transactions=newer).commit(b"1", group.membership)
+    await older._looking_back._look_at(older._producers[-1])
+    await older.drop()
+    await older.start()  # which aborts it everywhere
+    await asyncio.gather(older.drop(), newer.drop())
+    assert await committed(group.settings, places) == {TOLD: 1, UNTOLD: 0}
 
 
 async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(toys: Toys) -> None:

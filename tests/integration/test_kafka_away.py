@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_readiness import KafkaReadiness
+from ledger_streams.kafka.readiness import KafkaReadiness
 from ledger_streams.settings import Settings
 from tests.live import LiveSystem, eventually, running
 from tests.own_broker import OwnBroker, own_broker

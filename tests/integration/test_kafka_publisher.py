@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ledger_streams.adapters.broker_clock import BrokerClock
-from ledger_streams.adapters.kafka_publisher import KafkaPublisher
 from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.ports import Message
 from ledger_streams.settings import Settings
 from tests.projected import new_id

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import TopicPartition
 
-from ledger_streams.engine.kip447 import NO_OFFSET, FencedProducer, Membership
 from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import InvariantBroken
-from tests.engine_toy.group import Group, group_of, member, membership_of
-from tests.engine_toy.harness import Toys
+from ledger_streams.kafka.fenced_offsets import NO_OFFSET, FencedProducer, Membership
+from tests.engine_app.group import Group, group_of, member, membership_of
+from tests.engine_app.harness import Toys
 
 
 async def test_the_present_member_commits(toys: Toys, group: Group) -> None:

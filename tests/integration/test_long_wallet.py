@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_queries import queries
+from benchmarks.history import asked
+from benchmarks.wallet import WALLET, balance_at, make_wallet
+from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.settings import Settings
-from tests.bench.history import asked
-from tests.bench.wallet import WALLET, balance_at, make_wallet
 
 EVENTS = 20_000
 PAGES_MAX = 6

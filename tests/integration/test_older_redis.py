@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from redis import asyncio as aioredis
 
-from ledger_streams.adapters.redis_balances import RedisBalances, connect
+from ledger_streams.adapters.redis.balances import RedisBalances, connect
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import BalanceView, WalletView
 from tests.live import eventually

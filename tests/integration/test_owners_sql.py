@@ -15,9 +15,9 @@ import asyncpg
 import msgspec
 import pytest
 
-from ledger_streams.adapters.postgres_balances import refresh_balances
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.balances import refresh_balances
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.settings import Settings
 from tests.owners import owners
 from tests.projected import Story, new_id

@@ -10,16 +10,16 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from ledger_streams.adapters.audit_chains import Finding
-from ledger_streams.adapters.made_record import MadeRecord
-from ledger_streams.adapters.parked_rows import BEHIND, Part, parked_row, record_of
-from ledger_streams.adapters.postgres_audit import audited
-from ledger_streams.adapters.postgres_parking import PostgresParking
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_refusals import NOT_STORABLE
-from ledger_streams.adapters.postgres_rows import Advance, EventRow, SinkBatch
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.parked_rows import BEHIND, Part, parked_row, record_of
+from ledger_streams.adapters.postgres.parking import PostgresParking
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
+from ledger_streams.adapters.postgres.rows import Advance, EventRow, SinkBatch
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.audit.chains import Finding
+from ledger_streams.audit.database import audited
 from ledger_streams.errors import InvariantBroken, Rejected, Unreadable
+from ledger_streams.kafka.synthetic_record import MadeRecord
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
 from tests.databases import own_database

@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from ledger_streams.adapters.postgres_payment_lists import list_query
-from ledger_streams.adapters.postgres_pool import Connection, connected
-from ledger_streams.adapters.postgres_queries import queries
+from ledger_streams.adapters.postgres.payment_lists import list_query
+from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.domain.statuses import PaymentStatus
-from ledger_streams.payment_lists import PaymentsAsked, Place
+from ledger_streams.ports.payment_lists import PaymentsAsked, Place
 from ledger_streams.settings import Settings
 
 ROWS: Final = 100_000

@@ -10,16 +10,16 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from ledger_streams.adapters import pgbouncer_console
-from ledger_streams.adapters.postgres_migrations import upgrade
-from ledger_streams.adapters.postgres_pool import behind_pooler, connected, create_pool
-from ledger_streams.adapters.postgres_read_model import PostgresReadModel
-from ledger_streams.adapters.postgres_replay import rebuilding
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres import pgbouncer_console
+from ledger_streams.adapters.postgres.migrations import upgrade
+from ledger_streams.adapters.postgres.pool import behind_pooler, connected, create_pool
+from ledger_streams.adapters.postgres.read_model import PostgresReadModel
+from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import Unavailable
+from ledger_streams.local.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
-from ledger_streams.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE
 from tests.bouncer import bouncer
 from tests.live import eventually
 from tests.projected import Story, new_id

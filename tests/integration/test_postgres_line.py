@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from ledger_streams.adapters.postgres_pool import acquired, create_pool
+from ledger_streams.adapters.postgres.pool import acquired, create_pool
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 

@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from ledger_streams.adapters import postgres_migrations as migrations
-from ledger_streams.adapters.postgres_pool import create_pool
-from ledger_streams.adapters.postgres_reconcile import differences
-from ledger_streams.adapters.postgres_rows import WalletEventRow
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres import migrations
+from ledger_streams.adapters.postgres.pool import create_pool
+from ledger_streams.adapters.postgres.reconciliation import differences
+from ledger_streams.adapters.postgres.rows import WalletEventRow
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.cli.db import db
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.settings import Settings

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_pool import LETS_GO, acquired, create_pool
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.pool import LETS_GO, acquired, create_pool
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 from tests.projected import Story

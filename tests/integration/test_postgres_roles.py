@@ -10,20 +10,20 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.made_record import MadeRecord
-from ledger_streams.adapters.parked_rows import Part
-from ledger_streams.adapters.postgres_audit import close_day
-from ledger_streams.adapters.postgres_balances import refresh_balances
-from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
-from ledger_streams.adapters.postgres_parking import PostgresParking
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_reconcile import differences
-from ledger_streams.adapters.postgres_replay import rebuilding
-from ledger_streams.adapters.postgres_roles import give_roles, role_statements
-from ledger_streams.adapters.postgres_rows import SinkBatch
-from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.cli.archiving import archive_months
+from ledger_streams.adapters.postgres.balances import refresh_balances
+from ledger_streams.adapters.postgres.migrations import downgrade, upgrade
+from ledger_streams.adapters.postgres.parked_rows import Part
+from ledger_streams.adapters.postgres.parking import PostgresParking
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.reconciliation import differences
+from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.roles import give_roles, role_statements
+from ledger_streams.adapters.postgres.rows import SinkBatch
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.archive.months import archive_months
+from ledger_streams.audit.database import close_day
 from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.kafka.synthetic_record import MadeRecord
 from ledger_streams.settings import Settings
 from tests.archived import DECEMBER, old
 from tests.projected import Story

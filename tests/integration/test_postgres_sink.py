@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_rows import Advance, SinkBatch
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.rows import Advance, SinkBatch
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings

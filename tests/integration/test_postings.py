@@ -9,11 +9,11 @@ from typing import Final
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres_migrations import downgrade
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_replay import rebuilding
-from ledger_streams.adapters.postgres_rows import SinkBatch, TopicPartition
-from ledger_streams.adapters.postgres_sink import PostgresSink
+from ledger_streams.adapters.postgres.migrations import downgrade
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.rows import SinkBatch, TopicPartition
+from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.settings import Settings
 from tests.projected import Story, new_id

@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from benchmarks.rebuild import fill
 from ledger_streams import topics
 from ledger_streams.settings import Settings
-from tests.bench.rebuild import fill
 from tests.e2e.outside import open_wallet
 from tests.live import LiveSystem, eventually, running
 

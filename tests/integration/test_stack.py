@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from ledger_streams.errors import Unavailable
+from ledger_streams.local.stack import ServerStatus, daemon, down, status, up
 from ledger_streams.settings import Settings
-from ledger_streams.stack import ServerStatus, daemon, down, status, up
 from tests.conftest import KAFKA_PORT, ROOT, stack_settings
 from tests.ports import free_port, free_ports
 from tests.stacks import remove_stack

@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_log import opened_log
 from ledger_streams.cli.topics_read import Reading, records, value_line, whole_line
 from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.settings import Settings
 
 pytestmark = pytest.mark.topics(topics.PAYMENT_EVENTS)

@@ -13,11 +13,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from ledger_streams import topics
-from ledger_streams.engine.kip447 import stable_commits
+from ledger_streams.kafka.fenced_offsets import stable_commits
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
-from tests.engine_toy.faults import PARTITIONS
-from tests.engine_toy.harness import Toys, said
+from tests.engine_app.faults import PARTITIONS
+from tests.engine_app.harness import Toys, said
 from tests.live import eventually, running
 
 ONES = {f"key-{number}": 1 for number in range(20)}

@@ -11,14 +11,14 @@ from typing import Final
 import pytest
 from prometheus_client import REGISTRY
 
-from ledger_streams.adapters.postgres_balances import balances_refreshed_at, refresh_balances
-from ledger_streams.adapters.postgres_migrations import downgrade, upgrade
-from ledger_streams.adapters.postgres_pool import Pool, create_pool
-from ledger_streams.adapters.postgres_reconcile import Difference, differences
-from ledger_streams.adapters.postgres_replay import rebuilding
-from ledger_streams.adapters.postgres_rows import TopicPartition
-from ledger_streams.adapters.postgres_sink import PostgresSink
-from ledger_streams.balances_wiring import refresh_when_due
+from ledger_streams.adapters.postgres.balances import balances_refreshed_at, refresh_balances
+from ledger_streams.adapters.postgres.migrations import downgrade, upgrade
+from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.reconciliation import Difference, differences
+from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.rows import TopicPartition
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.bootstrap.balances_job import refresh_when_due
 from ledger_streams.settings import Settings
 from tests.projected import Story
 

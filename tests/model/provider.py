@@ -12,7 +12,7 @@ from random import Random
 
 from ledger_streams.domain.answers import ProviderApproved, ProviderDeclined, ProviderReply, ProviderTimedOut
 from ledger_streams.domain.ids import PaymentId
-from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, ProviderOrder
+from ledger_streams.domain.saga.commands import CancelPayment, CarryOutPayment, ProviderOrder
 from tests.model.system import Booked
 
 DECLINES, IS_MUTE, IS_LOST = 0.2, 0.15, 0.3

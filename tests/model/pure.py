@@ -14,21 +14,23 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from ledger_streams import wire
-from ledger_streams.domain import payment, refunds, saga_steps, wallet, wallet_decisions
+from ledger_streams.domain import payment, wallet, wallet_decisions
 from ledger_streams.domain.commands import ExpireHold, LegCommand
 from ledger_streams.domain.events import PaymentCompleted, PaymentOutcome, PaymentRefunded, SagaEvent
 from ledger_streams.domain.ids import PaymentId, derived_id
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentKnown
 from ledger_streams.domain.postings import postings_of
-from ledger_streams.domain.saga import Saga
-from ledger_streams.domain.saga_commands import (
+from ledger_streams.domain.saga import decisions as saga_steps
+from ledger_streams.domain.saga import refunds
+from ledger_streams.domain.saga.commands import (
     EndRefund,
     ProviderOrder,
     ReserveRefund,
     SagaCommand,
     SettlePayment,
 )
-from ledger_streams.domain.saga_steps import Command, SagaDecision
+from ledger_streams.domain.saga.decisions import Command, SagaDecision
+from ledger_streams.domain.saga.state import Saga
 from ledger_streams.domain.wallet import Wallet
 from ledger_streams.errors import Unreadable
 from tests.model.provider import BookedProvider

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 from ledger_streams import topics, wire
-from ledger_streams.cli.resuming_facts import LostLeg
-from ledger_streams.cli.resuming_families import Terms, families
-from ledger_streams.cli.resuming_reading import Gathered
-from ledger_streams.cli.resuming_wallets import carried_out_again
 from ledger_streams.domain.events import PaymentCompleted, PaymentOutcome, PaymentRefunded
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.domain.saga import PATIENCE_MS
+from ledger_streams.domain.saga.state import PATIENCE_MS
+from ledger_streams.recovery.saga_resume_facts import LostLeg
+from ledger_streams.recovery.saga_resume_families import Terms, families
+from ledger_streams.recovery.saga_resume_records import Gathered
+from ledger_streams.recovery.wallet_resume import carried_out_again
 from tests.model.pure import COMMANDS, PAYMENTS, SAGAS, WALLET_EVENTS, PureSystem
 from tests.model.system import Booked, Ended, Refunded
 

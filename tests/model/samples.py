@@ -53,7 +53,7 @@ from ledger_streams.domain.events import (
 from ledger_streams.domain.ids import HoldId, PaymentId, UserId, WalletId, derived_id
 from ledger_streams.domain.payment import PaymentRequested
 from ledger_streams.domain.request import PaymentKind, PaymentRequest
-from ledger_streams.domain.saga_commands import (
+from ledger_streams.domain.saga.commands import (
     CancelPayment,
     CarryOutPayment,
     EndRefund,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from ledger_streams import wire
-from ledger_streams.domain.courses import ENDS, Course, SagaStatus
+from ledger_streams.domain.saga.transitions import ENDS, Course, SagaStatus
 from ledger_streams.domain.wallet import Wallet, evolve
 from tests.model.drive import audited
 from tests.model.pure import PureSystem

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_streams.adapters.audit_chains import ChainCheck, Finding, Linked
-from ledger_streams.adapters.postgres_chain import GENESIS, link
+from ledger_streams.adapters.postgres.hash_chain import GENESIS, link
+from ledger_streams.audit.chains import ChainCheck, Finding, Linked
 from ledger_streams.domain.merkle import Tree, merkle_root, root_by
 
 CHAINS = ("a[0]", "a[1]")

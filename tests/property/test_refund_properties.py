@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from ledger_streams.domain.answers import RefundGranted
 from ledger_streams.domain.events import PaymentRefunded, WalletCredited
 from ledger_streams.domain.ids import PaymentId, derived_id
-from ledger_streams.domain.refunds import OUTCOME_VERSION, decide_end, decide_reservation
-from ledger_streams.domain.saga import Saga
-from ledger_streams.domain.saga_commands import EndRefund, ReserveRefund
+from ledger_streams.domain.saga.commands import EndRefund, ReserveRefund
+from ledger_streams.domain.saga.refunds import OUTCOME_VERSION, decide_end, decide_reservation
+from ledger_streams.domain.saga.state import Saga
 from tests.model.samples import PAYMENT, TARGET, deposit, started
 from tests.unit.saga_course import run
 

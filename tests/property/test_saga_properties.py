@@ -19,7 +19,6 @@ from ledger_streams.domain.commands import (
     LegCommand,
     ReleaseHold,
 )
-from ledger_streams.domain.courses import Course, SagaStatus
 from ledger_streams.domain.events import (
     PaymentCompleted,
     PaymentOutcome,
@@ -34,9 +33,10 @@ from ledger_streams.domain.events import (
 )
 from ledger_streams.domain.postings import postings_of
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga import Saga, has_ended
-from ledger_streams.domain.saga_commands import EndRefund, ProviderOrder, ReserveRefund, SagaCommand
-from ledger_streams.domain.saga_steps import NOTHING, Command, SagaDecision, decide, decide_due
+from ledger_streams.domain.saga.commands import EndRefund, ProviderOrder, ReserveRefund, SagaCommand
+from ledger_streams.domain.saga.decisions import NOTHING, Command, SagaDecision, decide, decide_due
+from ledger_streams.domain.saga.state import Saga, has_ended
+from ledger_streams.domain.saga.transitions import Course, SagaStatus
 from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted, WalletEvent
 from ledger_streams.errors import Unreadable
 from tests.model.provider import BookedProvider

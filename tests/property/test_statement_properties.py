@@ -17,7 +17,7 @@ from ledger_streams.domain.wallet_events import WalletEvent, WalletOpened
 from tests.model.samples import SOURCE, USER
 from tests.property.test_wallet_properties import histories, is_sent
 from tests.unit.web_stage import NOW, Stage
-from web.statements import Asked, Statement, statement
+from web.wallets.statements import Asked, Statement, statement
 
 SPAN_S = 60
 seconds = st.integers(-3, 5)

@@ -42,7 +42,7 @@ from ledger_streams.domain.ids import EventId, HoldId, PaymentId, WalletId, deri
 from ledger_streams.domain.money import AMOUNT_MINOR_MAX, CURRENCIES
 from ledger_streams.domain.payment import fingerprint
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga_commands import (
+from ledger_streams.domain.saga.commands import (
     CancelPayment,
     CarryOutPayment,
     EndRefund,

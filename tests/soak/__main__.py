@@ -20,12 +20,12 @@ from contextlib import aclosing
 from pathlib import Path
 from random import Random
 
+from ledger_streams.local.stack import down
 from ledger_streams.settings import Settings
-from ledger_streams.stack import down
 from tests.fault.broker_nemeses import BROKER_NEMESES
+from tests.fault.fault_scenario import HEAD, Ordeal, Row
 from tests.fault.nemeses import ANYWHERE_NEMESES, NEMESES, Nemesis, name_of
-from tests.fault.ordeal import HEAD, Ordeal, Row
-from tests.fault.stage import own_servers, staged
+from tests.fault.testbed import own_servers, staged
 from tests.model.live_system import LiveModel
 
 SECONDS_PER_MINUTE = 60

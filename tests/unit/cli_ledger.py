@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from ledger_streams.adapters.memory import MemoryReadModel
-from ledger_streams.adapters.postgres_rows import PaymentOutcomeRow, PaymentRow, SinkBatch, WalletEventRow
+from ledger_streams.adapters.postgres.rows import PaymentOutcomeRow, PaymentRow, SinkBatch, WalletEventRow
 from ledger_streams.domain.money import format_amount, parse_amount, parse_limit
 from ledger_streams.domain.payment import fingerprint
 from ledger_streams.ports import Message
+from ledger_streams.testing.memory_read_model import MemoryReadModel
 
 AT = datetime(2026, 11, 24, 22, tzinfo=UTC)
 DELAY_S = 0.002

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ledger_streams.domain.events import SagaEvent
-from ledger_streams.domain.saga import Saga
-from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide, decide_due
+from ledger_streams.domain.saga.decisions import NOTHING, SagaDecision, decide, decide_due
+from ledger_streams.domain.saga.state import Saga
 from tests.model.samples import AT_MS
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger_streams.adapters.archive_files import Archive, ArchivedRow, Manifest, file_name
-from ledger_streams.cli.archiving import month_of, months_before
+from ledger_streams.archive.files import Archive, ArchivedRow, Manifest, file_name
+from ledger_streams.archive.months import month_of, months_before
 from ledger_streams.errors import InvariantBroken, Rejected
 
 MONTH = date(2024, 11, 1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ledger_streams.engine.assignor import EvenAssignor
+from ledger_streams.kafka.assignor import EvenAssignor
 
 TOPICS = {"payment-events": 12, "saga-events": 6, "wallet-commands": 8}
 TOGETHER = {"saga-commands": 6, "saga-events": 6}

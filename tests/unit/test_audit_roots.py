@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_streams.adapters.audit_roots import (
+from ledger_streams.audit.roots import (
     BEGIN,
     Boundaries,
     Days,

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ledger_streams import background
-from ledger_streams.ending import EXIT_SOFTWARE
+from ledger_streams.process_exit import EXIT_SOFTWARE
 
 
 def failures(task: str) -> float:

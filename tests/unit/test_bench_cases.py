@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import parser
+from benchmarks.case import Case
+from benchmarks.cases import CASES
+from benchmarks.charts import Bars, Lines
+from benchmarks.envelope import commit, differing
 from ledger_streams.settings import Settings
-from tests.bench.__main__ import parser
-from tests.bench.case import Case
-from tests.bench.cases import CASES
-from tests.bench.charts import Bars, Lines
-from tests.bench.envelope import commit, differing
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.growth import Grown, compared_to_smallest
+from benchmarks.growth import Grown, compared_to_smallest
 
 
 def test_a_cost_is_the_worker_s_time_where_it_is_told() -> None:

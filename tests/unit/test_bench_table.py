@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bench.envelope import Machine, Result
-from tests.bench.faults import Fault, faults_in
-from tests.bench.figures import figure_at, figures_at
-from tests.bench.growth import Grown
-from tests.bench.http_calls import Answered
-from tests.bench.memory import Held
-from tests.bench.payments import QUANTILES, RATES_PER_S, Paced, Paid, Saturated
-from tests.bench.spread import SPREADS
-from tests.bench.table import missing, results_in, table
-from tests.bench.targets import TARGETS, Target
-from tests.bench.usage import Memory
-from tests.bench.wrk import Called
+from benchmarks.envelope import Machine, Result
+from benchmarks.faults import Fault, faults_in
+from benchmarks.figures import figure_at, figures_at
+from benchmarks.growth import Grown
+from benchmarks.http_calls import Answered
+from benchmarks.memory import Held
+from benchmarks.payments import QUANTILES, RATES_PER_S, Paced, Paid, Saturated
+from benchmarks.spread import SPREADS
+from benchmarks.table import missing, results_in, table
+from benchmarks.targets import TARGETS, Target
+from benchmarks.usage import Memory
+from benchmarks.wrk import Called
 
 PACE = Target("wallets", "ours_to.peer", "a peer's pace", "x", 1.5)
 TIME = Target("payments", "rates.200/s.p99_ms", "a payment, p99", "ms", 300, is_most=True)

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from tests.bench.backlog import TICK_S
-from tests.bench.usage import busy_s, listener, memory, memory_of, shares, since, stat_of
+from benchmarks.backlog import TICK_S
+from benchmarks.usage import busy_s, listener, memory, memory_of, shares, since, stat_of
 
 STAT = "4711 (a (strange) name) S 42 4711 4711 0 -1 4194560 100 0 0 0 310 90 7 3 20 0 9 0 1 2 3"
 ROLLUP = """\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.wrk import called
 from ledger_streams.errors import Unavailable
-from tests.bench.wrk import called
 
 FIGURES = (
     '{"calls":3000,"duration_us":2000000,"p50_us":20500,"p99_us":91200,"max_us":120000,'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_streams.adapters.bounded_close import close_within
+from ledger_streams.bounded_close import close_within
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOSE = re.compile(r"await ([\w.]+)\.(?:stop|aclose|close|wait_closed)\(\)|async with await create_pool")

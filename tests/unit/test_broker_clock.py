@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME, BrokerClock
+from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME, BrokerClock
 
 HOUR_MS = 3_600_000
 BEGAN_MS = 1_700_000_000_000

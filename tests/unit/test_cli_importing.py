@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ledger_streams.cli.bank_rows import owner_of_account
-from ledger_streams.cli.demo_bank import write_transactions
-from ledger_streams.cli.import_file import ImportFile, read_file
-from ledger_streams.cli.import_tally import ImportReport, Tally
-from ledger_streams.cli.import_wallets import WantedWallet, open_wallets, overdraft_limit
-from ledger_streams.cli.importing import Importer, Ledger, Pace
-from ledger_streams.cli.rows import UnusableFile
 from ledger_streams.domain.money import parse_balance
 from ledger_streams.errors import Unavailable
+from ledger_streams.importer.bank_rows import owner_of_account
+from ledger_streams.importer.import_file import ImportFile, read_file
+from ledger_streams.importer.importer import Importer, Ledger, Pace
+from ledger_streams.importer.rows import UnusableFile
+from ledger_streams.importer.tally import ImportReport, Tally
+from ledger_streams.importer.wallets import WantedWallet, open_wallets, overdraft_limit
+from ledger_streams.local.demo_bank import write_transactions
 from tests.unit.cli_ledger import MemoryLedger
 
 HEADER = "trans_id,account_id,date,direction,amount\n"

@@ -12,12 +12,12 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from ledger_streams.adapters.kafka_client import unavailable
 from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports, sentence
 from ledger_streams.errors import InvariantBroken, Unavailable
+from ledger_streams.kafka.client_options import unavailable
+from ledger_streams.local.stack import install
 from ledger_streams.setting_checks import host_and_port
 from ledger_streams.settings import Settings, settings
-from ledger_streams.stack import install
 
 
 @pytest.mark.parametrize(

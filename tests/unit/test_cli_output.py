@@ -8,21 +8,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from ledger_streams.adapters.kafka_redrive import Mark
-from ledger_streams.adapters.postgres_reconcile import Difference
+from ledger_streams.adapters.postgres.reconciliation import Difference
 from ledger_streams.cli.dlq import letters_text
-from ledger_streams.cli.dlq_redrive import Redriven, redriven_text
 from ledger_streams.cli.dlq_show import shown_letter, shown_text
 from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.import_tally import CurrencyTotals, ImportReport
-from ledger_streams.cli.letters import dead_letter
 from ledger_streams.cli.output import json_text
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.cli.reconcile import Reconciliation, result_text
-from ledger_streams.cli.rows import RefusedRow
 from ledger_streams.cli.sagas import sagas_text, under_way
 from ledger_streams.cli.wallets import wallet_text
-from ledger_streams.domain.saga_steps import decide
+from ledger_streams.dlq.letters import dead_letter
+from ledger_streams.dlq.redrive import Redriven, redriven_text
+from ledger_streams.domain.saga.decisions import decide
+from ledger_streams.importer.rows import RefusedRow
+from ledger_streams.importer.tally import CurrencyTotals, ImportReport
+from ledger_streams.kafka.redrive import Mark
 from tests.model.samples import AT_MS, deposit, refund, started
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"

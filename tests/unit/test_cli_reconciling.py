@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from ledger_streams.adapters.parked_views import ParkedRecord
-from ledger_streams.cli.reconciling import (
+from ledger_streams.adapters.postgres.parked_views import ParkedRecord
+from ledger_streams.ports import BalanceView, WalletView
+from ledger_streams.reconciliation.wallets import (
     LastRecord,
     LogCheck,
     WalletState,
@@ -19,7 +20,6 @@ from ledger_streams.cli.reconciling import (
     table_differences,
     totals,
 )
-from ledger_streams.ports import BalanceView, WalletView
 
 AT = "2026-11-24T22:00:00.000000Z"
 TOPIC = ("wallet-events", 0)

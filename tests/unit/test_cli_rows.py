@@ -8,9 +8,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from ledger_streams.cli.demo_bank import write_transactions
-from ledger_streams.cli.import_file import ImportFile, read_file
-from ledger_streams.cli.rows import UnusableFile
+from ledger_streams.importer.import_file import ImportFile, read_file
+from ledger_streams.importer.rows import UnusableFile
+from ledger_streams.local.demo_bank import write_transactions
 
 NS = uuid5(NAMESPACE_URL, "ledger-streams")
 HEADER = "trans_id,account_id,date,direction,operation,amount,balance,k_symbol,bank,account\n"

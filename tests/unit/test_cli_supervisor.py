@@ -15,7 +15,7 @@ import click
 import pytest
 
 from ledger_streams.cli.run import alone, specs_behind, worker_specs
-from ledger_streams.cli.supervisor import ChildSpec, Supervisor, Timing, next_backoff_s
+from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing, next_backoff_s
 from tests.live import eventually
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SL
 SUPERVISES = """
 import asyncio, sys
 from pathlib import Path
-from ledger_streams.cli.supervisor import ChildSpec, Supervisor
+from ledger_streams.local.supervisor import ChildSpec, Supervisor
 child = ChildSpec("child", (sys.executable, "-c", "import time; time.sleep(600)"), {})
 asyncio.run(Supervisor([child], pid_folder=Path(sys.argv[1]), say=print).run())
 """

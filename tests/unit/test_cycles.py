@@ -6,10 +6,10 @@ import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP
 
-from ledger_streams.adapters.made_record import MadeRecord
-from ledger_streams.engine.cycles import Cycle, Destination, Share, merged
-from ledger_streams.engine.kip447 import Membership
+from ledger_streams.engine.batches import Cycle, Destination, Share, merged
 from ledger_streams.errors import Unreadable
+from ledger_streams.kafka.fenced_offsets import Membership
+from ledger_streams.kafka.synthetic_record import MadeRecord
 
 ONE, OTHER, CHANGELOG = TP("one", 0), TP("other", 0), TP("changelog", 0)
 

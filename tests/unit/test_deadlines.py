@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rocksdict import Options, Rdict, WriteBatch
 
-from ledger_streams.engine.deadlines import GIVEN_MAX, STALE_MAX, Deadlines, Due
-from ledger_streams.engine.store import PartitionStore, Position, TableSpec
+from ledger_streams.engine.state.store import PartitionStore, Position, TableSpec
+from ledger_streams.engine.state.timers import GIVEN_MAX, STALE_MAX, Deadlines, Due
 
 KEYS = [f"key-{number}".encode() for number in range(4)]
 

@@ -9,7 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from ledger_streams import topics
-from ledger_streams.adapters.kafka_redrive import (
+from ledger_streams.cli.dlq import dlq
+from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, dead_letter
+from ledger_streams.dlq.redrive import Wanted, chosen
+from ledger_streams.kafka.redrive import (
     RECORD_BYTES_MAX,
     Mark,
     headers_back,
@@ -17,9 +20,6 @@ from ledger_streams.adapters.kafka_redrive import (
     partition_back,
     place,
 )
-from ledger_streams.cli.dlq import dlq
-from ledger_streams.cli.dlq_redrive import Wanted, chosen
-from ledger_streams.cli.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, dead_letter
 
 TOPIC = "payment-events.dlq"
 

@@ -13,8 +13,8 @@ import pytest
 
 from ledger_streams import wire
 from ledger_streams.domain.payment import decide as decide_request
-from ledger_streams.domain.saga import PATIENCE_MS
-from ledger_streams.domain.saga_steps import decide
+from ledger_streams.domain.saga.decisions import decide
+from ledger_streams.domain.saga.state import PATIENCE_MS
 from ledger_streams.errors import Unreadable
 from ledger_streams.wire.documents import ENVELOPE_BYTES_MAX
 from tests.model.samples import AT_MS, EVENT, PAYMENT, content, every_record, requested_bytes

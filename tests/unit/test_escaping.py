@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ledger_streams.cli.dlq_show import ShownLetter, shown_text
-from ledger_streams.cli.letters import DeadLetter
 from ledger_streams.cli.output import json_text, table
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.cli.wallet_statement import COLUMNS, _write_csv
+from ledger_streams.dlq.letters import DeadLetter
 from ledger_streams.escaping import csv_cell, escape_log_arguments, json_for_terminal, terminal_text
 
 EVIL = "a\x1b[2Jb\r\x07\x9b31m\u202e\u200b[red]c[/red][link=x]:bomb:\\"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ledger_streams import wire
-from ledger_streams.domain.courses import Course
 from ledger_streams.domain.events import PaymentCompleted
-from ledger_streams.domain.saga_steps import decide
+from ledger_streams.domain.saga.decisions import decide
+from ledger_streams.domain.saga.transitions import Course
 from tests.model.samples import AT_MS, SOURCE, TARGET, opened, started
 from tests.unit.saga_course import run
 from tests.unit.test_saga import CREDITED, DEDUCTED

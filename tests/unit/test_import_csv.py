@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger_streams.cli import rows
-from ledger_streams.cli.import_file import ImportFile, read_file
-from ledger_streams.cli.rows import UnusableFile
+from ledger_streams.importer import rows
+from ledger_streams.importer.import_file import ImportFile, read_file
+from ledger_streams.importer.rows import UnusableFile
 
 HEADER = "trans_id,account_id,date,direction,amount,memo\n"
 THANKS = '3001,77,2026-01-31,credit,1.00,"thank you\n'

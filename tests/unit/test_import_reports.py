@@ -15,18 +15,18 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 from click.testing import CliRunner
 
-from ledger_streams.adapters.memory import MemoryReadModel
-from ledger_streams.adapters.postgres_rows import SinkBatch
-from ledger_streams.cli.bank_rows import owner_of_account
-from ledger_streams.cli.import_file import ImportFile, read_file
+from ledger_streams.adapters.postgres.rows import SinkBatch
 from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.import_tally import ImportReport, Tally
-from ledger_streams.cli.import_wallets import WantedWallet, open_wallets
-from ledger_streams.cli.importing import Importer, Ledger, Pace
 from ledger_streams.cli.imports import carried_out, import_
 from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unavailable
+from ledger_streams.importer.bank_rows import owner_of_account
+from ledger_streams.importer.import_file import ImportFile, read_file
+from ledger_streams.importer.importer import Importer, Ledger, Pace
+from ledger_streams.importer.tally import ImportReport, Tally
+from ledger_streams.importer.wallets import WantedWallet, open_wallets
 from ledger_streams.ports import Message, Outcome, PaymentView
+from ledger_streams.testing.memory_read_model import MemoryReadModel
 from tests.unit.cli_ledger import MemoryLedger
 
 HEADER = "trans_id,account_id,date,direction,amount\n"

@@ -12,15 +12,15 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from ledger_streams.cli.import_file import ImportFile, read_file
-from ledger_streams.cli.rows import UnusableFile
+from ledger_streams.importer.import_file import ImportFile, read_file
+from ledger_streams.importer.rows import UnusableFile
 
 NS = uuid5(NAMESPACE_URL, "ledger-streams")
 HEADER = "trans_id,account_id,date,direction,amount,Zákazník\n"
 GOOD = "1,77,2026-01-31,credit,10.00,Jörg\n"
 WALLET, PAYMENT, OTHER = (str(uuid5(NS, name)) for name in ("a", "p", "q"))
 READER = (
-    "from ledger_streams.cli.import_file import *;"
+    "from ledger_streams.importer.import_file import *;"
     "file = read_file(Path('-'), currency='CZK'); print(len(file.rows), len(file.refused))"
 )
 DEPOSIT = {

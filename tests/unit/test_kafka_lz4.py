@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiokafka.codec import lz4_decode, lz4_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from ledger_streams.adapters.kafka_lz4 import FAST, compress_fast
+from ledger_streams.kafka.lz4 import FAST, compress_fast
 
 LZ4 = 3
 """The codec, as a batch names it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.adapters.kafka_readiness import KafkaReadiness
+from ledger_streams.kafka.readiness import KafkaReadiness
 
 Topic = dict[str, Any]
 

@@ -8,7 +8,7 @@ import aiokafka.errors as kafka_errors
 import pytest
 from aiokafka.errors import KafkaError
 
-from ledger_streams.adapters.kafka_requests import LEADER_MOVING, when_led
+from ledger_streams.kafka.requests import LEADER_MOVING, when_led
 
 
 def answering(*answers: KafkaError | int) -> tuple[Callable[[], Awaitable[int]], list[int]]:

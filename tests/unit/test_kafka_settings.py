@@ -12,9 +12,9 @@ import aiokafka.errors as kafka_errors
 import pytest
 from aiohttp import web
 
-from ledger_streams.adapters.kafka_client import ClientOptions, explained, options, refusal
-from ledger_streams.adapters.kafka_tokens import FileTokens, OidcTokens
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.client_options import ClientOptions, explained, options, refusal
+from ledger_streams.kafka.oauth_tokens import FileTokens, OidcTokens
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 

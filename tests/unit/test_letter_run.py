@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from faust.types import TP
 
-from ledger_streams.engine.cycles import Record, Share
+from ledger_streams.engine.batches import Record, Share
 from ledger_streams.engine.dead_letters import park
-from ledger_streams.engine.letter_run import LetterRun, note_of, noted
+from ledger_streams.engine.dlq_limit import LetterRun, note_of, noted
 from ledger_streams.errors import Unreadable
 
 TP_3 = TP("payment-events", 3)

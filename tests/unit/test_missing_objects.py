@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from ledger_streams.cli import own_command
-from ledger_streams.cli.reconciling import LastRecord, WalletState
-from ledger_streams.cli.rocksdb_tables import compare_tables
-from ledger_streams.engine.store import PartitionStore
+from ledger_streams.engine.state.store import PartitionStore
+from ledger_streams.reconciliation.rocksdb_tables import compare_tables
+from ledger_streams.reconciliation.wallets import LastRecord, WalletState
 from ledger_streams.settings import Settings, settings
 from tables.wallets import WALLETS
 

@@ -6,7 +6,7 @@ from aiokafka.partitioner import murmur2 as byte_by_byte
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_streams.engine.murmur2 import murmur2
+from ledger_streams.kafka.murmur2 import murmur2
 
 
 @given(st.binary(max_size=80))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger_streams.adapters.postgres_tuning import CONNECTIONS_MAX, GB, bytes_of, remarks, tuned
+from ledger_streams.postgres_tuning import CONNECTIONS_MAX, GB, bytes_of, remarks, tuned
 
 OWNERS = {
     "shared_buffers": "8GB",

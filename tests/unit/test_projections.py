@@ -11,14 +11,14 @@ import pytest
 from faust.types import TP
 
 from ledger_streams import topics, wire
-from ledger_streams.adapters.made_record import MadeRecord
-from ledger_streams.adapters.parked_rows import ParkedRow, Part
-from ledger_streams.adapters.postgres_parking import PostgresParking
-from ledger_streams.adapters.postgres_rows import Advance, TopicPartition
-from ledger_streams.engine.cycles import Destination
-from ledger_streams.engine.parking import Parking
-from ledger_streams.engine.projection_share import ProjectionShare, RowsOf
-from tables.projections import project_payment_event, project_saga_event, project_wallet_event
+from ledger_streams.adapters.postgres.parked_rows import ParkedRow, Part
+from ledger_streams.adapters.postgres.parking import PostgresParking
+from ledger_streams.adapters.postgres.rows import Advance, TopicPartition
+from ledger_streams.engine.batches import Destination
+from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
+from ledger_streams.engine.projection_parking import Parking
+from ledger_streams.kafka.synthetic_record import MadeRecord
+from tables.read_model_rows import project_payment_event, project_saga_event, project_wallet_event
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire"
 OF: dict[str, RowsOf] = {

@@ -7,15 +7,15 @@ import pytest
 from aiohttp import web
 
 from agents.providers import answer
-from ledger_streams.adapters.memory_breakers import MemoryBreakers
-from ledger_streams.adapters.provider_answers import DETAIL_CHARACTERS_MAX, check_status, read_answer
+from ledger_streams.adapters.providers.answers import DETAIL_CHARACTERS_MAX, check_status, read_answer
+from ledger_streams.bootstrap.provider_clients import ProviderCalls
 from ledger_streams.domain.answers import ProviderReply, ProviderTimedOut
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga_commands import CarryOutPayment
+from ledger_streams.domain.saga.commands import CarryOutPayment
 from ledger_streams.errors import Unavailable
-from ledger_streams.gateway_wiring import ProviderCalls
 from ledger_streams.ports import ProviderAnswer, Unsettled
+from ledger_streams.testing.memory_breakers import MemoryBreakers
 from ledger_streams.wire import encode_saga_event, read_saga_event
 from tests.model.samples import PAYMENT
 from tests.provider_stage import ACME, client, serving

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger_streams.domain.money import AMOUNT_MINOR_MAX
-from ledger_streams.provider_simulator.book import Book, Entry, Order, Sums
+from ledger_streams.local.provider_simulator.book import Book, Entry, Order, Sums
 from tests.projected import new_id
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from ledger_streams.provider_simulator.faults import Behaviour, Fault
+from ledger_streams.local.provider_simulator.faults import Behaviour, Fault
 
 KEYS = [f"key {number}" for number in range(4_000)]
 MIXED = Behaviour(

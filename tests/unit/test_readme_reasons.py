@@ -12,8 +12,8 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.request import PaymentKind
 from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.domain.wallet import WalletStatus
-from web.openapi import document
-from web.problems import STATUS_OF_REASON
+from web.http.openapi import document
+from web.http.problems import STATUS_OF_REASON
 from web.routes import API_PAGES
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")

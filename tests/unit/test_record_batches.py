@@ -8,11 +8,11 @@ import pytest
 from aiokafka.structs import RecordMetadata, TopicPartition
 from faust.types import TP
 
-from ledger_streams.adapters.broker_clock import LOG_APPEND_TIME
-from ledger_streams.adapters.kafka_transactional import OffsetUnknown
-from ledger_streams.engine.ahead import Appended
-from ledger_streams.engine.cycles import Outgoing
+from ledger_streams.engine.batches import Outgoing
+from ledger_streams.engine.loopback import Appended
 from ledger_streams.engine.record_batches import Sent, acknowledged
+from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
+from ledger_streams.kafka.transactional_producer import OffsetUnknown
 
 TO = TP("topic", 3)
 RECORDS: list[Outgoing] = [(b"key", b"value", ())]

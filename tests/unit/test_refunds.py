@@ -9,7 +9,6 @@ import pytest
 
 from ledger_streams.domain.answers import RefundGranted, RefundRefused
 from ledger_streams.domain.commands import AddFunds, Counterparty, DeductFunds, HoldFunds
-from ledger_streams.domain.courses import Course, SagaStatus
 from ledger_streams.domain.events import (
     PaymentCompleted,
     PaymentFailed,
@@ -21,11 +20,12 @@ from ledger_streams.domain.events import (
     WalletDeductionRefused,
 )
 from ledger_streams.domain.ids import HoldId, PaymentId, derived_id
-from ledger_streams.domain.refunds import decide_end, decide_reservation
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga import PATIENCE_MS, Saga
-from ledger_streams.domain.saga_commands import CarryOutPayment, EndRefund, ReserveRefund
-from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide
+from ledger_streams.domain.saga.commands import CarryOutPayment, EndRefund, ReserveRefund
+from ledger_streams.domain.saga.decisions import NOTHING, SagaDecision, decide
+from ledger_streams.domain.saga.refunds import decide_end, decide_reservation
+from ledger_streams.domain.saga.state import PATIENCE_MS, Saga
+from ledger_streams.domain.saga.transitions import Course, SagaStatus
 from ledger_streams.errors import InvariantBroken
 from tests.model.samples import AT_MS, PAYMENT, REFUND, SOURCE, TARGET, content, deposit, refund, started
 from tests.unit.saga_course import run

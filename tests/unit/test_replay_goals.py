@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ledger_streams.cli.replaying import goals
 from ledger_streams.errors import InvariantBroken
+from ledger_streams.recovery.rebuild_projections import goals
 
 ONE, OTHER = ("payment-events", 0), ("payment-events", 1)
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from ledger_streams.engine.restoring import restore, source_header
-from ledger_streams.engine.store import PartitionStore, Position, TableSpec
+from ledger_streams.engine.state.restore import restore, source_header
+from ledger_streams.engine.state.store import PartitionStore, Position, TableSpec
 from ledger_streams.errors import Unreadable
 from ledger_streams.metrics import CHANGELOG_FOREIGN_RECORDS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ledger_streams.cli.rocksdb_removal import on_disk, remove, stopped
+from ledger_streams.recovery.rocksdb_removal import on_disk, remove, stopped
 from ledger_streams.settings import Settings
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from ledger_streams.domain.answers import ProviderApproved, RefundRefused
 from ledger_streams.domain.commands import AddFunds, CaptureHold, Counterparty, DeductFunds
-from ledger_streams.domain.courses import ENDS, NEXT, START, Course, SagaStatus, course_back, course_of
 from ledger_streams.domain.events import (
     PaymentCompleted,
     PaymentFailed,
@@ -30,7 +29,16 @@ from ledger_streams.domain.events import (
 )
 from ledger_streams.domain.ids import HoldId
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide, decide_due
+from ledger_streams.domain.saga.decisions import NOTHING, SagaDecision, decide, decide_due
+from ledger_streams.domain.saga.transitions import (
+    ENDS,
+    NEXT,
+    START,
+    Course,
+    SagaStatus,
+    course_back,
+    course_of,
+)
 from ledger_streams.errors import InvariantBroken
 from tests.model.samples import (
     AT_MS,

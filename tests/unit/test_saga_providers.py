@@ -7,7 +7,6 @@ import pytest
 
 from ledger_streams.domain.answers import ProviderApproved, ProviderDeclined, ProviderReply, ProviderTimedOut
 from ledger_streams.domain.commands import AddFunds, CaptureHold, Counterparty, HoldFunds, ReleaseHold
-from ledger_streams.domain.courses import SagaStatus
 from ledger_streams.domain.events import (
     PaymentCompleted,
     PaymentFailed,
@@ -22,7 +21,9 @@ from ledger_streams.domain.events import (
 )
 from ledger_streams.domain.ids import HoldId, PaymentId, derived_id
 from ledger_streams.domain.request import PaymentKind
-from ledger_streams.domain.saga import (
+from ledger_streams.domain.saga.commands import CancelPayment, CarryOutPayment, SettlePayment
+from ledger_streams.domain.saga.decisions import NOTHING, SagaDecision, decide, decide_due, decide_settlement
+from ledger_streams.domain.saga.state import (
     ASK_AGAIN_MS,
     ASK_AGAIN_MS_MAX,
     CANCEL_AGAIN_MS_MAX,
@@ -30,8 +31,7 @@ from ledger_streams.domain.saga import (
     Saga,
     evolve,
 )
-from ledger_streams.domain.saga_commands import CancelPayment, CarryOutPayment, SettlePayment
-from ledger_streams.domain.saga_steps import NOTHING, SagaDecision, decide, decide_due, decide_settlement
+from ledger_streams.domain.saga.transitions import SagaStatus
 from ledger_streams.errors import InvariantBroken, Unreadable
 from tests.model.samples import AT_MS, PAYMENT, SOURCE, TARGET, deposit, started, withdrawal
 from tests.unit.saga_course import past, run

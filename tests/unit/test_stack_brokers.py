@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger_streams.errors import Unavailable
+from ledger_streams.local.stack.kafka import Broker, brokers
 from ledger_streams.settings import Settings
-from ledger_streams.stack.kafka import Broker, brokers
 
 ONE = "127.0.0.1:29092"
 THREE = "127.0.0.1:29092, 127.0.0.1:29093,127.0.0.1:29094"

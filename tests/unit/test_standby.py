@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from ledger_streams.engine.phases import Place
-from ledger_streams.engine.standby import Standby
+from ledger_streams.engine.state.standby import Standby
+from ledger_streams.engine.state.takeover_progress import Place
 from ledger_streams.errors import InvariantBroken
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ledger_streams import wire
 from ledger_streams.domain.ids import HoldId, derived_id
-from ledger_streams.domain.saga import PATIENCE_MS
+from ledger_streams.domain.saga.state import PATIENCE_MS
 from ledger_streams.domain.wallet import Wallet, evolve
 from ledger_streams.domain.wallet_events import FundsHeld
 from tables.sagas import SAGAS

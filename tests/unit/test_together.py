@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from ledger_streams.dataloader import Together
 from ledger_streams.errors import Unavailable
-from ledger_streams.together import Together
 
 
 class Doubler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger_streams.adapters.unwritten import UnwrittenWallets
+from ledger_streams.adapters.redis.unwritten import UnwrittenWallets
 from ledger_streams.ports import WalletView
 
 

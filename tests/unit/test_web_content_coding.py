@@ -17,7 +17,7 @@ import pytest
 
 from ledger_streams.errors import Rejected
 from tests.unit.web_stage import Stage, deposit, served
-from web.content_coding import decoded
+from web.http.content_coding import decoded
 
 BODY = msgspec.json.encode(deposit(metadata={"note": "a note"}))
 GZIP, DEFLATE = gzip.compress(BODY, mtime=0), zlib.compress(BODY)

@@ -14,7 +14,7 @@ from ledger_streams.domain.money import parse_amount, parse_limit
 from ledger_streams.domain.payment import read_request
 from ledger_streams.errors import Unreadable
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, WALLET, Stage, served
-from web.openapi import document
+from web.http.openapi import document
 from web.routes import API_PAGES, HEALTH_PAGES
 
 WANTED = {

@@ -16,7 +16,7 @@ from ledger_streams.domain.wallet_events import BalanceAdded
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.ports import Message
 from tests.unit.web_stage import PAYMENT, USER, WALLET, Stage, check_golden, deposit, served
-from web.problems import STATUS_OF_REASON
+from web.http.problems import STATUS_OF_REASON
 
 JSON = {"Content-Type": "application/json"}
 OPENING = {"wallet_id": WALLET, "user_id": USER, "currencies": ["EUR"]}

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from ledger_streams.adapters.postgres_rows import RefundRow, SinkBatch
+from ledger_streams.adapters.postgres.rows import RefundRow, SinkBatch
 from tests.unit.web_stage import OTHER_WALLET, PAYMENT, Stage, deposit, served
 
 NS = uuid5(NAMESPACE_URL, "ledger-streams")

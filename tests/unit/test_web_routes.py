@@ -8,7 +8,7 @@ import faust
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ledger_streams.engine.phases import Told
+from ledger_streams.engine.state.takeover_progress import Told
 from tests.unit.web_stage import USER, WALLET, Stage, served
 from web.routes import WEB_SETTINGS, add_health
 

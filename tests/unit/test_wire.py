@@ -13,7 +13,7 @@ from ledger_streams import wire
 from ledger_streams.domain.commands import ExpireHold, HoldFunds, ReleaseHold
 from ledger_streams.domain.ids import HoldId, derived_id
 from ledger_streams.domain.payment import PaymentKnown, PaymentRequested
-from ledger_streams.domain.saga_steps import decide
+from ledger_streams.domain.saga.decisions import decide
 from ledger_streams.errors import InvariantBroken, Unreadable
 from tests.model.samples import (
     AT_MS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.written import KEPT_MAX, VALUE_BYTES_MAX, Written
+from agents.decoded_cache import KEPT_MAX, VALUE_BYTES_MAX, Written
 
 
 def test_the_same_key_and_value_say_what_was_written_in_them() -> None:

@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ledger_streams import wire
 from ledger_streams.adapters.outcomes import OutcomeWatch
-from ledger_streams.adapters.postgres_rows import (
+from ledger_streams.adapters.postgres.rows import (
     EventRow,
     PaymentOutcomeRow,
     PaymentRow,
@@ -34,8 +34,8 @@ from ledger_streams.domain.wallet_decisions import decide
 from ledger_streams.domain.wallet_events import WalletEvent
 from ledger_streams.ports import Message
 from tests.unit.web_twins import MemoryClaims, MemoryPublisher, SwitchedCache, SwitchedReadModel, check_here
+from web.http.server import PagesRunner
 from web.routes import WEB_SETTINGS, add_pages
-from web.server import PagesRunner
 from web.services import Services, Topics
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "problems"

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from ledger_streams.adapters.memory import MemoryReadModel
-from ledger_streams.adapters.memory_balances import MemoryBalances
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Message, WalletView
+from ledger_streams.testing.memory_balances import MemoryBalances
+from ledger_streams.testing.memory_read_model import MemoryReadModel
 
 
 class SwitchedCache(MemoryBalances):

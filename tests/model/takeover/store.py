@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, cast
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from ledger_streams.engine.kip447 import NO_OFFSET
-from ledger_streams.engine.restoring import restore, source_header
-from ledger_streams.engine.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.takeover import Said, _reached
+from ledger_streams.engine.state.restore import restore, source_header
+from ledger_streams.engine.state.store import PartitionStore, Position, TableSpec
+from ledger_streams.engine.state.takeover import Said, _reached
+from ledger_streams.kafka.fenced_offsets import NO_OFFSET
 from tests.model.takeover.broker import Entry
 
 SOURCE = TP("source", 0)

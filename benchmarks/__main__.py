@@ -1,0 +1,100 @@
+"""The benchmarks, on the tests' stack: JSON to stdout.
+
+`CASE --help` says what a case takes.  `all` runs each case, small, and ends with the
+table; `table` makes it of a folder of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.case import Case, Given
+from benchmarks.cases import CASES
+from benchmarks.charts import ENDINGS, drawing
+from benchmarks.envelope import Result, begun, told
+from benchmarks.every import run_all
+from benchmarks.table import results_in, table
+from ledger_streams.local.stack import up
+from tests.conftest import ROOT, stack_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and do it; exit 1 if a case of all has failed."""
+    given = vars(parser().parse_args(arguments))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background ignores it
+    verb = given.pop("case")
+    os.chdir(ROOT)  # the cases' processes find their modules there
+    if verb == "table":
+        print(table(results_in(given["folder"])))
+    elif verb == "all":
+        draws = not given["no_plots"]
+        if draws:
+            drawing()  # to hear of a missing package now
+        faults = run_all(CASES.values(), given["folder"], draws=draws)
+        print(table(results_in(given["folder"])))
+        sys.exit("\n".join(faults) or 0)
+    else:
+        measure(CASES[verb], plot=given.pop("plot"), options=given)
+
+
+def measure(case: Case, *, plot: Path | None, options: dict[str, Any]) -> None:
+    """Run a case, print its result, and draw it."""
+    save = drawing() if plot else None
+    up(stack_settings(), say=lambda line: None)
+    result = asyncio.run(measured(case, Given(argparse.Namespace(**options))))
+    encoded = msgspec.json.encode(result)
+    print(msgspec.json.format(encoded).decode())
+    if save and plot:
+        title = f"{case.name}: {case.about}"
+        save(msgspec.json.decode(encoded)["figures"], case.chart, title, plot)
+
+
+async def measured(case: Case, given: Given) -> Result:
+    """Return the case's result."""
+    result = begun(case.name)
+    result.figures = await case.run(given)
+    result.settings = told(given)
+    return result
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the reader of the command line: a verb a case, `all` and `table`."""
+    whole = argparse.ArgumentParser(prog="ledger-streams bench", description=__doc__)
+    verbs = whole.add_subparsers(dest="case", metavar="CASE", required=True)
+    for case in CASES.values():
+        one = verbs.add_parser(case.name, help=case.about, description=case.about)
+        for option in case.options:
+            option.add_to(one)
+        one.add_argument("--plot", type=picture, metavar="FILE", help="draw it: .svg or .png")
+    for verb, about in (("all", "all cases, small, into FOLDER"), ("table", "the table of FOLDER")):
+        one = verbs.add_parser(verb, help=about, description=about)
+        one.add_argument("folder", type=absolute)
+        if verb == "all":
+            one.add_argument("--no-plots", action="store_true", help="JSON alone")
+    return whole
+
+
+def picture(text: str) -> Path:
+    """Read the name of a file to draw into."""
+    file = absolute(text)
+    if file.suffix not in ENDINGS:
+        raise argparse.ArgumentTypeError(f"{text} ends neither in {' nor in '.join(ENDINGS)}")
+    return file
+
+
+def absolute(text: str) -> Path:
+    """Read a path as the caller means it, wherever this process goes."""
+    return Path(text).absolute()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Backlog: transfers that wait in Kafka, carried out by workers alone; no generator runs beside them.
+
+What is measured begins when all workers say that they are ready, and ends with the last
+outcome on payment-events; starting and taking over are not in it.  Numbers of workers
+take turns, each turn on a system of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from benchmarks.load import KafkaLoad, warmed
+from tests.live import LiveSystem, Process
+
+POLL_S = 0.05
+"""Between polls: a reader that never rests takes the processor that is measured."""
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+USER_TICKS, SYSTEM_TICKS = 11, 12
+"""Places in /proc/PID/stat after the name of the command."""
+
+
+class Drained(msgspec.Struct):
+    """How fast a backlog went."""
+
+    payments: int
+    seconds: float
+    payments_per_s: float
+    worker_cpu_us: float
+    """Of all workers, for a payment."""
+
+
+class Turns(msgspec.Struct):
+    """The turns of one number of workers, and their medians."""
+
+    payments_per_s: float
+    worker_cpu_us: float
+    rounds: list[Drained]
+
+
+class Backlogs(msgspec.Struct):
+    """All numbers of workers, and their medians as multiples of one worker's."""
+
+    by_workers: dict[str, Turns]
+    to_one: dict[str, float]
+
+
+async def in_turn(
+    system: Callable[[], AbstractAsyncContextManager[LiveSystem]],
+    *,
+    workers: Sequence[int],
+    payments: int,
+    rounds: int,
+) -> Backlogs:
+    """Let so many workers, and so many, take turns."""
+    drained: dict[int, list[Drained]] = {count: [] for count in workers}
+    for _ in range(rounds):
+        for count, turns in drained.items():
+            async with system() as live:
+                load, wallets = await warmed(live, workers=count, with_projector=False)
+                turns.append(await drain(live, load, wallets, payments=payments))
+    by_workers = {str(count): _medians(turns) for count, turns in drained.items()}
+    one_per_s = by_workers["1"].payments_per_s if "1" in by_workers else 0.0
+    others = {name: turns.payments_per_s for name, turns in by_workers.items() if name != "1"}
+    to_one = {name: round(per_s / one_per_s, 2) for name, per_s in others.items() if one_per_s}
+    return Backlogs(by_workers, to_one)
+
+
+async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> Drained:
+    """Stop the workers, send the payments, start the workers again, and wait for all outcomes."""
+    workers = live.processes
+    for worker in workers.values():
+        worker.stop()
+    async with load.outcomes() as outcomes:
+        await load.send(wallets, payments, rate_per_s=0)
+        for worker in workers.values():
+            worker.start()
+        for name in workers:
+            await live.ready(name.removeprefix("worker-"))
+        began_s, ended, before_s = time.perf_counter(), 0, cpu_s(workers.values())
+        while ended < payments:
+            await asyncio.sleep(POLL_S)
+            ended += await load.poll(outcomes)
+        seconds = time.perf_counter() - began_s
+    used_s = cpu_s(workers.values()) - before_s
+    return Drained(
+        payments, round(seconds, 2), round(payments / seconds, 1), round(used_s / payments * 1e6, 1)
+    )
+
+
+def _medians(turns: list[Drained]) -> Turns:
+    payments_per_s = median(each.payments_per_s for each in turns)
+    worker_cpu_us = median(each.worker_cpu_us for each in turns)
+    return Turns(round(payments_per_s, 1), round(worker_cpu_us, 1), turns)
+
+
+def cpu_s(processes: Iterable[Process]) -> float:
+    """Return the processor time that processes have taken so far."""
+    stats = (Path(f"/proc/{process.pid}/stat").read_text() for process in processes)
+    fields = (stat.rpartition(")")[2].split() for stat in stats)
+    return sum(int(each[USER_TICKS]) + int(each[SYSTEM_TICKS]) for each in fields) * TICK_S

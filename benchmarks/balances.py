@@ -1,0 +1,124 @@
+"""Refreshing wallet_balances over a history of two years: how long it takes, and what the sink feels of it.
+
+The sink writes batches alone and beside a refresh in turn, each as many, so that a machine
+which is busy with other things is busy for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from benchmarks.history import EVENTS_A_PAYMENT, SQL, WALLET_EVENTS_A_PAYMENT, fill, migrated
+from benchmarks.sink import PAYMENTS_A_BATCH, batches
+from ledger_streams.adapters.postgres.balances import STATEMENT_S_MAX, refresh_balances
+from ledger_streams.adapters.postgres.pool import Connection, Pool, create_pool
+from ledger_streams.adapters.postgres.rows import SinkBatch
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.settings import Settings
+from tests.projected import Story
+
+ROUNDS: Final = 5
+BATCHES_A_ROUND: Final = 6
+WALLETS: Final = 20_000
+"""Of each currency."""
+
+
+class Round(msgspec.Struct):
+    """Medians of a round's batches."""
+
+    batch_alone_ms: float
+    batch_beside_ms: float
+    costs_percent: float
+
+
+class Refreshed(msgspec.Struct):
+    """What a refresh takes, and takes away from the sink."""
+
+    wallet_events: int
+    rows: int
+    first_s: float
+    """Of the empty view, which is not concurrent."""
+    unchanged_s: float
+    """With nothing new."""
+    changed_s: float
+    """With one event more for every hundredth wallet."""
+    batch_alone_ms: float
+    """Median of the sink's batches of 500 transfers."""
+    batch_beside_ms: float
+    """The same while a refresh is under way."""
+    costs_percent: float
+    """Median over the rounds."""
+    rounds: list[Round]
+
+
+async def balances(stack: Settings, *, events: int) -> Refreshed:
+    """Make about so many wallet events, refresh the view, then again and again beside the sink."""
+    of_all = round(events * EVENTS_A_PAYMENT / WALLET_EVENTS_A_PAYMENT)
+    async with migrated(stack) as dsn:
+        connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
+        await fill(connection, events=of_all, wallets=WALLETS, tables=("wallet_events", "snapshots"))
+        counts = await connection.fetchval("SELECT count(*) FROM wallet_events")
+        first_s, unchanged_s = [await refresh_s(connection) for _ in range(2)]
+        await connection.execute(SQL["further_events"])
+        changed_s = await refresh_s(connection)
+        rows = await connection.fetchval("SELECT count(*) FROM wallet_balances")
+        await connection.close()
+        async with await create_pool(dsn, statement_timeout_s=STATEMENT_S_MAX) as pool:
+            rounds = await beside_each_other(pool)
+    median = statistics.median
+    return Refreshed(
+        wallet_events=counts,
+        rows=rows,
+        first_s=first_s,
+        unchanged_s=unchanged_s,
+        changed_s=changed_s,
+        batch_alone_ms=round(median(each.batch_alone_ms for each in rounds), 1),
+        batch_beside_ms=round(median(each.batch_beside_ms for each in rounds), 1),
+        costs_percent=round(median(each.costs_percent for each in rounds), 1),
+        rounds=rounds,
+    )
+
+
+async def refresh_s(connection: Connection) -> float:
+    """Refresh the view and return the seconds."""
+    began_s = time.perf_counter()
+    assert await connection.fetchval("SELECT refresh_wallet_balances()")
+    return round(time.perf_counter() - began_s, 2)
+
+
+async def beside_each_other(pool: Pool) -> list[Round]:
+    """Let the sink write alone and beside a refresh in turn."""
+    told = batches(Story(), 2 * ROUNDS * BATCHES_A_ROUND * PAYMENTS_A_BATCH)
+    sink, left = PostgresSink(pool), iter(told[1:])
+    await sink.write(told[0])
+    rounds = []
+    for _ in range(ROUNDS):
+        alone_ms = await _median_ms(sink, [next(left) for _ in range(BATCHES_A_ROUND)])
+        stop = asyncio.Event()
+        refreshing = asyncio.create_task(_refresh_until(pool, stop))
+        beside_ms = await _median_ms(sink, [next(left) for _ in range(BATCHES_A_ROUND)])
+        stop.set()
+        await refreshing
+        figures = (alone_ms, beside_ms, 100 * (beside_ms / alone_ms - 1))
+        rounds.append(Round(*(round(figure, 1) for figure in figures)))
+    return rounds
+
+
+async def _refresh_until(pool: Pool, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        assert await refresh_balances(pool)
+
+
+async def _median_ms(sink: PostgresSink, told: list[SinkBatch]) -> float:
+    took_ms = []
+    for batch in told:
+        began_s = time.perf_counter()
+        await sink.write(batch)
+        took_ms.append((time.perf_counter() - began_s) * 1_000)
+    return statistics.median(took_ms)

@@ -1,0 +1,128 @@
+"""Cases of a database, each on one of its own in the stack's PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.analytics import Analyzed, analytics
+from benchmarks.archive import Months, archive
+from benchmarks.balances import Refreshed, balances
+from benchmarks.bounced import Bounced, bounced
+from benchmarks.case import PAYMENTS, Case, Given, Option
+from benchmarks.charts import Bars
+from benchmarks.gin import Inserted, gin
+from benchmarks.legs import Checked, legs
+from benchmarks.sink import Audited, Written, audited, sink
+from benchmarks.wallet import Travelled, travel
+
+EVENTS: Final = Option("events", 1_000_000, "rows of history")
+
+
+async def _sink(given: Given) -> Written:
+    return await sink(given.settings, payments=given.options.payments)
+
+
+async def _legs(given: Given) -> dict[str, Checked]:
+    return await legs(given.settings, payments=given.options.payments)
+
+
+async def _audit(given: Given) -> Audited:
+    async with given.live() as live:
+        return await audited(live.settings, payments=given.options.payments)
+
+
+async def _bounced(given: Given) -> dict[str, Bounced]:
+    async with given.live() as live:
+        return await bounced(live.settings, payments=given.options.payments)
+
+
+async def _archive(given: Given) -> Months:
+    return await archive(given.settings, payments=given.options.payments)
+
+
+async def _wallet(given: Given) -> Travelled:
+    return await travel(given.settings, events=given.options.events)
+
+
+async def _analytics(given: Given) -> Analyzed:
+    return await analytics(given.settings, events=given.options.events)
+
+
+async def _balances(given: Given) -> Refreshed:
+    return await balances(given.settings, events=given.options.events)
+
+
+async def _gin(given: Given) -> dict[str, Inserted]:
+    return await gin(given.settings, events=given.options.events)
+
+
+OF_DATABASES: Final = (
+    Case(
+        "sink",
+        "payments written by the projector's sink alone, without Kafka",
+        _sink,
+        Bars("payments/s", ("payments_per_s",)),
+        (PAYMENTS,),
+    ),
+    Case(
+        "legs",
+        "the same with and without PostgreSQL's check of double entry, in turn",
+        _legs,
+        Bars("payments/s", ("*.payments_per_s",)),
+        (PAYMENTS,),
+        small=("--payments", "10000"),
+    ),
+    Case(
+        "audit",
+        "the same, then its day is closed and all of it verified",
+        _audit,
+        Bars("rows/s", ("rows_per_s",)),
+        (PAYMENTS,),
+    ),
+    Case(
+        "bounced",
+        "the same, directly and through PgBouncer, in turn",
+        _bounced,
+        Bars("payments/s", ("*.payments_per_s",)),
+        (PAYMENTS,),
+    ),
+    Case(
+        "archive",
+        "their events archived, verified and attached again",
+        _archive,
+        Bars("rows/s", ("steps.*.rows_per_s",)),
+        (PAYMENTS,),
+    ),
+    Case(
+        "wallet",
+        "the past of one wallet",
+        _wallet,
+        Bars("ms", ("asked.*.ms",)),
+        (EVENTS,),
+        small=("--events", "200000"),
+    ),
+    Case(
+        "analytics",
+        "the analysts' views and the owner's SQL over a history",
+        _analytics,
+        Bars("ms", ("asked.*.ms",)),
+        (EVENTS,),
+        small=("--events", "200000"),
+    ),
+    Case(
+        "balances",
+        "refreshing wallet_balances over such a history, also beside the sink",
+        _balances,
+        Bars("ms for a batch of the sink", ("batch_alone_ms", "batch_beside_ms")),
+        (EVENTS,),
+        small=("--events", "200000"),
+    ),
+    Case(
+        "gin",
+        "events inserted with each kind of GIN index, in turn",
+        _gin,
+        Bars("rows/s", ("*.median.rows_per_s",), "operators", "*.rounds.rows_per_s"),
+        (EVENTS,),
+        small=("--events", "100000"),
+    ),
+)

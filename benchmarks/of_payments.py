@@ -1,0 +1,168 @@
+"""Cases of payments and commands on their way, each on a system of its own on the tests' stack."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.backlog import Backlogs, in_turn
+from benchmarks.case import NO_STANDBY, PAYMENTS, Case, Given, Option
+from benchmarks.charts import Bars, Lines
+from benchmarks.contenders import CONTENDERS
+from benchmarks.cost import Cost, cost
+from benchmarks.http_calls import CONNECTIONS, Answered, http_calls
+from benchmarks.load import Timing, at_rates, http_at_rates
+from benchmarks.payments import PARTS, RATES_PER_S, Paid, payments
+from benchmarks.spread import SPREADS
+from benchmarks.wallets import Compared, compare
+
+WALLETS: Final = Option("wallets", 2_000, "that pay each other")
+WORKERS: Final = Option("workers", 1, "how many")
+ROUNDS: Final = Option("rounds", 3, "turns of each")
+OVER_LOAD: Final = Lines(
+    "*.payments_per_s", "payments/s", ("*.p50_ms", "*.p90_ms", "*.p99_ms"), "ms until a payment has ended"
+)
+TIMES: Final = Lines(
+    "paced.*.rate_per_s",
+    "payments/s",
+    tuple(f"paced.*.{place}_ms.{name}" for place in ("kafka", "postgres") for name in ("p50", "p99")),
+    "ms from a payment's being due",
+)
+COMPONENTS: Final = ("worker", "projector", "kafka", "postgres", "redis")
+CALLS: Final = Bars("calls/s; of batches, 100 payments each", ("*.called.calls_per_s",))
+
+
+async def _wallets(given: Given) -> Compared:
+    of = given.options
+    sizes = {"commands": of.commands, "wallets": of.wallets, "rounds": of.rounds}
+    return await compare(given.settings, names=of.contenders, **sizes)
+
+
+async def _backlog(given: Given) -> Backlogs:
+    of = given.options
+    return await in_turn(given.live, workers=of.workers, payments=of.payments, rounds=of.rounds)
+
+
+async def _payments(given: Given) -> Paid:
+    of = given.options
+    sizes = {"count": of.payments, "wallets": of.wallets, "seconds": of.seconds}
+    async with given.live() as live:
+        return await payments(live, spreads=of.spreads, rates_per_s=of.rates, parts=of.parts, **sizes)
+
+
+async def _worker(given: Given, *, with_projector: bool = False) -> dict[str, Timing]:
+    of = given.options
+    sizes = {"payments": of.payments, "rates_per_s": of.rates, "workers": of.workers}
+    async with given.live() as live:
+        return await at_rates(live, with_projector=with_projector, **sizes)
+
+
+async def _projector(given: Given) -> dict[str, Timing]:
+    return await _worker(given, with_projector=True)
+
+
+async def _http(given: Given) -> dict[str, Answered]:
+    of = given.options
+    sizes = {"wallets": of.wallets, "connections": of.connections, "seconds": of.seconds}
+    async with given.live() as live:
+        return await http_calls(live, rate_per_s=of.rate, **sizes)
+
+
+async def _http_rate(given: Given) -> dict[str, Timing]:
+    of = given.options
+    async with given.live() as live:
+        return await http_at_rates(live, payments=of.payments, rates_per_s=of.rates, workers=of.workers)
+
+
+async def _cost(given: Given) -> Cost:
+    async with given.live() as live:
+        return await cost(live, payments=given.options.payments, wallets=given.options.wallets)
+
+
+OF_PAYMENTS: Final = (
+    Case(
+        "wallets",
+        "commands through the wallets agent alone, and through its peers, in turn",
+        _wallets,
+        Bars("commands/s", ("contenders.*.median_per_s",), "contender", "contenders.*.commands_per_s"),
+        (
+            Option("commands", 100_000, "how many"),
+            Option("wallets", 10_000, "that the commands are spread over"),
+            ROUNDS,
+            Option("contenders", tuple(CONTENDERS), "who takes part", choices=tuple(CONTENDERS)),
+        ),
+        small=("--commands", "30000", "--rounds", "2"),
+    ),
+    Case(
+        "backlog",
+        "transfers that wait in Kafka, carried out by workers alone",
+        _backlog,
+        Bars("payments/s", ("by_workers.*.payments_per_s",), "workers", "by_workers.*.rounds.payments_per_s"),
+        (PAYMENTS, Option("workers", (1,), "how many; several numbers take turns"), ROUNDS, NO_STANDBY),
+        small=("--workers", "1", "2", "--rounds", "2"),
+    ),
+    Case(
+        "payments",
+        "transfers until PostgreSQL shows them, at saturation and at given rates",
+        _payments,
+        TIMES,
+        (
+            PAYMENTS,
+            WALLETS,
+            Option("spreads", tuple(SPREADS), "who pays whom, uniform first", choices=tuple(SPREADS)),
+            Option("rates", RATES_PER_S, "payments a second"),
+            Option("parts", PARTS, "rates as parts of the saturation"),
+            Option("seconds", 30.0, "at each rate"),
+        ),
+        small=("--payments", "10000", "--parts", "0.5", "--seconds", "10"),
+    ),
+    Case(
+        "worker",
+        "transfers over Kafka, no projector",
+        _worker,
+        OVER_LOAD,
+        (PAYMENTS, Option("rates", (0.0,), "payments a second; 0: saturation"), WORKERS, NO_STANDBY),
+        small=("--payments", "3000", "--rates", "200", "0"),
+    ),
+    Case(
+        "projector",
+        "the same with a projector beside it",
+        _projector,
+        OVER_LOAD,
+        (PAYMENTS, Option("rates", (0.0,), "payments a second; 0: saturation"), WORKERS, NO_STANDBY),
+        small=("--payments", "3000", "--rates", "200", "0"),
+    ),
+    Case(
+        "http",
+        "payments, batches of them and balances, called for by wrk",
+        _http,
+        CALLS,
+        (
+            WALLETS,
+            Option("connections", CONNECTIONS, "that call at once"),
+            Option("rate", 0.0, "payments a second beside the balances; 0: half of what batches reach"),
+            Option("seconds", 10.0, "of each step"),
+        ),
+        small=("--seconds", "4"),
+    ),
+    Case(
+        "http-rate",
+        "POST /v1/payments?wait at a steady rate",
+        _http_rate,
+        OVER_LOAD,
+        (
+            Option("payments", 500, "how many"),
+            Option("rates", (50.0,), "payments a second"),
+            WORKERS,
+            NO_STANDBY,
+        ),
+        small=("--rates", "25", "50", "100"),
+    ),
+    Case(
+        "cost",
+        "the processor time of a payment, by component",
+        _cost,
+        Bars("us of a processor, a payment", tuple(f"cpu_us.{name}" for name in COMPONENTS)),
+        (Option("payments", 100_000, "how many"), WALLETS),
+        small=("--payments", "20000"),
+    ),
+)

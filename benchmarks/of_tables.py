@@ -1,0 +1,90 @@
+"""Cases of what a worker holds: what it takes, how it is read back and taken over, what its growth costs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.case import NO_STANDBY, Case, Given, Option
+from benchmarks.charts import Bars
+from benchmarks.growth import Grown, growth
+from benchmarks.memory import Held, held
+from benchmarks.rebuild import Rebuilt, fill, rebuild
+from benchmarks.takeover import Recovered, take_over
+
+TAKEOVER_RATE_PER_S: Final = 200
+
+
+async def _rebuild(given: Given) -> Rebuilt:
+    async with given.live() as live:
+        return await rebuild(live, wallets=given.options.wallets)
+
+
+async def _takeover(given: Given) -> Recovered:
+    wallets = given.options.wallets
+    async with given.live() as live:
+        await fill(live, wallets, payments=wallets)
+        return await take_over(live, rate_per_s=TAKEOVER_RATE_PER_S)
+
+
+async def _memory(given: Given) -> Held:
+    async with given.live() as live:
+        return await held(live, wallets=given.options.wallets, payments=given.options.payments)
+
+
+async def _growth(given: Given) -> dict[str, list[Grown]]:
+    of = given.options
+    sizes = {"commands": of.commands, "payments": of.payments, "events": of.events}
+    return await growth(given.settings, wallets=of.wallets, **sizes)
+
+
+OF_TABLES: Final = (
+    Case(
+        "rebuild",
+        "a worker with an empty folder reads its wallets back from Kafka",
+        _rebuild,
+        Bars("records/s", ("records_per_s",)),
+        (Option("wallets", 1_000_000, "how many"),),
+        small=("--wallets", "300000"),
+    ),
+    Case(
+        "takeover",
+        "one of two workers is killed",
+        _takeover,
+        Bars("s", ("phases_s.*", "ready_s", "first_commit_s", "first_end_s")),
+        (Option("wallets", 1_000_000, "in its tables, and as many payments"), NO_STANDBY),
+        small=("--wallets", "50000"),
+    ),
+    Case(
+        "memory",
+        "what a worker takes whose tables are large",
+        _memory,
+        Bars("MB", ("*.rss_mb",)),
+        (
+            Option("wallets", 1_000_000, "in its tables"),
+            Option("payments", 50_000, "that are its load"),
+        ),
+    ),
+    Case(
+        "growth",
+        "what a command or a payment costs when there is much more of all else",
+        _growth,
+        Bars("cost at the largest size to the smallest's", ("*.-1.cost_to_smallest",)),
+        (
+            Option("wallets", (10_000, 100_000, 1_000_000), "sizes, the largest last"),
+            Option("commands", 100_000, "over the wallets"),
+            Option("payments", 20_000, "and ten times as many"),
+            Option("events", 100_000, "in PostgreSQL, and ten times as many"),
+        ),
+        small=(
+            "--wallets",
+            "10000",
+            "1000000",
+            "--commands",
+            "30000",
+            "--payments",
+            "3000",
+            "--events",
+            "20000",
+        ),
+    ),
+)

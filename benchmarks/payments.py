@@ -1,0 +1,143 @@
+"""Payments: transfers from their requests on payment-events until PostgreSQL shows them completed.
+
+Saturation is all requests at once, to one worker and one projector; then a payment's time
+at given rates, and at parts of the saturation just measured.  Kafka and PostgreSQL are
+looked at from the process that sends; its share of a core is told with the others'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from benchmarks.load import KafkaLoad, wallet_ids
+from benchmarks.seen import looking, outcomes
+from benchmarks.settled import counted, reconciled, settled
+from benchmarks.spread import SPREADS
+from benchmarks.transfers import send_all, send_paced, transfers
+from benchmarks.usage import Components, shares, since
+from tests.live import LiveSystem
+
+WARM_PAYMENTS: Final = 2_000
+RATES_PER_S: Final = (200.0, 1_000.0)
+PARTS: Final = (0.1, 0.5, 0.8)
+"""Of the saturation."""
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+
+class Saturated(msgspec.Struct):
+    """How fast payments went at saturation."""
+
+    payments: int
+    kafka_per_s: float
+    """Until the last outcome was committed."""
+    postgres_per_s: float
+    """Until the last one was visible in PostgreSQL."""
+    cores: dict[str, float]
+    """What each component took, of one core."""
+    to_uniform: float = 1.0
+    """Payments a second in PostgreSQL, as a multiple of the uniform spread's."""
+
+
+class Paced(msgspec.Struct):
+    """How long payments took at a rate, from being due."""
+
+    rate_per_s: float
+    payments: int
+    sent_per_s: float
+    """Less than the rate where the generator could not keep up."""
+    kafka_ms: dict[str, float]
+    postgres_ms: dict[str, float]
+    cores: dict[str, float]
+
+
+class Paid(msgspec.Struct):
+    """All of it."""
+
+    wallets: int
+    saturated: dict[str, Saturated]
+    paced: dict[str, Paced]
+
+
+async def payments(
+    live: LiveSystem,
+    *,
+    count: int = 20_000,
+    wallets: int = 2_000,
+    spreads: Sequence[str] = tuple(SPREADS),
+    rates_per_s: Sequence[float] = RATES_PER_S,
+    parts: Sequence[float] = PARTS,
+    seconds: float = 30.0,
+) -> Paid:
+    """Saturate with `count` payments a spread, then send for `seconds` at each rate; uniform is the first."""
+    ids = await started(live, wallets)
+    saturated = {spread: await saturate(live, ids, count=count, spread=spread) for spread in spreads}
+    first_per_s = saturated[spreads[0]].postgres_per_s
+    for figures in saturated.values():
+        figures.to_uniform = round(figures.postgres_per_s / first_per_s, 2)
+    rates = {f"{rate:g}/s": rate for rate in rates_per_s}
+    rates |= {f"{part:.0%}": part * first_per_s for part in parts}
+    timed = {name: await paced(live, ids, rate_per_s=rate, seconds=seconds) for name, rate in rates.items()}
+    await reconciled(live)
+    return Paid(wallets, saturated, timed)
+
+
+async def started(live: LiveSystem, wallets: int) -> list[str]:
+    """Start a worker and a projector, open wallets, and warm up; return the wallets' ids."""
+    await live.start_all()
+    ids = wallet_ids(wallets)
+    await KafkaLoad(live.settings).open_wallets(ids)
+    await send_all(live.settings, transfers(WARM_PAYMENTS, ids, seed=0))
+    await settled(live, WARM_PAYMENTS)
+    return ids
+
+
+async def saturate(live: LiveSystem, wallets: Sequence[str], *, count: int, spread: str) -> Saturated:
+    """Send `count` payments at once and wait until PostgreSQL has all of them."""
+    before, components = await counted(live), Components(live)
+    requests = transfers(count, wallets, spread=spread, seed=before.known)
+    async with looking(live.settings) as looks:
+        began_s, used_s = time.perf_counter(), components.cpu_s()
+        await send_all(live.settings, requests)
+        await settled(live, before.known + count)
+        seconds, used_s = time.perf_counter() - began_s, since(used_s, components.cpu_s())
+    kafka_s, postgres_s = looks.committed_s() - began_s, looks.projected_s() - began_s
+    cores = shares(used_s, seconds)
+    return Saturated(count, round(count / kafka_s, 1), round(count / postgres_s, 1), cores)
+
+
+async def paced(live: LiveSystem, wallets: Sequence[str], *, rate_per_s: float, seconds: float) -> Paced:
+    """Send at a steady rate, and time every payment."""
+    before, components = await counted(live), Components(live)
+    requests = transfers(max(1, round(rate_per_s * seconds)), wallets, seed=before.known)
+    async with outcomes(live.settings) as read, looking(live.settings) as looks:
+        used_s, began_s = components.cpu_s(), time.perf_counter()
+        reading = asyncio.create_task(read.read(len(requests)))
+        due_s = await send_paced(live.settings, requests, rate_per_s)
+        sent_s = time.perf_counter() - began_s
+        await reading
+        used_s = since(used_s, components.cpu_s())
+        ended_s = time.perf_counter() - began_s
+        await settled(live, before.known + len(requests))
+    assert read.failed == 0, f"{read.failed} payments have failed"
+    placed = list(read.completed.items())
+    visible = looks.visible_s([place for _, place in placed])
+    return Paced(
+        round(rate_per_s, 1),
+        len(requests),
+        round(len(requests) / sent_s, 1),
+        quantiles([place.at_s - due_s[key] for key, place in placed]),
+        quantiles([at_s - due_s[key] for (key, _), at_s in zip(placed, visible, strict=True)]),
+        shares(used_s, ended_s),
+    )
+
+
+def quantiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Return p50, p90 and p99 in milliseconds."""
+    ordered = sorted(seconds)
+    at = {name: ordered[min(len(ordered) - 1, int(len(ordered) * q))] for name, q in QUANTILES.items()}
+    return {name: round(1_000 * took_s, 1) for name, took_s in at.items()}

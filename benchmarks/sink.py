@@ -1,0 +1,98 @@
+"""The sink alone: batches as a projector writes them, into an empty database with all indexes.
+
+Transfers between many wallets, whole payments in one batch.  The batches are told
+before the clock starts, so the figure is of the sink and of PostgreSQL.  And what comes
+after: a day with all of them is closed, and every chain and root verified.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+import msgspec
+
+from benchmarks.history import migrated
+from ledger_streams import topics
+from ledger_streams.adapters.postgres.migrations import upgrade
+from ledger_streams.adapters.postgres.pool import create_pool
+from ledger_streams.adapters.postgres.rows import SinkBatch
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.audit.day_close import close_and_publish
+from ledger_streams.cli.audit import verified
+from ledger_streams.settings import Settings
+from tests.projected import Story
+
+WALLETS: Final = 2_000
+PAYMENTS_A_BATCH: Final = 500
+STEPS: Final = ("SagaStarted", "WalletDeducted", "WalletCredited", "SagaCompleted")
+
+
+class Written(msgspec.Struct):
+    """How fast batches went in."""
+
+    payments: int
+    seconds: float
+    payments_per_s: float
+
+
+class Audited(msgspec.Struct):
+    """How long history takes to be closed and verified."""
+
+    rows: int
+    """Of events and wallet_events."""
+    closing_s: float
+    verify_s: float
+    rows_per_s: float
+    """Verified."""
+
+
+async def sink(stack: Settings, *, payments: int) -> Written:
+    """Write so many transfers into a database of its own."""
+    async with migrated(stack) as dsn:
+        return await write_all(dsn, batches(Story(), payments))
+
+
+async def audited(settings: Settings, *, payments: int) -> Audited:
+    """Write so many transfers, close the day, verify all of it."""
+    await upgrade(settings.postgres)
+    story = Story()
+    story.name_wallet_topic(settings.topic(topics.WALLET_EVENTS))
+    await write_all(settings.postgres, batches(story, payments))
+    began_s = time.perf_counter()
+    await close_and_publish(settings)
+    closing_s = time.perf_counter() - began_s
+    result = await verified(settings, None, None)
+    assert (result.findings, result.days) == ([], 1)
+    rows = result.events + result.wallet_events
+    return Audited(rows, round(closing_s, 3), result.seconds, round(rows / result.seconds, 1))
+
+
+def batches(story: Story, payments: int) -> list[SinkBatch]:
+    """Tell the opening of the wallets, and the payments."""
+    random = Random(payments)
+    wallets = [story.open() for _ in range(WALLETS)]
+    batches = [story.batch()]
+    for _ in range(payments // PAYMENTS_A_BATCH):
+        for _ in range(PAYMENTS_A_BATCH):
+            source, target = random.sample(wallets, 2)
+            payment_id = story.transfer(source, target, 1025)
+            for version, step in enumerate(STEPS, start=1):
+                story.payment_event(payment_id, step, version, {"payment_id": payment_id, "amount": "10.25"})
+        batches.append(story.batch())
+    return batches
+
+
+async def write_all(dsn: str, batches: Sequence[SinkBatch]) -> Written:
+    """Write the first batch, and those after it against the clock."""
+    async with await create_pool(dsn) as pool:
+        writer = PostgresSink(pool)
+        await writer.write(batches[0])
+        began = time.perf_counter()
+        for batch in batches[1:]:
+            await writer.write(batch)
+        seconds = time.perf_counter() - began
+    written = (len(batches) - 1) * PAYMENTS_A_BATCH
+    return Written(written, round(seconds, 2), round(written / seconds, 1))

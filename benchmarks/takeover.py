@@ -1,0 +1,209 @@
+"""Takeover: one of two workers is killed under load; how long until its partitions' payments go on.
+
+From the kill to the first commit for a payment of a partition that the killed one had, by the
+broker's clock; and to the first end of such a payment that was sent after the kill.  The parts
+are told by the log of the worker that goes on: when it was asked to join anew, when it had
+the partitions, how long each phase of its takeover was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from random import Random
+from typing import Final
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+
+from benchmarks.load import KafkaLoad, record, transfer, wallet_ids
+from benchmarks.rebuild import restored
+from ledger_streams import topics
+from tests.live import LiveSystem, Process, eventually
+
+WALLETS: Final = 200
+WARM_PAYMENTS: Final = 1_000
+ENDED_S_MAX: Final = 120.0
+READ_S_MAX: Final = 600.0
+"""Tables of some millions are read back twice: by their owner, and at leisure by the standby."""
+_line = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] .*?\] (.*)$", re.MULTILINE).findall
+_phase = re.compile(r"(\w+) ([\d.]+) s").findall
+_standby_left = re.compile(r"^ledger_standby_left_records\{.*\} (\S+)$", re.MULTILINE).findall
+
+
+class Recovered(msgspec.Struct):
+    """How long a takeover took, in seconds from the kill; what it read back; what became of the payments."""
+
+    session_timeout_s: float
+    rejoined_s: float
+    """The group has missed the killed one, and the other has heard of it."""
+    assigned_s: float
+    """The join is over."""
+    phases_s: dict[str, float]
+    """Each phase of the takeover by itself."""
+    ready_s: float
+    first_commit_s: float
+    first_end_s: float
+    """Behind all that has come in meanwhile."""
+    restored_records: int
+    payments: int
+    completed: int
+
+
+class Stream:
+    """Transfers at a steady rate, and when each was seen to have ended."""
+
+    def __init__(self, live: LiveSystem, rate_per_s: int) -> None:
+        self._live, self._rate_per_s = live, rate_per_s
+        self._requests = live.settings.topic(topics.PAYMENT_EVENTS)
+        self._sagas = live.settings.topic(topics.SAGA_EVENTS)
+        self.sent: dict[bytes, tuple[float, int]] = {}
+        """Of each payment when it was sent, and the partition it came into."""
+        self.begun: dict[bytes, float] = {}
+        """When its saga started, by the broker's clock."""
+        self.ended: dict[bytes, float] = {}
+        self._is_over = asyncio.Event()
+
+    def end(self) -> None:
+        """Send no more."""
+        self._is_over.set()
+
+    async def send(self) -> None:
+        """Send until `end`."""
+        random, wallets, began_s = Random(7), wallet_ids(WALLETS), time.time()
+        async with AIOKafkaProducer(bootstrap_servers=self._live.settings.kafka, acks="all") as producer:
+            while not self._is_over.is_set():
+                data = transfer(random, wallets)
+                key, sent_s = data["payment_id"].encode(), time.time()
+                value = record("PaymentRequested", data["payment_id"], data)
+                placed = await producer.send_and_wait(self._requests, value, key=key)
+                self.sent[key] = sent_s, placed.partition
+                await asyncio.sleep(max(0.0, began_s + len(self.sent) / self._rate_per_s - time.time()))
+
+    async def read(self) -> None:
+        """Note the first commits and the ends of payments, until cancelled."""
+        names = {topics.PAYMENT_EVENTS: self._requests, topics.SAGA_EVENTS: self._sagas}
+        partitions = [
+            TopicPartition(full, number)
+            for name, full in names.items()
+            for number in range(topics.spec(name).partitions)
+        ]
+        async with AIOKafkaConsumer(
+            bootstrap_servers=self._live.settings.kafka,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=10,
+        ) as consumer:
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning()
+            async for outcome in consumer:
+                if b'"PaymentCompleted"' in outcome.value:
+                    self.ended[outcome.key] = time.time()
+                elif b'"SagaStarted"' in outcome.value:
+                    self.begun[outcome.key] = outcome.timestamp / 1000
+
+    def begun_since(self, at_s: float, partitions: frozenset[int]) -> float:
+        """Return when the first saga has started since then of a payment in the partitions."""
+        begun = (self.begun[key] for key, (_, number) in self.sent.items() if number in partitions)
+        return min(begun_s for begun_s in begun if begun_s > at_s)
+
+    def ended_since(self, at_s: float, partitions: frozenset[int]) -> float | None:
+        """Return when the first payment has ended of those sent since then into the partitions."""
+        times = (
+            self.ended[key]
+            for key, (sent_s, partition) in self.sent.items()
+            if sent_s > at_s and partition in partitions and key in self.ended
+        )
+        return min(times, default=None)
+
+
+async def take_over(live: LiveSystem, *, rate_per_s: int) -> Recovered:
+    """Start two workers, kill the first under load, and measure; all payments have ended when it returns."""
+    for number in "12":
+        live.start("worker", number)
+    for number in "12":
+        await live.ready(number, seconds=READ_S_MAX)
+    await KafkaLoad(live.settings).open_wallets(wallet_ids(WALLETS))
+    stream = Stream(live, rate_per_s)
+    reading, sending = asyncio.create_task(stream.read()), asyncio.create_task(stream.send())
+    try:
+        await eventually(lambda: _warm(live, stream), what="the standby is near the end", seconds=READ_S_MAX)
+        had = await partitions_of(live, "1", live.settings.topic(topics.PAYMENT_EVENTS))
+        killed_s = time.time()
+        live.processes["worker-1"].kill()
+
+        async def goes_on() -> float | None:
+            return stream.ended_since(killed_s, had)
+
+        on_s = await eventually(goes_on, what="payments go on", seconds=ENDED_S_MAX, every_s=0.01)
+        stream.end()
+        await sending
+
+        async def all_ended() -> bool:
+            return stream.ended.keys() >= stream.sent.keys() <= stream.begun.keys()
+
+        await eventually(all_ended, what="all payments have ended", seconds=ENDED_S_MAX)
+    finally:
+        reading.cancel()
+        sending.cancel()
+    begun_s = stream.begun_since(killed_s, had)
+    return _recovered(live, stream, killed_s, begun_s=begun_s, on_s=on_s)
+
+
+async def partitions_of(live: LiveSystem, worker_id: str, topic: str) -> frozenset[int]:
+    """Return which partitions of a topic a worker has, as its group knows it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([live.settings.app_id])
+    finally:
+        await admin.close()
+    ((_, _, _, _, _, members, *_),) = answer.groups
+    client = f"{live.settings.app_id}-{worker_id}"
+    (assignment,) = (member[4] for member in members if member[1] == client)
+    given = ConsumerProtocolMemberAssignment.decode(assignment).assignment
+    return frozenset(number for name, numbers in given for number in numbers if name == topic)
+
+
+async def _warm(live: LiveSystem, stream: Stream) -> bool:
+    """Tell whether payments flow, and the standby that is to take over has read nearly all."""
+    if len(stream.ended) < WARM_PAYMENTS or not live.settings.standby:
+        return len(stream.ended) >= WARM_PAYMENTS
+    _, text, _ = await live.request("GET", "/metrics", worker_id="2")
+    left = [float(offsets) for offsets in _standby_left(text)]
+    return bool(left) and sum(left) < WARM_PAYMENTS
+
+
+def _recovered(
+    live: LiveSystem, stream: Stream, killed_s: float, *, begun_s: float, on_s: float
+) -> Recovered:
+    lines = list(_lines_since(live.processes["worker-2"], killed_s))
+    at_s = {
+        what: next(at for at, line in lines if what in line) - killed_s
+        for what in ("(Re-)joining", "_on_partitions_assigned", "ready: ")
+    }
+    took = next(line for _, line in lines if "the takeover took" in line).partition(": ")[2]
+    (read,) = restored("\n".join(line for _, line in lines))
+    return Recovered(
+        session_timeout_s=live.settings.session_timeout_ms / 1000,
+        rejoined_s=round(at_s["(Re-)joining"], 3),
+        assigned_s=round(at_s["_on_partitions_assigned"], 3),
+        phases_s={phase: float(seconds) for phase, seconds in _phase(took)},
+        ready_s=round(at_s["ready: "], 3),
+        first_commit_s=round(begun_s - killed_s, 3),
+        first_end_s=round(on_s - killed_s, 3),
+        restored_records=read.records,
+        payments=len(stream.sent),
+        completed=len(stream.ended),
+    )
+
+
+def _lines_since(process: Process, at_s: float) -> Iterator[tuple[float, str]]:
+    for at, text in _line(process.log.read_text(errors="replace")):
+        logged_s = datetime.strptime(at, "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
+        if logged_s >= at_s:
+            yield logged_s, text

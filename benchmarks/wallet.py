@@ -1,0 +1,58 @@
+"""A wallet with a long history: what its balance at any moment takes, and its statement.
+
+Moments are spread over the whole history; events share milliseconds, as those of a
+busy wallet do.  What is measured is the query alone, as the read model sends it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from benchmarks.history import END, SQL, Asked, asked, own_database
+from ledger_streams.adapters.postgres.pool import Connection
+from ledger_streams.adapters.postgres.queries import queries
+from ledger_streams.settings import Settings
+
+WALLET: Final = "bbbbbbbb-0000-4000-8000-000000000001"
+EVENTS_A_MS: Final = 5
+MOMENTS: Final = 10
+MONTHS: Final = 24
+
+
+class Travelled(msgspec.Struct):
+    """What was asked of one wallet of so many events."""
+
+    events: int
+    asked: dict[str, Asked]
+
+
+async def travel(stack: Settings, *, events: int) -> Travelled:
+    """Make the wallet and ask for its past."""
+    async with own_database(stack) as connection:
+        await make_wallet(connection, events)
+        moments = {
+            f"balance at {number * 100 // MOMENTS} %": await balance_at(connection, events, number / MOMENTS)
+            for number in range(MOMENTS + 1)
+        }
+        sql = queries("read_model")
+        before = events - events // MONTHS
+        page = await asked(connection, sql["movements"], WALLET, before, events, None, 1000)
+        turnover = await asked(connection, sql["turnovers"], WALLET, before, events, None)
+        whole = await asked(connection, sql["turnovers"], WALLET, 0, events, None)
+        statement = {"1000 movements": page, "turnover of a 24th": turnover, "turnover of all": whole}
+        return Travelled(events, moments | statement)
+
+
+async def make_wallet(connection: Connection, events: int) -> None:
+    """Give the database a wallet of so many events."""
+    await connection.execute(SQL["one_wallet"], WALLET, events, EVENTS_A_MS, END)
+    await connection.execute("VACUUM (ANALYZE) wallet_events")
+
+
+async def balance_at(connection: Connection, events: int, share: float) -> Asked:
+    """Ask for the balance when that share of the events had occurred."""
+    at = END + timedelta(milliseconds=int(events / EVENTS_A_MS * share))
+    return await asked(connection, queries("read_model")["wallet_at"], WALLET, at)

@@ -1,0 +1,155 @@
+"""Wallets: commands through the wallets agent, exactly once, beside peers that do the same.
+
+Each contender in turn reads the same commands from the beginning, as one process.  The
+time is from when it says that it begins until its last outcome is committed: the first
+moment at which a reader of committed records could go as far as it can in the end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Final
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from benchmarks.carried_out import CURRENCY, Wrong, left_by, partitions_of
+from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.peers.task import PARTITIONS
+from benchmarks.rebuild import bench_wallet, opened, write
+from benchmarks.watch import watching
+from ledger_streams import topics, wire
+from ledger_streams.domain.commands import AddFunds, Counterparty
+from ledger_streams.domain.ids import PaymentId, WalletId, derived_id
+from ledger_streams.engine.state.restore import source_header
+from ledger_streams.settings import Settings
+from tests.own_topics import own_topics
+
+AMOUNT_MINOR: Final = 1_025
+APPENDED_MS: Final = 1_795_557_600_000
+Pairs = Sequence[tuple[bytes, bytes]]
+
+
+class Pace(msgspec.Struct):
+    """How fast a contender was, a figure a round; none if it was wrong once."""
+
+    exactly_once: bool
+    commands_per_s: list[float] = msgspec.field(default_factory=list)
+    median_per_s: float | None = None
+    cpu_us: list[float] = msgspec.field(default_factory=list)
+    """Of its process, for a command."""
+    error: str | None = None
+
+
+class Compared(msgspec.Struct):
+    """All contenders, and our median as a multiple of each peer's."""
+
+    commands: int
+    wallets: int
+    contenders: dict[str, Pace]
+    ours_to: dict[str, float]
+
+
+async def compare(
+    stack: Settings, *, commands: int, wallets: int, rounds: int, names: Sequence[str] = tuple(CONTENDERS)
+) -> Compared:
+    """Let the contenders take turns, each round on topics of its own and beginning with another one."""
+    paces = {name: Pace(CONTENDERS[name].is_exactly_once) for name in names}
+    pairs = credits(commands, wallets)
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
+            prefix = f"t{uuid.uuid4().hex[:12]}"
+            changes = {"home": Path(folder), "app_id": prefix, "topic_prefix": f"{prefix}-"}
+            settings = stack.model_copy(update=changes)
+            async with own_topics(settings):
+                await fill(settings, pairs, wallets)
+                for name in (*names[number % len(names) :], *names[: number % len(names)]):
+                    contender, pace = CONTENDERS[name], paces[name]
+                    await _take_turn(contender, settings, pace, commands=commands, wallets=wallets)
+    for pace in paces.values():
+        pace.median_per_s = round(median(pace.commands_per_s), 1) if not pace.error else None
+    return Compared(commands, wallets, paces, _ratios(paces))
+
+
+def credits(commands: int, wallets: int) -> Pairs:
+    """Return key and value of so many legs that credit a wallet, uniformly spread over so many."""
+    random, ids = Random(commands), [bench_wallet(number) for number in range(wallets)]
+    return [_credit(number, random.choice(ids)) for number in range(commands)]
+
+
+async def fill(settings: Settings, pairs: Pairs, wallets: int) -> None:
+    """Write the commands, and for a worker of ours the opening of each wallet."""
+    opening = opened(wallets)
+    await write(settings, topics.WALLET_EVENTS, opening, headers=((source_header(None), b"0"),))
+    await write(settings, topics.WALLET_COMMANDS, pairs)
+
+
+async def carry_out(
+    contender: Contender, settings: Settings, *, commands: int, wallets: int
+) -> tuple[float, float]:
+    """Have the commands carried out and return the seconds, and the processor's.
+
+    Raises Wrong if the contender has lost something or done it twice.
+    """
+    task = contender.task(settings)
+    async with watching(contender.ready_to_start(settings), task.kafka, task.outcomes) as watch:
+        await watch.begun(contender.begins)
+        await watch.at_least(commands)
+        events = commands + (wallets if contender is OURS else 0)
+        async with watch.going_on():
+            left = await left_by(task, events=events, outcomes=commands)
+    left.check(commands, amount_minor=AMOUNT_MINOR, is_exactly_once=contender.is_exactly_once)
+    return watch.took()
+
+
+async def make_topics(contender: Contender, settings: Settings) -> None:
+    """Make a peer's topics; ours are there."""
+    if contender is OURS:
+        return
+    task = contender.task(settings)
+    append_time = {"message.timestamp.type": "LogAppendTime"}
+    configs = {task.events: append_time | {"cleanup.policy": "compact"}, task.outcomes: append_time}
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        await admin.create_topics(
+            [
+                NewTopic(name, PARTITIONS, settings.replication_factor, topic_configs=topic_configs)
+                for name, topic_configs in configs.items()
+            ]
+        )
+    finally:
+        await admin.close()
+    for name in configs:
+        await partitions_of(settings.kafka, name)
+
+
+async def _take_turn(
+    contender: Contender, settings: Settings, pace: Pace, *, commands: int, wallets: int
+) -> None:
+    await make_topics(contender, settings)
+    try:
+        seconds, used_s = await carry_out(contender, settings, commands=commands, wallets=wallets)
+    except Wrong as error:
+        pace.error = str(error)
+        return
+    pace.commands_per_s.append(round(commands / seconds, 1))
+    pace.cpu_us.append(round(used_s / commands * 1e6, 1))
+
+
+def _credit(number: int, wallet_id: WalletId) -> tuple[bytes, bytes]:
+    payment_id = PaymentId(derived_id(f"bench payment {number}"))
+    command = AddFunds(wallet_id, payment_id, AMOUNT_MINOR, CURRENCY, Counterparty.TRANSIT, saga_version=3)
+    cause = derived_id(f"bench cause {number}")
+    return wallet_id.encode(), wire.encode_command(command, causation_id=cause, append_ms=APPENDED_MS)
+
+
+def _ratios(paces: dict[str, Pace]) -> dict[str, float]:
+    ours = paces[OURS.name].median_per_s if OURS.name in paces else None
+    medians = {name: pace.median_per_s for name, pace in paces.items() if name != OURS.name}
+    return {name: round(ours / theirs, 2) for name, theirs in medians.items() if ours and theirs}

@@ -1,0 +1,1 @@
+"""PostgreSQL: the pool, the migrations, the sink of the projector and the read model of the web views."""

@@ -1,0 +1,50 @@
+"""What a database has to do and how large it is, as pg_stat_statements and the statistics have it."""
+
+from __future__ import annotations
+
+import asyncpg
+import msgspec
+
+from ledger_streams.adapters.postgres.pool import connected
+from ledger_streams.adapters.postgres.queries import queries
+from ledger_streams.errors import Unavailable
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement, whatever its arguments, and its times since the statistics were last reset."""
+
+    calls: int
+    mean_ms: float
+    total_ms: float
+    rows: int
+    hit_percent: float | None
+    statement: str
+
+
+class Sized(msgspec.Struct, frozen=True):
+    """A table; its rows are an estimate."""
+
+    table: str
+    rows: int
+    table_bytes: int
+    index_bytes: int
+    dead_percent: float | None
+    vacuumed_at: str | None
+
+
+async def top(dsn: str, *, limit: int) -> list[Statement]:
+    """Return the statements that took longest in sum; raises Unavailable where they are not counted."""
+    try:
+        return [Statement(*row) for row in await _rows(dsn, "top", limit)]
+    except (asyncpg.UndefinedTableError, asyncpg.ObjectNotInPrerequisiteStateError) as error:
+        raise Unavailable(dependency="postgres", detail=f"statements are not counted: {error}") from error
+
+
+async def sizes(dsn: str, *, limit: int) -> list[Sized]:
+    """Return the largest tables, largest first."""
+    return [Sized(*row) for row in await _rows(dsn, "sizes", limit)]
+
+
+async def _rows(dsn: str, query: str, limit: int) -> list[asyncpg.Record]:
+    async with connected(dsn) as connection:
+        return list(await connection.fetch(queries("activity")[query], limit))

@@ -1,0 +1,42 @@
+"""The materialized view `wallet_balances`: refreshed by one at a time, as often as it is wanted.
+
+A function with its owner's rights does it, since nobody else may; it locks, looks at the
+view's age and notes the time, so callers need not know of each other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from ledger_streams.adapters.postgres.pool import Pool, acquired
+from ledger_streams.adapters.postgres.queries import queries
+from ledger_streams.errors import Unavailable
+
+SQL: Final = queries("balances")
+STATEMENT_S_MAX: Final = 3_600.0
+"""A refresh reads all wallet events."""
+
+
+async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool:
+    """Refresh the view, and tell whether it was done; it is not while another does it.
+
+    Raises Unavailable for a role that may not.
+    """
+    try:
+        async with acquired(pool) as connection, connection.transaction():
+            await connection.execute(queries("audit")["long"])
+            done: bool = await connection.fetchval(SQL["refresh"], unless_younger_s, timeout=STATEMENT_S_MAX)
+            return done
+    except asyncpg.InsufficientPrivilegeError as error:
+        detail = f"{error}: `ledger-streams db roles` gives a role its rights"
+        raise Unavailable(dependency="postgres", detail=detail) from error
+
+
+async def balances_refreshed_at(pool: Pool) -> datetime:
+    """Return when the last refresh began."""
+    async with acquired(pool) as connection:
+        at: datetime = await connection.fetchval(SQL["refreshed_at"])
+        return at

@@ -1,0 +1,101 @@
+"""PostgreSQL after the loss of the log: all it has of it, and its positions in a new one.
+
+Everything is read of one snapshot of the database.  Positions are moved in one transaction,
+from where they were when the new log was filled, so they are moved once.  Events of the lost
+log are moved to offsets below zero: they come before all that the new one will have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+
+from ledger_streams.adapters.postgres.history_lock import check_nothing_archived
+from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.queries import queries
+from ledger_streams.adapters.postgres.replay import past_event
+from ledger_streams.adapters.postgres.rows import TopicPartition
+from ledger_streams.adapters.postgres.views import envelope
+from ledger_streams.errors import InvariantBroken
+from ledger_streams.kafka.synthetic_record import MadeRecord
+
+SQL: Final = queries("lost")
+STATEMENT_S_MAX: Final = 3_600.0
+"""These statements read, and write, whole tables."""
+ROWS_AT_ONCE: Final = 5_000
+MOVES: Final = (
+    "move_events_back",
+    "move_repeats_back",
+    "move_archived_back",
+    "move_wallet_events_back",
+    "move_days_back",
+)
+"""Offsets of the lost log, and of days, in all that has them."""
+
+Positions = dict[TopicPartition, int]
+
+
+@asynccontextmanager
+async def remains(dsn: str) -> AsyncIterator[Remains]:
+    """Open one snapshot of what there is; raises Rejected while events are in files alone."""
+    async with (
+        connected(dsn) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await check_nothing_archived(connection, "filling Kafka")
+        yield Remains(connection)
+
+
+class Remains:
+    """What PostgreSQL has of the lost topics."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def positions(self) -> Positions:
+        """Return how far each partition of the lost topics was projected."""
+        return await _positions(self._connection)
+
+    async def fingerprints(self) -> dict[str, str]:
+        """Return the fingerprint of each payment's first request, by payment."""
+        rows = await self._connection.fetch(SQL["fingerprints"], timeout=STATEMENT_S_MAX)
+        return {row["payment_id"]: row["fingerprint"] for row in rows}
+
+    async def events(self) -> AsyncIterator[MadeRecord]:
+        """Yield the records of payment-events and saga-events, those of a partition in order."""
+        async for row in self._connection.cursor(SQL["events"], prefetch=ROWS_AT_ONCE):
+            yield past_event(row)
+
+    async def wallet_events(self, *, last: bool) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Yield key and value of each wallet's last record, or of all that payments have caused, in order."""
+        query = SQL["last_wallet_events" if last else "payments_wallet_events"]
+        async for row in self._connection.cursor(query, prefetch=ROWS_AT_ONCE):
+            yield row["wallet_id"].encode(), msgspec.json.encode(envelope(row))
+
+
+async def move_positions(dsn: str, *, before: Mapping[TopicPartition, int | None], after: Positions) -> bool:
+    """Move the projections from the lost log to the new one; False when that was done before.
+
+    Raises InvariantBroken when they are in neither.
+    """
+    async with connected(dsn) as connection, connection.transaction():
+        await connection.execute(SQL["lock_positions"])
+        now = await _positions(connection)
+        if any(now.get(partition) != offset for partition, offset in before.items()):
+            if all(now.get(partition, 0) >= offset for partition, offset in after.items()):
+                return False
+            raise InvariantBroken("projection_positions have moved since the new log was filled from them")
+        columns = list(zip(*((*partition, offset) for partition, offset in after.items()), strict=True))
+        span = await connection.fetchval(SQL["span"], timeout=STATEMENT_S_MAX) or 0
+        for statement in MOVES:
+            await connection.execute(SQL[statement], span, timeout=STATEMENT_S_MAX)
+        await connection.execute(SQL["put_positions"], *columns)
+    return True
+
+
+async def _positions(connection: Connection) -> Positions:
+    rows = await connection.fetch("SELECT topic, partition, next_offset FROM projection_positions")
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}

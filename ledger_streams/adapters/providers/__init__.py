@@ -1,0 +1,1 @@
+"""Providers: payment providers over HTTP."""

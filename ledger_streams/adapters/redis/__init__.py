@@ -1,0 +1,1 @@
+"""Redis: the cache of wallets, circuit breakers and claims on payment ids."""

@@ -1,0 +1,49 @@
+"""Claims on payments' ids in Redis: `claim:<payment_id>` is the fingerprint that came first.
+
+It covers the seconds until the payment is in the read model, on whichever worker the
+second request arrives.  It promises nothing: the payments agent, which keeps every
+fingerprint for ever, decides; a claim only makes the caller hear of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Final
+
+from redis import asyncio as aioredis
+from redis.exceptions import RedisError
+
+from ledger_streams.dataloader import Together
+from ledger_streams.errors import Unavailable
+
+CLAIM_S: Final = 600
+"""Far longer than any projection takes, and short enough to forget what was never written."""
+
+
+class RedisClaims:
+    """First come, first served, by SET NX GET."""
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+        self._claims: Together[Mapping[str, str], Mapping[str, str]] = Together(self._claim)
+
+    async def claim(self, fingerprints: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the fingerprint that holds each id, this one or an earlier one; one round trip for all."""
+        try:
+            return await self._claims.ask(fingerprints)
+        except (RedisError, OSError) as error:
+            raise Unavailable(dependency="redis", detail=f"{type(error).__name__}: {error}") from error
+
+    async def _claim(self, asked: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, str]]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for payment_id, fingerprint in chain.from_iterable(one.items() for one in asked):
+                pipeline.set(f"claim:{payment_id}", fingerprint, nx=True, get=True, ex=CLAIM_S)
+            earlier = iter(await pipeline.execute())
+        return [
+            {
+                payment_id: holder.decode() if isinstance(holder, bytes) else fingerprint
+                for (payment_id, fingerprint), holder in zip(one.items(), earlier, strict=False)
+            }
+            for one in asked
+        ]

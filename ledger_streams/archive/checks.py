@@ -1,0 +1,135 @@
+"""Archived rows against what is noted of them: is the file what was archived, row by row?
+
+PostgreSQL keeps the hash of each row, and the hashes of those that come after are made of it.  Here
+the row's own is made again, from what the file says and the hash of the row before, wherever that
+one is.  Files and notes come in one order, so memory does not grow with them; a row is known by its
+event, not by its offset, which moves when a log is lost, by the same for all rows of a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Final
+
+import asyncpg
+
+from ledger_streams.adapters.postgres.hash_chain import GENESIS, event_content, link
+from ledger_streams.adapters.postgres.rows import EventRow
+from ledger_streams.archive.database import ROWS_AT_ONCE, SQL, STATEMENT_S_MAX, Archived, Months
+from ledger_streams.archive.files import (
+    UNREADABLE,
+    Archive,
+    ArchivedRow,
+    Manifest,
+    file_name,
+    month_name,
+)
+from ledger_streams.audit.chains import FINDINGS_MAX, Finding
+
+WHOLE: Final = "all of it"
+"""Stands for the place of what is wrong with a file as such."""
+
+
+async def findings(
+    archive: Archive, months: Months, *, month: date | None = None
+) -> tuple[int, list[Finding]]:
+    """Check the archived files of a month, or of all; return how many rows and what is not as archived."""
+    archived = [one for one in await months.archives() if month in (None, one.month)]
+    manifests = {one.file: one for one in archive.manifests()}
+    found = [finding for one in archived for finding in _of_file(archive, one, manifests.pop(one.file, None))]
+    for manifest in manifests.values() if month is None else ():
+        if problem := archive.problem(manifest):
+            found.append(Finding(manifest.file, WHOLE, "", manifest.month, problem))
+    checks = {(one.month, one.part): FileCheck(archive, one) for one in archived}
+    stray: dict[str, Finding] = {}
+    cursor = months.connection.cursor(SQL["noted"], month, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX)
+    async for noted in cursor:
+        if check := checks.get((noted["month"], noted["part"])):
+            check.add(noted)
+        else:
+            file, name = file_name(noted["month"], noted["part"]), month_name(noted["month"])
+            stray[file] = Finding(file, WHOLE, "", name, "rows of it are noted, and it is not in `archives`")
+    found += stray.values()
+    for check in checks.values():
+        check.end()
+    return sum(check.rows for check in checks.values()), found + [
+        finding for check in checks.values() for finding in check.found
+    ]
+
+
+def _of_file(archive: Archive, archived: Archived, manifest: Manifest | None) -> Iterator[Finding]:
+    """Compare a file with its manifest and with PostgreSQL's note of it."""
+    problem = archive.problem(manifest) if manifest else "there is no manifest"
+    if manifest and not problem and manifest.sha256 != archived.sha256:
+        problem = f"sha256 is {manifest.sha256}, {archived.sha256} was archived"
+    if problem:
+        yield Finding(archived.file, WHOLE, "", month_name(archived.month), problem)
+
+
+class FileCheck:
+    """Follows one file and what is noted of its rows, in step."""
+
+    def __init__(self, archive: Archive, archived: Archived) -> None:
+        self._archived = archived
+        self._left: Iterator[ArchivedRow] | None = archive.rows(archived.file)
+        """None once the file has nothing to be compared any more."""
+        self._moved: int | None = None
+        self.rows = 0
+        self.found: list[Finding] = []
+
+    def add(self, noted: asyncpg.Record) -> None:
+        """Take the next note, and compare it with the next row."""
+        row = self._next()
+        if row is None:
+            return
+        self.rows += 1
+        if (row.event_id, row.occurred_at) != (noted["event_id"], noted["occurred_at"]):
+            self._say(row, f"event {noted['event_id']} was archived in this place")
+            self._left = None
+            return
+        bears = noted["chain_hash"] or b""
+        moved = row.source_offset - noted["source_offset"]
+        self._moved = moved if self._moved is None else self._moved
+        if link(noted["before"] or GENESIS, event_content(as_event(row))) != bears:
+            self._say(row, "changed: it does not make the hash that its chain has")
+        elif row.chain_hash != (bears.hex() or None):
+            self._say(row, "its hash is not the one that its chain has")
+        elif moved != self._moved:
+            self._say(row, f"is noted at offset {noted['source_offset']}, others by {self._moved} further")
+        if len(self.found) >= FINDINGS_MAX:
+            self._left = None
+
+    def end(self) -> None:
+        """Say so where the file has more rows than are noted."""
+        if self._left is not None and (row := self._next(may_end=True)):
+            self._say(row, "is not noted, nor what follows")
+
+    def _next(self, *, may_end: bool = False) -> ArchivedRow | None:
+        if self._left is None:
+            return None
+        detail = f"ends after {self.rows} rows"
+        try:
+            if row := next(self._left, None):
+                return row
+        except UNREADABLE as error:
+            detail, may_end = f"cannot be read after {self.rows} rows: {error}", False
+        self._left = None
+        if not may_end:
+            month = month_name(self._archived.month)
+            self.found.append(Finding(self._archived.file, WHOLE, "", month, detail))
+        return None
+
+    def _say(self, row: ArchivedRow, detail: str) -> None:
+        subject = f"event {row.event_id} ({row.event_type} of {row.aggregate_id})"
+        place = f"{row.topic}[{row.source_partition}] {row.source_offset}"
+        month = month_name(self._archived.month)
+        self.found.append(Finding(self._archived.file, subject, place, month, detail))
+
+
+def as_event(row: ArchivedRow) -> EventRow:
+    """Return the row as it was written to `events`."""
+    data = bytes(row.event_data).decode()
+    about = (row.event_id, row.aggregate_id, row.event_type, data, row.event_version, row.occurred_at)
+    source = (row.topic, row.source_partition, row.source_offset)
+    return EventRow(*about, *source, row.correlation_id, row.causation_id)

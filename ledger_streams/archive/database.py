@@ -1,0 +1,184 @@
+"""Months of `events` on their way to files and back.
+
+A month leaves the table in one transaction: what its chain needs of each row is noted, the
+partition is detached and dropped.  Until then, and again from the moment its rows are put back,
+the table has all of them; in between, the file has.  Who writes an event that late waits, or
+makes the partition again, which then holds nothing but what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import msgspec
+
+from ledger_streams.adapters.postgres.history_lock import keep_to_oneself
+from ledger_streams.adapters.postgres.migrations import make_partitions
+from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.queries import queries
+from ledger_streams.archive.files import ArchivedRow, Manifest, month_name
+from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
+from ledger_streams.resilience import Backoff, retried
+
+SQL: Final = queries("archive")
+STATEMENT_S_MAX: Final = 3_600.0
+"""Some statements read or write a whole month."""
+ROWS_AT_ONCE: Final = 2_000
+PATIENCE_S: Final = 10.0
+"""The server notices within this that a killed command is gone, unless that one had a long statement."""
+LET_GO: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=20)
+"""Readers hold tables for milliseconds; a report that reads for minutes is not waited for."""
+COLUMNS: Final = ArchivedRow.__struct_fields__
+
+
+class Archived(NamedTuple):
+    """A file that holds rows which PostgreSQL has not."""
+
+    month: date
+    part: int
+    file: str
+    rows: int
+    sha256: str
+
+
+@asynccontextmanager
+async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
+    """Have the months to oneself; raises Unavailable while somebody else rebuilds or archives.
+
+    Rejected for a role that does not own the tables.
+    """
+    async with connected(dsn) as connection:
+        await _check_schema(connection)
+        await keep_to_oneself(connection, patience_s=patience_s)
+        try:
+            yield Months(connection)
+        except asyncpg.InsufficientPrivilegeError as error:
+            detail = f"{error}: set LEDGER_POSTGRES_ADMIN"
+            raise Rejected(status=403, title="Not allowed", detail=detail) from error
+
+
+@asynccontextmanager
+async def as_archived(dsn: str) -> AsyncIterator[Months]:
+    """Look at what is archived, as of now."""
+    async with (
+        connected(dsn) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await _check_schema(connection)
+        yield Months(connection)
+
+
+async def _check_schema(connection: Connection) -> None:
+    if not await connection.fetchval(SQL["has_archives"]):
+        raise InvariantBroken("the schema knows no archive yet: run `ledger-streams db upgrade`")
+
+
+class Months:
+    """The months of `events`; made by `archiving` or `as_archived`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def partitions(self) -> list[date]:
+        """Return the months that have a partition, in order."""
+        return [row["month"] for row in await self.connection.fetch(SQL["partitions"])]
+
+    async def archives(self) -> list[Archived]:
+        """Return the files that hold what the table has not, by month and part."""
+        return [Archived(*row) for row in await self.connection.fetch(SQL["archives"])]
+
+    async def standing(self) -> dict[date, int]:
+        """Count the rows of each month in the table."""
+        rows = await self.connection.fetch(SQL["standing"], timeout=STATEMENT_S_MAX)
+        return {row["month"]: row["rows"] for row in rows}
+
+    async def schema(self) -> int:
+        """Return the number of the last migration; InvariantBroken where rows have columns unknown to us."""
+        columns = {row["name"] for row in await self.connection.fetch(SQL["columns"])}
+        if columns != set(COLUMNS):
+            raise InvariantBroken(
+                f"`events` and the archive differ in columns: {sorted(columns ^ set(COLUMNS))}"
+            )
+        number: int = await self.connection.fetchval(SQL["schema_number"])
+        return number
+
+    async def rows(self, month: date) -> AsyncGenerator[ArchivedRow, None]:
+        """Yield the month's rows in the order of their chains, of one snapshot."""
+        async with self.connection.transaction(isolation="repeatable_read", readonly=True):
+            cursor = self.connection.cursor(
+                SQL["rows"], month, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX
+            )
+            async for row in cursor:
+                yield ArchivedRow(**{**row, "event_data": msgspec.Raw(row["event_data"].encode())})
+
+    async def retire(self, month: date, manifest: Manifest | None, *, let_go: Backoff = LET_GO) -> bool:
+        """Note the month's rows as those of the file, and drop them; all or nothing.
+
+        False, and nothing is done, when the table has more rows than the file: some have come since.
+        Without a manifest the month has to be empty.  Raises Unavailable when readers do not let go.
+        """
+        async with self.connection.transaction():
+            await self.connection.execute(await self.connection.fetchval(SQL["hold_still"], month))
+            rows = await self.connection.fetchval(SQL["count"], month, timeout=STATEMENT_S_MAX)
+            if rows != (manifest.rows if manifest else 0):
+                return False
+            if manifest:
+                noted = Archived(month, manifest.part, manifest.file, rows, manifest.sha256)
+                await self.connection.execute(SQL["note_file"], *noted)
+                await self.connection.execute(SQL["note_rows"], *noted[:2], timeout=STATEMENT_S_MAX)
+            purpose = f"dropping the partition of {month_name(month)}"
+            await retried(lambda: self._drop(month), purpose=purpose, backoff=let_go)
+        return True
+
+    async def attach(self, archived: Archived, rows: Iterator[ArchivedRow]) -> None:
+        """Put the rows of a file back, at the offsets that they have now; all or nothing."""
+        await make_partitions(self.connection, [archived.month])
+        async with self.connection.transaction():
+            await self.connection.execute(SQL["lock_noted"])
+            first = next(rows)
+            now = await self.connection.fetchval(SQL["offset_now"], first.event_id, first.occurred_at)
+            records = _records(chain([first], rows), moved=first.source_offset - now)
+            try:
+                await self.connection.copy_records_to_table(
+                    "events", records=records, columns=COLUMNS, timeout=STATEMENT_S_MAX
+                )
+            except asyncpg.UniqueViolationError as error:
+                raise InvariantBroken(f"an archived event is in `events`: {error.detail}") from error
+            place = archived.month, archived.part
+            forgotten = await self.connection.execute(SQL["forget_rows"], *place, timeout=STATEMENT_S_MAX)
+            if _count(forgotten) != archived.rows:
+                raise InvariantBroken(f"{archived.file}: {_count(forgotten)} rows are noted")
+            await self.connection.execute(SQL["forget_file"], *place)
+
+    async def _drop(self, month: date) -> None:
+        try:
+            async with self.connection.transaction():
+                await self.connection.execute(SQL["lock_timeout"])
+                for step in await self.connection.fetch(SQL["retire"], month):
+                    await self.connection.execute(step["statement"])
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            raise Unavailable(dependency="postgres", detail=f"`events` is in use: {error}") from error
+        except asyncpg.DependentObjectsStillExistError as error:
+            raise Rejected(
+                status=409, title="In use", detail=f"others depend on it: {error.detail}"
+            ) from error
+
+
+def _records(rows: Iterable[ArchivedRow], *, moved: int) -> Iterator[Sequence[Any]]:
+    """Yield rows for COPY."""
+    for row in rows:
+        values = msgspec.structs.asdict(row)
+        values["event_data"] = bytes(row.event_data).decode()
+        values["source_offset"] = row.source_offset - moved
+        values["chain_hash"] = None if row.chain_hash is None else bytes.fromhex(row.chain_hash)
+        yield tuple(values.values())
+
+
+def _count(status: str) -> int:
+    """Read PostgreSQL's word on how many rows: `INSERT 0 5`, `DELETE 5`."""
+    return int(status.rpartition(" ")[2])

@@ -1,0 +1,157 @@
+"""Archiving: a month is written, read back, and only then dropped; and the same the other way round.
+
+Each step may be killed.  What stays then is the month in the table, or the month in the table and
+a file that the next call knows again, or the file and its note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from typing import Final
+
+import msgspec
+
+from ledger_streams.archive.checks import findings
+from ledger_streams.archive.database import Archived, Months, archiving, as_archived
+from ledger_streams.archive.files import Archive, Manifest, month_name
+from ledger_streams.audit.chains import Finding
+from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.settings import Settings
+
+Say = Callable[[str], None]
+ATTEMPTS_MAX: Final = 5
+"""Events that come late come seldom: hardly ever a second time while the month is written anew."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A month: how many of its rows are where."""
+
+    month: str
+    state: str
+    """`attached`, `archived`, or `both` where events came after it was archived."""
+    rows: int
+    """In the table."""
+    archived_rows: int
+    files: list[str]
+    bytes: int
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What was compared, and what is not as it was archived."""
+
+    files: int
+    rows: int
+    findings: list[Finding]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 when every file is what was archived."""
+        return 1 if self.findings else 0
+
+
+def month_of(text: str) -> date:
+    """Read a month like 2024-11; raises Rejected."""
+    try:
+        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        detail = f"{text!r} is no month: write it like 2024-11"
+        raise Rejected(status=400, title="Month", detail=detail) from error
+
+
+def months_before(today: date, months: int) -> date:
+    """Return the first month that is not older than so many whole months."""
+    index = today.year * 12 + today.month - 1 - months
+    return date(index // 12, index % 12 + 1, 1)
+
+
+async def archive_months(config: Settings, before: date, say: Say) -> list[Manifest]:
+    """Archive all months before one, the oldest first; return the manifests.  Empty ones are dropped.
+
+    Raises Rejected for a month that has not ended.
+    """
+    if before > (this := datetime.now(UTC).date().replace(day=1)):
+        detail = f"{month_name(this)} has not ended: nothing of it or later can be archived"
+        raise Rejected(status=409, title="Not ended", detail=detail)
+    archive, found = Archive(config.archive), []
+    async with archiving(config.postgres_owner) as months:
+        schema = await months.schema()
+        for month in await months.partitions():
+            manifest = await _archive(archive, months, month, schema) if month < before else None
+            if manifest is not None:
+                found.append(manifest)
+                say(f"{manifest.month}: {manifest.rows:,} rows are in {manifest.file}")
+    return found
+
+
+async def _archive(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
+    """Write, verify, drop; return the manifest, or None for a month without rows."""
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            manifest = await _written(archive, months, month, schema)
+        except OSError as error:
+            raise Unavailable(dependency="the archive", detail=str(error)) from error
+        if await months.retire(month, manifest):
+            return manifest
+    detail = f"events of {month_name(month)} came while it was written, {ATTEMPTS_MAX} times"
+    raise Unavailable(dependency="postgres", detail=detail)
+
+
+async def _written(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
+    noted = {one.part for one in await months.archives() if one.month == month}
+    with archive.draft(month) as draft:
+        async with aclosing(months.rows(month)) as rows:
+            async for row in rows:
+                draft.add(row)
+        if draft.rows:
+            return archive.keep(draft, noted=noted, schema=schema)
+        draft.discard()
+        return None
+
+
+async def attach_month(config: Settings, month: date) -> list[Archived]:
+    """Put a month's rows back, of files that are what was archived; return those.
+
+    Raises Rejected where none is archived, or where one is not; nothing of that file is put back.
+    """
+    archive = Archive(config.archive)
+    async with archiving(config.postgres_owner) as months:
+        everything = await months.archives()
+        archived = [one for one in everything if one.month == month]
+        if not archived:
+            names = sorted({month_name(one.month) for one in everything})
+            detail = f"{month_name(month)} is not archived; archived: {', '.join(names) or 'none'}"
+            raise Rejected(status=404, title="Unknown", detail=detail)
+        async with months.connection.transaction(isolation="repeatable_read", readonly=True):
+            _, found = await findings(archive, months, month=month)
+        if found:
+            detail = "; ".join(f"{one.table}, {one.subject}: {one.detail}" for one in found[:3])
+            raise Rejected(status=409, title="Not as archived", detail=detail)
+        for one in archived:
+            await months.attach(one, archive.rows(one.file))
+    return archived
+
+
+async def standing(config: Settings) -> list[Standing]:
+    """Return what is known of each month that has rows, wherever they are."""
+    manifests = Archive(config.archive).manifests()
+    async with as_archived(config.postgres_owner) as months:
+        rows, archives = await months.standing(), await months.archives()
+    found = []
+    for month in sorted({*rows, *(one.month for one in archives)}):
+        name, archived = month_name(month), [one for one in archives if one.month == month]
+        files = [one for one in manifests if one.month == name]
+        state = "attached" if not archived else "both" if month in rows else "archived"
+        counts = rows.get(month, 0), sum(one.rows for one in archived)
+        sizes = [one.file for one in files], sum(one.bytes for one in files)
+        found.append(Standing(name, state, *counts, *sizes))
+    return found
+
+
+async def checked(config: Settings) -> Checked:
+    """Compare all files with their manifests, and all archived rows with what is noted of them."""
+    archive = Archive(config.archive)
+    async with as_archived(config.postgres_owner) as months:
+        rows, found = await findings(archive, months)
+    return Checked(len(archive.manifests()), rows, found)

@@ -1,0 +1,1 @@
+"""Audit: hash chains verified, days closed, roots published and proofs given."""

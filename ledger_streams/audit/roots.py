@@ -1,0 +1,120 @@
+"""Roots of days: what one hash, written down elsewhere, says of everything before.
+
+A day is closed by how far the topics are projected, not by a clock in the records: below
+those offsets nothing comes any more, however late an event says that it occurred.  A
+root is over the chain hashes between two such boundaries, sorted, so that a rebuild, in
+another order, has the same.  A seal covers the root and the seal before; with a key
+that PostgreSQL has not, nobody who can write there can make one.
+"""
+
+from __future__ import annotations
+
+import hmac
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Final, TypeAlias
+
+import msgspec
+
+from ledger_streams.adapters.postgres.rows import TopicPartition
+
+Boundaries: TypeAlias = dict[str, dict[str, tuple[int, str | None]]]
+"""Topic, partition: the next offset, and the head of the partition's chain of events, if it has one."""
+
+BEGIN: Final = -sys.maxsize - 1
+"""Before every offset, also those of lost logs."""
+
+
+class Root(msgspec.Struct, frozen=True):
+    """A closed day; hashes are hexadecimal."""
+
+    day: str
+    root: str
+    leaves: int
+    boundaries: Boundaries
+    keyed: bool
+    """Whether the seal was made with LEDGER_AUDIT_KEY."""
+    seal: str
+    moved: int = 0
+    """How far offsets were moved back since, for logs that were lost; the seal knows nothing of it."""
+
+    @property
+    def ends(self) -> Boundaries:
+        """The boundaries as offsets are now."""
+        return {
+            topic: {number: (offset - self.moved, head) for number, (offset, head) in partitions.items()}
+            for topic, partitions in self.boundaries.items()
+        }
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What of one source partition belongs to a day: from `since` on, before `until`."""
+
+    topic: str
+    partition: int
+    since: int
+    until: int
+
+
+def sealed(root: Root, before: str, key: str) -> Root:
+    """Return the root with its seal; `before` is the seal of the day before, empty for the first."""
+    keyed = msgspec.structs.replace(root, keyed=bool(key))
+    return msgspec.structs.replace(keyed, seal=seal_of(keyed, before, key))
+
+
+def seal_of(root: Root, before: str, key: str) -> str:
+    """Return the seal that a root has to have."""
+    said = [before, root.day, root.root, root.leaves, root.boundaries, root.keyed]
+    message = msgspec.json.Encoder(order="sorted").encode(said)
+    if root.keyed:
+        return hmac.digest(key.encode(), message, "sha256").hex()
+    return sha256(message).hexdigest()
+
+
+def spans(boundaries: Boundaries, before: Boundaries) -> list[Span]:
+    """Return what lies between two boundaries; the first day has all before its own."""
+    return [
+        Span(topic, int(partition), before.get(topic, {}).get(partition, (BEGIN, None))[0], until)
+        for topic, partitions in sorted(boundaries.items())
+        for partition, (until, _) in sorted(partitions.items())
+    ]
+
+
+def offsets(boundaries: Boundaries) -> Iterator[tuple[TopicPartition, int, bytes | None]]:
+    """Yield each partition of the boundaries, its next offset, and the head of its chain."""
+    for topic, partitions in boundaries.items():
+        for partition, (offset, head) in partitions.items():
+            yield (topic, int(partition)), offset, None if head is None else bytes.fromhex(head)
+
+
+class Days:
+    """Says in which day a row is; years of days are as quick as one."""
+
+    def __init__(self, roots: Sequence[Root]) -> None:
+        self._days = [root.day for root in roots]
+        ends = [{place: offset for place, offset, _ in offsets(root.ends)} for root in roots]
+        places = set().union(*ends)
+        self._ends = {place: [end.get(place, BEGIN) for end in ends] for place in places}
+
+    def day(self, topic: str, partition: int, offset: int) -> str:
+        """Return the day, or `open` for what is not closed yet."""
+        number = bisect_right(self._ends.get((topic, partition), ()), offset)
+        closed = (topic, partition) in self._ends and number < len(self._days)
+        return self._days[number] if closed else "open"
+
+
+def disagreements(
+    roots: Sequence[Root], elsewhere: Mapping[str, Sequence[Root]]
+) -> Iterator[tuple[str, str]]:
+    """Yield day and detail where the database's roots are not those on Kafka, of which none may differ."""
+    here = {root.day: root for root in roots}
+    for day in sorted(here.keys() | elsewhere.keys()):
+        if day not in here:
+            yield day, "is on Kafka, and not in the database"
+        elif day not in elsewhere:
+            yield day, "is not on Kafka"
+        for other in elsewhere.get(day, ()):
+            if day in here and msgspec.structs.replace(here[day], moved=other.moved) != other:
+                yield day, f"has seal {here[day].seal}, on Kafka {other.seal}"

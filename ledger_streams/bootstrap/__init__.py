@@ -1,0 +1,1 @@
+"""Bootstrap: the Faust apps and their connections, made at start."""

@@ -1,0 +1,12 @@
+"""Destinations: the topics of the contract as agents and tables send to them."""
+
+from __future__ import annotations
+
+from ledger_streams import topics
+from ledger_streams.engine.batches import Destination
+from ledger_streams.settings import settings
+
+
+def destination(name: str) -> Destination:
+    """Return a topic to send to, by its name in the contract."""
+    return Destination(settings().topic(name), topics.spec(name).partitions)

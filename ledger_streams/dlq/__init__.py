@@ -1,0 +1,1 @@
+"""Dead-letter queue: letters read for people, and redrive to their topic."""

@@ -1,0 +1,141 @@
+"""`dlq redrive`: which letters go back, and their going.
+
+The marks are read after the redrive has begun, never before: then nobody else's are
+under way.  Letters are read twice, once to choose among them and once to send them, so
+that a choice of many large ones does not have to be in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ledger_streams import rights, topics
+from ledger_streams.dlq.letters import DeadLetter, read_letters
+from ledger_streams.kafka.log_reader import KafkaLog, opened_log
+from ledger_streams.kafka.redrive import Redrive, place
+from ledger_streams.kafka_settings import client_options
+from ledger_streams.settings import Settings
+
+TRANSACTION_LETTERS_MAX: Final = 200
+TRANSACTION_BYTES_MAX: Final = 4 << 20
+"""Payload of one transaction, which has to be over well within its time-out."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; None is any."""
+
+    topic: str
+    reason: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    limit: int | None = None
+
+    def fits(self, letter: DeadLetter) -> bool:
+        """Say whether a letter is one of those, whatever has become of it."""
+        return (
+            self.reason in (None, letter.reason)
+            and self.partition in (None, letter.partition)
+            and self.offset in (None, letter.offset)
+        )
+
+
+class Redriven(msgspec.Struct, frozen=True):
+    """What a redrive has done, or would do."""
+
+    topic: str
+    dry_run: bool
+    letters: list[DeadLetter]
+    """Those that have gone back, oldest first; in JSON as they were before."""
+    gone_before: int
+    """Letters that were asked for and had gone back already."""
+    too_large: int
+    """Letters that were asked for and cannot go back: no broker would take them with one header more."""
+
+
+def chosen(letters: Sequence[DeadLetter], wanted: Wanted, *, dry_run: bool) -> Redriven:
+    """Return what is to be done; the limit counts only what can go back."""
+    fitting = [letter for letter in letters if wanted.fits(letter)]
+    stayed = [letter for letter in fitting if not letter.redriven_to]
+    can_go = [letter for letter in stayed if not letter.too_large]
+    return Redriven(
+        wanted.topic,
+        dry_run,
+        can_go[: wanted.limit],
+        gone_before=len(fitting) - len(stayed),
+        too_large=len(stayed) - len(can_go),
+    )
+
+
+async def would_redrive(config: Settings, wanted: Wanted) -> Redriven:
+    """Return what a redrive would send back now."""
+    async with opened_log(client_options(config)) as log:
+        return chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=True)
+
+
+async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
+    """Send letters back; raises Unavailable when another redrive has begun, or while Kafka is away.
+
+    Starting the producer ends whatever an earlier redrive left open, which writes markers into every
+    partition.  So it starts only when a letter can go.  Looking first loses nothing: an open mark is
+    not readable, and its letter still counts as one that can go.
+    """
+    if not (nothing := await would_redrive(config, wanted)).letters:
+        return msgspec.structs.replace(nothing, dry_run=False)
+    async with (
+        Redrive(
+            client_options(config),
+            transactional_id=f"{config.app_id}-redrive",
+            marks_topic=config.topic(topics.REDRIVES),
+            topics=rights.transactional_topics(config, "operator"),
+            transaction_timeout_ms=config.transaction_timeout_ms,
+        ) as redrive,
+        opened_log(client_options(config)) as log,
+    ):
+        result = chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=False)
+        async for batch in _batches(log, result.letters):
+            await redrive.send(batch, topic=config.topic(wanted.topic))
+    return result
+
+
+async def _batches(log: KafkaLog, letters: Sequence[DeadLetter]) -> AsyncIterator[list[Any]]:
+    """Yield the records of the letters, in order within each partition, so many as fit a transaction."""
+    places = {letter.place for letter in letters}
+    begin: dict[tuple[str, int], int] = {}
+    ends: dict[tuple[str, int], int] = {}
+    for letter in letters:
+        partition = (letter.topic, letter.partition)
+        begin[partition] = min(letter.offset, begin.get(partition, letter.offset))
+        ends[partition] = max(letter.offset + 1, ends.get(partition, 0))
+    batch: list[Any] = []
+    batch_bytes = 0
+    async for _, records in log.read(ends, begin=begin):
+        for record in records:
+            if place(record) not in places:
+                continue
+            batch.append(record)
+            batch_bytes += len(record.value or b"")
+            if len(batch) == TRANSACTION_LETTERS_MAX or batch_bytes >= TRANSACTION_BYTES_MAX:
+                yield batch
+                batch, batch_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def redriven_text(result: Redriven) -> str:
+    """Return for people what was done."""
+    count = len(result.letters)
+    letters = f"{count:,} dead letter{'s' * (count != 1)}"
+    if not count:
+        lines = [f"Nothing to do: no dead letter of {result.topic} is to go back."]
+    elif result.dry_run:
+        lines = [f"{letters} would go back onto {result.topic}."]
+    else:
+        lines = [f"{letters} went back onto {result.topic}."]
+    if result.gone_before:
+        lines.append(f"{result.gone_before:,} had gone back before.")
+    if result.too_large:
+        lines.append(f"{result.too_large:,} cannot go back: too large with the header that says where from.")
+    return "\n".join(lines)

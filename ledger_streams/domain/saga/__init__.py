@@ -1,0 +1,1 @@
+"""Saga: the course of one payment; its state, transitions and decisions."""

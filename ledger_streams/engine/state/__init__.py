@@ -1,0 +1,1 @@
+"""State: tables in RocksDB, their changelogs, timers and takeover."""

@@ -1,0 +1,118 @@
+"""Payments in a file: PaymentRequested's `data`, a JSON object or a CSV row a line.
+
+Each must name its payment_id: that is what makes an import safe to repeat.  In CSV an
+empty cell is null and `metadata` is a JSON object.  A field or column that a payment does
+not have is refused by name, for what it was to say would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from ledger_streams import wire
+from ledger_streams.domain.payment import FIELDS
+from ledger_streams.errors import Unreadable
+from ledger_streams.importer.characters import is_text
+from ledger_streams.importer.file_lines import Line
+from ledger_streams.importer.rows import REASON_INVALID, RefusedRow, Row, payment_row, refused_row, too_long
+from ledger_streams.wire.repeated_keys import repeated_in
+
+REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
+NAME_CHARACTERS_MAX: Final = 100
+INEXACT: Final = "holds a number with more digits than are kept; write it as text"
+
+
+def json_rows(lines: Iterable[Line], *, encoding: str) -> Iterator[Row]:
+    """Yield each line's object as a payment, or refused; empty lines are skipped."""
+    for line in lines:
+        if line.text.strip(" \t\r\n"):
+            yield _json_row(line, encoding)
+
+
+def csv_rows(records: Iterable[tuple[int, dict[str, str] | RefusedRow]]) -> Iterator[Row]:
+    """Yield each CSV record as a payment, or refused."""
+    for line, record in records:
+        yield record if isinstance(record, RefusedRow) else _csv_row(line, record)
+
+
+def _json_row(line: Line, encoding: str) -> Row:
+    if not line.whole:
+        return too_long(line.number)
+    if not is_text(line.text):
+        return RefusedRow(line.number, None, REASON_INVALID, f"not {encoding} text that can be stored")
+    text = line.text.encode()
+    try:
+        data = read_exactly(text)
+    except Unreadable as error:
+        refused = refused_row(line.number, error)
+        return msgspec.structs.replace(refused, field=refused.field or repeated_field(text, error))
+    return _known_fields_only(line.number, data) or payment_row(line.number, data)
+
+
+def _csv_row(line: int, record: dict[str, str]) -> Row:
+    if (refused := _known_fields_only(line, record)) is not None:
+        return refused
+    data: dict[str, Any] = {name: value for name, value in record.items() if value}
+    if "metadata" in data:
+        try:
+            data["metadata"] = read_exactly(data["metadata"].encode(), at="metadata.")
+        except Unreadable as error:
+            return refused_row(line, error)
+    return payment_row(line, data)
+
+
+def read_exactly(text: bytes, *, at: str = "") -> dict[str, Any]:
+    """Read a JSON object whose numbers are kept to the last digit; raises Unreadable, naming the field."""
+    data = wire.read_document(text, at=at)
+    try:
+        _exact_numbers(text)
+    except msgspec.ValidationError:
+        field = at.rstrip(".") or next((name for name in data if _is_inexact(text, name)), "value")
+        raise Unreadable(reason=REASON_INVALID, detail=f"{field}: {INEXACT}") from None
+    return data
+
+
+def repeated_field(text: bytes, error: Unreadable) -> str | None:
+    """Return the key that stands twice in the text, when that is why it was not read."""
+    if not isinstance(error, wire.NotJson) or "twice" not in error.detail:
+        return None
+    repeated = repeated_in(text)
+    return None if repeated is None else shown_name(repeated)
+
+
+def shown_name(name: str) -> str:
+    """Return a field's name as a report shows it: whoever wrote the file has chosen its characters."""
+    shown = name if name.isprintable() else name.encode("unicode_escape").decode()
+    return shown[:NAME_CHARACTERS_MAX]
+
+
+def _known_fields_only(line: int, row: Iterable[str]) -> RefusedRow | None:
+    unknown = next((name for name in row if name not in FIELDS), None)
+    if unknown is None:
+        return None
+    return RefusedRow(
+        line, shown_name(unknown), REASON_INVALID, "is no field of a payment (see `import --help`)"
+    )
+
+
+def _exact(text: str) -> float:
+    value = float(text)
+    if Decimal(text) != Decimal(repr(value)):
+        raise msgspec.ValidationError(INEXACT)
+    return value
+
+
+_exact_numbers = msgspec.json.Decoder(float_hook=_exact).decode
+_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def _is_inexact(text: bytes, name: str) -> bool:
+    try:
+        _exact_numbers(_raw_fields(text)[name])
+    except msgspec.ValidationError:
+        return True
+    return False

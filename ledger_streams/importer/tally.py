@@ -1,0 +1,239 @@
+"""What became of an import's rows: counted while they end, reported when all have.
+
+Every row of the file is in exactly one place: taken, already there, repeated in the
+file, refused (by us or by the ledger), or not ended in time.  Of the last kind the report
+tells how many may have been sent: their outcome is unknown, and the others were not sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from ledger_streams.domain.money import format_amount, parse_amount
+from ledger_streams.importer.import_file import ImportFile, mismatch
+from ledger_streams.importer.rows import PaymentRow, RefusedRow
+from ledger_streams.ports import PaymentView
+
+Placed = Callable[[int], None]
+"""Told how many more rows have found their place."""
+SIGNS: Final = {"deposit": 1, "withdrawal": -1, "transfer": 0}
+"""What a completed payment of the kind adds to all wallets together."""
+REFUND: Final = "refund"
+"""It adds the opposite of what the refunded payment has added."""
+UNREADABLE_REASON: Final = "invalid"
+STOPPED_EXIT_CODES: Final = {"interrupted": 130, "terminated": 143}
+"""As a shell has it for SIGINT and SIGTERM."""
+
+
+class CurrencyTotals(msgspec.Struct, frozen=True):
+    """Completed payments of one currency; `net` is deposits less withdrawals."""
+
+    currency: str
+    deposits: str
+    withdrawals: str
+    transfers: str
+    net: str
+    net_whole_file: str
+    """With what was there already: the sum of the wallets if the file is all they know."""
+    refunds: str | None = None
+    """The sum that refunds have moved, whichever way; None when there were none."""
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """The end of an import, as printed and as JSON."""
+
+    file: str
+    form: str
+    rows: int
+    taken: int
+    already_completed: int
+    already_failed: int
+    repeated: int
+    unreadable: int
+    refused_by_ledger: int
+    not_ended: int
+    wallets_opened: int
+    totals: tuple[CurrencyTotals, ...]
+    reasons: dict[str, int]
+    refused: tuple[RefusedRow, ...]
+    seconds: float
+    payments_per_s: float
+    sent: int = 0
+    """Payments whose request Kafka has acknowledged in this import."""
+    completed: int = 0
+    failed: int = 0
+    """Of those that this import has waited for, like `completed`."""
+    unknown: int = 0
+    """Not ended, and sent now or before, or perhaps sent: the connection was lost before the answer."""
+    not_sent: int = 0
+    wallets_sent: int = 0
+    """Commands to open a wallet that were sent, or perhaps sent."""
+    stopped: str | None = None
+    """Why the import has ended before its rows; None when it has come to its end."""
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 when all rows were readable and have ended, in whichever way the ledger decided."""
+        if self.stopped in STOPPED_EXIT_CODES:
+            return STOPPED_EXIT_CODES[self.stopped]
+        return 1 if self.unreadable or self.not_ended or self.stopped else 0
+
+
+def unusable_report(name: str, sentence: str) -> ImportReport:
+    """Return the report of a file of which nothing was read, so nothing was sent."""
+    return ImportReport(
+        file=name,
+        form="unknown",
+        rows=0,
+        taken=0,
+        already_completed=0,
+        already_failed=0,
+        repeated=0,
+        unreadable=0,
+        refused_by_ledger=0,
+        not_ended=0,
+        wallets_opened=0,
+        totals=(),
+        reasons={},
+        refused=(),
+        seconds=0.0,
+        payments_per_s=0.0,
+        stopped=sentence,
+    )
+
+
+class Tally:
+    """Counts rows into their places."""
+
+    def __init__(self, file: ImportFile, placed: Placed) -> None:
+        self._file = file
+        self._placed = placed
+        self._sums: Counter[tuple[str, str]] = Counter()
+        self._net: Counter[str] = Counter()
+        self._sums_before: Counter[str] = Counter()
+        self._unreadable = list(file.refused)
+        self._refused_by_ledger: list[RefusedRow] = []
+        self._taken = 0
+        self._already: Counter[bool] = Counter()
+        self.wallets_opened = 0
+        self.wallets_sent = 0
+        self.sent = 0
+        self.under_way = 0
+        self.seconds = 0.0
+
+    def wallet_commands_sent(self, count: int) -> None:
+        """Count commands to open a wallet."""
+        self.wallets_sent += count
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Take the time of the payments, however they end."""
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds = time.monotonic() - began_s
+
+    def already(self, row: PaymentRow, known: PaymentView) -> None:
+        """Count a row whose payment had ended before this import."""
+        self._placed(1)
+        completed = known.status != "failed"
+        self._already[completed] += 1
+        if completed:
+            currency, amount_minor = _money(row, known)
+            self._sums_before[currency] += _sign(row, known) * amount_minor
+
+    def other_content(self, row: PaymentRow, known: PaymentView) -> None:
+        """Count a row whose payment_id the ledger knows with other content."""
+        self._placed(1)
+        detail = "the ledger knows this payment with other content (another currency?)"
+        if known.status == "failed" and known.reason == UNREADABLE_REASON:
+            detail = "a payment with this id was sent before with content that could not be read"
+        self._unreadable.append(mismatch(row, detail))
+
+    def ended(self, row: PaymentRow, payment: PaymentView) -> None:
+        """Count a row whose payment has ended now."""
+        self._placed(1)
+        if payment.status == "failed":
+            self._refused_by_ledger.append(_refusal(row, payment))
+            return
+        self._taken += 1
+        currency, amount_minor = _money(row, payment)
+        self._sums[currency, row.data["kind"]] += amount_minor
+        self._net[currency] += _sign(row, payment) * amount_minor
+
+    def report(self, *, name: str, seconds: float, stopped: str | None = None) -> ImportReport:
+        """Return what there is to say; what was counted nowhere has not ended."""
+        file, refused = self._file, [*self._unreadable, *self._refused_by_ledger]
+        rows = len(file.rows) + len(file.refused) + file.repeated
+        placed = self._taken + self._already.total() + file.repeated + len(refused)
+        ended = self._taken + len(self._refused_by_ledger)
+        return ImportReport(
+            file=name,
+            form=file.form,
+            rows=rows,
+            taken=self._taken,
+            already_completed=self._already[True],
+            already_failed=self._already[False],
+            repeated=file.repeated,
+            unreadable=len(self._unreadable),
+            refused_by_ledger=len(self._refused_by_ledger),
+            not_ended=rows - placed,
+            wallets_opened=self.wallets_opened,
+            totals=tuple(self._totals(currency) for currency in self._currencies()),
+            reasons=dict(Counter(row.reason for row in refused).most_common()),
+            refused=tuple(sorted(refused, key=lambda row: row.line)),
+            seconds=round(seconds, 3),
+            payments_per_s=round(ended / seconds, 1) if seconds > 0 else 0.0,
+            sent=self.sent,
+            completed=self._taken,
+            failed=len(self._refused_by_ledger),
+            unknown=self.under_way,
+            not_sent=rows - placed - self.under_way,
+            wallets_sent=self.wallets_sent,
+            stopped=stopped,
+        )
+
+    def _currencies(self) -> list[str]:
+        return sorted({currency for currency, _ in self._sums} | set(self._sums_before))
+
+    def _totals(self, currency: str) -> CurrencyTotals:
+        sums = {kind: self._sums[currency, kind] for kind in SIGNS}
+        net, refunds_minor = self._net[currency], self._sums[currency, REFUND]
+        return CurrencyTotals(
+            currency,
+            deposits=format_amount(sums["deposit"], currency),
+            withdrawals=format_amount(sums["withdrawal"], currency),
+            transfers=format_amount(sums["transfer"], currency),
+            net=format_amount(net, currency),
+            net_whole_file=format_amount(net + self._sums_before[currency], currency),
+            refunds=format_amount(refunds_minor, currency) if refunds_minor else None,
+        )
+
+
+def _money(row: PaymentRow, payment: PaymentView) -> tuple[str, int]:
+    """Return currency and minor units; a refund's row need not name them, the completed payment does."""
+    is_refund = row.data["kind"] == REFUND
+    currency = payment.currency if is_refund else row.data["currency"]
+    return currency, parse_amount(payment.amount if is_refund else row.data["amount"], currency)
+
+
+def _sign(row: PaymentRow, payment: PaymentView) -> int:
+    kind = row.data["kind"]
+    if kind != REFUND:
+        return SIGNS[kind]
+    return (payment.target_wallet_id is not None) - (payment.source_wallet_id is not None)
+
+
+def _refusal(row: PaymentRow, payment: PaymentView) -> RefusedRow:
+    data = row.data
+    wallets = [data[side] for side in ("source_wallet_id", "target_wallet_id") if data.get(side)]
+    amount = f"{data['amount']} {data['currency']}" if data.get("amount") else "all that is left"
+    whose = f"payment {data['refund_of']}" if data.get("refund_of") else f"wallet {' to '.join(wallets)}"
+    return RefusedRow(row.line, None, payment.reason or "failed", f"{data['kind']} of {amount}, {whose}")

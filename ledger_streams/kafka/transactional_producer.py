@@ -1,0 +1,122 @@
+"""Transactional producers: how one is started, settles, and is thrown away when a transaction ended badly.
+
+Whoever starts the next one, under the same transactional id, has settled what this one has left
+open.  So throwing it away is all that is ever done to it, and what aiokafka still says then
+of a transaction that is over is taken note of, and is no error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced
+from aiokafka.structs import RecordMetadata
+
+from ledger_streams.bounded_close import close_within
+from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.client_options import options_of
+from ledger_streams.kafka.hanging_transactions import (
+    MarkersDenied,
+    commit_forgotten,
+    last_committed,
+    noted_timeout_ms,
+)
+from ledger_streams.kafka.missing_rights import go_without, missing_right
+from ledger_streams.kafka.requests import when_led
+from ledger_streams.kafka.transaction_settlement import NOTHING_OWED, Owed, settle
+
+log = logging.getLogger(__name__)
+
+START_S_MAX: Final = 60.0
+STOP_S_MAX: Final = 5.0
+
+
+class OffsetUnknown(KafkaError):
+    """The broker has a record and did not say at which offset."""
+
+
+async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
+    """Start a producer, which settles what its predecessor has left open in `topics`.
+
+    Raises Unavailable, with the producer stopped.
+    """
+    try:
+        async with asyncio.timeout(START_S_MAX):
+            if not_led := await start_settled(producer, topics):
+                raise LeaderNotAvailableError(f"{min(not_led)} has no leader")
+    except (KafkaError, OSError) as error:
+        await discard(producer)
+        detail = missing_right(error) or f"{type(error).__name__}: {error}"
+        detail = "another one has begun" if is_fenced(error) else detail
+        raise Unavailable(dependency="kafka", detail=detail) from error
+
+
+async def start_settled(
+    producer: AIOKafkaProducer,
+    topics: Collection[str],
+    group_id: str | None = None,
+    *,
+    owed: Owed = NOTHING_OWED,
+) -> Owed:
+    """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
+
+    What was committed is committed; all else is aborted, and where nothing is open nothing is written.  The
+    start fences a predecessor that is still alive, in another process, before anything is ended in its
+    name: no transaction that it may yet begin is touched.
+
+    `owed` has the partitions that an earlier start could not settle.  Returned are those without a leader
+    now: nothing may be written to them.  Raises KafkaError.
+    """
+    asking = AIOKafkaClient(**options_of(producer.client))
+    manager = producer._txn_manager
+    try:
+        await asking.bootstrap()
+        committed = await when_led(lambda: last_committed(asking, manager.transactional_id))
+    finally:
+        await close_within("the client that settles", asking.close())
+    manager.transaction_timeout_ms = noted_timeout_ms(
+        manager.transaction_timeout_ms, is_committed=committed is not None
+    )
+    await producer.start()
+    if committed is not None:
+        try:
+            await when_led(lambda: commit_forgotten(producer.client, committed, topics))
+        except MarkersDenied as error:
+            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+    return await settle(producer, topics, group_id, committed=committed, owed=owed)
+
+
+async def discard(producer: AIOKafkaProducer) -> None:
+    """Disconnect; what is left open is settled by the next one, or by the broker's time-out."""
+    ended = producer._txn_manager._transaction_waiter
+    if ended is not None:
+        ended.add_done_callback(noted)
+    if not await close_within("a transactional producer", producer.stop(), within_s=STOP_S_MAX):
+        # aiokafka's own shutdown trips over a sender that died; its sockets are closed all the same
+        await close_within("its connections", producer.client.close())
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Tell whether the broker has refused the producer for a later one, or for a transaction timed out."""
+    return isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced)
+
+
+def placed(record: RecordMetadata) -> RecordMetadata:
+    """Return an acknowledgement that says where its record stands; raises OffsetUnknown for any other.
+
+    A broker answers -1 for a batch that it already has and whose place it has forgotten.
+    """
+    if record.offset < 0:
+        raise OffsetUnknown(f"{record.topic}-{record.partition} has a record at an offset that is not known")
+    return record
+
+
+def noted(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody will ask for, since another one has ended the transaction."""
+    if not future.cancelled():
+        future.exception()

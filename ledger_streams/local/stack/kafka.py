@@ -1,0 +1,217 @@
+"""Kafka: brokers from Maven's jars, each its own controller too (KRaft, static voters).
+
+Each address of `Settings.kafka` is a broker's; more of them take the ports after the
+last one.  The controllers come after all brokers, in the same order, so three brokers
+fill 29092 to 29097, and one 29092 and 29093.  How many brokers a stack has is settled
+when it is created, and the voters in the first one's configuration say it.
+"""
+
+from __future__ import annotations
+
+import base64
+import signal
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from ledger_streams.bounded_close import close_within
+from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.client_options import options
+from ledger_streams.local.stack.install import TEMPLATES, Say, cache, fetched, maven, program, run
+from ledger_streams.local.stack.server import local_port, port_is_open, rendered
+from ledger_streams.local.stack.tls import ADMIN, Tls, tls, write_secret
+from ledger_streams.settings import Settings
+
+VERSION: Final = "4.3.1"
+HEAP_MAX_ALONE: Final = "1g"
+HEAP_MAX_OF_SEVERAL: Final = "512m"
+"""Each broker of several has the same topics to keep as one alone, but a share of the clients' requests."""
+REPLICAS_MAX: Final = 3
+PROBE_TIMEOUT_MS: Final = 5_000
+CLEANUP_MS: Final = 1_000
+CLEANUP_MS_DEFAULT: Final = 10_000
+"""Kafka's: how often a broker looks for transactions that take too long."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Broker `ports.index(port) + 1` of a cluster on `ports`."""
+
+    folder: Path
+    port: int
+    ports: tuple[int, ...]
+    tls: Tls | None = None
+
+    @property
+    def node_id(self) -> int:
+        """Return the broker's number, from 1."""
+        return self.ports.index(self.port) + 1
+
+    @property
+    def controller_ports(self) -> tuple[int, ...]:
+        """Return the ports of all controllers, in the brokers' order."""
+        return tuple(max(self.ports) + number for number in range(1, len(self.ports) + 1))
+
+    @property
+    def name(self) -> str:
+        """Return kafka-1, kafka-2, ..."""
+        return f"kafka-{self.node_id}"
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Return the signal of a controlled shutdown."""
+        return signal.SIGTERM
+
+    def prepare(self, say: Say) -> bool:
+        """Fetch the jars, write the configuration, format the data folder unless it is."""
+        fetch_jars(say)
+        java = program("java", package="default-jre-headless", dependency="kafka", say=say)
+        changed = write_secret(self._configuration, self._properties())
+        if not (self.folder / "data" / "meta.properties").exists():
+            say(f"{self.name}: formatting {self.folder / 'data'}")
+            arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(self._configuration)]
+            arguments += self._scram()
+            storage_tool = [*self._java(java), "kafka.tools.StorageTool", *arguments, "--ignore-formatted"]
+            run(storage_tool, dependency="kafka", cwd=self.folder)
+        return changed
+
+    def command(self) -> list[str]:
+        """Return the broker's command."""
+        java = program("java", package="default-jre-headless", dependency="kafka", say=print)
+        heap = [
+            "-Xms256m",
+            f"-Xmx{HEAP_MAX_ALONE if len(self.ports) == 1 else HEAP_MAX_OF_SEVERAL}",
+            "-XX:+ExitOnOutOfMemoryError",
+            f"-XX:ErrorFile={self.folder}/hs_err.log",
+        ]
+        return [*self._java(java, *heap), "kafka.Kafka", str(self._configuration)]
+
+    async def complaint(self) -> str | None:
+        """Ask for the metadata: healthy when every broker of the cluster is in it."""
+        if not await port_is_open(self.port):
+            return "nobody listens"
+        address = f"127.0.0.1:{self.port}"
+        bootstrap = address if self.tls is None else self.tls.admin(address)
+        client = AIOKafkaClient(**options(bootstrap), request_timeout_ms=PROBE_TIMEOUT_MS)
+        try:
+            await client.bootstrap()
+            present = len(client.cluster.brokers())
+        except (KafkaError, OSError) as error:
+            return str(error) or type(error).__name__
+        finally:
+            await close_within("the probe of Kafka", client.close())
+        return None if present == len(self.ports) else f"{present} of {len(self.ports)} brokers are there"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _properties(self) -> str:
+        voters = [f"{number}@127.0.0.1:{port}" for number, port in enumerate(self.controller_ports, start=1)]
+        replicas = min(len(self.ports), REPLICAS_MAX)
+        text = rendered(
+            TEMPLATES / "kafka" / "server.properties",
+            protocol="PLAINTEXT" if self.tls is None else "SASL_SSL",
+            cleanup_interval_ms=CLEANUP_MS if self.tls is None else CLEANUP_MS_DEFAULT,
+            node_id=self.node_id,
+            voters=",".join(voters),
+            port=self.port,
+            controller_port=self.controller_ports[self.node_id - 1],
+            data=self.folder / "data",
+            replicas=replicas,
+            min_isr=max(1, replicas - 1),
+            **self._detours(),
+        )
+        return text if self.tls is None else text + self._security(self.tls)
+
+    def _security(self, tls: Tls) -> str:
+        """Return what the configuration says of TLS, users and rights."""
+        users = " ".join(f'user_{name}="{password}"' for name, password in tls.users.items())
+        own = f'required username="{ADMIN}" password="{tls.users[ADMIN]}"'
+        return rendered(
+            TEMPLATES / "kafka" / "security.properties",
+            keystore=tls.keystore,
+            ca=tls.ca,
+            plain=f"org.apache.kafka.common.security.plain.PlainLoginModule {own} {users};",
+            scram="org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        )
+
+    def _scram(self) -> list[str]:
+        """Return the words that give a new cluster its users for SCRAM; PLAIN's are in the configuration."""
+        users = {} if self.tls is None else self.tls.users
+        return [
+            word
+            for name, password in users.items()
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+            for word in ("--add-scram", f"{mechanism}=[name={name},password={password}]")
+        ]
+
+    def _detours(self) -> dict[str, str]:
+        """Further listeners, a line each in the folder's file `detours`: its port, and the one it advertises.
+
+        Whoever comes that way is sent that way again, so something may stand in between.
+        """
+        file = self.folder / "detours"
+        lines = file.read_text().splitlines() if file.is_file() else []
+        pairs = [(f"DETOUR{number}", *line.split()) for number, line in enumerate(lines, start=1)]
+        return {
+            "detours_listened": "".join(f",{name}://127.0.0.1:{port}" for name, port, _ in pairs),
+            "detours_advertised": "".join(f",{name}://127.0.0.1:{port}" for name, _, port in pairs),
+            "detours_protocols": "".join(f",{name}:PLAINTEXT" for name, _, _ in pairs),
+        }
+
+    def _cluster_id(self) -> str:
+        """Derive one id for all brokers of a stack; the zero byte keeps it from starting with a dash."""
+        name = uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder.parent))
+        return base64.urlsafe_b64encode(b"\0" + name.bytes[1:]).decode().rstrip("=")
+
+    @staticmethod
+    def _java(java: str, *options: str) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka' / 'log4j2.properties'}"
+        return [java, *options, logging, "-cp", f"{jars()}/*"]
+
+
+def brokers(settings: Settings, stack: Path, count: int | None) -> list[Broker]:
+    """Return the stack's brokers: as many as it was created with, else `count`, else one an address."""
+    addresses = [address.strip() for address in settings.kafka.split(",")]
+    given = [local_port(address, dependency="kafka") for address in addresses]
+    created, wanted = _created(stack), count or (len(given) if len(given) > 1 else None)
+    if created and wanted is not None and wanted != created:
+        detail = (
+            f"this stack has {created} broker(s), not {wanted}: take another LEDGER_HOME or remove {stack}"
+        )
+        raise Unavailable(dependency="kafka", detail=detail)
+    total = created or wanted or 1
+    following = range(max(given) + 1, max(given) + 1 + total)
+    ports = (*given, *following)[:total]
+    own = tls(stack)
+    return [Broker(stack / f"kafka-{number}", port, ports, own) for number, port in enumerate(ports, start=1)]
+
+
+def _created(stack: Path) -> int:
+    """Return how many brokers the stack was created with; 0 before that."""
+    configuration = stack / "kafka-1" / "server.properties"
+    return configuration.read_text().count("@127.0.0.1:") if configuration.is_file() else 0
+
+
+def jars() -> Path:
+    """Return the folder of Kafka's jars."""
+    return cache() / f"kafka-{VERSION}"
+
+
+def fetch_jars(say: Say) -> None:
+    """Have Maven fetch the jars unless they are there."""
+    if jars().is_dir():
+        return
+    say(f"kafka: fetching Apache Kafka {VERSION} from Maven to {jars()}")
+    pom = str(TEMPLATES / "kafka" / "pom.xml")
+
+    def copy(folder: Path) -> None:
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+        maven(["-f", pom, *goal], dependency="kafka", say=say)
+
+    fetched(jars(), copy)

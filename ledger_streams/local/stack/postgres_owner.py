@@ -1,0 +1,47 @@
+"""The user who runs PostgreSQL and what belongs to it: `postgres` instead of root, else who runs this."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from ledger_streams.errors import Unavailable
+from ledger_streams.local.stack.install import is_root
+
+SUPERUSER: Final = "postgres"
+
+
+def owner() -> str | None:
+    """Return the user whom root becomes; None for who is not root."""
+    return SUPERUSER if is_root() else None
+
+
+def as_owner() -> list[str]:
+    """Return the words before a command that make it the owner's."""
+    name = owner()
+    if name is None:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise Unavailable(
+            dependency="postgres", detail="there is no setpriv: as root, apt-get install util-linux"
+        )
+    return [setpriv, f"--reuid={name}", f"--regid={name}", "--init-groups"]
+
+
+def give(path: Path) -> None:
+    """Make the server's user the owner."""
+    name = owner()
+    if name is not None:
+        entry = pwd.getpwnam(name)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def reachable(folder: Path) -> bool:
+    """Tell whether the server's user can enter a folder."""
+    test = [*as_owner(), "/usr/bin/test", "-x", str(folder)]
+    return subprocess.run(test, check=False).returncode == 0  # noqa: S603  literals and our own path

@@ -1,0 +1,82 @@
+"""Server: what the lifecycle asks of Kafka, PostgreSQL and Redis alike.
+
+A server knows how to prepare its folder, which command runs it and how to tell
+that it answers; starting, waiting and stopping are the same for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from string import Template
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from ledger_streams.bounded_close import close_within
+from ledger_streams.errors import Unavailable
+from ledger_streams.local.stack.install import Say
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
+
+
+class Server(Protocol):
+    """One process of the stack."""
+
+    @property
+    def name(self) -> str:
+        """Return its name, which is its folder's too."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of its pid file, log and data."""
+
+    @property
+    def port(self) -> int:
+        """Return the port it serves on the loopback."""
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Return the signal that makes it end in order."""
+
+    def prepare(self, say: Say) -> bool:
+        """Install it, create its data, write its configuration; True if that has changed."""
+
+    def command(self) -> list[str]:
+        """Return the command that runs it in the foreground."""
+
+    async def complaint(self) -> str | None:
+        """Say what is wrong with it; None when it answers a real request."""
+
+
+def local_port(address: str, *, dependency: str) -> int:
+    """Return the port of a URL or host:port; Unavailable unless it is one on the loopback."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.hostname not in LOOPBACK or parts.port is None:
+        detail = f"the local stack serves ports of 127.0.0.1 only, and the settings say {address}"
+        raise Unavailable(dependency=dependency, detail=detail)
+    return parts.port
+
+
+def write_if_other(path: Path, text: str) -> bool:
+    """Write the file unless it says so already; True if it was written."""
+    if path.is_file() and path.read_text() == text:
+        return False
+    path.write_text(text)
+    return True
+
+
+def rendered(template: Path, **names: object) -> str:
+    """Fill in the $names of a template of deploy/local; a name left over is an error."""
+    return Template(template.read_text()).substitute(names)
+
+
+async def port_is_open(port: int) -> bool:
+    """Tell whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await close_within("the probe", writer.wait_closed())
+    return True

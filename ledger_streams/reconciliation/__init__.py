@@ -1,0 +1,1 @@
+"""Reconciliation: log, PostgreSQL, Redis and RocksDB compared."""

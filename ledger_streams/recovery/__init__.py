@@ -1,0 +1,1 @@
+"""Recovery: projections rebuilt from the log, and the log rebuilt from PostgreSQL."""

@@ -1,0 +1,56 @@
+"""Deleting a stopped worker's tables: the changelogs have all of them, so the next start reads them back.
+
+The worker's folder lock is held meanwhile, so that it can neither run nor start.  A
+partition is first renamed, then deleted: whoever is killed in between leaves no half
+of a database that a worker would open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ledger_streams.engine.state.store import partition_path
+from ledger_streams.reconciliation.rocksdb_tables import TABLES, stored_partitions
+from ledger_streams.settings import Settings
+
+DELETED: Final = ".deleted"
+
+
+@contextmanager
+def stopped(config: Settings, worker_id: str) -> Iterator[Path]:
+    """Hold the folder of a worker that does not run, and give that of its tables; else ClickException."""
+    folder = config.home / "workers" / worker_id
+    if not folder.is_dir():
+        raise click.ClickException(f"there is no worker {worker_id} below {config.home}: no {folder}")
+    with (folder / f"{config.app_id}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise click.ClickException(f"worker {worker_id} is running: stop it first") from error
+        yield folder / "tables"
+
+
+def on_disk(tables_dir: Path, names: Collection[str] | None) -> dict[str, list[int]]:
+    """Return the partitions of the tables (all when None) that are there."""
+    wanted = [spec.name for spec in TABLES if names is None or spec.name in names]
+    return {name: stored_partitions(tables_dir, name) for name in wanted}
+
+
+def remove(tables_dir: Path, partitions: Mapping[str, Collection[int]]) -> None:
+    """Delete the partitions, and what an earlier deletion left behind."""
+    for name, numbers in partitions.items():
+        for number in numbers:
+            path = partition_path(tables_dir, name, number)
+            gone = path.with_name(path.name + DELETED)
+            if gone.exists():
+                shutil.rmtree(gone)
+            path.rename(gone)
+        for gone in (tables_dir / name).glob(f"*{DELETED}"):
+            shutil.rmtree(gone)

@@ -1,0 +1,49 @@
+"""What a saga under way waits for, as the records that ask for it.
+
+A command's id is made of payment, step and version, so one that is written again is the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger_streams import topics, wire
+from ledger_streams.domain.commands import LegCommand
+from ledger_streams.domain.saga import decisions as saga_steps
+from ledger_streams.domain.saga.commands import ProviderOrder, SettlePayment
+from ledger_streams.domain.saga.state import Saga
+from ledger_streams.domain.saga.transitions import SagaStatus
+from ledger_streams.recovery.saga_resume_facts import Sent
+
+WAITS_FOR_A_WALLET: Final = frozenset(
+    {
+        SagaStatus.DEDUCTING,
+        SagaStatus.CREDITING,
+        SagaStatus.COMPENSATING,
+        SagaStatus.HOLDING,
+        SagaStatus.CAPTURING,
+        SagaStatus.RELEASING,
+    }
+)
+
+
+def awaited_leg(saga: Saga) -> LegCommand | None:
+    """Return the leg that the saga waits for; None when it waits for somebody else."""
+    if saga.status not in WAITS_FOR_A_WALLET:
+        return None
+    (command,) = saga_steps.entered(saga).commands
+    assert isinstance(command, LegCommand), "what these statuses send"
+    return command
+
+
+def addressed(command: saga_steps.Command, cause: str | None, at_ms: int) -> Sent:
+    """Return the record of what a saga asks for."""
+    if isinstance(command, LegCommand):
+        value = wire.encode_command(command, causation_id=cause, append_ms=at_ms)
+        return Sent(topics.WALLET_COMMANDS, command.wallet_id, value)
+    if isinstance(command, ProviderOrder):
+        value = wire.encode_order(command, causation_id=cause, append_ms=at_ms)
+        return Sent(topics.PROVIDER_REQUESTS, command.payment_id, value)
+    assert not isinstance(command, SettlePayment), "a saga settles nothing by hand"
+    value = wire.encode_saga_command(command, causation_id=cause, append_ms=at_ms)
+    return Sent(topics.SAGA_COMMANDS, command.payment_id, value)

@@ -1,0 +1,168 @@
+"""A payment with its refunds: each resumed, and what is set aside and given back of the payment.
+
+The saga of the payment alone knows what is left of it.  A refund that is under way has its
+amount reserved; one that has completed is counted, and the payment is told if it was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+
+import msgspec
+
+from ledger_streams import topics, wire
+from ledger_streams.domain import payment
+from ledger_streams.domain.events import PaymentRefunded, SagaFailed, SagaStarted
+from ledger_streams.domain.ids import PaymentId, derived_id
+from ledger_streams.domain.reasons import Reason
+from ledger_streams.domain.saga import refunds
+from ledger_streams.domain.saga.commands import EndRefund
+from ledger_streams.domain.saga.state import Saga
+from ledger_streams.domain.saga.transitions import ENDS, Course, SagaStatus
+from ledger_streams.errors import InvariantBroken
+from ledger_streams.recovery.inferred_requests import reversals, surmised
+from ledger_streams.recovery.saga_resume import Resumed, Resumption
+from ledger_streams.recovery.saga_resume_facts import Known, Sent
+from ledger_streams.recovery.saga_resume_records import Gathered, refund_of
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What holds for every payment that is resumed."""
+
+    now_ms: int
+    """From when on providers are asked again with patience."""
+    patience_ms: int
+    providers: Container[str] = ()
+
+
+def family(paid: Known | None, refunds_of: Sequence[Known], terms: Terms) -> dict[PaymentId, Resumed]:
+    """Return a payment (None: unknown) and its refunds resumed, by id."""
+    found: dict[PaymentId, Resumed] = {}
+    saga: Saga | None = None
+    if paid is not None:
+        paid.is_refunded = any(known.is_granted() for known in refunds_of)
+        paid.granted = [grant for known in refunds_of if (grant := known.grant()) is not None]
+        found[paid.payment_id] = resumed(paid, None, terms)
+        saga = found[paid.payment_id].saga
+    told = {one.refund_id: one for one in paid.refunds_told} if paid is not None else {}
+    for known in refunds_of:
+        known.told = told.get(known.payment_id)
+        found[known.payment_id] = resumed(known, saga, terms)
+    if paid is not None and saga is not None:
+        sagas = {known.payment_id: found[known.payment_id].saga for known in refunds_of}
+        _reserve(found[paid.payment_id], saga, sagas, list(told.values()), terms)
+    return found
+
+
+def resumed(known: Known, paid: Saga | None, terms: Terms) -> Resumed:
+    """Return one payment resumed, its reservations left out."""
+    resumption = Resumption(known, paid=paid, now_ms=terms.now_ms, patience_ms=terms.patience_ms)
+    for read in known.saga_events:
+        at_ms = wire.time_ms(wire.parse_time(read.occurred_at))
+        if isinstance(read.event, SagaStarted):
+            fingerprint = known.fingerprint or payment.fingerprint(wire.read_object(read.event.data))
+            done = resumption.of(read.event, fingerprint, at_ms, request_id(known))
+            return _with_request(known, done, read.event.data, at_ms)
+        if isinstance(read.event, SagaFailed) and read.event.version == 1:
+            fingerprint = known.fingerprint or payment.FINGERPRINT_INVALID
+            return resumption.of(read.event, fingerprint, at_ms, None)
+    if known.fingerprint == payment.FINGERPRINT_INVALID:
+        failed = SagaFailed(known.payment_id, 1, Reason.INVALID)
+        return resumption.of(failed, payment.FINGERPRINT_INVALID, terms.now_ms, None)
+    if known.request is None:
+        return _unrequested(known, resumption, terms)
+    return _requested(known, known.request, resumption, terms)
+
+
+def _requested(
+    known: Known, requested: payment.PaymentRequested, resumption: Resumption, terms: Terms
+) -> Resumed:
+    """Return a payment whose saga is not known to have begun."""
+    reason = payment.impossible_reason(requested.request, terms.providers)
+    has_ended_otherwise = known.end is not None and getattr(known.end, "reason", None) != reason
+    if reason is Reason.PROVIDER_UNAVAILABLE and (known.wallet_events or has_ended_otherwise):
+        reason = None  # it was configured then
+    event = (
+        SagaStarted(requested.request, requested.data)
+        if reason is None
+        else SagaFailed(known.payment_id, 1, reason)
+    )
+    at_ms = wire.time_ms(wire.parse_time(requested.occurred_at))
+    return resumption.of(event, known.fingerprint or requested.fingerprint, at_ms, requested.event_id)
+
+
+def _unrequested(known: Known, resumption: Resumption, terms: Terms) -> Resumed:
+    """Return a payment whose request is lost, while wallets know that it has moved money."""
+    data, legs = surmised(known), known.wallet_events
+    when_ms = wire.time_ms(wire.parse_time(legs[-1].envelope.occurred_at)) if legs else terms.now_ms
+    if data is None:
+        detail = "the request is lost; what the wallets knew of it is taken back"
+        failed = SagaFailed(known.payment_id, 1, Reason.INVALID, detail=detail)
+        done = resumption.of(failed, payment.FINGERPRINT_INVALID, when_ms, None)
+        done.lost += reversals(known, when_ms)
+        return done
+    raw = msgspec.Raw(msgspec.json.encode(data))
+    started = SagaStarted(payment.read_request(data), raw)
+    return _with_request(
+        known, resumption.of(started, payment.fingerprint(data), when_ms, None), raw, when_ms
+    )
+
+
+def _with_request(known: Known, done: Resumed, raw: msgspec.Raw, at_ms: int) -> Resumed:
+    """Have the request written too, where payment-events was cut before it."""
+    if known.fingerprint is None:
+        data, event_id = wire.read_object(raw), request_id(known)
+        value = wire.encode_payment_request(data, event_id=event_id, occurred_ms=at_ms)
+        done.sent.insert(0, Sent(topics.PAYMENT_EVENTS, known.payment_id, value))
+    return done
+
+
+def request_id(known: Known) -> str:
+    """Return the id of the event that asked for the payment, or a new one where nobody knows it."""
+    if known.request is not None:
+        return known.request.event_id
+    return known.request_id or derived_id(f"{known.payment_id}:PaymentRequested:1")
+
+
+def _reserve(
+    done: Resumed,
+    saga: Saga,
+    sagas: Mapping[PaymentId, Saga | None],
+    told: Sequence[PaymentRefunded],
+    terms: Terms,
+) -> None:
+    """Set aside what refunds under way have been granted, and count those that have completed."""
+    granted = {
+        refund_id: refund.amount_minor
+        for refund_id, refund in sagas.items()
+        if refund is not None and refund.course is not Course.REFUND
+    }
+    completed = [
+        r for r, refund in sagas.items() if refund is not None and refund.status is SagaStatus.COMPLETED
+    ]
+    under_way = {r for r, refund in sagas.items() if refund is not None and refund.status not in ENDS}
+    reserved = {r: minor for r, minor in granted.items() if r in under_way or r in completed}
+    saga = msgspec.structs.replace(saga, reserved=reserved)
+    known = [one.refund_id for one in sorted(told, key=lambda one: one.version)]
+    for refund_id in [*known, *(r for r in completed if r not in known)]:
+        decision = refunds.decide_end(saga, EndRefund(saga.payment_id, refund_id, True))
+        assert decision.saga is not None, "a refund that was reserved"
+        saga = decision.saga
+        if refund_id not in known and decision.outcome is not None:
+            value = wire.encode_payment_outcome(
+                decision.outcome, causation_id=derived_id(f"{refund_id}:EndRefund"), append_ms=terms.now_ms
+            )
+            done.sent.append(Sent(topics.PAYMENT_EVENTS, saga.payment_id, value))
+    if sum(saga.reserved.values()) + saga.refunded_minor > saga.amount_minor:
+        raise InvariantBroken(f"payment {saga.payment_id}: its refunds are more than what was paid")
+    done.saga = saga
+
+
+def families(gathered: Gathered, terms: Terms) -> Iterator[dict[PaymentId, Resumed]]:
+    """Resume every payment that is known, each with its refunds."""
+    refunds_of = gathered.refunds_of()
+    paid = {payment_id for payment_id, known in gathered.payments.items() if refund_of(known) is None}
+    for payment_id in paid:
+        yield family(gathered.payments[payment_id], refunds_of.get(payment_id, ()), terms)
+    for payment_id in refunds_of.keys() - paid:
+        yield family(None, refunds_of[payment_id], terms)

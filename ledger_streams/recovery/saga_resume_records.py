@@ -1,0 +1,89 @@
+"""Records of the three projected topics, gathered by payment.
+
+They come as the projector had them, those of one partition in order; what the ledger's agents
+had parked is no event, and is found by the same reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ledger_streams import wire
+from ledger_streams.domain.events import SagaStarted
+from ledger_streams.domain.ids import PaymentId
+from ledger_streams.domain.payment import FINGERPRINT_INVALID
+from ledger_streams.errors import Unreadable
+from ledger_streams.recovery.saga_resume_facts import Known
+
+
+class Gathered:
+    """What is known of each payment, by id."""
+
+    def __init__(self) -> None:
+        self.payments: dict[PaymentId, Known] = {}
+
+    def of(self, payment_id: str) -> Known:
+        """Return what is known of a payment so far."""
+        return self.payments.setdefault(PaymentId(payment_id), Known(PaymentId(payment_id)))
+
+    def take_payment_event(self, value: bytes | None, *, key: bytes | None, at_ms: int) -> None:
+        """Take a record of payment-events, appended then."""
+        try:
+            requested = wire.read_payment_event(value, key=key, append_ms=at_ms)
+            ended = None if requested else wire.read_payment_outcome(value, key=key)
+        except Unreadable as error:
+            if error.payment_id is not None:
+                self.take_fingerprint(error.payment_id, FINGERPRINT_INVALID)
+            return
+        if requested is not None:
+            known = self.of(requested.request.payment_id)
+            if known.request is None and known.fingerprint != FINGERPRINT_INVALID:
+                known.request = requested
+                known.fingerprint = known.fingerprint or requested.fingerprint
+        elif ended is not None:
+            self.of(ended.outcome.payment_id).outcomes.append(ended)
+
+    def take_fingerprint(self, payment_id: str, fingerprint: str) -> None:
+        """Take the fingerprint of a payment's first content, if none is known; come with it before events."""
+        known = self.of(payment_id)
+        known.fingerprint = known.fingerprint or fingerprint
+
+    def take_saga_event(self, value: bytes | None, *, key: bytes | None) -> None:
+        """Take a record of saga-events."""
+        try:
+            read = wire.read_saga_event(value, key=key)
+        except Unreadable:
+            return
+        known = self.of(read.event.payment_id)
+        known.saga_events.append(read)
+        if isinstance(read.event, SagaStarted):
+            known.request_id = wire.decode_envelope(value).causation_id
+
+    def take_wallet_event(self, value: bytes | None, *, key: bytes | None) -> None:
+        """Take a record of wallet-events, if it is of a payment."""
+        read = wire.read_wallet_event(value, key=key)
+        payment_id = getattr(read.event, "payment_id", None)
+        if payment_id is not None:
+            self.of(payment_id).wallet_events.append(read)
+
+    def refunds_of(self) -> Mapping[PaymentId, list[Known]]:
+        """Return the refunds that are known of each payment, by its id; it need not be known itself."""
+        found: dict[PaymentId, list[Known]] = {}
+        for known in list(self.payments.values()):
+            for told in known.refunds_told:
+                self.of(told.refund_id).told = told
+            if (grant := known.grant()) is not None:
+                self.of(grant.refund_of)
+        for known in self.payments.values():
+            if (paid := refund_of(known)) is not None:
+                found.setdefault(paid, []).append(known)
+        return found
+
+
+def refund_of(known: Known) -> PaymentId | None:
+    """Return the payment that this one refunds; None when it is no refund."""
+    started = [read.event.request for read in known.saga_events if isinstance(read.event, SagaStarted)]
+    requests = started or ([known.request.request] if known.request is not None else [])
+    if requests:
+        return requests[0].refund_of
+    return None if known.told is None else known.told.payment_id

@@ -1,0 +1,121 @@
+"""A wallet after the loss: its last known state, and the legs that others know it to have carried out.
+
+Versions that others have been told stay what they were: where nobody knows what a version
+was, the wallet's history says that it is lost.  A lost credit cannot be made up, so money that
+was taken out of it may leave the wallet below its limit; it is taken all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from ledger_streams import wire
+from ledger_streams.domain import wallet as wallets
+from ledger_streams.domain.commands import AddFunds, CaptureHold, DeductFunds, HoldFunds, LegCommand
+from ledger_streams.domain.ids import derived_id
+from ledger_streams.domain.wallet import Wallet
+from ledger_streams.domain.wallet_events import (
+    BalanceAdded,
+    BalanceDeducted,
+    FundsHeld,
+    HoldCaptured,
+    HoldReleased,
+    WalletCommandRefused,
+    WalletEvent,
+)
+from ledger_streams.errors import InvariantBroken
+from ledger_streams.recovery.saga_resume_facts import LostLeg
+
+LOST: Final = "lost"
+"""The reason of an event that stands for one nobody knows; it changes nothing but the version."""
+
+
+class Again(msgspec.Struct, frozen=True):
+    """An event written again, and the wallet after it."""
+
+    wallet: Wallet
+    value: bytes
+
+
+def carried_out_again(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[Again]:
+    """Return the events that bring a wallet to where others know it to be, in order.
+
+    Raises InvariantBroken when nothing is known of the wallet, or it knows something else.
+    """
+    written: list[Again] = []
+    for leg in sorted(lost, key=lambda leg: (not leg.is_half_known, leg.wallet_version)):
+        command = leg.command
+        if wallet is None:
+            raise InvariantBroken(
+                f"wallet {command.wallet_id}: payment {command.payment_id} has moved its money, "
+                "and that it was opened is not known"
+            )
+        if 0 < leg.wallet_version <= wallet.version and not written:
+            raise InvariantBroken(
+                f"wallet {wallet.wallet_id} is known up to version {wallet.version}, payment "
+                f"{command.payment_id} names version {leg.wallet_version}, which is another event"
+            )
+        for event, command_id in _events(wallet, leg):
+            wallet = wallets.evolve(wallet, event)
+            value = wire.encode_wallet_event(event, wallet, command_id=command_id, append_ms=leg.at_ms)
+            written.append(Again(wallet, value))
+    return written
+
+
+def _events(wallet: Wallet, leg: LostLeg) -> Iterator[tuple[WalletEvent, str]]:
+    """Yield the leg's events, and before them what stands for versions that nobody knows."""
+    if leg.is_half_known and isinstance(leg.command, CaptureHold):
+        yield _captured(wallet, leg.command, wallet.version + 1), wire.command_id(leg.command)
+        return
+    count = len(_leg_events(wallet, leg.command, wallet.version + 1))
+    first = max(wallet.version + 1, leg.wallet_version - count + 1)
+    for version in range(wallet.version + 1, first):
+        detail = "what this version was is lost"
+        yield _unknown(wallet, version, detail), derived_id(f"{wallet.wallet_id}:{LOST}:{version}")
+    for event in _leg_events(wallet, leg.command, first):
+        yield event, wire.command_id(leg.command)
+
+
+def _captured(wallet: Wallet, command: CaptureHold, version: int) -> HoldCaptured:
+    """Return the second event of a capture, of which the wallet has the first."""
+    left_minor = wallet.holds[command.hold_id].amount_minor
+    money = (command.amount_minor, command.currency)
+    return HoldCaptured(wallet.wallet_id, version, command.hold_id, *money, command.payment_id, left_minor)
+
+
+def _unknown(wallet: Wallet, version: int, detail: str) -> WalletCommandRefused:
+    return WalletCommandRefused(wallet.wallet_id, version, "unknown", LOST, detail)
+
+
+def _leg_events(wallet: Wallet, command: LegCommand, version: int) -> list[WalletEvent]:
+    """Return what the leg did; out of a hold that is lost as well it was out of available."""
+    payment_id, hold_id = command.payment_id, getattr(command, "hold_id", None)
+    assert payment_id is not None, "a leg of a payment"
+    hold = None if hold_id is None else wallet.holds.get(hold_id)
+    at = (wallet.wallet_id, version)
+    match command:
+        case AddFunds():
+            money = (command.amount_minor, command.currency)
+            return [BalanceAdded(*at, payment_id, *money, command.counterparty)]
+        case HoldFunds():
+            money = (command.amount_minor, command.currency)
+            return [FundsHeld(*at, command.hold_id, *money, payment_id, command.expires_ms)]
+        case DeductFunds() | CaptureHold():
+            money = (command.amount_minor, command.currency)
+            if (
+                not isinstance(command, CaptureHold)
+                or hold is None
+                or hold.amount_minor < command.amount_minor
+            ):
+                return [BalanceDeducted(*at, payment_id, *money, command.counterparty)]
+            deducted = BalanceDeducted(*at, payment_id, *money, command.counterparty, command.hold_id)
+            after = wallets.evolve(msgspec.structs.replace(wallet, version=version - 1), deducted)
+            return [deducted, _captured(after, command, version + 1)]
+        case _ if hold is None:
+            return [_unknown(wallet, version, "the release of a hold that is lost")]
+        case _:
+            money = (hold.amount_minor, hold.currency)
+            return [HoldReleased(*at, command.hold_id, *money, payment_id, command.reason)]

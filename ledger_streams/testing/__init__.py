@@ -1,0 +1,1 @@
+"""Testing: in-memory twins of the ports, with the same contract as the real adapters."""

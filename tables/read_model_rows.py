@@ -1,0 +1,234 @@
+"""Records -> rows of the read side: events, payments, wallet_events, snapshots, postings.
+
+A record becomes the same rows however often it is read.  Each table is fed by one topic,
+since nothing orders two topics.  What the ledger's agents have parked is no event: the
+same reading finds it here, and it is passed over.  Anything else that cannot be read is
+`Unreadable`, and the projector parks it.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from ledger_streams import topics, wire
+from ledger_streams.adapters.postgres.rows import (
+    EventRow,
+    PaymentOutcomeRow,
+    PaymentRow,
+    PostingRow,
+    RefundRow,
+    SnapshotRow,
+    WalletEventRow,
+)
+from ledger_streams.bootstrap.destinations import destination
+from ledger_streams.domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
+from ledger_streams.domain.money import format_amount
+from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentRequested
+from ledger_streams.domain.postings import postings_of
+from ledger_streams.engine.batches import Record
+from ledger_streams.engine.projection_batch import ProjectionShare
+from ledger_streams.errors import Unreadable
+from ledger_streams.ports import BalanceView, WalletView
+
+log = logging.getLogger(__name__)
+
+PAYMENTS = destination(topics.PAYMENT_EVENTS)
+SAGAS = destination(topics.SAGA_EVENTS)
+WALLETS = destination(topics.WALLET_EVENTS)
+
+_json: Final = msgspec.json.Encoder().encode
+_time: Final = lru_cache(maxsize=4_096)(wire.parse_time)
+
+
+def project_payment_event(share: ProjectionShare, record: Record) -> None:
+    """payment-events -> events, payments."""
+    try:
+        if share.checks_place:
+            PAYMENTS.check_place(record)
+        requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
+    except Unreadable as error:
+        _pass_over(record, error)
+        if error.payment_id is not None:
+            # a new payment then is known as invalid, as the payments agent has it
+            share.batch.payments.append(_invalid_payment_row(error.payment_id, record))
+        return
+    if requested is not None:
+        share.batch.events.append(_request_row(share, record, requested))
+        share.batch.payments.append(_payment_row(requested))
+    else:
+        ended = wire.read_payment_outcome(record.value, key=record.key)
+        share.batch.events.append(_event_row(share, record, ended.envelope))
+        if isinstance(ended.outcome, PaymentRefunded):
+            share.batch.refunds.append(_refund_row(ended.outcome))
+        else:
+            share.batch.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
+
+
+def project_saga_event(share: ProjectionShare, record: Record) -> None:
+    """saga-events -> events."""
+    try:
+        if share.checks_place:
+            SAGAS.check_place(record)
+        wire.read_saga_event(record.value, key=record.key)
+    except Unreadable as error:
+        _pass_over(record, error)
+        return
+    share.batch.events.append(_event_row(share, record, wire.decode_stored(record.value)))
+
+
+def project_wallet_event(share: ProjectionShare, record: Record) -> None:
+    """wallet-events -> wallet_events, wallet_snapshots, postings, and the cache."""
+    read = wire.read_wallet_event(record.value, key=record.key)
+    if share.checks_place:
+        WALLETS.check_place(record)
+    at, wallet = _time(read.envelope.occurred_at), wire.wallet_object(read.wallet)
+    share.batch.wallet_events.append(_wallet_event_row(read, at, record))
+    share.batch.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))
+    share.batch.postings += _posting_rows(read, at)
+    share.wallets[read.envelope.aggregate_id] = _view(read.envelope, wallet)
+
+
+def _pass_over(record: Record, error: Unreadable) -> None:
+    log.debug("%s[%d]@%d is with the dead letters: %s", record.topic, record.partition, record.offset, error)
+
+
+def _event_row(share: ProjectionShare, record: Record, envelope: wire.Envelope) -> EventRow:
+    return EventRow(
+        envelope.event_id,
+        envelope.aggregate_id,
+        envelope.event_type,
+        _text(envelope.data),
+        envelope.event_version,
+        _time(envelope.occurred_at),
+        share.tp.topic,
+        share.tp.partition,
+        record.offset,
+        envelope.correlation_id or envelope.aggregate_id,
+        envelope.causation_id,
+    )
+
+
+def _request_row(share: ProjectionShare, record: Record, requested: PaymentRequested) -> EventRow:
+    """Return the row of a request, which may have left out half the envelope."""
+    payment_id = requested.request.payment_id
+    return EventRow(
+        requested.event_id,
+        payment_id,
+        "PaymentRequested",
+        _text(requested.data),
+        1,
+        _time(requested.occurred_at),
+        share.tp.topic,
+        share.tp.partition,
+        record.offset,
+        requested.correlation_id,
+        requested.causation_id,
+    )
+
+
+def _payment_row(requested: PaymentRequested) -> PaymentRow:
+    request = requested.request
+    return PaymentRow(
+        request.payment_id,
+        request.kind,
+        format_amount(request.amount_minor, request.currency) if request.amount_minor else None,
+        request.currency or None,
+        request.source_wallet_id,
+        request.target_wallet_id,
+        request.provider,
+        request.user_id,
+        requested.fingerprint,
+        _time(requested.occurred_at),
+    )
+
+
+def _invalid_payment_row(payment_id: str, record: Record) -> PaymentRow:
+    at = _time(wire.time_text(record.timestamp))
+    return PaymentRow(payment_id, None, None, None, None, None, None, None, FINGERPRINT_INVALID, at)
+
+
+def _outcome_row(outcome: PaymentCompleted | PaymentFailed, occurred_at: str) -> PaymentOutcomeRow:
+    wallets, at = _json(outcome.wallets).decode(), _time(occurred_at)
+    if isinstance(outcome, PaymentFailed):
+        return PaymentOutcomeRow(outcome.payment_id, "failed", outcome.reason, outcome.detail, wallets, at)
+    return PaymentOutcomeRow(
+        outcome.payment_id,
+        "completed",
+        None,
+        None,
+        wallets,
+        at,
+        format_amount(outcome.amount_minor, outcome.currency),
+        outcome.currency,
+        outcome.source_wallet_id,
+        outcome.target_wallet_id,
+    )
+
+
+def _refund_row(refunded: PaymentRefunded) -> RefundRow:
+    return RefundRow(
+        refunded.payment_id,
+        "refunded" if refunded.refunded_minor == refunded.paid_minor else "partially_refunded",
+        format_amount(refunded.refunded_minor, refunded.currency),
+    )
+
+
+def _wallet_event_row(read: wire.WalletRecord, at: datetime, record: Record) -> WalletEventRow:
+    envelope = read.envelope
+    return WalletEventRow(
+        envelope.aggregate_id,
+        envelope.event_version,
+        envelope.event_id,
+        read.wallet.user_id,
+        envelope.event_type,
+        getattr(read.event, "currency", None),
+        _text(envelope.data),
+        _text(envelope.wallet),
+        getattr(read.event, "payment_id", None),
+        envelope.schema_version,
+        envelope.correlation_id,
+        envelope.causation_id,
+        at,
+        record.partition,
+        record.offset,
+    )
+
+
+def _snapshot_row(wallet_id: str, wallet: wire.WalletObject, at: datetime, record: Record) -> SnapshotRow:
+    return SnapshotRow(
+        wallet_id,
+        wallet.user_id,
+        wallet.status,
+        wallet.version,
+        _json(wallet.balances).decode(),
+        at,
+        record.partition,
+        record.offset,
+    )
+
+
+def _posting_rows(read: wire.WalletRecord, at: datetime) -> list[PostingRow]:
+    event_id, payment_id = read.envelope.event_id, getattr(read.event, "payment_id", None)
+    return [
+        PostingRow(event_id, leg, posting.account, posting.currency, posting.amount_minor, payment_id, at)
+        for leg, posting in enumerate(postings_of(read.event))
+    ]
+
+
+def _view(envelope: wire.Envelope, wallet: wire.WalletObject) -> WalletView:
+    balances = {
+        currency: BalanceView(held.available, held.held, held.balance, held.overdraft_limit)
+        for currency, held in wallet.balances.items()
+    }
+    return WalletView(
+        envelope.aggregate_id, wallet.user_id, wallet.status, wallet.version, balances, envelope.occurred_at
+    )
+
+
+def _text(raw: msgspec.Raw) -> str:
+    return bytes(raw).decode()

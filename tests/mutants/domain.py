@@ -1,0 +1,132 @@
+"""Mutants of the domain: money, wallets, holds, payments, sagas and refunds."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+DOMAIN = (
+    Mutant(
+        name="postings-balance",
+        rule="The two postings of a movement sum to zero.",
+        file="ledger_streams/domain/postings.py",
+        old="event.currency, -change_minor)",
+        new="event.currency, change_minor)",
+        tests=("tests/unit/test_postings.py::test_a_movement_has_the_wallets_leg_and_its_opposite",),
+    ),
+    Mutant(
+        name="minor-unit-digits",
+        rule="An amount with more digits than its currency has is refused, never rounded.",
+        file="ledger_streams/domain/money.py",
+        old="    if len(fraction) > digits:\n",
+        new="    fraction = fraction[:digits]\n    if len(fraction) > digits:\n",
+        tests=("tests/unit/test_money.py::test_what_is_not_an_amount_is_invalid_with_its_field_named",),
+    ),
+    Mutant(
+        name="overdraft-limit",
+        rule="A wallet parts with what it has and its overdraft limit, and with no minor unit more.",
+        file="ledger_streams/domain/hold_decisions.py",
+        old="balance.available_minor - command.amount_minor < -balance.overdraft_limit_minor",
+        new="balance.available_minor - command.amount_minor + 1 < -balance.overdraft_limit_minor",
+        tests=("tests/unit/test_wallet.py::test_a_wallet_gives_all_it_has_and_its_overdraft_but_no_more",),
+    ),
+    Mutant(
+        name="frozen-wallet",
+        rule="A frozen wallet pays nothing.",
+        file="ledger_streams/domain/hold_decisions.py",
+        old="if wallet.status is WalletStatus.FROZEN:",
+        new="if False:",
+        tests=("tests/unit/test_wallet.py::test_a_leg_is_refused_with_its_reason",),
+    ),
+    Mutant(
+        name="closed-wallet",
+        rule="A closed wallet takes no credit but a compensation.",
+        file="ledger_streams/domain/wallet_decisions.py",
+        old="        return None\n    if wallet.status is WalletStatus.CLOSED:",
+        new="        return None\n    if False:",
+        tests=("tests/unit/test_wallet.py::test_a_leg_is_refused_with_its_reason",),
+    ),
+    Mutant(
+        name="version-follows",
+        rule="A wallet's events follow each other by version: one that is not the next is refused.",
+        file="ledger_streams/domain/wallet.py",
+        old="event.version != wallet.version + 1 or event.wallet_id",
+        new="event.wallet_id",
+        tests=("tests/unit/test_wallet.py::test_an_event_that_is_not_the_next_one_breaks_the_invariant",),
+    ),
+    Mutant(
+        name="capture-at-most-held",
+        rule="A capture takes at most what the hold has left.",
+        file="ledger_streams/domain/hold_decisions.py",
+        old="return Reason.INSUFFICIENT_FUNDS if hold.amount_minor < command.amount_minor else None",
+        new="return None",
+        tests=(
+            "tests/unit/test_holds.py::test_never_more_is_captured_than_is_held_though_more_is_available",
+        ),
+    ),
+    Mutant(
+        name="expiry-is-the-hold-s",
+        rule="An expiry releases a hold only when it bears that hold's time.",
+        file="ledger_streams/domain/hold_decisions.py",
+        old="hold is None or hold.expires_ms != command.expires_ms:",
+        new="hold is None:",
+        tests=("tests/unit/test_holds.py::test_an_expiry_that_is_not_the_hold_s_sets_off_nothing",),
+    ),
+    Mutant(
+        name="hold-is-released",
+        rule="A hold whose time has come is released by the wallet's timer, and no other hold is.",
+        file="agents/wallets.py",
+        old="hold.expires_ms <= due.due_ms",
+        new="hold.expires_ms >= due.due_ms",
+        tests=("tests/unit/test_agents.py::test_a_wallet_s_timer_releases_the_holds_whose_time_has_come",),
+    ),
+    Mutant(
+        name="same-payment-again",
+        rule="The same payment again sets off nothing.",
+        file="ledger_streams/domain/payment.py",
+        old="if known is not None:\n        if known",
+        new="if known is None:\n        if known",
+        tests=(
+            "tests/unit/test_payment.py::test_the_same_payment_again_is_ignored_and_stays_known_as_first",
+        ),
+    ),
+    Mutant(
+        name="other-content",
+        rule="Other content under the id of a known payment is a mismatch, never a payment.",
+        file="ledger_streams/domain/payment.py",
+        old="if known.fingerprint == requested.fingerprint:",
+        new="if True:",
+        tests=("tests/unit/test_payment.py::test_other_content_under_a_known_id_is_a_mismatch",),
+    ),
+    Mutant(
+        name="compensation-goes-back",
+        rule="A refused credit gives the money back to the wallet that it came from.",
+        file="ledger_streams/domain/saga/decisions.py",
+        old="wallet_id = saga.target_wallet_id if is_credit else saga.source_wallet_id",
+        new="wallet_id = saga.target_wallet_id",
+        tests=("tests/unit/test_saga.py::test_a_refused_credit_is_compensated",),
+    ),
+    Mutant(
+        name="compensation-is-taken",
+        rule="A wallet takes a compensation even when it is closed.",
+        file="ledger_streams/domain/wallet_decisions.py",
+        old="    if command.compensates:\n        return None\n",
+        new="",
+        tests=("tests/unit/test_wallet.py::test_a_compensation_is_taken_by_frozen_and_closed_wallets",),
+    ),
+    Mutant(
+        name="reply-is-awaited",
+        rule="A saga takes only the reply of the version that it awaits.",
+        file="ledger_streams/domain/saga/state.py",
+        old="if reply.version != saga.version or not is_its_money(saga, reply):",
+        new="if not is_its_money(saga, reply):",
+        tests=("tests/unit/test_saga.py::test_a_reply_that_is_not_the_awaited_one_breaks_the_invariant",),
+    ),
+    Mutant(
+        name="refunds-at-most-paid",
+        rule="The refunds of a payment, those under way included, sum to at most its amount.",
+        file="ledger_streams/domain/saga/refunds.py",
+        old=" - sum(saga.reserved.values())",
+        new="",
+        tests=("tests/unit/test_refunds.py::test_never_more_is_set_aside_than_was_paid",),
+    ),
+)

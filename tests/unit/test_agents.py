@@ -1,0 +1,75 @@
+"""Agents: what one cycle's records and timers set off together, without a broker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from faust.types import TP
+
+from agents import payments, wallets
+from ledger_streams import topics, wire
+from ledger_streams.bootstrap.destinations import destination
+from ledger_streams.domain.commands import ExpireHold
+from ledger_streams.domain.ids import HoldId, derived_id
+from ledger_streams.domain.wallet import Balance, Hold, Wallet, WalletStatus
+from ledger_streams.engine.batches import Share
+from ledger_streams.engine.state.store import PartitionStore
+from ledger_streams.engine.state.timers import Due
+from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.settings import settings
+from tables.payments import PAYMENTS
+from tables.wallets import WALLETS
+from tests.model.samples import AT_MS, HOLD, PAYMENT, SOURCE, USER, requested_bytes
+
+LATER_HOLD = HoldId(derived_id("a later hold"))
+
+
+def sent_to(share: Share, topic: str) -> list[bytes]:
+    """Return the values of what a share sends to a topic."""
+    full_name = settings().topic(topic)
+    queues = [queue for tp, queue in share.outbox.items() if tp.topic == full_name]
+    return [value for queue in queues for _, value, _ in queue if value is not None]
+
+
+def requests(store: PartitionStore, *, count: int, partitions_away: int = 0) -> Share:
+    """Return a share with the same request so many times, decided by the agent of payments."""
+    topic, own = settings().topic(topics.PAYMENT_EVENTS), destination(topics.PAYMENT_EVENTS)
+    number = (own.of(PAYMENT.encode()).partition + partitions_away) % topics.spec(
+        topics.PAYMENT_EVENTS
+    ).partitions
+    records = [
+        MadeRecord(topic, number, offset, AT_MS, PAYMENT.encode(), requested_bytes())
+        for offset in range(count)
+    ]
+    share = Share(TP(topic, number), records, store, source_next=count)
+    for record in records:
+        payments.read(share, record)
+    return share
+
+
+def test_one_payment_asked_for_twice_in_a_cycle_has_one_saga(tmp_path: Path) -> None:
+    store = PartitionStore(tmp_path, PAYMENTS, 0)
+    share = requests(store, count=2)
+    assert len(sent_to(share, topics.SAGA_EVENTS)) == 1
+    assert sent_to(share, topics.dead_letters(topics.PAYMENT_EVENTS)) == []
+    store.close()
+
+
+def test_a_payment_in_a_wrong_partition_starts_no_saga(tmp_path: Path) -> None:
+    store = PartitionStore(tmp_path, PAYMENTS, 0)
+    share = requests(store, count=1, partitions_away=1)
+    assert sent_to(share, topics.SAGA_EVENTS) == []
+    assert sent_to(share, topics.dead_letters(topics.PAYMENT_EVENTS)) == [requested_bytes()]
+    store.close()
+
+
+def test_a_wallet_s_timer_releases_the_holds_whose_time_has_come(tmp_path: Path) -> None:
+    holds = {HOLD: Hold(400, "EUR", None, AT_MS), LATER_HOLD: Hold(600, "EUR", None, AT_MS + 1)}
+    wallet = Wallet(SOURCE, USER, WalletStatus.OPEN, 3, {"EUR": Balance(0, 1_000)}, holds)
+    store, key = PartitionStore(tmp_path, WALLETS, 0), SOURCE.encode()
+    store.put(key, wallet, wire.encode_wallet_state(wallet))
+    share = Share(TP(settings().topic(topics.WALLET_COMMANDS), 0), (), store, source_next=0)
+    wallets.expire(share, Due(key, AT_MS))
+    (command,) = sent_to(share, topics.WALLET_COMMANDS)
+    assert wire.read_wallet_command(command, key=key).command == ExpireHold(SOURCE, HOLD, AT_MS)
+    store.close()

@@ -1,0 +1,1 @@
+"""HTTP: bodies, problems, idempotency, the OpenAPI document and the server."""

@@ -1,0 +1,1 @@
+"""Payments over HTTP: requests, batches, holds, refunds and lists."""

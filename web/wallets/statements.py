@@ -1,0 +1,173 @@
+"""Statements: GET /v1/wallets/{id}/statement, what moved in a period and what it came to.
+
+A period is from a time on and before another, and is turned into versions first: those
+are the statement.  Opening is the state before the first of them, closing the state
+after the last, so opening and movements are always closing.  The sums are on the first
+page, whose cost they are; further pages continue by version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final
+
+import msgspec
+from aiohttp import web
+
+from ledger_streams.domain.money import format_amount
+from ledger_streams.ports import WalletView
+from ledger_streams.ports.history import MovementView, Stretch, Turnover
+from web.http.operations import Operation, Parameter, Success, ref
+from web.http.payloads import moment
+from web.http.problems import not_found, unprocessable
+from web.services import Services
+from web.views import LedgerView, answer, integer, query
+from web.wallets.balances import currency_asked, time_asked, wallet_at
+from web.wallets.reads import id_in_path, wallet_or_404
+
+MOVEMENTS_DEFAULT: Final = 100
+MOVEMENTS_MAX: Final = 1000
+"""Of one page; without metadata a thousand are a quarter of a MiB."""
+LIMIT: Final = {"type": "integer", "minimum": 1, "maximum": MOVEMENTS_MAX}
+TICK: Final = timedelta(microseconds=1)
+"""The smallest step of a stored time: what is before a time is up to a tick before it."""
+BEGIN: Final = datetime.min.replace(tzinfo=UTC)
+NOTHING_MOVED: Final = Turnover(0, None, None)
+
+
+class CurrencySums(msgspec.Struct, frozen=True):
+    """One currency of a statement: opening + total_in - total_out = closing."""
+
+    currency: str
+    opening: str
+    total_in: str
+    total_out: str
+    closing: str
+    movements: int
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A page of a statement; `sums` is null on all pages but the first, `next` on the last.
+
+    Without a `from` it is null, and the period is from the beginning on.
+    Without a `to` it is just after the last event.
+    """
+
+    wallet_id: str
+    since: str | None = msgspec.field(name="from")
+    to: str
+    sums: Sequence[CurrencySums] | None
+    movements: Sequence[MovementView]
+    next: int | None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which page of which statement; the first has no `after`."""
+
+    wallet_id: str
+    since: datetime | None
+    to: datetime | None
+    currency: str | None = None
+    after: int | None = None
+    limit: int = MOVEMENTS_DEFAULT
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A statement's bounds: the wallet before it (None: it was not open yet), and after it."""
+
+    opening: WalletView | None
+    closing: WalletView
+    to: datetime
+
+
+class WalletStatement(LedgerView):
+    """What moved in a wallet in a period, with opening and closing balances."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            {200: Success("A page of it", Statement)},
+            (404,),
+            (
+                Parameter("from", "Events from this time on; else from the first.", ref("Time")),
+                Parameter("to", "Events before this time; else up to the last.", ref("Time")),
+                Parameter("currency", "This one alone.", ref("Currency")),
+                Parameter("after", "`next` of the page before.", {"type": "integer", "minimum": 0}),
+                Parameter("limit", "Of the page.", LIMIT),
+            ),
+        )
+    }
+
+    async def get(self, request: web.Request, wallet_id: str) -> web.Response:
+        """Answer 200 with movements in order; 404 for no wallet by then, or a currency it does not hold."""
+        services = self.services(request)
+        asked = _asked(query(request, "from", "to", "currency", "after", "limit"), wallet_id)
+        return answer(await statement(services, asked))
+
+
+async def statement(services: Services, asked: Asked) -> Statement:
+    """Return a page of a statement; raises Rejected 404."""
+    period = await _period(services, asked)
+    stretch = _stretch(period, asked.currency)
+    wallet_id, sums = asked.wallet_id, None
+    if asked.after is None:
+        sums = _sums(period, stretch, await services.read_model.turnovers(wallet_id, stretch))
+    else:
+        stretch = msgspec.structs.replace(stretch, after=max(asked.after, stretch.after))
+    found = await services.read_model.movements(wallet_id, stretch, limit=asked.limit + 1)
+    movements = found[: asked.limit]
+    return Statement(
+        wallet_id,
+        None if asked.since is None else _text(asked.since),
+        _text(period.to),
+        sums,
+        movements,
+        movements[-1].version if len(found) > asked.limit else None,
+    )
+
+
+def _asked(parameters: Mapping[str, str], wallet_id: str) -> Asked:
+    currency = currency_asked(parameters.get("currency"))
+    since, to = (time_asked(parameters.get(name), field=name) for name in ("from", "to"))
+    if since is not None and to is not None and since >= to:
+        raise unprocessable("to", "must be after from")
+    after = integer(parameters, "after", default=0) if "after" in parameters else None
+    limit = integer(parameters, "limit", default=MOVEMENTS_DEFAULT, smallest=1, largest=MOVEMENTS_MAX)
+    return Asked(id_in_path(wallet_id, "wallet"), since, to, currency, after, limit)
+
+
+async def _period(services: Services, asked: Asked) -> Period:
+    wallet_id, since, to = asked.wallet_id, asked.since, asked.to
+    if to is None:
+        closing = await wallet_or_404(services, wallet_id)
+    else:
+        closing = await wallet_at(services, wallet_id, _before(to))
+    opening = None if since is None else await services.read_model.wallet_at(wallet_id, _before(since))
+    return Period(opening, closing, to or moment(closing.as_of, field="to") + TICK)
+
+
+def _before(at: datetime) -> datetime:
+    return at if at == BEGIN else at - TICK
+
+
+def _stretch(period: Period, currency: str | None) -> Stretch:
+    if currency is not None and currency not in period.closing.balances:
+        raise not_found(f"The wallet does not hold {currency}.")
+    return Stretch(period.opening.version if period.opening else 0, period.closing.version, currency)
+
+
+def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -> Sequence[CurrencySums]:
+    opening = period.opening.balances if period.opening else {}
+    sums = []
+    for currency, closing in sorted(period.closing.balances.items()):
+        if stretch.currency in (None, currency):
+            zero, turnover = format_amount(0, currency), turnovers.get(currency, NOTHING_MOVED)
+            before = opening[currency].balance if currency in opening else zero
+            totals = turnover.total_in or zero, turnover.total_out or zero
+            sums.append(CurrencySums(currency, before, *totals, closing.balance, turnover.movements))
+    return sums
+
+
+def _text(at: datetime) -> str:
+    """Write a time that a caller gave, of any year: strftime leaves out the zeros of early ones."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
