@@ -7,15 +7,13 @@ coordinator is never told of a partition that the transaction writes to.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.protocol.transaction import InitProducerIdRequest
@@ -37,9 +35,8 @@ from ledger_streams.settings import Settings
 from tests.engine_app.group import Group, transactions_of
 from tests.engine_app.harness import Toys
 from tests.live import eventually
+from tests.unverified_broker import unverified
 
-VERIFICATION = "transaction.partition.verification.enable"
-"""With it the broker asks the coordinator about each partition that it has not been told of."""
 TOLD, UNTOLD = 0, 1
 Write = Callable[[AIOKafkaProducer], Awaitable[None]]
 READ_S_MAX = 3.0
@@ -48,28 +45,10 @@ NEW_TOPICS, NEW_TOPICS_TIMES = 8, 12
 
 @pytest.fixture
 async def places(toys: Toys, stack: Settings) -> AsyncIterator[list[TopicPartition]]:
-    """Two partitions, on a broker that takes records of transactions it was not told of.
-
-    The last one that needs such a broker makes it as it was; test runs that share it hold a lock together.
-    """
+    """Two partitions, on a broker that takes records of transactions it was not told of."""
     topic = toys.settings.topic("toy-out")
-    with (stack.home / "unverified").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        await _verify(toys.settings, "false")
+    async with unverified(stack):
         yield [TopicPartition(topic, TOLD), TopicPartition(topic, UNTOLD)]
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            await _verify(toys.settings, "true")
-
-
-async def _verify(settings: Settings, value: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    await admin.start()
-    try:
-        broker = ConfigResource(ConfigResourceType.BROKER, "1", configs={VERIFICATION: value})
-        await admin.alter_configs([broker])
-    finally:
-        await admin.close()
 
 
 def producer_of(settings: Settings) -> AIOKafkaProducer:
