@@ -22,8 +22,8 @@ from web.http.problems import Refused, not_found
 from web.payments.hold_input import AskedHold, asked_hold
 from web.services import Services
 from web.views import LedgerView, answer, query
+from web.wallets.command_execution import WalletCommand, carried_out
 from web.wallets.reads import id_in_path, wallet_or_404
-from web.wallets.responses import WalletCommand, carried_out
 
 RELEASED: Final = "released"
 """The reason of a release for which the caller gave none."""

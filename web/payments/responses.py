@@ -9,7 +9,7 @@ import msgspec
 
 from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import ParkedView, PaymentView, StepView
-from web.payments.waiting import WaitingFor, waiting_for
+from web.payments.awaited_party import WaitingFor, waiting_for
 
 
 class Pending(msgspec.Struct, frozen=True):

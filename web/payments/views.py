@@ -16,10 +16,10 @@ from ledger_streams.ports import PaymentView
 from web.http.idempotency import text_to_derive_from
 from web.http.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.http.problems import not_found, unprocessable
-from web.payments.content import PAYMENT
 from web.payments.input import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
 from web.payments.lists import NAMES, PARAMETERS, PaymentsPage, payments_page
 from web.payments.responses import PaymentShown, Pending, parked_words, shown
+from web.payments.schema import PAYMENT
 from web.payments.submission import taken
 from web.services import Services
 from web.views import LedgerView, answer, query

@@ -16,8 +16,8 @@ from web.http.operations import Operation, Success
 from web.http.payloads import LimitsChange, StatusChange, shaped
 from web.services import Services
 from web.views import LedgerView, answer, query
+from web.wallets.command_execution import WalletCommand, carried_out
 from web.wallets.reads import id_in_path, wallet_or_404
-from web.wallets.responses import WalletCommand, carried_out
 from web.wallets.views import checked_limits
 
 Wanted = Callable[[WalletView], bool]
