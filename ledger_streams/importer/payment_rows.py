@@ -78,7 +78,7 @@ def read_exactly(text: bytes, *, at: str = "") -> dict[str, Any]:
 
 def repeated_field(text: bytes, error: Unreadable) -> str | None:
     """Return the key that stands twice in the text, when that is why it was not read."""
-    if not isinstance(error, wire.NotJson) or "twice" not in error.detail:
+    if not isinstance(error, wire.RepeatedKey):
         return None
     repeated = find_repeated_key(text)
     return None if repeated is None else shown_name(repeated)
