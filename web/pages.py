@@ -1,7 +1,7 @@
-"""Pages: the views on the ledger's app and on the api's, with the process's connections as their services.
+"""Pages of the ledger app and of the api app, wired to the connections of the process.
 
-Importing this module adds them.  Here, and nowhere else in the web, are the clock (the
-broker's) and the randomness.
+Importing this module adds the pages to both apps.  The clock (the broker's) and the
+random ids of all views come from this module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from web.services import Services, Topics
 
 
 def services() -> Services:
-    """Return the services of this process; raises Unavailable while it starts or stops."""
+    """Return the services of this process; raises Unavailable while the process starts or stops."""
     opened = connections()
     return Services(
         read_model=opened.read_model,

@@ -1,7 +1,7 @@
-"""Wire: bytes to values and back, one module a topic; the rest of the system imports from here.
+"""Wire: decodes and encodes records, one module for each topic; other packages import from here.
 
-Reading raises Unreadable and nothing else; writing cannot fail.  Neither reads a clock:
-a derived record bears the append time of the record that caused it, and derived ids.
+Decoding raises only Unreadable; encoding cannot fail.  No function reads a clock: a derived
+record carries the append time of the record that caused it, and derived ids.
 """
 
 from ledger_streams.wire.document_parts import DEPTH_MAX, check_text, storable_text

@@ -1,11 +1,10 @@
-"""Draining: how the web views stop, so that nobody who has called is left without an answer.
+"""Graceful shutdown: the web server answers every request that it has accepted before it stops.
 
-    not ready any more; each answer closes its connection    a balancer, and a caller, goes elsewhere
-    the listener closes                                      nobody new
-    what is under way is answered                            all of the worker still works
+    readiness fails; each response closes its connection    load balancers and clients go elsewhere
+    the listener closes                                     no new requests
+    requests in flight are answered                         the worker still works
 
-Only then does the worker begin to stop.  Whoever still waits for a payment is told that it
-is pending.
+Then the worker stops.  A request that still waits for its payment gets 202 and `pending`.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from web.services import READINESS
 log = logging.getLogger(__name__)
 
 IN_FLIGHT_WAIT_S_MAX: Final = 5.0
-"""How long a stop waits for what is under way; a wait of `?wait=30` is cut short, with 202."""
+"""Maximum time that a stop waits for requests in flight; it cuts a `?wait=30` short, with 202."""
 
 
 class GracefulShutdown:
-    """The requests under way, and whether they are the last."""
+    """Counts the requests in flight, and runs the shutdown."""
 
     def __init__(self, runner: web.AppRunner, *, linger_s: float) -> None:
         self._runner = runner
@@ -40,7 +39,7 @@ class GracefulShutdown:
         self.is_on = False
 
     async def run(self) -> None:
-        """Let callers go elsewhere, then listen no more and wait for those who have called."""
+        """Fail readiness for `linger_s`, close the listeners, then wait for the requests in flight."""
         self.is_on = True
         await asyncio.sleep(self._linger_s)
         for site in list(self._runner.sites):
@@ -49,11 +48,15 @@ class GracefulShutdown:
             async with asyncio.timeout(IN_FLIGHT_WAIT_S_MAX):
                 await self._is_idle.wait()
         except TimeoutError:
-            log.warning("%d requests are under way at the stop", self._in_flight)
+            log.warning(
+                "%d requests still in flight after %.0f s, stopping anyway",
+                self._in_flight,
+                IN_FLIGHT_WAIT_S_MAX,
+            )
 
     @property
     def middleware(self) -> Callable[[web.Request, Next], Awaitable[web.StreamResponse]]:
-        """The outermost layer: it counts, and at the end has connections closed."""
+        """The outermost middleware: it counts requests, and closes connections during the shutdown."""
 
         @web.middleware
         async def counted(request: web.Request, handler: Next) -> web.StreamResponse:
@@ -73,7 +76,7 @@ class GracefulShutdown:
 
 
 def add_graceful_shutdown(app: faust.App, *, linger_s: float) -> Callable[[], Awaitable[None]]:
-    """Have the app's pages count who is under way; return what is to be awaited before the app stops."""
+    """Add the shutdown to the app's pages; return the coroutine function to await before the app stops."""
     server = cast(Web, app.web)
     shutdown, ready = GracefulShutdown(server._runner, linger_s=linger_s), server.web_app[READINESS]
 

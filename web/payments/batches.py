@@ -1,9 +1,9 @@
-"""Batches: up to 1,000 payments in one request, each answered as if it had come alone.
+"""Batches: up to 1,000 payments in one request, each with the response of a single request.
 
-    body -> PaymentBatch -> an PaymentInput or a Problem each -> intake of all -> results, in order
+    body -> PaymentBatch -> a PaymentInput or a Problem each -> submit all -> results, in order
 
-No payment hinders another: what is wrong with one is its own result.  Only what is
-wrong with the request as a whole, or a dependency that is away, is a problem of all.
+Payments are independent: an invalid payment yields a problem in its own result.  The
+request as a whole fails only when the batch is malformed or a dependency is unavailable.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from web.views import LedgerView, json_response, too_large
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What POST /v1/payments would have answered to one payment of a batch."""
+    """The response of POST /v1/payments for one payment of a batch."""
 
     status_code: int
     body: PaymentResponse | Pending | Problem
@@ -61,11 +61,11 @@ RESULTS: Final = Named(
         },
     },
 )
-"""`Results`, whose bodies are of several types: no schema can be generated of it."""
+"""Schema of `Results`, written by hand: msgspec generates none for bodies of several struct types."""
 
 
 class Batches(LedgerView):
-    """Up to 1,000 payments at once, each answered as if it had come alone."""
+    """Submit up to 1,000 payments, each with the response of a single request."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
@@ -76,7 +76,7 @@ class Batches(LedgerView):
     }
 
     async def post(self, request: web.Request) -> web.Response:
-        """Answer 200 with a result for each payment, once all that are taken are acknowledged."""
+        """Answer 200 with a result for each payment, once Kafka has acknowledged all valid ones."""
         services = self.services(request)
         wait_s = wait_in_query(request)
         batch = parse_batch(await self.body_bytes(request))
@@ -88,7 +88,7 @@ class Batches(LedgerView):
 
 
 def _read(services: Services, index: int, part: msgspec.Raw, id_seed: str | None) -> PaymentInput | Rejected:
-    """Return a payment, or why it is none; its id is derived from the batch's key and its place."""
+    """Return a payment, or the reason it is invalid; its id is derived from the batch's key and its index."""
     body = bytes(part)
     try:
         if len(body) > PAYMENT_BYTES_MAX:

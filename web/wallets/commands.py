@@ -1,7 +1,7 @@
-"""Commands to a wallet: freeze, unfreeze, close, and other overdraft limits.
+"""Wallet commands: freeze, unfreeze, close, set overdraft limits.
 
-A wallet that is as asked already is the answer; any other is asked, and the answer is what
-it is then (wallet_answers), or its refusal.
+A wallet that already has the wanted state is returned without a command.  Otherwise
+command_execution sends the command and returns the changed wallet, or raises its refusal.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from web.wallets.reads import id_in_path, wallet_or_404
 from web.wallets.views import checked_limits
 
 Wanted = Callable[[WalletView], bool]
-"""Says whether a wallet is as asked."""
+"""Returns whether a wallet has the wanted state."""
 
 
 class StatusView(LedgerView):
-    """Asks a wallet to change its status."""
+    """Changes the status of a wallet."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation({200: Success("The wallet as asked", WalletView)}, (404, 409), body=StatusChange)
+        "POST": Operation({200: Success("The changed wallet", WalletView)}, (404, 409), body=StatusChange)
     }
     command: str
     wanted: str
 
     async def post(self, request: web.Request, wallet_id: str) -> web.Response:
-        """Answer 200 with the wallet as asked, 404, or 409 with the reason."""
+        """Answer 200 with the changed wallet, 404, or 409 with the reason."""
         query(request)
         reason = convert_body(await self.body(request), StatusChange).reason
         wanted = self.wanted
@@ -48,28 +48,28 @@ class StatusView(LedgerView):
 
 
 class Freeze(StatusView):
-    """Refuse deductions from now on."""
+    """Freeze a wallet: it refuses deductions."""
 
     command, wanted = "FreezeWallet", "frozen"
 
 
 class Unfreeze(StatusView):
-    """Take deductions again."""
+    """Unfreeze a wallet: it accepts deductions again."""
 
     command, wanted = "UnfreezeWallet", "open"
 
 
 class Close(StatusView):
-    """Close an empty wallet for ever."""
+    """Close an empty wallet."""
 
     command, wanted = "CloseWallet", "closed"
 
 
 class Limits(LedgerView):
-    """Set overdraft limits; currencies that are not named keep theirs."""
+    """Set overdraft limits; the other currencies keep theirs."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "PUT": Operation({200: Success("The wallet as asked", WalletView)}, (404, 409), body=LimitsChange)
+        "PUT": Operation({200: Success("The changed wallet", WalletView)}, (404, 409), body=LimitsChange)
     }
 
     async def put(self, request: web.Request, wallet_id: str) -> web.Response:
