@@ -1,23 +1,23 @@
-"""The four kinds of error, and what becomes of each.
+"""The four kinds of error and their handling.
 
     LedgerError
-     |- Rejected         an answer 4xx; never crosses a topic
-     |- Unreadable       the record is parked with the dead letters; the frame goes on
-     |- Unavailable      retried in order, with back-off, visibly
-     `- InvariantBroken  ends the process before anything is acknowledged
+     |- Rejected         the API answers 4xx; the error never crosses a topic
+     |- Unreadable       the record goes to the dead letters; the batch continues
+     |- Unavailable      the call is retried in order, with back-off and a log line
+     `- InvariantBroken  the process ends before it acknowledges the record
 
-There is no fifth.  A refusal of a wallet is not an error at all: it is an event.
+A refusal of a wallet is not an error: it is an event.
 """
 
 from __future__ import annotations
 
 
 class LedgerError(Exception):
-    """Base of the four kinds; never raised itself."""
+    """Base class of the four kinds; the code raises only its subclasses."""
 
 
 class Rejected(LedgerError):
-    """The API says no: `status` is the HTTP status, `field` names the offending input, if one does."""
+    """The API rejects a request: `status` is the HTTP status, `field` the invalid input, if there is one."""
 
     def __init__(self, *, status: int, title: str, detail: str, field: str | None = None) -> None:
         super().__init__(detail)
@@ -28,10 +28,10 @@ class Rejected(LedgerError):
 
 
 class Unreadable(LedgerError):
-    """A record that cannot be carried out as it is.
+    """A record that is invalid and cannot be processed.
 
-    `reason` is one of the contract's reasons, `detail` names the field, and
-    `payment_id` is the payment it speaks of where that much could be read.
+    `reason` is one of the contract's reasons, `detail` names the field, and `payment_id` is
+    the payment of the record, if it is readable.
     """
 
     def __init__(self, *, reason: str, detail: str, payment_id: str | None = None) -> None:
@@ -42,7 +42,7 @@ class Unreadable(LedgerError):
 
 
 class Unavailable(LedgerError):
-    """A dependency (`kafka`, `postgres`, `redis`, ...) is away; the same call may work later."""
+    """A dependency (`kafka`, `postgres`, `redis`, ...) is unavailable; a later call may succeed."""
 
     def __init__(self, *, dependency: str, detail: str) -> None:
         super().__init__(f"{dependency} is not available: {detail}")
@@ -51,4 +51,4 @@ class Unavailable(LedgerError):
 
 
 class InvariantBroken(LedgerError):
-    """Something that cannot be has happened; going on would corrupt the ledger."""
+    """The ledger has reached an impossible state; continuing would corrupt it."""

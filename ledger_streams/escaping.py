@@ -1,7 +1,7 @@
-"""Text from outside, on its way to a terminal, a log line, or a spreadsheet: shown, never obeyed.
+"""Escaping: makes input text safe for terminals, log lines and spreadsheets.
 
-A terminal obeys control characters, and reorders a line for bidirectional ones.  A spreadsheet
-calculates a cell that begins like a formula.
+A terminal executes control characters, and reorders a line with bidirectional ones.  A
+spreadsheet evaluates a cell that begins like a formula.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 OURS: Final = frozenset({"ledger_streams", "web", "agents", "tables"})
-"""Loggers whose arguments are escaped; what libraries log has lines of their own."""
+"""Top-level loggers whose arguments are escaped; log lines of libraries stay unchanged."""
 FORMULA_STARTS: Final = frozenset("=+-@")
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 
 
 def terminal_text(text: str) -> str:
-    r"""Return the text with everything that is not printable escaped: `\x1b`, `\n`, `\u202e`."""
+    r"""Return the text with unprintable characters escaped, such as `\x1b`, `\n`, `\u202e`."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
 def json_for_terminal(text: str) -> str:
-    r"""Return JSON that means the same, with everything but line breaks that is not printable as `\uNNNN`."""
+    r"""Return equivalent JSON with unprintable characters, except line breaks, as `\uNNNN`."""
     if all(line.isprintable() for line in text.split("\n")):
         return text
     return "".join(c if c == "\n" or _is_plain(c) else _in_json(c) for c in text)
 
 
 def csv_cell(value: object, *, is_number: bool = False) -> object:
-    """Return a spreadsheet's cell: control characters escaped, an apostrophe before a formula's begin.
+    """Return a spreadsheet cell: control characters escaped, a leading apostrophe before a formula.
 
-    `is_number` is for numbers that we wrote ourselves, which may have a sign.
+    `is_number` marks numbers of the system, which may have a sign.
     """
     if value is None or isinstance(value, int):
         return value
@@ -45,7 +45,10 @@ def csv_cell(value: object, *, is_number: bool = False) -> object:
 
 
 def _is_formula(text: str) -> bool:
-    """Tell whether a spreadsheet may calculate a cell; some skip spaces, some read full-width signs."""
+    """Return whether a spreadsheet may evaluate a cell.
+
+    Some spreadsheets skip leading spaces, some accept full-width signs.
+    """
     if text[:1] in ("\t", "\r", "\n"):
         return True
     for character in text:
@@ -56,7 +59,7 @@ def _is_formula(text: str) -> bool:
 
 
 def escape_log_arguments() -> None:
-    """Escape the arguments of our own log lines: text from outside makes no line of its own."""
+    """Escape the arguments of the system's log lines, so that input text cannot forge a line."""
     plain = logging.getLogRecordFactory()
     if getattr(plain, "escapes", False):
         return
@@ -88,7 +91,7 @@ def _escaped(character: str) -> str:
 
 
 def _is_plain(character: str) -> bool:
-    """Tell whether a character only stands there; a no-break space is one, and not printable to Python."""
+    """Return whether a character is printable, or a space that Python calls unprintable (no-break space)."""
     return character.isprintable() or unicodedata.category(character) == "Zs"
 
 

@@ -1,11 +1,11 @@
-"""Logs: what of the libraries below is worth a line.
+"""Logs: levels and rate limits for the libraries' loggers.
 
-Faust's worker sets up handlers and the level asked for with `-l`; the libraries' own
-loggers are kept above that.  Their DEBUG is several lines a record, and costs a tenth
-of the time even unseen; aiokafka warns of every retry it makes by itself, and of each try
-to reach a broker that is away it says that it is an error: 300 lines a second.  What our own calls
-say of a Redis that is away is as much, with many callers.  asyncpg's pool warns with a traceback each
-time that it cannot replace a lost connection; whoever asks it for one says so in a sentence.
+Faust's worker sets up handlers and the level of `-l`; this module sets a higher minimum level
+for libraries.  Their DEBUG output is several lines for each record, and costs a tenth of the
+time even when no handler prints it.  aiokafka logs an error for each attempt to reach an
+unavailable broker, 300 lines a second; the calls to an unavailable Redis log as many.  Rate
+limits keep one of these lines every five seconds.  asyncpg's pool logs a traceback for each
+connection that it cannot replace; the caller of the pool logs the error in one line.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ SPARED: Final[Mapping[str, int]] = {
     "aiokafka.consumer.fetcher": logging.ERROR,
     "aiokafka.consumer.group_coordinator": logging.ERROR,
     "ledger_streams.adapters.redis.breakers": logging.WARNING,
-    "web.intake": logging.WARNING,
-    "web.reading": logging.WARNING,
+    "web.payments.submission": logging.WARNING,
+    "web.wallets.reads": logging.WARNING,
 }
-"""From which level on; ours say at each call that Redis is away."""
+"""Loggers with a rate limit, from this level on; the modules of Redis and the web log every call."""
 SPARED_S: Final = 5.0
 
 

@@ -1,9 +1,9 @@
-"""The HTTP API, as Faust web views: it turns requests into records and projections into answers.
+"""HTTP API: Faust web views that turn requests into Kafka records and projections into responses.
 
     request -> middleware -> view -> payloads -> Publisher -> Kafka
-                                  -> ReadModel | BalanceCache -> answer
+                                  -> ReadModel | BalanceCache -> response
 
-It decides nothing about money: the payments and wallets agents do.  A 2xx means that
-what was asked for is acknowledged by all in-sync replicas, or was read.  Every error
-is a problem (RFC 9457), also where no view was reached.
+The API makes no decision about money; the payments and wallets agents do.  A 2xx for a
+write means that all in-sync replicas have acknowledged the record.  Every error response
+is a problem (RFC 9457), also for requests that reach no view.
 """

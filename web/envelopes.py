@@ -1,8 +1,8 @@
-"""Envelopes: the records the API writes, as the contract has them.
+"""Envelopes: the records that the API writes.
 
-Two kinds: a payment that was asked for, on payment-events, and an administrative command
-to a wallet, on wallet-commands.  The key is the aggregate, so one aggregate's records
-stay in order.
+The API writes PaymentRequested to payment-events and administrative wallet commands to
+wallet-commands.  The record key is the aggregate's id, so Kafka keeps the records of one
+aggregate in order.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from ledger_streams.domain.ids import derived_id
 from ledger_streams.ports import Message
 
 FIRST_VERSION: Final = 1
-"""A payment's first event; a command is no event of its wallet and always says so much."""
+"""event_version of every record from the API: PaymentRequested is a payment's first event.
+
+A wallet command is not an event of its wallet, so its version is constant.
+"""
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What a record says, before it has a time and an envelope."""
+    """Content of a record, before `to_message` adds the time and the envelope."""
 
     aggregate_id: str
     event_type: str
@@ -31,14 +34,17 @@ class Content(msgspec.Struct, frozen=True):
 
 
 def payment_requested(payment_id: str, data: Mapping[str, Any]) -> Content:
-    """Return the request for a payment; its event_id is derived, so a repetition is the same event."""
+    """Return the content of PaymentRequested.
+
+    The event_id is derived from `payment_id`, so a repeated request writes the same event.
+    """
     event_id = derived_id(f"{payment_id}:PaymentRequested:{FIRST_VERSION}")
     return Content(payment_id, "PaymentRequested", event_id, data)
 
 
-def enveloped(topic: str, content: Content, *, now: datetime) -> Message:
+def to_message(topic: str, content: Content, *, now: datetime) -> Message:
     """Return the record for `topic`, keyed by its aggregate; `now` is UTC."""
-    value = wire.seal(
+    value = wire.encode_envelope(
         content.data,
         event_id=content.event_id,
         event_type=content.event_type,

@@ -1,6 +1,6 @@
-"""Pages of a gateway: health and metrics, where it is started `--with-web`.
+"""Pages of a gateway that was started with `--with-web`: health and metrics.
 
-Importing this module adds them.
+Importing this module adds the pages to the app.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from web.routes import add_health
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say whether the gateway reads all that is assigned to it, and whether its topics are there."""
+    """Return whether the gateway reads all its assigned partitions, and whether its topics exist."""
     return {"requests": gateway.readiness, "kafka": await kafka_state("gateway")}
 
 

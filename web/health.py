@@ -1,8 +1,8 @@
-"""Health: is the process alive, is it ready, and what does it measure.
+"""Health pages: liveness, readiness and metrics of the process.
 
-Live means that the process answers; a supervisor that kills on anything more would
-kill a worker for its database's fault.  Ready means that requests can be answered: the
-cache, without which they can, is shown and does not count.
+Liveness checks only that the process answers.  A supervisor that restarts on more would
+restart a worker because its database is down.  Readiness checks the dependencies that
+requests need; an unavailable cache is reported and does not make the process unready.
 """
 
 from __future__ import annotations
@@ -19,71 +19,74 @@ from ledger_streams.engine.state.takeover_progress import Told
 from ledger_streams.errors import Unavailable
 from web.http.operations import Named, Operation, Success
 from web.services import READINESS
-from web.views import LedgerView, answer
+from web.views import LedgerView, json_response
 
 log = logging.getLogger(__name__)
 
 OK: Final = "ok"
-DISPENSABLE: Final = frozenset({"redis", "parked_records"})
-"""What the API answers without, and what is wrong with a few records alone."""
+OPTIONAL_CHECKS: Final = frozenset({"redis", "parked_records"})
+"""Failures of these checks are reported and do not make the process unready."""
 
 
 class Liveness(msgspec.Struct, frozen=True):
-    """A process that answers."""
+    """Response body of a live process."""
 
     status: Literal["live"] = "live"
 
 
 class ReadyState(msgspec.Struct, frozen=True):
-    """A process that takes requests; of each dependency `ok` or `away`, or what else may be told of it."""
+    """Response body of a ready process.
+
+    `checks` has `ok`, `away` or a public text for each dependency.
+    """
 
     checks: dict[str, str]
     status: Literal["ready"] = "ready"
 
 
 class Live(LedgerView):
-    """Whether the process is alive."""
+    """Liveness of the process."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation({200: Success("Alive", Liveness)}),
     }
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer 200 as long as anything is answered at all."""
-        return answer(Liveness())
+        """Answer 200; a process that cannot do this is not alive."""
+        return json_response(Liveness())
 
 
 class Ready(LedgerView):
-    """Whether the process can take requests."""
+    """Readiness of the process for requests."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation({200: Success("Ready", ReadyState)}, problems=(503,)),
     }
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer 200 with the state of each dependency, or 503; what an error says is for the log."""
+        """Answer 200 with the state of each dependency, else 503; the log has the errors."""
         states = await request.app[READINESS]()
         wrong = {name: state for name, state in sorted(states.items()) if state != OK}
         if wrong:
-            log.warning("not all is well: %s", wrong)
-        missing = sorted(wrong.keys() - DISPENSABLE)
+            log.warning("Readiness check found failing dependencies: %s", wrong)
+        missing = sorted(wrong.keys() - OPTIONAL_CHECKS)
         if missing:
             raise Unavailable(
-                dependency=", ".join(_told(name, wrong[name]) for name in missing), detail="not ready"
+                dependency=", ".join(_named_check(name, wrong[name]) for name in missing), detail="not ready"
             )
-        return answer(ReadyState({name: _shown(states[name]) for name in sorted(states)}))
+        return json_response(ReadyState({name: _public_state(states[name]) for name in sorted(states)}))
 
 
-def _told(name: str, state: str) -> str:
+def _named_check(name: str, state: str) -> str:
     return f"{name} ({state})" if isinstance(state, Told) else name
 
 
-def _shown(state: str) -> str:
+def _public_state(state: str) -> str:
     return str(state) if state == OK or isinstance(state, Told) else "away"
 
 
 class Metrics(LedgerView):
-    """What the process measures."""
+    """Metrics of the process."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(
@@ -92,5 +95,5 @@ class Metrics(LedgerView):
     }
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer with the process's metrics, in Prometheus' text format."""
+        """Answer 200 with the metrics of the process in Prometheus' text format."""
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

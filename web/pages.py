@@ -1,7 +1,7 @@
-"""Pages: the views on the ledger's app and on the api's, with the process's connections as their services.
+"""Pages of the ledger app and of the api app, wired to the connections of the process.
 
-Importing this module adds them.  Here, and nowhere else in the web, are the clock (the
-broker's) and the randomness.
+Importing this module adds the pages to both apps.  The clock (the broker's) and the
+random ids of all views come from this module.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ledger_streams.bootstrap.kafka_checks import close_kafka_checks
 from ledger_streams.bootstrap.web_services import connections, readiness, worker_readiness
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
-from web.http.graceful_shutdown import draining
+from web.http.graceful_shutdown import add_graceful_shutdown
 from web.routes import add_pages
 from web.services import Services, Topics
 
 
 def services() -> Services:
-    """Return the services of this process; raises Unavailable while it starts or stops."""
+    """Return the services of this process; raises Unavailable while the process starts or stops."""
     opened = connections()
     return Services(
         read_model=opened.read_model,
@@ -40,5 +40,5 @@ def services() -> Services:
 add_pages(ledger, services, worker_readiness)
 add_pages(api, services, readiness)
 for app in (ledger, api):
-    app.before_stop.append(draining(app, linger_s=settings().drain_s))
+    app.before_stop.append(add_graceful_shutdown(app, linger_s=settings().drain_s))
     app.before_stop.append(close_kafka_checks)

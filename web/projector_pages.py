@@ -1,6 +1,6 @@
-"""Pages of a projector: health and metrics, where it is started `--with-web`.
+"""Pages of a projector that was started with `--with-web`: health and metrics.
 
-Importing this module adds them.
+Importing this module adds the pages to the app.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from web.routes import add_health
 
 
 async def readiness() -> Mapping[str, str]:
-    """Say whether the projector reads its partitions, its topics are there, and records are parked."""
+    """Return whether the projector reads its partitions, its topics exist, and records are parked."""
     committer = projector.committer
     parked = committer.parked if isinstance(committer, ProjectionCommitter) else 0
     words = Told(f"{parked} wait: ledger-streams projections parked list") if parked else "ok"

@@ -1,7 +1,7 @@
-"""Routes: which view answers which path, on one screen, and how they come onto an app.
+"""Routes: the table of paths and views, and the functions that add them to an app.
 
-Paths are exact: `/v1/wallets/` is not `/v1/wallets`.  The views share the app's event
-loop with its agents, so the app must not run its web server in a thread of its own.
+Paths match exactly: `/v1/wallets/` is not `/v1/wallets`.  Views and agents share one
+event loop, so the app must not run its web server in a separate thread.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ HEALTH_PAGES: Final[tuple[tuple[str, type[LedgerView]], ...]] = (
 )
 
 BATCH_IS_NO_ID: Final = ("{payment_id}", "{payment_id:(?!batch$)[^/]+}")
-"""How a payment's path is told from its sibling, which takes no GET: not as a payment that is not there."""
+"""Keeps `/v1/payments/batch` out of the payment's route: GET on it answers 405, not 404."""
 
 WEB_SETTINGS: Final[Mapping[str, bool]] = {
     "web_tables_enabled": False,
@@ -67,13 +67,16 @@ WEB_SETTINGS: Final[Mapping[str, bool]] = {
     "web_metrics_enabled": False,
     "web_in_thread": False,
 }
-"""What an app has to be made with: Faust's own pages show tables, topology and statistics to anybody."""
+"""Settings that an app needs to serve these pages.
+
+Faust's own pages would show tables, topology and statistics without authentication.
+"""
 
 
 def add_pages(app: faust.App, services: Callable[[], Services], readiness: Readiness) -> None:
-    """Put the API and the health pages onto `app`; `services` is called at each request.
+    """Add the API pages and the health pages to `app`.
 
-    It raises `Unavailable` while there are no services yet, and the caller gets a 503.
+    Each request calls `services`, which raises `Unavailable` (503) until the connections are open.
     """
 
     _web_of(app).web_app[SERVICES] = services
@@ -83,9 +86,11 @@ def add_pages(app: faust.App, services: Callable[[], Services], readiness: Readi
 
 
 def add_health(app: faust.App, readiness: Readiness) -> None:
-    """Put the health pages alone onto `app`."""
+    """Add only the health pages to `app`."""
     server = _web_of(app)
-    server.blueprints = BlueprintManager()  # none of Faust's: its environment overrules WEB_SETTINGS
+    server.blueprints = (
+        BlueprintManager()
+    )  # drops Faust's own pages: environment variables can override WEB_SETTINGS
     web_app = server.web_app
     server._runner = PagesRunner(web_app, access_log=None)
     web_app[READINESS] = readiness

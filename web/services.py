@@ -1,8 +1,8 @@
-"""Services: all that the views need from outside, passed in as one value.
+"""Services: the external dependencies of the views, passed in as one value.
 
-The views keep no state and know no clock and no randomness of their own.  A worker's
-web server is up before its connections are, so `Services` are asked for at each
-request; until they exist, asking raises `Unavailable` and the caller is told to retry.
+Views keep no state and use no clock or randomness of their own.  A worker's web server
+starts before its connections are open, so each request asks for the `Services` anew.
+Until they exist the call raises `Unavailable`, and the client gets a 503 with Retry-After.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from ledger_streams.ports import BalanceCache, Outcome, Publisher, ReadModel, Wa
 
 
 class Outcomes(Protocol):
-    """Waits for what was sent to show in the read model; an absent read model is waited for too."""
+    """Waits until a payment or wallet change is projected; also waits for an unavailable read model."""
 
     async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
-        """Return how the payment ended once its wallets are projected, or None when time is up."""
+        """Return the outcome once the payment's wallets are projected, or None after `timeout_s`."""
 
     async def wait_for_wallet(
         self, wallet_id: str, reached: Callable[[WalletView], bool], timeout_s: float
     ) -> WalletView | None:
-        """Return the projected wallet as soon as it is `reached`, or None when time is up."""
+        """Return the projected wallet as soon as `reached` accepts it, or None after `timeout_s`."""
 
 
 class Claims(Protocol):
-    """First come, first served on a payment's id, for the time until the payment is projected."""
+    """Reserves payment ids for the first request, until the payment is projected."""
 
     async def claim(self, fingerprints: Mapping[str, str]) -> Mapping[str, str]:
-        """Claim ids with their fingerprints, and return the fingerprint that holds each id.
+        """Claim ids with their fingerprints; return the fingerprint that holds each id.
 
-        It is the one given where the id was free, else the earlier one.  Raises `Unavailable`
-        when the store is away.
+        A free id gets the given fingerprint; a claimed id keeps the earlier one.  Raises
+        `Unavailable` when the store is unavailable.
         """
 
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
-"""Says of each dependency `ok` or what is wrong with it."""
+"""Returns `ok` or a description of the failure for each dependency."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Topics:
-    """The topics the API writes to, by their full names."""
+    """Full names of the topics that the API writes."""
 
     payment_events: str
     wallet_commands: str
@@ -54,7 +54,7 @@ class Topics:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What the views get; `now` is UTC, `new_id` a fresh canonical UUID."""
+    """Dependencies of the views; `now` returns UTC, `new_id` a new canonical UUID."""
 
     read_model: ReadModel
     cache: BalanceCache
@@ -65,18 +65,18 @@ class Services:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     providers: Collection[str]
-    """The names of the providers that are configured, as the workers have them."""
+    """Names of the configured providers, the same as in the workers."""
     projection_wait_s: float = 10.0
-    """How long a wallet's command may take to be seen in the read model, before 503."""
+    """Time for a wallet command to be projected into the read model; then the request fails with 503."""
     body_wait_s: float = 30.0
-    """How long a body may be on its way, before 408: one shorter than its Content-Length never ends."""
+    """Time to receive a body, then 408; a body shorter than its Content-Length would never end."""
 
 
 SERVICES: Final[web.AppKey[Callable[[], Services]]] = web.AppKey("services")
-"""Where the aiohttp application keeps the way to its services."""
+"""Key of the aiohttp application for the function that returns its services."""
 
 DOCUMENT: Final[web.AppKey[bytes]] = web.AppKey("document")
-"""Where it keeps the OpenAPI document, as JSON."""
+"""Key of the aiohttp application for the OpenAPI document, encoded as JSON."""
 
 READINESS: Final[web.AppKey[Readiness]] = web.AppKey("readiness")
-"""Where it keeps the question whether the process is ready: it is answered before there are services, too."""
+"""Key of the aiohttp application for the readiness check, which works before the services exist."""

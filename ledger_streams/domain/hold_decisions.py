@@ -27,6 +27,7 @@ from ledger_streams.domain.events import (
     WalletReleased,
     WalletReply,
 )
+from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.wallet import Hold, Wallet, WalletStatus
 from ledger_streams.domain.wallet_events import (
@@ -86,6 +87,22 @@ def deduction_refusal(wallet: Wallet | None, command: DeductFunds | HoldFunds) -
     return None
 
 
+def _refusal_detail(wallet: Wallet | None, command: HoldFunds, reason: Reason) -> str:
+    """Return the refusal of a hold as text for people; amounts with all digits of their currency."""
+    if wallet is None:
+        return "there is no such wallet"
+    if reason is Reason.CURRENCY_MISMATCH:
+        return f"the wallet has no {command.currency}"
+    if reason is not Reason.INSUFFICIENT_FUNDS:
+        return f"the wallet is {wallet.status}"
+    currency, balance = command.currency, wallet.balances[command.currency]
+    asked, available, overdraft = (
+        format_amount(minor, currency)
+        for minor in (command.amount_minor, balance.available_minor, balance.overdraft_limit_minor)
+    )
+    return f"insufficient funds: {asked} {currency} asked, {available} available (overdraft {overdraft})"
+
+
 def refused(wallet: Wallet, command: WalletCommand, reason: Reason, detail: str) -> WalletCommandRefused:
     """Return the event of an administrative command that the wallet refuses."""
     return WalletCommandRefused(wallet.wallet_id, wallet.version + 1, type(command).__name__, reason, detail)
@@ -95,11 +112,12 @@ def _hold(wallet: Wallet | None, command: HoldFunds) -> WalletDecision:
     known = None if wallet is None else wallet.holds.get(command.hold_id)
     if known is not None and command.payment_id is None and _is_as_asked(known, command):
         return NOTHING  # whatever the wallet says now: it has been held
-    reason, detail = deduction_refusal(wallet, command), "the wallet does not part with the money"
+    reason = deduction_refusal(wallet, command)
+    detail = "" if reason is None else _refusal_detail(wallet, command, reason)
     if known is not None:
-        reason, detail = Reason.DUPLICATE_MISMATCH, "there is another hold of this id"
+        reason, detail = Reason.DUPLICATE_MISMATCH, "the wallet has another hold with this hold_id"
     elif wallet is not None and reason is None and len(wallet.holds) >= HOLDS_MAX:
-        reason, detail = Reason.LIMIT_EXCEEDED, f"the wallet has {HOLDS_MAX} holds already"
+        reason, detail = Reason.LIMIT_EXCEEDED, f"the wallet has {HOLDS_MAX} holds, the maximum"
     if reason is not None:
         return _hold_refused(wallet, command, reason, detail)
     assert wallet is not None

@@ -44,15 +44,25 @@ CURRENCIES: Final[Mapping[str, int]] = MappingProxyType(
 """Active ISO 4217 codes and the digits of their minor unit; codes without one (metals) are left out."""
 
 _decimal = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?").fullmatch
+_MISWRITTEN: Final = (
+    (re.compile(r""), "an empty string"),
+    (re.compile(r"[+-][0-9][0-9.]*"), "a sign"),
+    (re.compile(r"[+-]?[0-9][0-9.]*[eE][+-]?[0-9]+"), "an exponent"),
+    (re.compile(r"[+-]?[0-9][0-9., _\u00a0\u202f']*"), "a separator, or a point without digits after it"),
+)
+"""Forms of an amount that is no decimal string, in the order they are tried; each text is bounded before."""
+_CHARACTERS_MAX: Final = 100
 _plain_digits = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 _UNIT: Final = (1, 10, 100, 1_000, 10_000)
+DECIMAL_STRING: Final = "must be a decimal string such as 10.25"
+"""Without sign, exponent, separators or leading zeros."""
 
 
 def check_currency(currency: object, *, field: str = "data.currency") -> str:
     """Return the currency when it is a known code, else raise Unreadable naming `field`."""
     if isinstance(currency, str) and currency in CURRENCIES:
         return currency
-    raise invalid(field, f"must be an ISO 4217 currency code, got {_shape(currency)}")
+    raise invalid(field, f"must be an ISO 4217 currency code such as EUR, got {_shape(currency)}")
 
 
 def parse_amount(text: object, currency: str, *, field: str = "data.amount") -> int:
@@ -69,7 +79,7 @@ def parse_amount(text: object, currency: str, *, field: str = "data.amount") -> 
 def parse_limit(text: object, currency: str, *, field: str) -> int:
     """Read a decimal string that may be zero as minor units; `currency` must be known."""
     if not isinstance(text, str):
-        raise invalid(field, f"must be a decimal string without sign or exponent, got {_shape(text)}")
+        raise invalid(field, f"{DECIMAL_STRING}, got {_shape(text)}")
     return _minor(text, currency, field)
 
 
@@ -78,11 +88,11 @@ def _minor(text: str, currency: str, field: str) -> int:
     """Read one text once: a payment's amount comes by six times.  Only valid, so short, texts are kept."""
     match = _decimal(text)
     if match is None:
-        raise invalid(field, f"must be a decimal string without sign or exponent, got {_miswritten(text)}")
+        raise invalid(field, f"{DECIMAL_STRING}, got {_miswritten(text)}")
     whole, fraction = match.groups(default="")
     digits = CURRENCIES[currency]
     if len(fraction) > digits:
-        raise invalid(field, f"has more than the {digits} decimal digits of {currency}")
+        raise invalid(field, f"has {len(fraction)} digits after the point, {currency} has {digits}")
     minor = int(whole + fraction) * _UNIT[digits - len(fraction)]
     if minor > AMOUNT_MINOR_MAX:
         raise invalid(
@@ -134,17 +144,18 @@ def invalid(field: str, problem: str) -> Unreadable:
 
 
 def _miswritten(text: str) -> str:
-    """Say what is wrong with a string that is no amount, where its digits alone do not show it."""
-    if not _plain_digits(text):
-        return "another string"
-    return "one with leading zeros" if text[0] == "0" else "more than 16 digits before the point"
+    """Return the mistake in a string that is not an amount, without repeating the string."""
+    if _plain_digits(text):
+        return "leading zeros" if text[0] == "0" else "more than 16 digits before the point"
+    start = text[:_CHARACTERS_MAX]
+    return next((mistake for form, mistake in _MISWRITTEN if form.fullmatch(start)), "other characters")
 
 
 def _shape(value: object) -> str:
-    """Say what kind of value it is without repeating it: it comes from outside and may be anything."""
+    """Return the JSON type of an input value, without repeating the value."""
     match value:
         case None:
-            return "null or nothing"
+            return "null or no value"
         case bool():
             return "a boolean"
         case int() | float():
@@ -152,4 +163,4 @@ def _shape(value: object) -> str:
         case str():
             return "another string"
         case _:
-            return "another type"
+            return "an object or a list"

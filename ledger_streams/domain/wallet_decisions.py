@@ -166,7 +166,12 @@ def _change_limits(wallet: Wallet, command: ChangeLimits) -> WalletEvent | None:
         if balance is None:
             return refused(wallet, command, Reason.CURRENCY_MISMATCH, f"the wallet has no {currency}")
         if balance.available_minor < -limit_minor:
-            return refused(wallet, command, Reason.LIMIT_EXCEEDED, f"more {currency} than that is overdrawn")
+            return refused(
+                wallet,
+                command,
+                Reason.LIMIT_EXCEEDED,
+                f"the balance in {currency} is overdrawn by more than the new limit",
+            )
     if all(wallet.balances[currency].overdraft_limit_minor == limit for currency, limit in limits.items()):
         return None
     return LimitsChanged(wallet.wallet_id, wallet.version + 1, dict(limits))

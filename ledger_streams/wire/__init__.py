@@ -1,7 +1,7 @@
-"""Wire: bytes to values and back, one module a topic; the rest of the system imports from here.
+"""Wire: decodes and encodes records, one module for each topic; other packages import from here.
 
-Reading raises Unreadable and nothing else; writing cannot fail.  Neither reads a clock:
-a derived record bears the append time of the record that caused it, and derived ids.
+Decoding raises only Unreadable; encoding cannot fail.  No function reads a clock: a derived
+record carries the append time of the record that caused it, and derived ids.
 """
 
 from ledger_streams.wire.document_parts import DEPTH_MAX, check_text, storable_text
@@ -19,8 +19,8 @@ from ledger_streams.wire.envelope import (
     Envelope,
     decode_envelope,
     decode_stored,
+    encode_envelope,
     parse_time,
-    seal,
     time_ms,
     time_text,
 )
@@ -104,6 +104,7 @@ __all__ = [
     "decode_wallet_state",
     "encode_administrative",
     "encode_command",
+    "encode_envelope",
     "encode_expiry",
     "encode_known_payment",
     "encode_order",
@@ -128,7 +129,6 @@ __all__ = [
     "read_wallet_command",
     "read_wallet_event",
     "saga_event_id",
-    "seal",
     "settlement_reason",
     "storable_text",
     "time_ms",

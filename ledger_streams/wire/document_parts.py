@@ -1,8 +1,8 @@
-"""Document parts: what a single value of a JSON document may be, and where it stands.
+"""Document parts: the rules for a single value of a JSON document, and its path.
 
-A part is text that PostgreSQL can store and UTF-8 can carry, a number of bounded length with
-its exponent written out, or an object or list at a bounded depth.  A path names fields by
-plain names only: it goes into errors and events, which repeat no other text from outside.
+A part is text that PostgreSQL can store and UTF-8 can encode, a number of bounded length with
+its exponent written out, or an object or list at a bounded depth.  A path contains plain
+field names only: paths go into errors and events, which repeat no other input text.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import msgspec
 from ledger_streams.domain.money import invalid
 
 DEPTH_MAX: Final = 32
-"""Levels of brackets in `data`: no honest payload has ten, and each reader after us recurses."""
+"""Maximum nesting of `data`: real payloads have less than ten levels, and later readers recurse."""
 NUMBER_DIGITS_MAX: Final = 1_000
-"""Of one number with its exponent written out, as jsonb stores it; the longest of a double has 325."""
+"""Maximum digits of a number with its exponent written out, as jsonb stores it; a double has up to 325."""
 PATH_CHARACTERS_MAX: Final = 100
 
 _EXPONENT_CHARACTERS_MAX: Final = 5
-"""Keeps an exponent short enough to be read as an integer at all."""
+"""Maximum length of an exponent, so that int() can parse it."""
 _INTEGER_DIGITS_MAX: Final = 4_300
-"""Of what Python reads as an integer."""
+"""Maximum digits of an integer that Python parses."""
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}").fullmatch
 OUT_OF_RANGE: Final = (
-    f"holds a number out of range: no double, or more than {NUMBER_DIGITS_MAX} digits when written out"
+    f"contains a number out of range: not a double, or more than {NUMBER_DIGITS_MAX} digits when written out"
 )
 
 
 def number(text: str) -> float:
-    """Read a number with a fraction or exponent; raises msgspec's ValidationError when it is out of range."""
+    """Parse a number with a fraction or exponent; raises msgspec's ValidationError for one out of range."""
     value, (mantissa, _, exponent) = float(text), text.lower().partition("e")
     if (
         len(exponent) > _EXPONENT_CHARACTERS_MAX
@@ -47,13 +47,13 @@ def number(text: str) -> float:
 
 
 def expansion(number: str) -> int:
-    """Return by how many digits a number grows at most when its exponent is written out, as jsonb does."""
+    """Return the maximum number of digits that jsonb adds when it writes out the exponent."""
     _, _, exponent = number.lower().partition("e")
     return abs(int(exponent)) if exponent else 0
 
 
 def check_parts(content: Mapping[str, object], *, at: str = "", depth_max: int = DEPTH_MAX) -> None:
-    """Look at each part of a decoded object, without recursion; raises Unreadable, naming the field."""
+    """Check each part of a decoded object, without recursion; raises Unreadable, naming the field."""
     beyond: list[tuple[str, object, int]] = [(at.rstrip("."), content, 1)]
     while beyond:
         path, value, depth = beyond.pop()
@@ -68,7 +68,7 @@ def check_parts(content: Mapping[str, object], *, at: str = "", depth_max: int =
 
 
 def is_deeper(content: Mapping[str, Any], depth_max: int) -> bool:
-    """Say whether there are more than `depth_max` levels of brackets; looks at brackets alone."""
+    """Return whether objects and lists are nested deeper than `depth_max`."""
     level: list[Any] = [content]
     for _ in range(depth_max):
         level = [
@@ -83,33 +83,33 @@ def is_deeper(content: Mapping[str, Any], depth_max: int) -> bool:
 
 
 def check_number_parts(text: bytes, *, at: str, depth_max: int) -> None:
-    """Raise Unreadable naming the field of a number in JSON text that is out of range, if there is one."""
+    """Raise Unreadable if JSON text has a number out of range, naming its field."""
     content = json.loads(text, parse_float=_number_or_nan, parse_int=_integer_or_nan)
     if isinstance(content, dict):
         check_parts(content, at=at, depth_max=depth_max)
 
 
 def check_text(text: str, field: str) -> None:
-    """Raise Unreadable when PostgreSQL cannot store the text, or UTF-8 cannot carry it."""
+    """Raise Unreadable when PostgreSQL cannot store the text, or UTF-8 cannot encode it."""
     if not text.isprintable() and _UNSTORABLE.search(text):
-        what = "the character U+0000" if "\0" in text else "half a surrogate pair"
-        raise invalid(field, f"holds {what}, which cannot be stored")
+        what = "the character U+0000" if "\0" in text else "a lone surrogate"
+        raise invalid(field, f"contains {what}, which cannot be stored")
 
 
 def storable_text(text: str, *, characters_max: int) -> str:
-    """Return text from outside as an event can carry it: what cannot be stored is U+FFFD, the rest cut."""
+    """Return input text for an event: unstorable characters as U+FFFD, cut to `characters_max`."""
     return _UNSTORABLE.sub("\ufffd", text[:characters_max])
 
 
 def within(path: str, name: str) -> str:
-    """Return the path of a field; one without a plain name goes by the path of its object."""
+    """Return the path of a field; the path of its object for a field without a plain name."""
     if not _PLAIN(name) or len(path) + len(name) > PATH_CHARACTERS_MAX:
         return path
     return f"{path}.{name}" if path else name
 
 
 def whole(at: str) -> str:
-    """Return what an error names when it is about all of what stands `at`, without a field of its own."""
+    """Return the field name of an error about the whole value at `at`."""
     return at.rstrip(".") or "value"
 
 
@@ -123,7 +123,7 @@ def check_expansion(text: bytes, *, at: str, bytes_max: int) -> None:
     json.loads(text, parse_float=numbers.append, parse_int=_nothing)
     written_out = len(text) + sum(map(expansion, numbers))
     if written_out > bytes_max:
-        problem = f"is too long: {written_out} bytes with its numbers written out, at most {bytes_max}"
+        problem = f"has {written_out} bytes with its numbers written out, the maximum is {bytes_max}"
         raise invalid(whole(at), problem)
 
 
@@ -136,14 +136,14 @@ def _check_scalar(value: object, field: str) -> None:
         case None | int() | float():
             return
         case _:
-            raise invalid(field, "holds a value that JSON does not have")
+            raise invalid(field, "contains a value that JSON does not have")
 
 
 def _name(name: object, path: str) -> str:
     if not isinstance(name, str):
-        raise invalid(path or "value", "has a field whose name is no text")
+        raise invalid(path or "value", "contains a field whose name is not text")
     if not name.isprintable() and _UNSTORABLE.search(name):
-        raise invalid(path or "value", "has a field with a character in its name that cannot be stored")
+        raise invalid(path or "value", "contains a field name with a character that cannot be stored")
     return name
 
 
@@ -159,4 +159,4 @@ def _integer_or_nan(text: str) -> float:
 
 
 def _nothing(_digits: str) -> None:
-    """Leave an integer unread: it is as long as it is written."""
+    """Ignore an integer: it has no exponent to write out."""

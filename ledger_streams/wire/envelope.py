@@ -1,9 +1,9 @@
-"""Envelope: the JSON object around every event and command, and the rules all of them share.
+"""Envelope: the JSON object around every event and command, and its common rules.
 
-The whole record is first checked as `documents` says, so that nothing gets through that
-PostgreSQL could not store.  Then the envelope is read with `data` left as it is, then `data`
-by the event type.  What is broken is Unreadable, with the field named; a detail never
-repeats text from outside.
+`documents` first checks the whole record, so that PostgreSQL can store it.  Then this module
+decodes the envelope with `data` as raw JSON, and the module of the topic decodes `data` by
+event type.  An invalid record raises Unreadable, which names the field and repeats no input
+text.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TIME_CHARACTERS: Final = len("2026-11-24T22:00:00.000000Z")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-"""Of an aggregate: counts from 1, and fits a BIGINT."""
+"""Version of an aggregate: counts from 1, and fits a BIGINT."""
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Any record of the system, `data` and `wallet` as the JSON they came in."""
+    """Any record of the system, with `data` and `wallet` as raw JSON."""
 
     event_id: str
     event_type: str
@@ -40,7 +40,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     data: msgspec.Raw
     schema_version: int = SCHEMA_VERSION
     wallet: msgspec.Raw = msgspec.Raw()
-    """Empty but on wallet-events; msgspec knows no optional Raw."""
+    """Empty except on wallet-events; msgspec has no optional Raw."""
 
     def data_object(self) -> dict[str, Any]:
         """Return `data` as a dict."""
@@ -48,7 +48,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """The envelope as it is written, the fields in the contract's order."""
+    """The envelope for encoding, its fields in the contract's order."""
 
     event_id: str
     event_type: str
@@ -67,23 +67,23 @@ _envelope = msgspec.json.Decoder(Envelope).decode
 
 
 def decode_envelope(value: bytes | None) -> Envelope:
-    """Read a record of whatever type; the whole of it is checked, as `documents` says."""
+    """Decode a record of any type, and check the whole of it by the rules of `documents`."""
     return decode_whole(value)[0]
 
 
 def decode_whole(value: bytes | None) -> tuple[Envelope, dict[str, Any]]:
-    """Read a record as `decode_envelope` does; return with it its `data` as a dict."""
+    """Decode a record as `decode_envelope` does; also return its `data` as a dict."""
     document = read_record(value)
     envelope: Envelope = decode_with(_envelope, value or b"")
     if envelope.schema_version != SCHEMA_VERSION:
-        raise invalid("schema_version", f"must be {SCHEMA_VERSION}")
+        raise invalid("schema_version", f"must be {SCHEMA_VERSION}, got {envelope.schema_version}")
     check_id(envelope.event_id, "event_id")
     check_id(envelope.aggregate_id, "aggregate_id")
     return envelope, data_of(document)
 
 
 def data_of(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the `data` of a record that was read, which has to be an object."""
+    """Return the `data` of a decoded record; raises Unreadable unless it is an object."""
     data = document.get("data")
     if not isinstance(data, dict):
         raise invalid("data", "must be a JSON object")
@@ -91,48 +91,48 @@ def data_of(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def decode_stored(value: bytes | None) -> Envelope:
-    """Read a record as `decode_envelope` does, and make sure that PostgreSQL can store it as an event."""
+    """Decode a record as `decode_envelope` does, and check the ids that PostgreSQL stores."""
     envelope = decode_envelope(value)
     check_optional_ids(envelope)
     return envelope
 
 
 def check_id(value: str, field: str) -> None:
-    """Raise Unreadable unless the id is canonical."""
+    """Raise Unreadable unless the id is a canonical UUID."""
     if not is_canonical_id(value):
         raise invalid(field, "must be a UUID, lower-case and hyphenated")
 
 
 def check_optional_ids(envelope: Any) -> None:
-    """Raise Unreadable unless what the record names as its cause and its whole is canonical or null."""
+    """Raise Unreadable unless correlation_id and causation_id are canonical UUIDs or null."""
     for field in ("correlation_id", "causation_id"):
         if getattr(envelope, field) is not None:
             check_id(getattr(envelope, field), field)
 
 
 def check_key(key: bytes | None, value: str, field: str) -> None:
-    """Raise Unreadable unless the record's key is the id."""
+    """Raise Unreadable unless the record's key equals the id in `field`."""
     if key != value.encode():
-        raise invalid(field, "is not the record's key")
+        raise invalid(field, "differs from the record's key")
 
 
 @lru_cache(maxsize=2_048)
 def time_text(at_ms: int) -> str:
-    """Write milliseconds since 1970 as the contract's time, UTC with six digits; a batch shares one."""
+    """Return milliseconds since 1970 as UTC text with six digits; cached, since a batch has one time."""
     return (_EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse_time(text: str, *, field: str = "occurred_at") -> datetime:
-    """Read an RFC 3339 time with its offset as UTC; more than six digits of a second are refused, not cut."""
+    """Return an RFC 3339 time as UTC; raises Unreadable for more than six digits of a second's fraction."""
     if len(text) > TIME_CHARACTERS and _too_fine(text):
-        raise invalid(field, "must have at most six digits after the second")
+        raise invalid(field, "must have at most 6 digits in the fraction of a second")
     try:
         at = msgspec.convert(text, datetime)
         if at.tzinfo is None:
-            raise invalid(field, "must be a time of RFC 3339 with an offset")
+            raise invalid(field, "must be an RFC 3339 time with Z or an offset")
         return at.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):
-        raise invalid(field, "must be a time of RFC 3339") from None
+        raise invalid(field, "must be an RFC 3339 time, such as 2026-11-24T22:00:00Z") from None
 
 
 def time_ms(at: datetime) -> int:
@@ -140,7 +140,7 @@ def time_ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def seal(  # noqa: PLR0913  # the envelope has as many fields
+def encode_envelope(  # noqa: PLR0913  # the envelope has as many fields
     data: Any,
     *,
     event_id: str,
@@ -152,7 +152,7 @@ def seal(  # noqa: PLR0913  # the envelope has as many fields
     causation_id: str | None,
     wallet: Any = msgspec.UNSET,
 ) -> bytes:
-    """Write a record; `append_ms` is when the record that caused it was appended."""
+    """Encode a record; `append_ms` is the append time of the record that caused it."""
     return encode(
         Record(
             event_id,

@@ -1,7 +1,8 @@
-"""Commands about holds on wallet-commands: hold, capture, release, expire; read and written here.
+"""Hold commands on wallet-commands: hold, capture, release, expire.
 
-A hold with a payment_id is a step of that payment and has its saga_version; without one it
-is a caller's.  wallet_commands reads the envelope and comes here by the command's name.
+A hold with a payment_id is a step of that payment and has its saga_version; a hold without
+one belongs to a client.  wallet_commands decodes the envelope and calls this module for
+the commands in NAMES.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Version,
     check_id,
+    encode_envelope,
     parse_time,
-    seal,
     time_ms,
     time_text,
 )
@@ -75,7 +76,7 @@ _expire = msgspec.json.Decoder(_Expire).decode
 
 
 def read_hold_command(name: str, data: msgspec.Raw) -> HoldCommand:
-    """Read the data of a command of NAMES; raises Unreadable."""
+    """Decode the data of a command in NAMES; raises Unreadable."""
     command = _read(name, data)
     check_id(command.hold_id, "data.hold_id")
     payment_id = getattr(command, "payment_id", None)
@@ -83,7 +84,7 @@ def read_hold_command(name: str, data: msgspec.Raw) -> HoldCommand:
         check_id(payment_id, "data.payment_id")
     saga_version = getattr(command, "saga_version", None)
     if (saga_version is None) is not (payment_id is None):
-        raise invalid("data.saga_version", "belongs to a payment's step, and each has it")
+        raise invalid("data.saga_version", "must be given together with data.payment_id, or not at all")
     return command
 
 
@@ -124,7 +125,7 @@ def _money(amount: str, currency: str) -> tuple[int, str]:
 
 
 def expiry_ms(text: str, field: str) -> int:
-    """Read when a hold ends, as ms since 1970, not before; raises Unreadable."""
+    """Return the expiry of a hold in ms since 1970; raises Unreadable for an earlier time."""
     at: datetime = parse_time(text, field=field)
     expires_ms = time_ms(at)
     if expires_ms < 0:
@@ -133,7 +134,7 @@ def expiry_ms(text: str, field: str) -> int:
 
 
 def hold_data(command: HoldCommand) -> Any:
-    """Return the data of a command, as it goes on the wire."""
+    """Return the `data` of a command."""
     match command:
         case HoldFunds():
             amount = format_amount(command.amount_minor, command.currency)
@@ -166,8 +167,8 @@ def hold_data(command: HoldCommand) -> Any:
 
 
 def encode_expiry(command: ExpireHold, *, due_ms: int) -> bytes:
-    """Write the command to release a hold that was due at `due_ms`; the same however often it is written."""
-    return seal(
+    """Encode the command that expires a hold at `due_ms`; every encoding has the same bytes."""
+    return encode_envelope(
         hold_data(command),
         event_id=expiry_id(command),
         event_type="ExpireHold",
@@ -180,5 +181,5 @@ def encode_expiry(command: ExpireHold, *, due_ms: int) -> bytes:
 
 
 def expiry_id(command: ExpireHold) -> EventId:
-    """Return the id of the command that releases a hold whose time has come."""
+    """Return the id of the command that expires a hold."""
     return derived_id(f"{command.wallet_id}:{command.hold_id}:ExpireHold:{command.expires_ms}")

@@ -1,7 +1,7 @@
-"""Events about holds on wallet-events, and the holds in the contract's `wallet` object.
+"""Hold events on wallet-events, and the holds in the contract's `wallet` object.
 
-wallet_events reads the envelope and comes here by the event's name.  A wallet without
-holds has no `holds` in its records, so those of other times read the same.
+wallet_events decodes the envelope and calls this module for the events in NAMES.  Records of
+a wallet without holds have no `holds`, the same as records from before holds existed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAMES: Final = frozenset({event.__name__ for event in (FundsHeld, HoldCaptured, 
 
 
 class HoldObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One hold in the contract's `wallet` object; `amount` is what is left of it."""
+    """One hold in the contract's `wallet` object; `amount` is the rest of it."""
 
     amount: str
     currency: str
@@ -71,7 +71,7 @@ _released = msgspec.json.Decoder(_Released).decode
 
 
 def read_hold_event(envelope: Envelope, wallet_id: WalletId) -> HoldEvent:
-    """Read an event of NAMES; raises Unreadable."""
+    """Decode an event in NAMES; raises Unreadable."""
     version = envelope.event_version
     match envelope.event_type:
         case "FundsHeld":
@@ -102,7 +102,7 @@ def read_hold_event(envelope: Envelope, wallet_id: WalletId) -> HoldEvent:
 
 
 def hold_event_data(event: HoldEvent) -> _Held | _Captured | _Released:
-    """Return the data of an event, as it goes on the wire."""
+    """Return the `data` of an event."""
     amount = format_amount(event.amount_minor, event.currency)
     match event:
         case FundsHeld():
@@ -116,7 +116,7 @@ def hold_event_data(event: HoldEvent) -> _Held | _Captured | _Released:
 
 
 def hold_objects(holds: Mapping[HoldId, Hold]) -> dict[HoldId, HoldObject]:
-    """Return holds as the contract's `wallet` object has them."""
+    """Return the holds for the contract's `wallet` object."""
     return {
         hold_id: HoldObject(
             format_amount(hold.amount_minor, hold.currency),
@@ -129,7 +129,7 @@ def hold_objects(holds: Mapping[HoldId, Hold]) -> dict[HoldId, HoldObject]:
 
 
 def holds_of(objects: Mapping[HoldId, HoldObject]) -> dict[HoldId, Hold]:
-    """Read what `hold_objects` wrote; raises Unreadable or ValueError."""
+    """Return the holds of a `wallet` object; raises Unreadable or ValueError."""
     return {
         hold_id: Hold(
             parse_balance(hold.amount, hold.currency),

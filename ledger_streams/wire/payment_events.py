@@ -1,9 +1,8 @@
-"""payment-events on the wire: requests from outside; the outcomes are in payment_outcomes.
+"""payment-events on the wire: payment requests; payment_outcomes has the outcomes.
 
-Requests come from gateways that may leave out half the envelope, so they are read
-leniently and checked to the last field; what is wrong is named.  The error bears the
-payment_id only where the record is a request, its payment_id is readable and its key is
-that payment: only then is there a payment that can be told that it failed.
+Gateways may omit half of the envelope, so the decoder fills in defaults and checks every
+field; an error names the field.  The error carries a payment_id only for a request whose
+payment_id is readable and equals the record's key: only such a payment can end as failed.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from ledger_streams.wire.envelope import (
     check_key,
     check_optional_ids,
     data_of,
+    encode_envelope,
     parse_time,
-    seal,
     time_ms,
 )
 from ledger_streams.wire.payment_outcomes import OUTCOMES, read_payment_outcome
-from ledger_streams.wire.repeated_keys import repeated_in
+from ledger_streams.wire.repeated_keys import find_repeated_key
 
 OCCURRED_BEFORE_MS_MAX: Final = timedelta(days=31) // timedelta(milliseconds=1)
-"""How far before its append time a request may have occurred: as old as the oldest open partition."""
+"""Maximum age of a request at its append time: the age of the oldest open partition in PostgreSQL."""
 OCCURRED_AFTER_MS_MAX: Final = timedelta(minutes=5) // timedelta(milliseconds=1)
-"""How far after it: the clocks of gateways differ."""
+"""Maximum of occurred_at beyond the append time, since the clocks of gateways differ."""
 
 REQUESTED: Final = "PaymentRequested"
 
@@ -52,24 +51,26 @@ class _Head(msgspec.Struct, gc=False, kw_only=True):
     causation_id: str | None = None
 
 
-class _Glance(msgspec.Struct, gc=False):
+class _RequestHead(msgspec.Struct, gc=False):
     event_type: str
     data: dict[str, Any]
 
 
 _head = msgspec.json.Decoder(_Head).decode
-_glance = msgspec.json.Decoder(_Glance).decode
+_request_head = msgspec.json.Decoder(_RequestHead).decode
 
 
 def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int) -> PaymentRequested | None:
-    """Read a request; None when the record is a payment's outcome that can be read.
+    """Decode a request; return None for a valid payment outcome.
 
-    Raises Unreadable; with a payment_id when a payment can be told.
+    Raises Unreadable, with a payment_id if the payment can end as failed.
     """
     try:
         return _read(value, key, append_ms)
     except Unreadable as error:
-        raise Unreadable(reason=error.reason, detail=error.detail, payment_id=_tellable(value, key)) from None
+        raise Unreadable(
+            reason=error.reason, detail=error.detail, payment_id=_payment_to_fail(value, key)
+        ) from None
 
 
 def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequested | None:
@@ -79,13 +80,13 @@ def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequ
             read_payment_outcome(value, key=key)
         return None
     if head.event_type != REQUESTED:
-        raise invalid("event_type", "is none that payment-events has")
+        raise invalid("event_type", "is not an event type of payment-events")
     data = data_of(read_record(value))
     check_room(bytes(head.data), at="data.")
     _check_head(head, append_ms)
     request = read_request(data)
     if head.aggregate_id != request.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
+        raise invalid("aggregate_id", "differs from data.payment_id")
     check_key(key, request.payment_id, "data.payment_id")
     return PaymentRequested(
         EventId(head.event_id),
@@ -99,35 +100,35 @@ def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequ
 
 
 def _is_own(head: _Head) -> bool:
-    """Tell whether it bears the id the system derives: what the system wrote is not checked again."""
+    """Return whether the event id is one that the system derives; its own records need no second check."""
     return head.event_id == derived_id(f"{head.aggregate_id}:{head.event_type}:{head.event_version}")
 
 
 def _check_head(head: _Head, append_ms: int) -> None:
     check_id(head.event_id, "event_id")
     if head.schema_version != SCHEMA_VERSION:
-        raise invalid("schema_version", f"must be {SCHEMA_VERSION}")
+        raise invalid("schema_version", f"must be {SCHEMA_VERSION}, got {head.schema_version}")
     if head.event_version != 1:
-        raise invalid("event_version", "must be 1 in a request")
+        raise invalid("event_version", f"must be 1 in a request, got {head.event_version}")
     check_optional_ids(head)
     occurred_ms = time_ms(parse_time(head.occurred_at))
     if occurred_ms < append_ms - OCCURRED_BEFORE_MS_MAX:
-        raise invalid("occurred_at", "is more than 31 days before the record was appended")
+        raise invalid("occurred_at", "is more than 31 days before the append time of the record")
     if occurred_ms > append_ms + OCCURRED_AFTER_MS_MAX:
-        raise invalid("occurred_at", "is more than 5 minutes after the record was appended")
+        raise invalid("occurred_at", "is more than 5 minutes after the append time of the record")
 
 
-def _tellable(value: bytes | None, key: bytes | None) -> str | None:
-    """Return the payment that an unreadable record asks for, where that much can be read without doubt."""
+def _payment_to_fail(value: bytes | None, key: bytes | None) -> str | None:
+    """Return the payment_id of an invalid request, or None if it is not certain."""
     try:
         text = bytes_of(value)
-        glance: _Glance = decode_with(_glance, text)
-        if repeated_in(text) is not None:
+        request_head: _RequestHead = decode_with(_request_head, text)
+        if find_repeated_key(text) is not None:
             return None
     except (Unreadable, ValueError, RecursionError):
         return None
-    payment_id = glance.data.get("payment_id")
-    if glance.event_type != REQUESTED or not is_canonical_id(payment_id) or payment_id.encode() != key:
+    payment_id = request_head.data.get("payment_id")
+    if request_head.event_type != REQUESTED or not is_canonical_id(payment_id) or payment_id.encode() != key:
         return None
     return payment_id
 
@@ -135,9 +136,9 @@ def _tellable(value: bytes | None, key: bytes | None) -> str | None:
 def encode_payment_request(
     data: Mapping[str, Any], *, event_id: str, occurred_ms: int, causation_id: str | None = None
 ) -> bytes:
-    """Write PaymentRequested for content that `read_request` has taken."""
+    """Encode PaymentRequested for content that `read_request` has accepted."""
     payment_id = data["payment_id"]
-    return seal(
+    return encode_envelope(
         data,
         event_id=event_id,
         event_type=REQUESTED,

@@ -1,4 +1,4 @@
-"""Outcomes on payment-events: what the sagas agent writes when a payment has ended or was refunded."""
+"""Outcomes on payment-events: the sagas agent writes them when a payment ends or is refunded."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_stored,
+    encode_envelope,
     parse_time,
-    seal,
 )
 
 OUTCOMES: Final = frozenset({"PaymentCompleted", "PaymentFailed", "PaymentRefunded"})
@@ -51,7 +51,7 @@ class _Refunded(msgspec.Struct, gc=False):
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, gc=False):
-    """A payment's end as read from payment-events; the envelope's `data` can be stored by PostgreSQL."""
+    """A decoded outcome; PostgreSQL can store the envelope's `data`."""
 
     envelope: Envelope
     outcome: PaymentOutcome
@@ -63,13 +63,13 @@ _refunded = msgspec.json.Decoder(_Refunded).decode
 
 
 def read_payment_outcome(value: bytes | None, *, key: bytes | None) -> OutcomeRecord:
-    """Read PaymentCompleted, PaymentFailed or PaymentRefunded whole; raises Unreadable."""
+    """Decode PaymentCompleted, PaymentFailed or PaymentRefunded with its envelope; raises Unreadable."""
     envelope = decode_stored(value)
     parse_time(envelope.occurred_at)
     check_key(key, envelope.aggregate_id, "aggregate_id")
     outcome = _read_outcome(envelope)
     if envelope.aggregate_id != outcome.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
+        raise invalid("aggregate_id", "differs from data.payment_id")
     for wallet_id in () if isinstance(outcome, PaymentRefunded) else outcome.wallets:
         check_id(wallet_id, "data.wallets")
     return OutcomeRecord(envelope, outcome)
@@ -86,7 +86,7 @@ def _read_outcome(envelope: Envelope) -> PaymentOutcome:
         case "PaymentRefunded":
             return _read_refunded(envelope.data, envelope.event_version)
         case _:
-            raise invalid("event_type", "is no payment's outcome")
+            raise invalid("event_type", "is not PaymentCompleted, PaymentFailed or PaymentRefunded")
 
 
 def _read_completed(raw: msgspec.Raw, version: int) -> PaymentCompleted:
@@ -117,10 +117,10 @@ def _read_refunded(raw: msgspec.Raw, version: int) -> PaymentRefunded:
 
 
 def encode_payment_outcome(outcome: PaymentOutcome, *, causation_id: str, append_ms: int) -> bytes:
-    """Write a payment's end, caused by the saga event `causation_id` appended at `append_ms`."""
+    """Encode an outcome, caused by the saga event `causation_id` that was appended at `append_ms`."""
     payment_id = outcome.payment_id
     event_type = type(outcome).__name__
-    return seal(
+    return encode_envelope(
         _outcome_data(outcome),
         event_id=derived_id(f"{payment_id}:{event_type}:{outcome.version}"),
         event_type=event_type,

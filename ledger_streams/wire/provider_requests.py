@@ -1,7 +1,7 @@
-"""provider-requests on the wire: what sagas ask of providers, for the gateway.
+"""provider-requests on the wire: orders of sagas to providers, which the gateway executes.
 
-Only the sagas agent writes this topic; its key is the payment.  However often a payment's
-provider is asked, the idempotency key is one: it is derived from the payment alone.
+Only the sagas agent writes this topic; the record key is the payment_id.  All attempts for a
+payment use one idempotency key, derived from the payment_id alone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ledger_streams.wire.envelope import (
     Version,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 
 
 class OrderRecord(msgspec.Struct, frozen=True, gc=False):
-    """An order as read: `event_id` is the cause of its answer."""
+    """A decoded order; its `event_id` is the causation_id of the answer."""
 
     event_id: EventId
     order: ProviderOrder
@@ -43,11 +43,11 @@ _order = msgspec.json.Decoder(_Order).decode
 
 
 def read_order(value: bytes | None, *, key: bytes | None) -> OrderRecord:
-    """Read what a provider is asked to do; raises Unreadable."""
+    """Decode an order to a provider; raises Unreadable."""
     envelope = decode_envelope(value)
     data: _Order = decode_with(_order, envelope.data, "data.")
     if envelope.aggregate_id != data.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
+        raise invalid("aggregate_id", "differs from data.payment_id")
     check_key(key, data.payment_id, "data.payment_id")
     currency = check_currency(data.currency)
     amount_minor, version = parse_amount(data.amount, currency), data.saga_version
@@ -62,12 +62,12 @@ def read_order(value: bytes | None, *, key: bytes | None) -> OrderRecord:
             data.payment_id, data.provider, amount_minor, currency, version, data.attempt, reason
         )
     else:
-        raise invalid("event_type", "is none that provider-requests has")
+        raise invalid("event_type", "is not an event type of provider-requests")
     return OrderRecord(EventId(envelope.event_id), order)
 
 
 def encode_order(order: ProviderOrder, *, causation_id: str | None, append_ms: int) -> bytes:
-    """Write an order, caused by a saga event appended at `append_ms`, or by a deadline then."""
+    """Encode an order, caused by a saga event that was appended, or a deadline that fired, at `append_ms`."""
     name = type(order).__name__
     data = _Order(
         order.payment_id,
@@ -79,7 +79,7 @@ def encode_order(order: ProviderOrder, *, causation_id: str | None, append_ms: i
         order.kind if isinstance(order, CarryOutPayment) else None,
         order.reason if isinstance(order, CancelPayment) else None,
     )
-    return seal(
+    return encode_envelope(
         data,
         event_id=derived_id(f"{order.payment_id}:{name}:{order.saga_version}:{order.attempt}"),
         event_type=name,
@@ -92,5 +92,5 @@ def encode_order(order: ProviderOrder, *, causation_id: str | None, append_ms: i
 
 
 def idempotency_key(payment_id: PaymentId) -> str:
-    """Return the key under which the provider knows the payment."""
+    """Return the idempotency key of the payment at its provider."""
     return derived_id(f"{payment_id}:provider")

@@ -1,4 +1,4 @@
-"""Reopening of a closed wallet on the wire: two commands on wallet-commands, two events on wallet-events."""
+"""Reopening of a closed wallet: its commands on wallet-commands and its events on wallet-events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _reopened = msgspec.json.Decoder(_Reopened).decode
 
 
 def read_reopening_command(name: str, data: msgspec.Raw) -> ProposeReopening | ApproveReopening:
-    """Read one of `COMMANDS`; raises Unreadable."""
+    """Decode a command of `COMMANDS`; raises Unreadable."""
     if name == "ProposeReopening":
         proposal: _Propose = decode_with(_propose, data, "data.")
         reason = checked_words(proposal.reason, "data.reason", characters_max=REASON_CHARACTERS_MAX)
@@ -59,14 +59,16 @@ def read_reopening_command(name: str, data: msgspec.Raw) -> ProposeReopening | A
 
 
 def checked_name(name: str, *, at: str) -> str:
-    """Return a person's name if it is one; raises Unreadable."""
+    """Return the name of a person; raises Unreadable for an empty, long or unprintable one."""
     return checked_words(name, f"{at}by", characters_max=NAME_CHARACTERS_MAX)
 
 
 def checked_words(text: str, field: str, *, characters_max: int = REASON_CHARACTERS_MAX) -> str:
-    """Return text that says something and can be printed on a line; raises Unreadable."""
+    """Return text of one printable line; raises Unreadable for an empty, long or unprintable one."""
     if not text.strip() or not text.isprintable() or len(text) > characters_max:
-        raise invalid(field, f"must be printable text of 1 to {characters_max} characters")
+        raise invalid(
+            field, f"must be printable text of 1 to {characters_max} characters, got {len(text)} characters"
+        )
     return text
 
 
@@ -80,7 +82,7 @@ def reopening_command_data(command: ProposeReopening | ApproveReopening) -> _Pro
 def read_reopening_event(
     name: str, data: msgspec.Raw, wallet_id: WalletId, version: int
 ) -> WalletReopeningProposed | WalletReopened:
-    """Read one of `EVENTS`; raises Unreadable."""
+    """Decode an event of `EVENTS`; raises Unreadable."""
     if name == "WalletReopeningProposed":
         proposed: _Proposed = decode_with(_proposed, data, "data.")
         return WalletReopeningProposed(wallet_id, version, proposed.reason, proposed.by)

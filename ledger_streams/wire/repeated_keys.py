@@ -1,9 +1,10 @@
-"""Repeated keys: the keys that stand twice in one object of a JSON text.
+"""Repeated keys: finds a key that one object of a JSON text contains more than once.
 
-msgspec and jsonb keep the last of them and say nothing, so a decoded document no longer shows
-it.  Written again without them, however, the text is shorter: a text that is its document
-written again, apart from white space, has no key twice.  That is one encoding in C, and true of
-what this system and most clients write; any other text is read once more, pair by pair.
+msgspec and jsonb silently keep the last value, so the decoded document no longer shows the
+repetition.  Encoding the document again yields a shorter text then.  A text that equals its
+encoded document, apart from white space, therefore has no repeated key.  This fast check is
+one encoding in C and covers the output of this system and of most clients; any other text
+is parsed a second time, pair by pair.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}").fullmatch
 
 
 def repeated_key(text: bytes, written: bytes) -> str | None:
-    """Return a key that stands twice in an object of `text`, or None; `written` is `text` encoded anew."""
+    """Return a repeated key of `text`, or None; `written` is the document of `text`, encoded again."""
     if written == text or b"".join(written.split()) == b"".join(text.split()):
         return None
-    return repeated_in(text)
+    return find_repeated_key(text)
 
 
-def repeated_in(text: bytes) -> str | None:
-    """Return a key that stands twice in an object of JSON text, after escapes were resolved, or None.
+def find_repeated_key(text: bytes) -> str | None:
+    """Return a repeated key of JSON text, after resolving escapes, or None.
 
-    The text is read pair by pair, which takes longer.  Raises ValueError or RecursionError.
+    It parses the text pair by pair, which is slower.  Raises ValueError or RecursionError.
     """
     try:
         _pairs(text.decode())
@@ -37,14 +38,14 @@ def repeated_in(text: bytes) -> str | None:
 
 
 class PairsRead:
-    """A JSON text as it reads pair by pair: `repeated` is what `repeated_in` says of it."""
+    """A JSON text parsed pair by pair; `repeated` is the result of `find_repeated_key`."""
 
     def __init__(self, text: bytes) -> None:
-        self.repeated = repeated_in(text)
+        self.repeated = find_repeated_key(text)
 
 
-def named(key: str) -> str:
-    """Return a key as an error may name it: text from outside goes into no message as it is."""
+def key_text(key: str) -> str:
+    """Return the text of an error for a key; only a plain key is repeated, other input text is not."""
     return f"the key {key}" if _PLAIN(key) else "a key"
 
 
@@ -65,7 +66,7 @@ def _raise_repeated(pairs: Sequence[tuple[str, Any]]) -> Never:
 
 
 def _nothing(_digits: str) -> None:
-    """Leave a number unread: Python reads no integer of more than 4,300 digits."""
+    """Ignore a number: Python parses no integer of more than 4,300 digits."""
 
 
 _pairs: Final = json.JSONDecoder(object_pairs_hook=_once, parse_float=_nothing, parse_int=_nothing).decode

@@ -1,6 +1,6 @@
-"""Answers on saga-events: what providers, and the sagas of refunded payments, say to a saga.
+"""Answers on saga-events: of providers, and of the sagas of refunded payments, to a saga.
 
-saga_events reads the envelope and comes here by the event's name.
+saga_events decodes the envelope and calls this module by the event's name.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _refused = msgspec.json.Decoder(_Refused).decode
 
 
 def read_provider_reply(envelope: Envelope) -> ProviderReply:
-    """Read an event of PROVIDER_NAMES; raises Unreadable."""
+    """Decode an event in PROVIDER_NAMES; raises Unreadable."""
     data: _Provider = decode_with(_provider, envelope.data, "data.")
     amount_minor = parse_amount(data.amount, check_currency(data.currency))
     about = (data.payment_id, envelope.event_version, data.provider, amount_minor, data.currency)
@@ -78,7 +78,7 @@ def read_provider_reply(envelope: Envelope) -> ProviderReply:
 
 
 def read_refund_reply(envelope: Envelope) -> RefundReply:
-    """Read an event of REFUND_NAMES; raises Unreadable."""
+    """Decode an event in REFUND_NAMES; raises Unreadable."""
     version = envelope.event_version
     if envelope.event_type == "RefundRefused":
         no: _Refused = decode_with(_refused, envelope.data, "data.")
@@ -99,7 +99,7 @@ def read_refund_reply(envelope: Envelope) -> RefundReply:
 
 
 def answer_data(event: ProviderReply | RefundReply) -> _Provider | _Granted | _Refused:
-    """Return the data of an answer, as it goes on the wire."""
+    """Return the `data` of an answer."""
     if isinstance(event, RefundRefused):
         return _Refused(event.payment_id, event.refund_of, event.reason, event.detail)
     amount = format_amount(event.amount_minor, event.currency)

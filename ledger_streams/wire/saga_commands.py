@@ -1,6 +1,6 @@
-"""saga-commands on the wire: what one payment's saga, or a person, asks of another payment's saga.
+"""saga-commands on the wire: commands to a payment's saga, from a refund's saga or a person.
 
-The key, the aggregate_id and data.payment_id are the payment that is asked.
+Key, aggregate_id and data.payment_id are the payment that receives the command.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 from ledger_streams.wire.wallet_commands import checked_reason
 
 
 class SagaCommandRecord(msgspec.Struct, frozen=True, gc=False):
-    """A command as read."""
+    """A decoded command."""
 
     command_id: EventId
     command: SagaCommand
@@ -55,11 +55,11 @@ _settle = msgspec.json.Decoder(_Settle).decode
 
 
 def read_saga_command(value: bytes | None, *, key: bytes | None) -> SagaCommandRecord:
-    """Read any command; raises Unreadable."""
+    """Decode any command; raises Unreadable."""
     envelope = decode_envelope(value)
     command = _read(envelope)
     if envelope.aggregate_id != command.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
+        raise invalid("aggregate_id", "differs from data.payment_id")
     check_key(key, command.payment_id, "data.payment_id")
     return SagaCommandRecord(EventId(envelope.event_id), command)
 
@@ -77,11 +77,11 @@ def _read(envelope: Envelope) -> SagaCommand:
             settled: _Settle = decode_with(_settle, envelope.data, "data.")
             return SettlePayment(settled.payment_id, settled.approved, settlement_reason(settled.reason))
         case _:
-            raise invalid("event_type", "is none that saga-commands has")
+            raise invalid("event_type", "is not an event type of saga-commands")
 
 
 def _money(asked: _Reserve) -> tuple[int, str]:
-    """Return amount and currency; an amount is none without its currency, and none is all that is left."""
+    """Return amount in minor units and currency; 0 without an amount, which means the rest of the payment."""
     if asked.amount is None and asked.currency is None:
         return 0, ""
     currency = check_currency(asked.currency)
@@ -89,16 +89,16 @@ def _money(asked: _Reserve) -> tuple[int, str]:
 
 
 def settlement_reason(reason: str, *, at: str = "data.") -> str:
-    """Return a person's reason if it says anything, and not too much; raises Unreadable `invalid`."""
+    """Return a person's reason; raises Unreadable `invalid` for a blank or long one."""
     if not reason.strip():
-        raise invalid(f"{at}reason", "must say why")
+        raise invalid(f"{at}reason", "must not be blank")
     return checked_reason(reason, at=at)
 
 
 def encode_saga_command(
     command: ReserveRefund | EndRefund, *, causation_id: str | None, append_ms: int
 ) -> bytes:
-    """Write a refund's command to the saga of the payment that it refunds."""
+    """Encode a refund's command to the saga of the refunded payment."""
     return _sealed(
         command,
         command_id=derived_id(f"{command.refund_id}:{type(command).__name__}"),
@@ -109,7 +109,7 @@ def encode_saga_command(
 
 
 def encode_settlement(command: SettlePayment, *, command_id: str, occurred_ms: int) -> bytes:
-    """Write a person's word under the id that its sender has given it."""
+    """Encode the decision of a person with the sender's command id."""
     return _sealed(
         command,
         command_id=command_id,
@@ -122,7 +122,7 @@ def encode_settlement(command: SettlePayment, *, command_id: str, occurred_ms: i
 def _sealed(
     command: SagaCommand, *, command_id: str, correlation_id: str, causation_id: str | None, append_ms: int
 ) -> bytes:
-    return seal(
+    return encode_envelope(
         _data_of(command),
         event_id=command_id,
         event_type=type(command).__name__,

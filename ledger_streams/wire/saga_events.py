@@ -1,8 +1,8 @@
 """saga-events on the wire: a payment's start, the wallets' replies, its end.
 
-Only the system writes this topic, so records are read strictly: all of the envelope,
-and fields of the right type.  The start carries the request's content as it came, byte
-for byte, and is checked as the request was: the topic is open to others all the same.
+Only the system writes this topic, so the decoder is strict: the envelope is complete and
+every field has its type.  SagaStarted carries the request's content byte for byte.  The
+decoder checks it like a request, because others could write to the topic too.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_whole,
-    seal,
+    encode_envelope,
     time_text,
 )
 from ledger_streams.wire.saga_answers import (
@@ -48,7 +48,7 @@ from ledger_streams.wire.saga_answers import (
 
 
 class SagaRecord(msgspec.Struct, frozen=True, gc=False):
-    """A saga event as read: `event_id` is the cause of what it sets off."""
+    """A decoded saga event; its `event_id` is the causation_id of the records that it causes."""
 
     event_id: EventId
     event: SagaEvent
@@ -95,7 +95,7 @@ _end = msgspec.json.Decoder(_End).decode
 
 
 def read_saga_event(value: bytes | None, *, key: bytes | None) -> SagaRecord:
-    """Read any saga event; raises Unreadable."""
+    """Decode any saga event; raises Unreadable."""
     envelope, data = decode_whole(value)
     event: SagaEvent
     if envelope.event_type in _REPLIES:
@@ -111,10 +111,10 @@ def read_saga_event(value: bytes | None, *, key: bytes | None) -> SagaRecord:
     else:
         event = _read_end(envelope)
     if envelope.aggregate_id != event.payment_id:
-        raise invalid("aggregate_id", "is not data.payment_id")
+        raise invalid("aggregate_id", "differs from data.payment_id")
     check_key(key, event.payment_id, "data.payment_id")
     if event.version < 1:
-        raise invalid("event_version", "must be positive")
+        raise invalid("event_version", f"must be 1 or more, got {event.version}")
     return SagaRecord(EventId(envelope.event_id), event, envelope.occurred_at)
 
 
@@ -166,20 +166,20 @@ def _read_end(envelope: Envelope) -> SagaCompensated | SagaCompleted | SagaFaile
             return SagaFailed(
                 data.payment_id, envelope.event_version, data.reason, amount_minor, currency, data.detail
             )
-    raise invalid("event_type", "is none that saga-events has")
+    raise invalid("event_type", "is not an event type of saga-events")
 
 
 def encode_saga_event(event: SagaEvent, *, causation_id: str | None, append_ms: int) -> bytes:
-    """Write a saga event, its cause appended at `append_ms`; None for a cause whose id was unreadable."""
+    """Encode a saga event; `append_ms` is the append time of its cause, which may have no readable id."""
     return write_saga_event(event, causation_id=causation_id, append_ms=append_ms)[0]
 
 
 def write_saga_event(
     event: SagaEvent, *, causation_id: str | None, append_ms: int
 ) -> tuple[bytes, SagaRecord]:
-    """Write a saga event as `encode_saga_event` does; return with it what will be read from it."""
+    """Encode a saga event as `encode_saga_event` does; also return the record that decoding would give."""
     payment_id, event_id = event.payment_id, saga_event_id(event)
-    value = seal(
+    value = encode_envelope(
         _data_of(event),
         event_id=event_id,
         event_type=type(event).__name__,
@@ -193,7 +193,7 @@ def write_saga_event(
 
 
 def saga_event_id(event: SagaEvent) -> EventId:
-    """Return the id that the event has on the wire."""
+    """Return the event id of a saga event."""
     return derived_id(f"{event.payment_id}:{type(event).__name__}:{event.version}")
 
 

@@ -1,9 +1,9 @@
-"""States: what the tables keep, as bytes for RocksDB and the changelogs.
+"""States: encodes table values as bytes for RocksDB and the changelogs.
 
-JSON all of them, so that a person can read a table: sagas and known payments as
-objects, for their changelogs live long; wallets, rewritten at every event and mirrored
-by wallet-events, as arrays.  What cannot be decoded here the system itself has written
-wrongly: InvariantBroken.
+All values are JSON, so that a person can read a table.  Sagas and known payments are
+objects, because their changelogs live long.  Wallets are compact arrays: each event rewrites
+them, and wallet-events has a copy.  Only the system writes these values, so a value that
+cannot be decoded raises InvariantBroken.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ _known = msgspec.json.Decoder(PaymentKnown)
 
 
 def encode_wallet_state(wallet: Wallet) -> bytes:
-    """Write a wallet as a compact array."""
+    """Encode a wallet as a compact array."""
     return _encode(wallet)
 
 
 def decode_wallet_state(value: bytes) -> Wallet:
-    """Read what `encode_wallet_state` wrote."""
+    """Decode a value of `encode_wallet_state`."""
     return _decode(_wallet, value)
 
 
 def encode_saga_state(saga: Saga) -> bytes:
-    """Write a saga as an object."""
+    """Encode a saga as an object."""
     return _encode(saga)
 
 
 def decode_saga_state(value: bytes) -> Saga:
-    """Read what `encode_saga_state` wrote."""
+    """Decode a value of `encode_saga_state`."""
     return _decode(_saga, value)
 
 
 def encode_known_payment(known: PaymentKnown) -> bytes:
-    """Write what is known of a payment as an object."""
+    """Encode a known payment as an object."""
     return _encode(known)
 
 
 def decode_known_payment(value: bytes) -> PaymentKnown:
-    """Read what `encode_known_payment` wrote."""
+    """Decode a value of `encode_known_payment`."""
     return _decode(_known, value)
 
 
@@ -59,4 +59,6 @@ def _decode(decoder: msgspec.json.Decoder[T], value: bytes) -> T:
     try:
         return decoder.decode(value)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise InvariantBroken(f"a state cannot be read: {error}") from error
+        raise InvariantBroken(
+            f"a table value of type {decoder.type.__name__} cannot be decoded: {error}"
+        ) from error

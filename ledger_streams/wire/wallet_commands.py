@@ -1,8 +1,8 @@
-"""wallet-commands on the wire: what sagas and the API ask of a wallet.
+"""wallet-commands on the wire: commands of sagas and of the API to a wallet.
 
-The envelope is that of events; its event_type is the command's name and its event_id
-the command's id, from which the id of the wallet's event is derived.  Key, aggregate_id
-and data.wallet_id are one wallet or the record is Unreadable.
+Commands use the envelope of events: event_type is the command's name, event_id its id.  The
+id of the wallet's event is derived from it.  Key, aggregate_id and data.wallet_id must be
+the same wallet, else the record is Unreadable.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 
 REASON_CHARACTERS_MAX: Final = 500
 
 
 class CommandRecord(msgspec.Struct, frozen=True, gc=False):
-    """A command as read."""
+    """A decoded command."""
 
     command_id: EventId
     command: WalletCommand
@@ -92,11 +92,11 @@ _REASONED: Final[dict[str, type[FreezeWallet | UnfreezeWallet | CloseWallet]]] =
 
 
 def read_wallet_command(value: bytes | None, *, key: bytes | None) -> CommandRecord:
-    """Read any command; raises Unreadable."""
+    """Decode any command; raises Unreadable."""
     envelope = decode_envelope(value)
     command = _read(envelope)
     if envelope.aggregate_id != command.wallet_id:
-        raise invalid("aggregate_id", "is not data.wallet_id")
+        raise invalid("aggregate_id", "differs from data.wallet_id")
     check_key(key, command.wallet_id, "data.wallet_id")
     return CommandRecord(EventId(envelope.event_id), command)
 
@@ -122,7 +122,7 @@ def _read(envelope: Envelope) -> WalletCommand:
             reasoned: _Reasoned = decode_with(_reasoned, envelope.data, "data.")
             return _REASONED[name](reasoned.wallet_id, checked_reason(reasoned.reason, at="data."))
         case _:
-            raise invalid("event_type", "is none that wallet-commands has")
+            raise invalid("event_type", "is not an event type of wallet-commands")
 
 
 def _read_leg(envelope: Envelope) -> FundsCommand:
@@ -139,25 +139,25 @@ def _read_leg(envelope: Envelope) -> FundsCommand:
 def checked_open(
     wallet_id: str, user_id: str, currencies: object, overdraft_limits: object, *, at: str
 ) -> OpenWallet:
-    """Check what a wallet shall be opened with; `at` goes before a field's name.  Raises Unreadable."""
+    """Return a validated OpenWallet; `at` is the prefix of field names.  Raises Unreadable."""
     check_id(wallet_id, f"{at}wallet_id")
     check_id(user_id, f"{at}user_id")
     if not isinstance(currencies, list) or not currencies:
-        raise invalid(f"{at}currencies", "must be a list of one currency or more")
+        raise invalid(f"{at}currencies", "must be a list of one or more currency codes")
     codes = tuple(check_currency(code, field=f"{at}currencies") for code in currencies)
     if len(set(codes)) != len(codes):
-        raise invalid(f"{at}currencies", "names a currency twice")
+        raise invalid(f"{at}currencies", "repeats a currency code")
     limits = checked_limits(overdraft_limits, at=at)
     if not limits.keys() <= set(codes):
-        raise invalid(f"{at}overdraft_limits", "names a currency that the wallet does not have")
+        raise invalid(f"{at}overdraft_limits", "has a currency that `currencies` does not list")
     return OpenWallet(WalletId(wallet_id), UserId(user_id), codes, limits)
 
 
 def checked_limits(overdraft_limits: object, *, at: str) -> dict[str, int]:
-    """Return overdraft limits, decimal strings by currency, in minor units.  Raises Unreadable."""
+    """Return overdraft limits in minor units from decimal strings by currency.  Raises Unreadable."""
     field = f"{at}overdraft_limits"
     if not isinstance(overdraft_limits, Mapping):
-        raise invalid(field, "must be an object of decimal strings by currency")
+        raise invalid(field, "must be an object of decimal strings by currency code")
     return {
         check_currency(code, field=field): parse_limit(text, code, field=f"{field}.{code}")
         for code, text in overdraft_limits.items()
@@ -165,7 +165,7 @@ def checked_limits(overdraft_limits: object, *, at: str) -> dict[str, int]:
 
 
 def checked_reason(reason: object, *, at: str) -> str:
-    """Check the reason of an administrative command.  Raises Unreadable."""
+    """Return the validated reason of an administrative command.  Raises Unreadable."""
     if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS_MAX:
         raise invalid(f"{at}reason", f"must be text of at most {REASON_CHARACTERS_MAX} characters")
     check_text(reason, f"{at}reason")
@@ -173,16 +173,16 @@ def checked_reason(reason: object, *, at: str) -> str:
 
 
 def encode_command(command: LegCommand, *, causation_id: str | None, append_ms: int) -> bytes:
-    """Write a leg of a payment, caused by the saga event `causation_id` appended at `append_ms`."""
+    """Encode a leg of a payment, caused by the saga event `causation_id` appended at `append_ms`."""
     return write_command(command, causation_id=causation_id, append_ms=append_ms)[0]
 
 
 def write_command(
     command: LegCommand, *, causation_id: str | None, append_ms: int
 ) -> tuple[bytes, CommandRecord]:
-    """Write a leg as `encode_command` does; return with it what will be read from it."""
+    """Encode a leg as `encode_command` does; also return the record that decoding it would give."""
     event_id = command_id(command)
-    value = seal(
+    value = encode_envelope(
         _leg_data(command),
         event_id=event_id,
         event_type=type(command).__name__,
@@ -196,15 +196,15 @@ def write_command(
 
 
 def command_id(command: LegCommand) -> EventId:
-    """Return the id that a leg of a payment has on the wire."""
+    """Return the command id of a leg of a payment."""
     return derived_id(f"{command.payment_id}:{type(command).__name__}:{command.saga_version}")
 
 
 def encode_administrative(
     command: AdministrativeCommand | HoldFunds | ReleaseHold, *, command_id: str, occurred_ms: int
 ) -> bytes:
-    """Write an administrative command, or one about a caller's hold, under the id its sender has given it."""
-    return seal(
+    """Encode an administrative command, or a command for a client's hold, with the sender's command id."""
+    return encode_envelope(
         _administrative_data(command),
         event_id=command_id,
         event_type=type(command).__name__,
@@ -246,5 +246,5 @@ def _administrative_data(command: AdministrativeCommand | HoldFunds | ReleaseHol
 
 
 def limits_text(limits: Mapping[str, int]) -> dict[str, str]:
-    """Write overdraft limits in minor units as decimal strings."""
+    """Return overdraft limits in minor units as decimal strings."""
     return {currency: format_amount(minor, currency) for currency, minor in limits.items()}

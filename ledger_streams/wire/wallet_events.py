@@ -1,8 +1,8 @@
 """wallet-events on the wire: one event and the wallet's state after it.
 
-The topic is the wallets' history and, the last record of a wallet taken alone, its
-present: `read_wallet` takes the state from a record for recovery, `read_wallet_event`
-the event as well for projections.  Only the wallets agent writes it.
+The topic is the history of all wallets; the last record of a wallet has its current state.
+`read_wallet` decodes only the state, for recovery; `read_wallet_event` also decodes the
+event, for projections.  Only the wallets agent writes this topic.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
 from ledger_streams.wire.hold_events import hold_event_data, read_hold_event
@@ -48,7 +48,7 @@ from ledger_streams.wire.wallet_objects import WalletObject, wallet_object, wall
 
 
 class WalletRecord(msgspec.Struct, frozen=True, gc=False):
-    """A wallet event as read, the state after it, and its envelope with `data` and `wallet` as JSON."""
+    """A decoded wallet event, the state after it, and its envelope with `data` and `wallet` as raw JSON."""
 
     event: WalletEvent
     wallet: Wallet
@@ -108,7 +108,7 @@ _REASONED: Final[dict[str, type[WalletFrozen | WalletUnfrozen | WalletClosed]]] 
 
 
 def read_wallet(value: bytes | None) -> Wallet:
-    """Read the state that a record carries, for recovery; raises Unreadable."""
+    """Decode only the state of a record, for recovery; raises Unreadable."""
     if value is None:
         raise invalid("value", "is empty; wallet-events has no tombstones")
     record: _StateOnly = decode_with(_state_only, value)
@@ -116,7 +116,7 @@ def read_wallet(value: bytes | None) -> Wallet:
 
 
 def read_wallet_event(value: bytes | None, *, key: bytes | None) -> WalletRecord:
-    """Read an event and the state after it; raises Unreadable."""
+    """Decode an event and the state after it; raises Unreadable."""
     envelope = decode_envelope(value)
     if not bytes(envelope.wallet):
         raise invalid("wallet", "is missing")
@@ -124,7 +124,9 @@ def read_wallet_event(value: bytes | None, *, key: bytes | None) -> WalletRecord
     check_key(key, wallet_id, "aggregate_id")
     wallet = wallet_of(wallet_id, decode_with(_wallet, envelope.wallet, "wallet."))
     if wallet.version != envelope.event_version:
-        raise invalid("wallet.version", "is not event_version")
+        raise invalid(
+            "wallet.version", f"is {wallet.version}, differs from event_version {envelope.event_version}"
+        )
     return WalletRecord(_read(envelope, wallet_id), wallet, envelope)
 
 
@@ -149,7 +151,7 @@ def _read(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
             refused: _Refused = decode_with(_refused, data, "data.")
             return WalletCommandRefused(wallet_id, version, refused.command, refused.reason, refused.detail)
         case _:
-            raise invalid("event_type", "is none that wallet-events has")
+            raise invalid("event_type", "is not an event type of wallet-events")
 
 
 def _read_reasoned(envelope: Envelope, wallet_id: WalletId) -> WalletEvent:
@@ -172,9 +174,9 @@ def _read_movement(envelope: Envelope, wallet_id: WalletId) -> BalanceAdded | Ba
 
 
 def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, append_ms: int) -> bytes:
-    """Write `event` with `wallet`, the state after it; the command was appended at `append_ms`."""
+    """Encode `event` with `wallet`, the state after it; `append_ms` is the append time of the command."""
     name = type(event).__name__
-    return seal(
+    return encode_envelope(
         _data_of(event),
         event_id=wallet_event_id(command_id, name),
         event_type=name,

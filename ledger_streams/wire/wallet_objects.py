@@ -1,8 +1,8 @@
 """The contract's `wallet` object: a wallet's state as every record on wallet-events carries it.
 
-Each amount is a decimal string, and balance, which is available and held together, is
-written beside them for readers that do not calculate.  A wallet without holds has no `holds`,
-and one that nobody has proposed to reopen no `reopening`.
+Each amount is a decimal string.  The object also has `balance`, the sum of available and held,
+for readers that do not calculate.  A wallet without holds has no `holds`, and a wallet without
+a reopening proposal no `reopening`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ReopeningObject(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The contract's `wallet` object; encodes as it stands."""
+    """The contract's `wallet` object, ready to encode."""
 
     user_id: UserId
     status: WalletStatus
@@ -45,7 +45,7 @@ class WalletObject(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 def wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
-    """Read what `wallet_object` wrote; raises Unreadable."""
+    """Return the wallet of an object; raises Unreadable."""
     try:
         balances = {
             currency: Balance(
@@ -57,7 +57,7 @@ def wallet_of(wallet_id: WalletId, state: WalletObject) -> Wallet:
         }
         holds = holds_of(state.holds) if state.holds else {}
     except (KeyError, ValueError):
-        raise invalid("wallet", "has amounts that are no decimal strings of known currencies") from None
+        raise invalid("wallet", "has an amount that is not a decimal string of a known currency") from None
     proposed = state.reopening
     reopening = None if proposed is None else Reopening(proposed.reason, proposed.by)
     return Wallet(wallet_id, state.user_id, state.status, state.version, balances, holds, reopening)

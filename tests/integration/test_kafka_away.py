@@ -88,7 +88,7 @@ async def test_while_kafka_hangs_ready_says_so_and_a_payment_with_wait_is_answer
         took_s = time.monotonic() - began_s
         assert (status, headers["Retry-After"]) == (503, "2"), problem
         assert (
-            f"The payment may have been taken. To send it again with payment_id {body['payment_id']}"
+            f"The payment may have been accepted. Sending again with payment_id {body['payment_id']}"
             in (problem["detail"])
         )
         assert took_s < 5 + SLACK_S

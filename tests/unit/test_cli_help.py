@@ -137,4 +137,4 @@ def test_an_unknown_command_is_an_error_of_usage() -> None:
 def test_a_settlement_without_a_reason_is_an_error_of_usage() -> None:
     asked = ask("sagas", "settle", "4ae1f559-ee5c-5076-ba59-1ab5386f97ef", "declined", "--reason", " ")
     assert asked.returncode == 2
-    assert "--reason: must say why" in asked.stderr
+    assert "--reason: must not be blank" in asked.stderr

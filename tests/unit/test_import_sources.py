@@ -98,9 +98,9 @@ def test_a_dash_reads_standard_input_gzip_or_not(packed: bool) -> None:
 @pytest.mark.parametrize(
     ("line", "field", "words"),
     [
-        ('{"amount": "1", "amount": "250"}', "amount", "twice"),
-        ('{"am\\u006funt": "1", "amount": "250"}', "amount", "twice"),
-        (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": 1, "a": 2}}', "a", "twice"),
+        ('{"amount": "1", "amount": "250"}', "amount", "repeats"),
+        ('{"am\\u006funt": "1", "amount": "250"}', "amount", "repeats"),
+        (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": 1, "a": 2}}', "a", "repeats"),
         (json.dumps({**DEPOSIT, "holdId": WALLET}), "holdId", "no field of a payment"),
         (json.dumps({**DEPOSIT, "hold-id": None}), "hold-id", "no field of a payment"),
         (json.dumps({**DEPOSIT, "Amount": "1"}), "Amount", "no field of a payment"),
@@ -164,7 +164,7 @@ def test_unknown_columns_of_payments_are_refused_by_name(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
-        ('{""a"": 1, ""a"": 2}', "twice"),
+        ('{""a"": 1, ""a"": 2}', "repeats"),
         ("[1]", "must be a JSON object"),
         ("{", "not valid JSON"),
         ('{""a"": ""\\u0000""}', "U+0000"),

@@ -6,10 +6,11 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
-from ledger_streams.logs import SPARED_S, Sparing, quiet_libraries
+from ledger_streams.logs import SPARED, SPARED_S, Sparing, quiet_libraries
 
 
 class Wall:
@@ -63,13 +64,18 @@ def test_a_logger_of_ours_is_spared_from_its_warnings_on(
     ours, sparing = logging.getLogger("tests.ours"), Sparing(wall, level=logging.WARNING)
     ours.addFilter(sparing)
     for _ in range(3):
-        ours.warning("balance read without the cache: %s", "redis is away")
+        ours.warning("Cache unavailable, reading the balance from PostgreSQL: %s", "redis is away")
     wall.at_s += SPARED_S
-    ours.warning("balance read without the cache: %s", "redis is away")
+    ours.warning("Cache unavailable, reading the balance from PostgreSQL: %s", "redis is away")
     assert caplog.messages == [
-        "balance read without the cache: redis is away",
-        "balance read without the cache: redis is away (and 2 times before)",
+        "Cache unavailable, reading the balance from PostgreSQL: redis is away",
+        "Cache unavailable, reading the balance from PostgreSQL: redis is away (and 2 times before)",
     ]
+
+
+@pytest.mark.parametrize("name", [name for name in SPARED if name.startswith(("ledger_streams.", "web."))])
+def test_a_rate_limited_logger_is_that_of_a_module(name: str) -> None:
+    assert find_spec(name) is not None
 
 
 def test_a_postgres_that_goes_away_under_a_command_is_said_without_a_traceback() -> None:

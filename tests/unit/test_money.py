@@ -70,7 +70,7 @@ def test_what_is_not_an_amount_is_invalid_with_its_field_named(text: object) -> 
 
 
 def test_a_currency_without_minor_unit_takes_no_fraction() -> None:
-    with pytest.raises(Unreadable, match="more than the 0 decimal digits of JPY"):
+    with pytest.raises(Unreadable, match="has 1 digits after the point, JPY has 0"):
         parse_amount("10.0", "JPY")
 
 
@@ -83,16 +83,24 @@ def test_a_limit_may_be_zero_and_names_the_field_it_was_given() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("007", "one with leading zeros"),
-        ("00.50", "one with leading zeros"),
+        ("007", "leading zeros"),
+        ("00.50", "leading zeros"),
         ("9" * 17, "more than 16 digits before the point"),
         ("9" * 5_000 + ".00", "more than 16 digits before the point"),
-        ("-1", "another string"),
-        ("1e2", "another string"),
+        ("", "an empty string"),
+        ("-1", "a sign"),
+        ("+1.50", "a sign"),
+        ("1e2", "an exponent"),
+        ("-1E-2", "an exponent"),
+        ("1,50", "a separator, or a point without digits after it"),
+        ("1 000.00", "a separator, or a point without digits after it"),
+        ("1.", "a separator, or a point without digits after it"),
+        ("NaN", "other characters"),
+        (" 1", "other characters"),
     ],
 )
 def test_digits_that_are_no_amount_are_told_why(text: str, why: str) -> None:
-    with pytest.raises(Unreadable, match=f"without sign or exponent, got {why}$"):
+    with pytest.raises(Unreadable, match=f"must be a decimal string such as 10.25, got {why}$"):
         parse_amount(text, "EUR")
 
 

@@ -46,7 +46,7 @@ async def test_a_key_that_stands_twice_makes_any_body_a_400(
     first = again % ((name[0], name[1:]) if b"04x" in again else name)
     status, problem = await sent(stage, *method_path, b"{" + first + msgspec.json.encode(content)[1:])
     assert (status, problem["title"]) == (400, "Not JSON")
-    assert f"the key {name.decode()} stands twice" in problem["detail"]
+    assert f"repeats the key {name.decode()} in one object" in problem["detail"]
     assert stage.published == []
 
 
@@ -71,7 +71,7 @@ async def test_two_lists_of_payments_are_no_batch(name: bytes, stage: Stage) -> 
     payment = msgspec.json.encode(deposit())
     body = b'{"payments":[%s],%s:[%s]}' % (payment, name, payment)
     status, problem = await sent(stage, "POST", "/v1/payments/batch", body)
-    assert (status, problem["detail"]) == (400, "In the body, the key payments stands twice in one object.")
+    assert (status, problem["detail"]) == (400, "The body repeats the key payments in one object.")
     assert stage.published == []
 
 
@@ -83,7 +83,7 @@ async def test_of_two_lists_of_payments_the_wrong_shape_of_one_hides_nothing(
     first, second = (text.replace(b"%s", payment) for text in lists)
     body = b'{"payments":%s,"payments":%s}' % (first, second)
     status, problem = await sent(stage, "POST", "/v1/payments/batch", body)
-    assert (status, problem["detail"]) == (400, "In the body, the key payments stands twice in one object.")
+    assert (status, problem["detail"]) == (400, "The body repeats the key payments in one object.")
     assert stage.published == []
 
 
@@ -153,7 +153,7 @@ async def test_digits_after_the_sixth_of_a_time_in_a_query_are_refused(
     response = await stage.client.get(path)
     problem = await response.json(content_type=None)
     assert (response.status, problem["field"]) == (422, field)
-    assert problem["detail"] == "must have at most 6 digits after the second"
+    assert problem["detail"] == "must have at most 6 digits in the fraction of a second"
 
 
 async def test_digits_after_the_sixth_of_a_hold_s_end_are_refused(stage: Stage) -> None:

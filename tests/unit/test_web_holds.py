@@ -112,14 +112,22 @@ async def test_a_hold_may_end_at_a_time_or_in_so_many_seconds(stage: Stage) -> N
     assert (status, answer["expires_at"]) == (201, "2026-11-24T22:01:30.000000Z")
 
 
-async def test_a_wallet_that_does_not_part_with_the_money_refuses(stage: Stage) -> None:
+async def test_a_hold_is_refused_for_insufficient_funds_another_currency_or_a_frozen_wallet(
+    stage: Stage,
+) -> None:
     status, problem = await asked(stage, hold(amount="10.01"))
     assert (status, problem["reason"]) == (409, "insufficient_funds")
+    assert problem["detail"] == "Insufficient funds: 10.01 EUR asked, 10.00 available (overdraft 0.00)."
     status, problem = await asked(stage, hold(currency="USD"))
-    assert (status, problem["reason"]) == (409, "currency_mismatch")
+    assert (status, problem["reason"], problem["detail"]) == (
+        409,
+        "currency_mismatch",
+        "The wallet has no USD.",
+    )
     await stage.client.post(f"/v1/wallets/{WALLET}/freeze", json={"reason": "lost card"})
     status, problem = await asked(stage, hold())
     assert (status, problem["reason"]) == (409, "wallet_frozen")
+    assert problem["detail"] == "The wallet is frozen."
 
 
 @pytest.mark.parametrize(("amount_minor", "expected"), [(400, 200), (399, 409)])

@@ -282,7 +282,7 @@ async def test_with_wait_a_kafka_that_says_nothing_is_a_503_in_time_that_says_ho
     response = await stage.client.post("/v1/payments?wait=2.5", json=deposit())
     took_s, problem = time.monotonic() - began_s, await response.json(content_type=None)
     assert (response.status, response.headers["Retry-After"]) == (503, "2")
-    assert f"may have been taken. To send it again with payment_id {PAYMENT}" in problem["detail"]
+    assert f"may have been accepted. Sending again with payment_id {PAYMENT}" in problem["detail"]
     assert 2.4 < took_s < 3.5
 
 

@@ -187,7 +187,7 @@ async def test_a_limit_out_of_bounds_is_named(limit: str, stage: Stage) -> None:
     response = await stage.client.get(f"/v1/wallets/{WALLET}/events", params={"limit": limit})
     problem = await response.json(content_type=None)
     assert (response.status, problem["field"]) == (422, "limit")
-    assert problem["detail"] == "must be an integer of 1 to 1000"
+    assert problem["detail"] == "must be an integer from 1 to 1000"
 
 
 @pytest.mark.parametrize("version", ["-1", "9223372036854775808", "9" * 5000, "x"])

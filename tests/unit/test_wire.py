@@ -231,7 +231,7 @@ def test_a_key_that_stands_twice_makes_a_record_unreadable_and_tells_no_payment(
     value = requested_bytes()
     assert once in value
     error = error_of(value.replace(once, twice))
-    assert ("stands twice" in error.detail, error.payment_id) == (True, None)
+    assert ("repeats" in error.detail, error.payment_id) == (True, None)
 
 
 def test_an_error_is_no_way_to_smuggle_text_into_headers() -> None:

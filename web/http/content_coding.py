@@ -1,9 +1,9 @@
-"""Content codings: a body as it came, to the bytes that were meant; the inverse of Content-Encoding.
+"""Content codings: decompresses request bodies according to Content-Encoding.
 
-aiohttp's own decoding is switched off (web/http/server.py): it passes an unknown coding on as
-if the body had none, and takes a gzip stream that is cut off, or has bytes after its end.
-Here a body has one coding at most, ends where its coding ends, and is never longer than
-the bound, however small it came.
+aiohttp's own decoding is switched off (web/http/server.py): it passes a body with an unknown
+coding on undecoded, and accepts a gzip stream that is truncated or has bytes after its end.
+This module accepts at most one coding, requires a complete stream without extra bytes, and
+bounds the size of the decompressed body.
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ WINDOW_BITS: Final[Mapping[str, int]] = {
     "x-gzip": 16 + zlib.MAX_WBITS,
     "deflate": zlib.MAX_WBITS,
 }
-"""What zlib is told of each coding; both formats end in a checksum of what was meant."""
+"""zlib's window bits for each coding; both formats end with a checksum of the content."""
 
-TAKEN: Final = "gzip, deflate"
-"""The Accept-Encoding of a 415: the codings that a body may have."""
+ACCEPTED: Final = "gzip, deflate"
+"""Accept-Encoding of a 415 response: the codings that a body may have."""
 
 
-def coding_of(request: web.Request) -> str | None:
-    """Return the coding of the request's body, or None; raises Rejected 415 for one that is not taken."""
+def content_coding(request: web.Request) -> str | None:
+    """Return the coding of the request's body, or None; raises Rejected 415 for an unknown one."""
     said = ",".join(request.headers.getall(HEADER, []))
     codings = [coding for part in said.split(",") if (coding := part.strip().lower()) not in {"", "identity"}]
     if len(codings) > 1:
-        raise _unknown(f"The body has {len(codings)} codings, one is allowed: {TAKEN}.")
+        raise _unknown(f"{HEADER} lists {len(codings)} codings. Allowed: one of {ACCEPTED}, or none.")
     if codings and codings[0] not in WINDOW_BITS:
-        raise _unknown(f"{HEADER}: the coding is not known. Allowed: {TAKEN}, or none.")
+        raise _unknown(f"{HEADER} has an unknown coding. Allowed: one of {ACCEPTED}, or none.")
     return codings[0] if codings else None
 
 
-def decoded(body: bytes, coding: str, *, bytes_max: int) -> bytes | None:
-    """Return the content, or None where it is longer than `bytes_max`; raises Rejected 400."""
+def decode(body: bytes, coding: str, *, bytes_max: int) -> bytes | None:
+    """Return the decompressed body, or None above `bytes_max`; raises Rejected 400."""
     stream = zlib.decompressobj(WINDOW_BITS[coding])
     try:
         content = stream.decompress(body, bytes_max + 1)
     except zlib.error as error:
-        raise unreadable(f"The body is not {coding}, or was damaged on its way.") from error
+        raise unreadable(f"The body is not valid {coding}, or is damaged.") from error
     if len(content) > bytes_max:
         return None
     if not stream.eof:
-        raise unreadable(f"The body ends before its {coding} stream does.")
+        raise unreadable(f"The body ends before the end of its {coding} stream.")
     if stream.unused_data:
-        raise unreadable(f"The body goes on after the end of its {coding} stream.")
+        raise unreadable(f"The body has bytes after the end of its {coding} stream.")
     return content
 
 
 def unreadable(detail: str) -> Rejected:
-    """Return the 400 for a body that does not follow its own headers."""
+    """Return the 400 for a body that does not match its headers."""
     return Rejected(status=400, title="Unreadable body", detail=detail)
 
 
 def _unknown(detail: str) -> Rejected:
-    return UnknownCoding(detail=detail, accepted=TAKEN)
+    return UnknownCoding(detail=detail, accepted=ACCEPTED)

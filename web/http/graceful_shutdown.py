@@ -1,11 +1,10 @@
-"""Draining: how the web views stop, so that nobody who has called is left without an answer.
+"""Graceful shutdown: the web server answers every request that it has accepted before it stops.
 
-    not ready any more; each answer closes its connection    a balancer, and a caller, goes elsewhere
-    the listener closes                                      nobody new
-    what is under way is answered                            all of the worker still works
+    readiness fails; each response closes its connection    load balancers and clients go elsewhere
+    the listener closes                                     no new requests
+    requests in flight are answered                         the worker still works
 
-Only then does the worker begin to stop.  Whoever still waits for a payment is told that it
-is pending.
+Then the worker stops.  A request that still waits for its payment gets 202 and `pending`.
 """
 
 from __future__ import annotations
@@ -24,62 +23,66 @@ from web.services import READINESS
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY_S_MAX: Final = 5.0
-"""How long a stop waits for what is under way; a wait of `?wait=30` is cut short, with 202."""
+IN_FLIGHT_WAIT_S_MAX: Final = 5.0
+"""Maximum time that a stop waits for requests in flight; it cuts a `?wait=30` short, with 202."""
 
 
-class Drain:
-    """The requests under way, and whether they are the last."""
+class GracefulShutdown:
+    """Counts the requests in flight, and runs the shutdown."""
 
     def __init__(self, runner: web.AppRunner, *, linger_s: float) -> None:
         self._runner = runner
         self._linger_s = linger_s
-        self._under_way = 0
-        self._nobody = asyncio.Event()
-        self._nobody.set()
+        self._in_flight = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self.is_on = False
 
     async def run(self) -> None:
-        """Let callers go elsewhere, then listen no more and wait for those who have called."""
+        """Fail readiness for `linger_s`, close the listeners, then wait for the requests in flight."""
         self.is_on = True
         await asyncio.sleep(self._linger_s)
         for site in list(self._runner.sites):
             await site.stop()
         try:
-            async with asyncio.timeout(UNDER_WAY_S_MAX):
-                await self._nobody.wait()
+            async with asyncio.timeout(IN_FLIGHT_WAIT_S_MAX):
+                await self._is_idle.wait()
         except TimeoutError:
-            log.warning("%d requests are under way at the stop", self._under_way)
+            log.warning(
+                "%d requests still in flight after %.0f s, stopping anyway",
+                self._in_flight,
+                IN_FLIGHT_WAIT_S_MAX,
+            )
 
     @property
     def middleware(self) -> Callable[[web.Request, Next], Awaitable[web.StreamResponse]]:
-        """The outermost layer: it counts, and at the end has connections closed."""
+        """The outermost middleware: it counts requests, and closes connections during the shutdown."""
 
         @web.middleware
         async def counted(request: web.Request, handler: Next) -> web.StreamResponse:
-            self._under_way += 1
-            self._nobody.clear()
+            self._in_flight += 1
+            self._is_idle.clear()
             try:
                 response = await handler(request)
                 if self.is_on:
                     response.force_close()
                 return response
             finally:
-                self._under_way -= 1
-                if not self._under_way:
-                    self._nobody.set()
+                self._in_flight -= 1
+                if not self._in_flight:
+                    self._is_idle.set()
 
         return counted
 
 
-def draining(app: faust.App, *, linger_s: float) -> Callable[[], Awaitable[None]]:
-    """Have the app's pages count who is under way; return what is to be awaited before the app stops."""
+def add_graceful_shutdown(app: faust.App, *, linger_s: float) -> Callable[[], Awaitable[None]]:
+    """Add the shutdown to the app's pages; return the coroutine function to await before the app stops."""
     server = cast(Web, app.web)
-    drain, ready = Drain(server._runner, linger_s=linger_s), server.web_app[READINESS]
+    shutdown, ready = GracefulShutdown(server._runner, linger_s=linger_s), server.web_app[READINESS]
 
     async def readiness() -> Mapping[str, str]:
-        return {**await ready(), **({"worker": "it is stopping"} if drain.is_on else {})}
+        return {**await ready(), **({"worker": "it is stopping"} if shutdown.is_on else {})}
 
     server.web_app[READINESS] = readiness
-    server.web_app.middlewares.insert(0, drain.middleware)
-    return drain.run
+    server.web_app.middlewares.insert(0, shutdown.middleware)
+    return shutdown.run

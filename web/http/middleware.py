@@ -1,7 +1,7 @@
-"""Middleware: the outermost layer of every request, also of those that reach no view.
+"""Middleware: the outermost layer of every request, also of requests that reach no view.
 
-Whatever goes wrong inside becomes a problem here, once; and every answer is timed and
-marked as not to be cached, since a balance from somebody's proxy would be a lie.
+It turns every error into a problem, measures the time of every response, and forbids
+caching: a proxy must not serve an old balance.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from ledger_streams.metrics import HTTP_REQUEST_SECONDS
-from web.http.problems import problem_of, problem_response
+from web.http.problems import problem_response, to_problem
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,11 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def answer_in_problems(request: web.Request, handler: Next) -> web.StreamResponse:
-    """Answer with the view's response, or with the problem it ended in."""
+    """Return the view's response, or the problem for its error."""
     started_s = time.perf_counter()
     try:
         response = await handler(request)
-    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the caller gets a problem
+    except Exception as error:  # noqa: BLE001 - the edge: every error becomes a problem
         response = _answer_to(request, error)
     response.headers.setdefault("Cache-Control", "no-store")
     elapsed_s = time.perf_counter() - started_s
@@ -39,8 +39,13 @@ async def answer_in_problems(request: web.Request, handler: Next) -> web.StreamR
 
 
 def _answer_to(request: web.Request, error: Exception) -> web.StreamResponse:
-    if problem_of(error).status == 500:
-        log.exception("%s %s ended in an error nobody foresaw", request.method, request.path, exc_info=error)
+    if to_problem(error).status == 500:
+        log.exception(
+            "%s %s failed with an unexpected error, answering 500",
+            request.method,
+            request.path,
+            exc_info=error,
+        )
     return problem_response(error)
 
 

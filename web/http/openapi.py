@@ -1,8 +1,7 @@
-"""The OpenAPI document: every page with its methods, made of what the views say of themselves.
+"""OpenAPI document: built from the operations that the views declare.
 
-Schemas of structs are generated, so they cannot differ from what is read and written.
-HEAD, which comes with every GET, and a 500, which nobody foresees, are told once in the
-description and not at each page.
+msgspec generates the schemas of structs, so they match the code that reads and writes
+them.  The document's description covers HEAD (on every GET) and 500 once for all pages.
 """
 
 from __future__ import annotations
@@ -24,31 +23,31 @@ from web.views import LedgerView
 Pages = Iterable[tuple[str, type[LedgerView]]]
 
 BODY_PROBLEMS: Final = (400, 408, 413, 415, 422)
-"""What can be wrong with any body."""
+"""Statuses of every operation with a request body."""
 SERVICE_PROBLEMS: Final = (422, 503)
-"""What any page of the API may answer: a query that is none of its own, a dependency that is away."""
+"""Statuses of every operation of the API: an unknown query parameter, an unavailable dependency."""
 SERVICE_PREFIX: Final = "/v1/"
 
 INFO: Final = {
     "title": "ledger-streams",
     "version": "1",
     "description": "Wallets and payments. Money is decimal strings. Every error is a problem (RFC 9457) that"
-    " names the field and the reason, also a 500, which no page is meant to answer. HEAD answers as GET,"
-    " without a body.",
+    " names the field and the reason. Every page may also answer 500, for an unexpected error. HEAD answers"
+    " as GET, without a body.",
 }
 
 _in_path = re.compile(r"\{(\w+)\}").findall
 
 
 class OpenApi(LedgerView):
-    """This document."""
+    """The OpenAPI document of the API."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation({200: Success("OpenAPI 3.1", Named("Document", {"type": "object"}))})
     }
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer 200 with the document of the pages that are served beside it."""
+        """Answer 200 with the document of all pages of this process."""
         return web.Response(body=request.app[DOCUMENT], content_type="application/json")
 
 
@@ -87,7 +86,7 @@ def _schemas(operations: Iterable[Operation]) -> Iterator[type | Named]:
 
 
 def _worded(struct: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a struct's schema with the fields that WORD_OF_FIELD knows as references to their word."""
+    """Return a struct's schema in which the fields of WORD_OF_FIELD refer to their word."""
     if "properties" not in schema:
         return schema
     properties = {}

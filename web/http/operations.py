@@ -1,8 +1,8 @@
-"""Operations: how a view says what it takes and answers; web/http/openapi.py makes the document of them.
+"""Operations: declare the request and the responses of a view's methods for web/http/openapi.py.
 
-A view has an `Operation` for each of its methods.  Its summary is the docstring of the
-view, its description that of the method; parameters in the path are read off the path.
-Schemas of structs are generated; WORDS is what a field's name means wherever it stands.
+A view has an `Operation` for each method.  The view's docstring is the summary, the
+method's docstring the description; the parameters of the path come from the route.
+msgspec generates the schemas of structs; WORDS defines the values that many fields share.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WORDS: Final[Mapping[str, Schema]] = {
     "Id": {
         "type": "string",
         "format": "uuid",
-        "description": "Taken in upper case and without hyphens too; answered lower-case and hyphenated.",
+        "description": "Accepted in upper case and without hyphens too; returned lower-case and hyphenated.",
     },
     "Currency": {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."},
     "Amount": {
@@ -59,17 +59,17 @@ WORDS: Final[Mapping[str, Schema]] = {
         "pattern": r"^-?(0|[1-9][0-9]*)(\.[0-9]{1,4})?$",
         "description": "A decimal string with all digits of its currency.",
     },
-    "Time": {"type": "string", "format": "date-time", "description": "RFC 3339; answered in UTC."},
-    "PaymentStatus": _enum(PaymentStatus, "How a payment stands."),
-    "PaymentKind": _enum(PaymentKind, "Between whom the money moves."),
-    "WalletStatus": _enum(WalletStatus, "How a wallet stands."),
-    "Reason": _enum(Reason, "Why a payment failed, or a request was refused."),
-    "Metadata": {"type": ["object", "null"], "description": "What the request said beside the payment."},
+    "Time": {"type": "string", "format": "date-time", "description": "RFC 3339; returned in UTC."},
+    "PaymentStatus": _enum(PaymentStatus, "Status of a payment."),
+    "PaymentKind": _enum(PaymentKind, "Kind of a payment: the parties between which the money moves."),
+    "WalletStatus": _enum(WalletStatus, "Status of a wallet."),
+    "Reason": _enum(Reason, "Reason of a failed payment, or of a rejected request."),
+    "Metadata": {"type": ["object", "null"], "description": "Free data from the request."},
     "Limits": {**_LIMITS, "description": "Overdraft limits by currency."},
     "NewLimits": {**_LIMITS, "minProperties": 1, "description": "Overdraft limits by currency, one or more."},
     "Currencies": {"type": "array", "items": ref("Currency"), "minItems": 1, "uniqueItems": True},
 }
-"""The values that mean the same wherever they are."""
+"""Schemas of values that mean the same in every struct."""
 
 WORD_OF_FIELD: Final[Mapping[str, str]] = {
     **dict.fromkeys(("wallet_id", "user_id", "payment_id", "hold_id"), "Id"),
@@ -79,10 +79,10 @@ WORD_OF_FIELD: Final[Mapping[str, str]] = {
     "amount": "Amount",
     **dict.fromkeys(("opening", "closing", "total_in", "total_out"), "Sum"),
     **dict.fromkeys(("Statement.from", "Statement.to"), "Time"),
-    **dict.fromkeys(("PaymentShown.status", "PaymentListed.status", "Pending.status"), "PaymentStatus"),
-    **dict.fromkeys(("PaymentShown.kind", "PaymentListed.kind", "MovementView.kind"), "PaymentKind"),
-    **dict.fromkeys(("PaymentShown.reason", "PaymentListed.reason", "Problem.reason"), "Reason"),
-    **dict.fromkeys(("PaymentShown.metadata", "PaymentListed.metadata"), "Metadata"),
+    **dict.fromkeys(("PaymentResponse.status", "PaymentSummary.status", "Pending.status"), "PaymentStatus"),
+    **dict.fromkeys(("PaymentResponse.kind", "PaymentSummary.kind", "MovementView.kind"), "PaymentKind"),
+    **dict.fromkeys(("PaymentResponse.reason", "PaymentSummary.reason", "Problem.reason"), "Reason"),
+    **dict.fromkeys(("PaymentResponse.metadata", "PaymentSummary.metadata"), "Metadata"),
     "WalletView.status": "WalletStatus",
     "HoldView.amount": "Sum",
     "MovementView.amount": "Sum",
@@ -93,18 +93,18 @@ WORD_OF_FIELD: Final[Mapping[str, str]] = {
     "currencies": "Currencies",
     "overdraft_limits": "Limits",
 }
-"""Which word the fields of structs are, by their names, or by the struct's and theirs."""
+"""The word of a field, by `field` for all structs, or by `Struct.field`."""
 
 
 class Named(msgspec.Struct, frozen=True):
-    """A schema that is written by hand and has a name in the document."""
+    """A handwritten schema and its name in the document."""
 
     name: str
     schema: Schema
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """A parameter of the query, or of the header where `place` says so; all may be left out."""
+    """An optional parameter of the query, or of the header for `place` "header"."""
 
     name: str
     description: str
@@ -113,7 +113,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Success(msgspec.Struct, frozen=True):
-    """An answer that is no problem; `schema` is a struct, or written by hand."""
+    """A successful response; `schema` is a struct, or handwritten."""
 
     description: str
     schema: type | Named
@@ -122,7 +122,7 @@ class Success(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a method takes and answers; `problems` are statuses, those of any body and query aside."""
+    """Request and responses of a method; `problems` lists statuses beyond those of every body and query."""
 
     answers: Mapping[int, Success]
     problems: tuple[int, ...] = ()
@@ -133,9 +133,9 @@ class Operation(msgspec.Struct, frozen=True):
 
 IDEMPOTENCY_KEY: Final = Parameter(
     "Idempotency-Key",
-    "Makes the request safe to send again: ids that are left out are derived from it.",
+    "Makes the request safe to send again: the API derives an omitted id from it.",
     {"type": "string", "pattern": "^[\\x20-\\x7e]{1,255}$"},
     place="header",
 )
 LOCATION: Final[Mapping[str, Schema]] = {"Location": {"type": "string"}}
-"""Where to look at what was asked for."""
+"""Header with the path of the new payment, wallet or hold."""

@@ -1,9 +1,9 @@
-"""Payloads: request bodies, from bytes to typed values, with the field named that is wrong.
+"""Payloads: parses request bodies into typed values; an error names the invalid field.
 
-Three gates in this order: it is JSON in which no key stands twice (else 400), it can be sent
-and stored, by the same check as whatever is read from a topic, and it has the shape asked for
-(else 422).  Ids come out canonical.  No body may have unknown fields: a misspelt limit would be
-no limit, and a misspelt hold_id would take money that is free.
+Three checks in this order: the body is JSON without repeated keys (else 400); it can be sent
+and stored, by the same check as for records (else 422); it has the fields and types of its
+struct (else 422).  Ids come out canonical.  A body must not have unknown fields: a misspelt
+limit would be no limit, and a misspelt hold_id would take unreserved money.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import msgspec
 
 from ledger_streams import wire
 from ledger_streams.errors import Rejected, Unreadable
-from ledger_streams.wire.repeated_keys import named, repeated_in
+from ledger_streams.wire.repeated_keys import find_repeated_key, key_text
 from web.http.problems import invalid_content, unprocessable
 
 T = TypeVar("T")
 
 REASON_CHARACTERS_MAX: Final = 500
-"""The reason of an administrative command is a sentence, kept for ever."""
+"""Maximum length of the reason of an administrative command; the event keeps it for ever."""
 
 HOLD_S_MAX: Final = 10 * 366 * 86_400
-"""Ten years: a hold for longer is a mistake of units."""
+"""Maximum duration of a hold, ten years; a longer one is probably a mistake of units."""
 
 ReasonGiven = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
 
 FRACTION_DIGITS_MAX: Final = 6
-"""Of a second: PostgreSQL and Python keep microseconds, and a time is refused rather than cut."""
+"""Maximum digits of a second's fraction: PostgreSQL and Python keep microseconds, rounding is an error."""
 
-NOT_JSON: Final = "The body is not JSON in UTF-8, or nested without end."
+NOT_JSON: Final = "The body is not valid JSON in UTF-8, or is nested too deeply."
 EMPTY: Final = "The body is empty."
 
 BATCH_PAYMENTS_MAX: Final = 1000
-"""Of one batch: they are taken within about a second, and are one produce request a partition."""
+"""Maximum payments of a batch: about a second of work, and one produce request for each partition."""
 
 _id = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE | re.ASCII
@@ -64,7 +64,7 @@ class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST holds; it ends by itself at `expires_at`, or in so many seconds, or never."""
+    """The body of POST holds; the hold expires at `expires_at`, after `expires_in_s`, or never."""
 
     amount: str
     currency: str
@@ -75,19 +75,19 @@ class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HoldEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST release, which may be left out."""
+    """The optional body of POST release."""
 
     reason: ReasonGiven | None = None
 
 
 class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT limits: the currencies named get these limits, the others keep theirs."""
+    """The body of PUT limits: new limits by currency; the other currencies keep theirs."""
 
     overdraft_limits: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
 
 
 class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of POST refund; without an amount it is all that is left of the payment."""
+    """The body of POST refund; without an amount it refunds the rest of the payment."""
 
     amount: str | None = None
     currency: str | None = None
@@ -97,25 +97,25 @@ class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST /v1/payments/batch; each payment is still the bytes that came."""
+    """The body of POST /v1/payments/batch; each payment is its unparsed JSON."""
 
     payments: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=BATCH_PAYMENTS_MAX)]
 
 
-def json_of(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that `body` is; raises Rejected 400, else 422."""
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Return the body as a JSON object; raises Rejected 400 or 422."""
     try:
         return wire.read_document(body)
     except wire.RepeatedKey as error:
-        raise _not_json(f"In the body, {error.detail.partition(': ')[2]}.") from error
+        raise _not_json(f"The body {error.detail.partition(': ')[2]}.") from error
     except wire.NotJson as error:
         raise _not_json(NOT_JSON if body else EMPTY) from error
     except Unreadable as error:
         raise invalid_content(error) from error
 
 
-def batch_of(body: bytes) -> PaymentBatch:
-    """Return the batch that `body` is, without a look into its payments; raises Rejected 400, else 422."""
+def parse_batch(body: bytes) -> PaymentBatch:
+    """Return the batch without parsing its payments; raises Rejected 400 or 422."""
     try:
         batch: PaymentBatch = msgspec.json.decode(body, type=PaymentBatch)
     except msgspec.ValidationError as error:
@@ -124,43 +124,47 @@ def batch_of(body: bytes) -> PaymentBatch:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(NOT_JSON if body else EMPTY) from error
     if body.count(b":") - sum(bytes(part).count(b":") for part in batch.payments) > 1:
-        raise _not_json("In the body, the key payments stands twice in one object.")
+        raise _not_json("The body repeats the key payments in one object.")
     return batch
 
 
 def _check_keys(body: bytes) -> None:
-    """Raise Rejected 400 where a body whose shape is wrong is no JSON to its end, or has a key twice."""
+    """Raise Rejected 400 if a body of the wrong shape is not valid JSON, or repeats a key."""
     try:
-        repeated = repeated_in(body)
+        repeated = find_repeated_key(body)
     except (ValueError, RecursionError) as error:
         raise _not_json(NOT_JSON) from error
     if repeated is not None:
-        raise _not_json(f"In the body, {named(repeated)} stands twice in one object.")
+        raise _not_json(f"The body repeats {key_text(repeated)} in one object.")
 
 
 def _not_json(detail: str) -> Rejected:
     return Rejected(status=400, title="Not JSON", detail=detail)
 
 
-def shaped(value: dict[str, Any], kind: type[T]) -> T:
-    """Return the object as a `kind`; raises Rejected 422."""
+def convert_body(value: dict[str, Any], kind: type[T]) -> T:
+    """Return the object as a struct of type `kind`; raises Rejected 422."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise unprocessable(*_field_and_problem(str(error))) from error
 
 
-def moment(text: str, *, field: str) -> datetime:
-    """Return the time that RFC 3339 text means, in UTC; raises Rejected 422."""
+def parse_time(text: str, *, field: str) -> datetime:
+    """Return an RFC 3339 time in UTC; raises Rejected 422."""
     try:
         written = _rfc3339(text)
         if not written:
             raise ValueError("not RFC 3339")
         if len(written["fraction"] or "") > FRACTION_DIGITS_MAX:
-            raise unprocessable(field, f"must have at most {FRACTION_DIGITS_MAX} digits after the second")
+            raise unprocessable(
+                field, f"must have at most {FRACTION_DIGITS_MAX} digits in the fraction of a second"
+            )
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise unprocessable(field, "must be a time as RFC 3339 has it, with Z or an offset") from error
+        raise unprocessable(
+            field, "must be an RFC 3339 time with Z or an offset, such as 2026-11-24T22:00:00Z"
+        ) from error
 
 
 def canonical_id(text: str, *, field: str) -> str:
@@ -170,8 +174,8 @@ def canonical_id(text: str, *, field: str) -> str:
     return _hyphenated(text)
 
 
-def canonical_if_id(value: object) -> object:
-    """Return an id canonical, and anything else as it is."""
+def canonical_id_or_same(value: object) -> object:
+    """Return a UUID canonical, and any other value unchanged."""
     return _hyphenated(value) if isinstance(value, str) and _id(value) else value
 
 
@@ -181,7 +185,7 @@ def _hyphenated(text: str) -> str:
 
 
 def _field_and_problem(message: str) -> tuple[str, str]:
-    """Split a message of msgspec: "Expected `str`, got `int` - at `$.user_id`"."""
+    """Return field and problem of a msgspec message: "Expected `str`, got `int` - at `$.user_id`"."""
     at = _path.search(message)
     path, problem = (at["path"], message[: at.start()]) if at else ("", message)
     named = _named.match(problem)

@@ -1,9 +1,8 @@
-"""Problems: what the API answers when it does not do as it was asked (RFC 9457).
+"""Problems: the API's error responses (RFC 9457).
 
-Each kind of error has one place here that gives its status, and each reason of the
-contract too; a test keeps both maps complete.  A problem tells the caller what to
-change (`field`, `reason`) and never what is inside: an error nobody foresaw has the
-same empty words for everyone, and its traceback in the log.
+This module maps each kind of error and each reason of the contract to a status; a test
+keeps both maps complete.  A problem tells the client what to change (`field`, `reason`) and
+never shows internals: every unexpected error has the same text, and the log its traceback.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from ledger_streams.errors import Rejected, Unavailable, Unreadable
 CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:ledger-streams:problem:"
 RETRY_AFTER_S: Final = 2
-"""What a caller is told to wait while a dependency is away: about the time of one reconnect."""
+"""Retry-After while a dependency is unavailable: about the time of one reconnect."""
 
 SAFE_TO_REPEAT: Final = "A read, and a request with an id or an Idempotency-Key, is safe to send again."
-"""Not so a payment without either: it may have been written before the answer was lost."""
+"""A payment without either is not safe: Kafka may have it although the response was lost."""
 
 STATUS_OF_REASON: Final[dict[Reason, int]] = {
     Reason.INSUFFICIENT_FUNDS: 409,
@@ -42,18 +41,18 @@ STATUS_OF_REASON: Final[dict[Reason, int]] = {
     Reason.INVALID: 422,
     Reason.WRONG_PARTITION: 422,
 }
-"""The status of each reason, where a reason is the answer to the request itself."""
+"""HTTP status of each reason, for requests that are rejected with it."""
 
 DETAIL_OF_STATUS: Final[dict[int, str]] = {
-    400: "The request is not one of HTTP.",
-    404: "Nothing is served at this path.",
-    405: "The path does not take this method; the Allow header lists those it takes.",
-    413: "The body is longer than this path takes.",
+    400: "The request is not valid HTTP.",
+    404: "No resource has this path.",
+    405: "This path does not support the method; the Allow header lists the supported ones.",
+    413: "The body is larger than the maximum of this path.",
 }
 
 
 class Refused(Rejected):
-    """A `Rejected` with one of the contract's reasons, which also decides the status."""
+    """A `Rejected` with a reason of the contract; the reason decides the status."""
 
     def __init__(self, *, reason: Reason, detail: str, field: str | None = None) -> None:
         title = reason.replace("_", " ").capitalize()
@@ -62,7 +61,7 @@ class Refused(Rejected):
 
 
 class Unconfirmed(Unavailable):
-    """Kafka has not acknowledged payments that were sent to it: they may be taken, or not."""
+    """Kafka has not acknowledged the payments in time; they may have been written."""
 
     def __init__(self, payment_ids: Sequence[str], detail: str) -> None:
         super().__init__(dependency="kafka", detail=detail)
@@ -70,16 +69,16 @@ class Unconfirmed(Unavailable):
 
     @property
     def advice(self) -> str:
-        """Say how to find out, and how to send it again."""
+        """Return the text that tells the client how to send the payments again."""
         if len(self.payment_ids) > 1:
-            taken, again = "Some of the payments may have been taken", "the same ids"
+            taken, again = "Some of the payments may have been accepted", "the same ids"
         else:
-            taken, again = "The payment may have been taken", f"payment_id {self.payment_ids[0]}"
-        return f"{taken}. To send it again with {again}, or with the same Idempotency-Key, is safe."
+            taken, again = "The payment may have been accepted", f"payment_id {self.payment_ids[0]}"
+        return f"{taken}. Sending again with {again}, or with the same Idempotency-Key, is safe."
 
 
 class UnknownCoding(Rejected):
-    """A 415 that names, in Accept-Encoding, the content codings that are `accepted` (RFC 9110, 12.5.3)."""
+    """A 415 whose Accept-Encoding lists the `accepted` content codings (RFC 9110, 12.5.3)."""
 
     def __init__(self, *, detail: str, accepted: str) -> None:
         super().__init__(status=415, title="Unsupported media type", detail=detail)
@@ -87,7 +86,7 @@ class UnknownCoding(Rejected):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The body of a problem; `field` is the path of the input at fault, such as `overdraft_limits.EUR`."""
+    """The body of a problem; `field` is the path of the invalid input, such as `overdraft_limits.EUR`."""
 
     type: str
     title: str
@@ -98,52 +97,61 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 def unprocessable(field: str, detail: str) -> Rejected:
-    """Return the 422 for an input that is there but wrong."""
+    """Return the 422 for an invalid input."""
     return Refused(reason=Reason.INVALID, detail=detail, field=field)
 
 
 def invalid_content(error: Unreadable) -> Rejected:
-    """Return the 422 for what the domain could not read; its detail is `field: what is wrong`.
+    """Return the 422 for input that the domain rejects with the detail `field: problem`.
 
-    A body as a whole is no field: it is what the wire calls `value`.
+    The wire's field `value` is the body as a whole, so the problem has no field then.
     """
     field, _, problem = error.detail.partition(": ")
     field = "" if field == "value" else field
     return Refused(reason=Reason(error.reason), detail=problem, field=field)
 
 
-def within(problem: Problem, whole: str) -> Problem:
-    """Return the problem of a part as it is called from outside: `amount` is `payments[3].amount`."""
+def prefix_field(problem: Problem, whole: str) -> Problem:
+    """Return the problem with the field's path from the request: `amount` becomes `payments[3].amount`."""
     return msgspec.structs.replace(problem, field=f"{whole}.{problem.field}" if problem.field else whole)
 
 
+def as_sentence(detail: str) -> str:
+    """Return the detail of a refusal as a sentence: with a capital letter and a full stop."""
+    return f"{detail[:1].upper()}{detail[1:]}."
+
+
 def not_found(detail: str) -> Rejected:
-    """Return the 404 for a thing that is not there."""
+    """Return the 404 for a missing object."""
     return Rejected(status=404, title="Not found", detail=detail)
 
 
-def problem_of(error: Exception) -> Problem:
-    """Say what the caller is told about `error`."""
+def to_problem(error: Exception) -> Problem:
+    """Return the problem that the client gets for `error`."""
     match error:
         case Refused():
             return _problem(error.status, error.title, error.detail, field=error.field, reason=error.reason)
         case Rejected():
             return _problem(error.status, error.title, error.detail, field=error.field)
         case Unconfirmed():
-            return _problem(503, "Unavailable", f"Not available for the moment: kafka. {error.advice}")
+            return _problem(503, "Unavailable", f"Unavailable: kafka. {error.advice}")
         case Unavailable():
-            detail = f"Not available for the moment: {error.dependency}. {SAFE_TO_REPEAT}"
+            detail = f"Unavailable: {error.dependency}. {SAFE_TO_REPEAT}"
             return _problem(503, "Unavailable", detail)
         case web.HTTPException():
             phrase = HTTPStatus(error.status).phrase.capitalize()
             return _problem(error.status, phrase, DETAIL_OF_STATUS.get(error.status, phrase))
         case _:
-            return _problem(500, "Internal error", "The request could not be answered; the log says why.")
+            return _problem(
+                500,
+                "Internal error",
+                "The request failed with an unexpected error; see the log of the server.",
+            )
 
 
 def problem_response(error: Exception) -> web.Response:
-    """Return the answer to a request that ended in `error`."""
-    problem = problem_of(error)
+    """Return the response for a request that failed with `error`."""
+    problem = to_problem(error)
     response = web.Response(
         body=msgspec.json.encode(problem), status=problem.status, content_type=CONTENT_TYPE
     )

@@ -1,7 +1,7 @@
-"""The server under the pages: aiohttp's, with its bodies left as they came and its own errors as problems.
+"""Web server of the pages: aiohttp's, without automatic decompression, and with problems for its own errors.
 
-A request that is none of HTTP (two lengths, a header with a control character) reaches no
-middleware and no view; aiohttp answers it in plain text.  Here it gets a problem as well.
+A request that is not valid HTTP (two lengths, a control character in a header) reaches no
+middleware and no view.  aiohttp would answer it in plain text; this server sends a problem.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from web.http.problems import DETAIL_OF_STATUS, problem_response
 
 
 class Connection(RequestHandler):
-    """A connection of a caller."""
+    """A connection of a client."""
 
     def handle_error(
         self,
@@ -23,7 +23,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Log as aiohttp does, and answer with a problem that closes the connection."""
+        """Log as aiohttp does, and return a problem that closes the connection."""
         super().handle_error(request, status, exc, message)
         error: Exception = RuntimeError("an error outside of all views")
         if status != web.HTTPInternalServerError.status_code:
@@ -35,7 +35,7 @@ class Connection(RequestHandler):
 
 
 class PagesRunner(web.AppRunner):
-    """Runs an application on such connections."""
+    """Runs an application with `Connection` handlers."""
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()

@@ -1,8 +1,8 @@
-"""A request for a hold: what the body says, checked, under the id it goes by.
+"""Hold input: the validated body of a request for a hold, with its id.
 
-The id is the body's, or derived from the Idempotency-Key, or random.  A hold that ends in
-so many seconds ends at another moment whenever it is asked for, so a repetition is known
-by the rest of its content.
+The id comes from the body, or is derived from the Idempotency-Key, or is random.  A
+repeated request with `expires_in_s` has another expiry time than the first one, so the
+comparison with the existing hold leaves that time out.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from aiohttp import web
 from ledger_streams import wire
 from ledger_streams.domain.money import check_currency, format_amount, parse_amount
 from ledger_streams.errors import Unreadable
-from web.http.idempotency import checked_id, made_id, text_to_derive_from
-from web.http.payloads import HOLD_S_MAX, HoldRequest, canonical_id, moment
+from web.http.idempotency import check_given_id, id_seed_of, make_id
+from web.http.payloads import HOLD_S_MAX, HoldRequest, canonical_id, parse_time
 from web.http.problems import invalid_content, unprocessable
 from web.services import Services
 
 
-class AskedHold(msgspec.Struct, frozen=True):
-    """A valid request; when it ends is checked only if it is new."""
+class HoldInput(msgspec.Struct, frozen=True):
+    """A valid request; `checked` tests the expiry only for a new hold."""
 
     hold_id: str
     amount: str
-    """With all digits of its currency."""
+    """Decimal string with all digits of the currency."""
     currency: str
     expires_at: datetime | None
     expires_in_s: int | None
     reason: str | None
 
     def checked(self, now: datetime) -> dict[str, Any]:
-        """Return the data of HoldFunds; raises Rejected 422 when it would end in the past, or in ages."""
+        """Return the data of HoldFunds; raises Rejected 422 for an expiry in the past or after ten years."""
         data = {"hold_id": self.hold_id, "amount": self.amount, "currency": self.currency}
         if self.reason is not None:
             data["reason"] = self.reason
@@ -45,11 +45,11 @@ class AskedHold(msgspec.Struct, frozen=True):
         if expires_at is None:
             return data
         if not now < expires_at <= now + timedelta(seconds=HOLD_S_MAX):
-            raise unprocessable("expires_at", "must be in the future, within ten years")
+            raise unprocessable("expires_at", "must be in the future, and at most ten years ahead")
         return data | {"expires_at": _text(expires_at)}
 
     def is_of(self, data: Mapping[str, Any]) -> bool:
-        """Say whether a FundsHeld has this content."""
+        """Return whether a FundsHeld has the content of this request."""
         expires_at = data.get("expires_at")
         if (self.amount, self.currency) != (data["amount"], data["currency"]):
             return False
@@ -58,25 +58,25 @@ class AskedHold(msgspec.Struct, frozen=True):
         return bool(expires_at == (None if self.expires_at is None else _text(self.expires_at)))
 
 
-def asked_hold(services: Services, request: web.Request, body: HoldRequest) -> AskedHold:
-    """Return the hold that is asked for; raises Rejected 422 naming the field at fault."""
+def read_hold_input(services: Services, request: web.Request, body: HoldRequest) -> HoldInput:
+    """Return the validated hold; raises Rejected 422 naming the invalid field."""
     try:
         currency = check_currency(body.currency, field="currency")
         amount = format_amount(parse_amount(body.amount, currency, field="amount"), currency)
     except Unreadable as error:
         raise invalid_content(error) from error
     if body.expires_at is not None and body.expires_in_s is not None:
-        raise unprocessable("expires_in_s", "must be left out beside expires_at")
-    expires_at = None if body.expires_at is None else moment(body.expires_at, field="expires_at")
+        raise unprocessable("expires_in_s", "must be omitted when expires_at is given")
+    expires_at = None if body.expires_at is None else parse_time(body.expires_at, field="expires_at")
     hold_id = _hold_id(services, request, body.hold_id)
-    return AskedHold(hold_id, amount, currency, expires_at, body.expires_in_s, body.reason)
+    return HoldInput(hold_id, amount, currency, expires_at, body.expires_in_s, body.reason)
 
 
 def _hold_id(services: Services, request: web.Request, given: str | None) -> str:
-    derived_from = text_to_derive_from(request)
+    id_seed = id_seed_of(request)
     if given is None:
-        return made_id(services, derived_from, prefix="hold:")
-    return checked_id(canonical_id(given, field="hold_id"), derived_from, field="hold_id", prefix="hold:")
+        return make_id(services, id_seed, prefix="hold:")
+    return check_given_id(canonical_id(given, field="hold_id"), id_seed, field="hold_id", prefix="hold:")
 
 
 def _text(at: datetime) -> str:

@@ -1,7 +1,7 @@
-"""Lists of payments: GET /v1/payments, by wallet, user, status and time, the newest first.
+"""Payment lists: GET /v1/payments, by wallet, user, status and time, the newest first.
 
-A cursor is the place of the last payment of a page, when it was requested and its id.  It
-says nothing of the list's other parameters, which are sent with each page.
+A cursor encodes the request time and the id of the last payment of a page.  It does not
+contain the filters, so the client sends them again with each page.
 """
 
 from __future__ import annotations
@@ -18,49 +18,51 @@ from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.ports import PaymentView
 from ledger_streams.ports.payment_lists import BEGIN, END, PaymentsAsked, Place
 from web.http.operations import Parameter, ref
-from web.http.payloads import canonical_id, moment
+from web.http.payloads import canonical_id, parse_time
 from web.http.problems import unprocessable
-from web.payments.responses import PaymentListed, listed
+from web.payments.responses import PaymentSummary, to_summary
 from web.services import Services
 from web.views import integer
-from web.wallets.balances import time_asked
+from web.wallets.balances import time_parameter
 
 PAYMENTS_DEFAULT: Final = 100
 PAYMENTS_MAX: Final = 1000
-"""Of one page; without metadata a thousand are half a MiB."""
+"""Maximum length of a page; a thousand payments without metadata are about half a MiB."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TICK: Final = timedelta(microseconds=1)
 TIME_BYTES: Final = 8
 CURSOR_CHARACTERS: Final = 32
-"""Of the 24 bytes of a time, in microseconds, and an id."""
+"""Length of a cursor: base64 of 8 bytes of time in microseconds and 16 bytes of id."""
 
 PARAMETERS: Final = (
-    Parameter("wallet_id", "Out of this wallet or into it.", ref("Id")),
-    Parameter("user_id", "Whose request names this user.", ref("Id")),
-    Parameter("status", "With this status.", ref("PaymentStatus")),
-    Parameter("from", "Requested from this time on.", ref("Time")),
-    Parameter("to", "Requested before this time.", ref("Time")),
-    Parameter("after", "`next` of the page before.", {"type": "string"}),
-    Parameter("limit", "Of the page.", {"type": "integer", "minimum": 1, "maximum": PAYMENTS_MAX}),
+    Parameter("wallet_id", "Payments out of this wallet or into it.", ref("Id")),
+    Parameter("user_id", "Payments whose request names this user.", ref("Id")),
+    Parameter("status", "Payments with this status.", ref("PaymentStatus")),
+    Parameter("from", "Payments requested at this time or later.", ref("Time")),
+    Parameter("to", "Payments requested before this time.", ref("Time")),
+    Parameter("after", "`next` of the previous page.", {"type": "string"}),
+    Parameter(
+        "limit", "Maximum length of the page.", {"type": "integer", "minimum": 1, "maximum": PAYMENTS_MAX}
+    ),
 )
 NAMES: Final = tuple(parameter.name for parameter in PARAMETERS)
 
 
 class PaymentsPage(msgspec.Struct, frozen=True):
-    """Payments, the newest first; `next` is the `after` of the next page, null on the last."""
+    """A page of payments, the newest first; `next` is `after` of the next page, null on the last page."""
 
-    payments: Sequence[PaymentListed]
+    payments: Sequence[PaymentSummary]
     next: str | None
 
 
 async def payments_page(services: Services, parameters: Mapping[str, str]) -> PaymentsPage:
-    """Return a page of the list that the query asks for; raises Rejected 422 naming the parameter."""
+    """Return a page of the list; raises Rejected 422 naming the invalid parameter."""
     asked = _asked(parameters)
     more = msgspec.structs.replace(asked, limit=asked.limit + 1)
     found = await services.read_model.payments_listed(more)
     page = found[: asked.limit]
-    return PaymentsPage([*map(listed, page)], _cursor(page[-1]) if len(found) > asked.limit else None)
+    return PaymentsPage([*map(to_summary, page)], _cursor(page[-1]) if len(found) > asked.limit else None)
 
 
 def _asked(parameters: Mapping[str, str]) -> PaymentsAsked:
@@ -69,9 +71,9 @@ def _asked(parameters: Mapping[str, str]) -> PaymentsAsked:
         for name in ("wallet_id", "user_id")
         if name in parameters
     }
-    since, to = (time_asked(parameters.get(name), field=name) for name in ("from", "to"))
+    since, to = (time_parameter(parameters.get(name), field=name) for name in ("from", "to"))
     if since is not None and to is not None and since >= to:
-        raise unprocessable("to", "must be after from")
+        raise unprocessable("to", "must be later than `from`")
     limit = integer(parameters, "limit", default=PAYMENTS_DEFAULT, smallest=1, largest=PAYMENTS_MAX)
     before = Place(END if to is None else to)
     if "after" in parameters:
@@ -90,8 +92,8 @@ def _status(text: str | None) -> PaymentStatus | None:
 
 
 def _cursor(payment: PaymentView) -> str:
-    """Write the place of a payment."""
-    requested_at = EPOCH if payment.requested_at is None else moment(payment.requested_at, field="")
+    """Return the cursor of a payment."""
+    requested_at = EPOCH if payment.requested_at is None else parse_time(payment.requested_at, field="")
     at_us = (requested_at - EPOCH) // TICK
     return urlsafe_b64encode(
         at_us.to_bytes(TIME_BYTES, signed=True) + UUID(payment.payment_id).bytes
@@ -99,7 +101,7 @@ def _cursor(payment: PaymentView) -> str:
 
 
 def _place(cursor: str) -> Place:
-    """Read what `_cursor` wrote."""
+    """Return the place that a cursor of `_cursor` encodes; raises Rejected 422."""
     try:
         if len(cursor) != CURSOR_CHARACTERS or not cursor.isascii():
             raise ValueError(f"not {CURSOR_CHARACTERS} ASCII characters")
@@ -107,4 +109,4 @@ def _place(cursor: str) -> Place:
         at_us = int.from_bytes(found[:TIME_BYTES], signed=True)
         return Place(EPOCH + at_us * TICK, str(UUID(bytes=found[TIME_BYTES:])))
     except (ValueError, OverflowError) as error:
-        raise unprocessable("after", "must be `next` of an earlier page, as it was") from error
+        raise unprocessable("after", "must be `next` of an earlier page, unchanged") from error

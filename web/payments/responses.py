@@ -1,4 +1,4 @@
-"""What the API says of a payment: that it is taken, or how it stands."""
+"""Payment responses: an accepted payment, a payment with its steps, a payment in a list."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import msgspec
 
 from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import ParkedView, PaymentView, StepView
-from web.payments.waiting import WaitingFor, waiting_for
+from web.payments.awaited_party import WaitingFor, waiting_for
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A payment that is taken; `status` is other than pending where it was asked for before."""
+    """An accepted payment; `status` is `pending`, or the current status for a repeated request."""
 
     payment_id: str
     status: str
 
 
-class PaymentListed(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment as a list shows it; what an unreadable request did not say is null.
+class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment in a list; fields that could not be read from the request are null.
 
-    `refund_of`, `hold_id` and `metadata` are null where the request is archived; in a list also
-    metadata longer than 4 KiB.
+    `refund_of`, `hold_id` and `metadata` are null once the request is archived.  Lists also
+    omit metadata larger than 4 KiB.
     """
 
     payment_id: str
@@ -31,7 +31,7 @@ class PaymentListed(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     reason: str | None
     detail: str | None
-    """Why it failed, in words, where the reason does not say all."""
+    """Description of the failure, beyond the reason."""
     amount: str | None
     currency: str | None
     source_wallet_id: str | None
@@ -45,21 +45,21 @@ class PaymentListed(msgspec.Struct, frozen=True, kw_only=True):
     requested_at: str | None
     ended_at: str | None
     archived_month: str | None
-    """Like 2024-11: the month of its first steps, where those are archived and not shown."""
+    """Month of archived steps that are not shown, such as 2024-11."""
 
 
-class PaymentShown(PaymentListed, frozen=True, kw_only=True):
-    """A payment as the contract shows it, with its steps and whom it waits for."""
+class PaymentResponse(PaymentSummary, frozen=True, kw_only=True):
+    """A payment with its steps and the party that it waits for."""
 
     steps: tuple[StepView, ...]
     waiting_for: WaitingFor | None
     parked: tuple[ParkedView, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Records of it that could not be projected, where there are any: what is shown is behind by them."""
+    """Records of the payment that could not be projected; the response does not include them."""
 
 
-def shown(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentShown:
-    """Return what is shown of a payment of the read model, and of its parked records."""
-    return PaymentShown(
+def to_response(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentResponse:
+    """Return the response for a payment of the read model and its parked records."""
+    return PaymentResponse(
         **_facts(payment),
         steps=payment.steps,
         waiting_for=waiting_for(payment),
@@ -67,13 +67,13 @@ def shown(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentSho
     )
 
 
-def listed(payment: PaymentView) -> PaymentListed:
-    """Return what a list shows of a payment of the read model."""
-    return PaymentListed(**_facts(payment))
+def to_summary(payment: PaymentView) -> PaymentSummary:
+    """Return the list entry of a payment of the read model."""
+    return PaymentSummary(**_facts(payment))
 
 
-def parked_words(parked: Sequence[ParkedView]) -> str:
-    """Say in a sentence what is parked of something, and what shows more."""
+def parked_text(parked: Sequence[ParkedView]) -> str:
+    """Return a sentence about the first parked record, and the command that lists all."""
     first = parked[0]
     return (
         f"{first.topic}[{first.partition}]@{first.offset} is parked as {first.reason}, and its later records "
@@ -82,7 +82,7 @@ def parked_words(parked: Sequence[ParkedView]) -> str:
 
 
 def _facts(payment: PaymentView) -> dict[str, Any]:
-    facts = {field: getattr(payment, field) for field in PaymentListed.__struct_fields__}
+    facts = {field: getattr(payment, field) for field in PaymentSummary.__struct_fields__}
     or_null = {field: facts[field] or None for field in ("kind", "reason", "amount", "currency")}
     return {**facts, **or_null, "refunded": payment.refunded or _nothing_in(payment.currency)}
 

@@ -1,12 +1,12 @@
-"""Intake: payments that are asked for, many or one, until Kafka has them and, on request, until they end.
+"""Submission: writes requested payments to Kafka and, with `wait`, waits for their outcomes.
 
     known? -> claimed? -> PaymentRequested on payment-events -> Pending
-                              wait -> the read side has it   -> PaymentShown
+                              wait -> projected outcome      -> PaymentResponse
 
-An id stands for one content, and whoever has it first holds it: the read model, else a
-claim, else the first of the batch.  However many there are, each question is asked
-once.  What Kafka has acknowledged is taken, and nothing that goes wrong after that
-makes it an error: the caller is told that it is pending.
+A payment_id stands for one content.  The first content wins: the one in the read model,
+else the claimed one, else the first in the batch.  A batch makes one query to each store.
+A payment that Kafka has acknowledged is accepted.  A later failure does not turn it into
+an error: the response says that the payment is pending.
 """
 
 from __future__ import annotations
@@ -22,51 +22,52 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.metrics import CLAIMS_SKIPPED
 from ledger_streams.ports import Outcome, PaymentView, WalletView
-from web.envelopes import enveloped, payment_requested
+from web.envelopes import payment_requested, to_message
 from web.http.problems import Refused, Unconfirmed
-from web.payments.input import AskedPayment
-from web.payments.responses import PaymentShown, Pending, shown
+from web.payments.input import PaymentInput
+from web.payments.responses import PaymentResponse, Pending, to_response
 from web.services import Services
 from web.wallets.reads import write_through
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Answer = PaymentShown | Pending | Rejected
-"""The payment that has ended, the payment that is taken, or why it is not."""
+Answer = PaymentResponse | Pending | Rejected
+"""The ended payment, the accepted payment, or the reason of the rejection."""
 
 
 ACCEPT_S_MIN: Final = 2.0
-"""So long a payment may take to be acknowledged, however short `wait` is: a silent Redis costs a second."""
+"""Minimum time for the acknowledgement, also for a shorter `wait`: an unresponsive Redis costs 1 s of it."""
 CLAIM_S_MAX: Final = 1.0
-"""Of a claim, without which a payment is taken as well."""
+"""Maximum time for a claim; after that the payment is accepted without one."""
 
-LOOK_S_MIN: Final = 0.1
-"""For one look at a payment that has ended already, though its caller's time is up."""
+READ_S_MIN: Final = 0.1
+"""Minimum time to read the outcome, so that a payment that has ended is found after the deadline too."""
 
 
-async def taken(services: Services, asked: Sequence[AskedPayment], wait_s: float) -> list[Answer]:
-    """Have all acknowledged that are new, and return the answer to each, after `wait_s` and a little at most.
+async def submit(services: Services, asked: Sequence[PaymentInput], wait_s: float) -> list[Answer]:
+    """Write the new payments to Kafka and return the answer for each input, within about `wait_s`.
 
-    Raises Unavailable when the read model or Kafka is away; some may be taken then.
+    Raises Unavailable when the read model or Kafka is unavailable; some of the payments may
+    have been accepted by then.
     """
     clock = asyncio.get_running_loop().time
     until_s = clock() + wait_s
     accept_until_s = clock() + max(wait_s, ACCEPT_S_MIN) if wait_s > 0 else math.inf
-    known, holders = await in_time(_asked_before(services, asked), accept_until_s - clock())
-    fresh: dict[str, AskedPayment] = {}
+    known, holders = await within_deadline(_find_existing(services, asked), accept_until_s - clock())
+    fresh: dict[str, PaymentInput] = {}
     for payment in asked:
-        if payment.payment_id not in known and _holds(holders, payment):
+        if payment.payment_id not in known and _has_claim(holders, payment):
             fresh.setdefault(payment.payment_id, payment)
     await _publish(services, list(fresh.values()), accept_until_s - clock())
-    here = {payment.payment_id for payment in asked if _holds(holders, payment)}
-    left_s = max(until_s - clock(), LOOK_S_MIN)
-    ended = await _ended(services, here, left_s) if wait_s > 0 and here else {}
+    here = {payment.payment_id for payment in asked if _has_claim(holders, payment)}
+    left_s = max(until_s - clock(), READ_S_MIN)
+    ended = await _await_ends(services, here, left_s) if wait_s > 0 and here else {}
     return [_answer(payment, holders, known, ended) for payment in asked]
 
 
-async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Return the result; raises Unavailable when time is up."""
+async def within_deadline(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Return the result of `work`; raises Unavailable after `seconds`."""
     if seconds == math.inf:
         return await work
     try:
@@ -75,23 +76,24 @@ async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
         raise Unavailable(dependency="read model", detail=f"no answer within {seconds:.1f} s") from error
 
 
-async def _asked_before(
-    services: Services, asked: Sequence[AskedPayment]
+async def _find_existing(
+    services: Services, asked: Sequence[PaymentInput]
 ) -> tuple[Mapping[str, PaymentView], Mapping[str, str]]:
-    """Return the payments that are projected already, and the fingerprint that holds each id."""
+    """Return the projected payments by id, and the fingerprint that holds each id."""
     repeatable = [payment.payment_id for payment in asked if payment.repeatable]
     known = await services.read_model.known_payments(repeatable) if repeatable else {}
     holders = {key: view.fingerprint for key, view in known.items()}
     new = [payment for payment in asked if payment.payment_id not in known]
-    return known, holders | await _held(services, new)
+    return known, holders | await _claim_new(services, new)
 
 
-async def _held(services: Services, new: Sequence[AskedPayment]) -> dict[str, str]:
-    """Return the fingerprint that holds each id that is not projected yet.
+async def _claim_new(services: Services, new: Sequence[PaymentInput]) -> dict[str, str]:
+    """Claim the ids that are not projected yet; return the fingerprint that holds each id.
 
-    Claims cover the time until then; the same request again is written again, harmlessly.
+    A claim protects an id until its payment is projected.  A repeated request with the same
+    content is written again; the payments agent ignores it.
     """
-    firsts: dict[str, AskedPayment] = {}
+    firsts: dict[str, PaymentInput] = {}
     for payment in new:
         firsts.setdefault(payment.payment_id, payment)
     held = {key: payment.fingerprint for key, payment in firsts.items()}
@@ -102,26 +104,28 @@ async def _held(services: Services, new: Sequence[AskedPayment]) -> dict[str, st
         async with asyncio.timeout(CLAIM_S_MAX):
             return held | dict(await services.claims.claim(claims))
     except (Unavailable, TimeoutError) as error:
-        log.warning("%d payments taken without a claim: %s", len(claims), error)
+        log.warning("Claims unavailable, %d payments accepted without a claim: %s", len(claims), error)
         CLAIMS_SKIPPED.inc(len(claims))
         return held
 
 
-async def _publish(services: Services, payments: Sequence[AskedPayment], seconds: float) -> None:
-    """Have the payments acknowledged; raises Unconfirmed when they are not, or not in time."""
+async def _publish(services: Services, payments: Sequence[PaymentInput], seconds: float) -> None:
+    """Write the payments to Kafka; raises Unconfirmed without an acknowledgement within `seconds`."""
     if not payments:
         return
     now, topic = services.now(), services.topics.payment_events
     contents = [payment_requested(payment.payment_id, payment.data) for payment in payments]
-    messages = [enveloped(topic, content, now=now) for content in contents]
+    messages = [to_message(topic, content, now=now) for content in contents]
     try:
-        await in_time(services.publisher.publish(messages), seconds)
+        await within_deadline(services.publisher.publish(messages), seconds)
     except Unavailable as error:
         raise Unconfirmed([payment.payment_id for payment in payments], error.detail) from error
 
 
-async def _ended(services: Services, payment_ids: Iterable[str], wait_s: float) -> Mapping[str, PaymentView]:
-    """Return the payments that end in time, once a balance read would see them."""
+async def _await_ends(
+    services: Services, payment_ids: Iterable[str], wait_s: float
+) -> Mapping[str, PaymentView]:
+    """Return the payments that end within `wait_s`, after their wallets are in the cache."""
     epoch = services.cache.epoch
     try:
         waited = await asyncio.gather(*(services.outcomes.wait(key, wait_s) for key in payment_ids))
@@ -131,7 +135,7 @@ async def _ended(services: Services, payment_ids: Iterable[str], wait_s: float) 
         await write_through(services, _newest_wallets(outcomes), epoch)
         return {outcome.payment.payment_id: outcome.payment for outcome in outcomes}
     except Unavailable as error:
-        log.warning("payments are taken, their outcomes cannot be read: %s", error)
+        log.warning("Outcomes of accepted payments cannot be read, answering pending: %s", error)
         return {}
 
 
@@ -145,21 +149,21 @@ def _newest_wallets(outcomes: Iterable[Outcome]) -> list[WalletView]:
     return list(newest.values())
 
 
-def _holds(holders: Mapping[str, str], payment: AskedPayment) -> bool:
+def _has_claim(holders: Mapping[str, str], payment: PaymentInput) -> bool:
     return holders[payment.payment_id] == payment.fingerprint
 
 
 def _answer(
-    payment: AskedPayment,
+    payment: PaymentInput,
     holders: Mapping[str, str],
     known: Mapping[str, PaymentView],
     ended: Mapping[str, PaymentView],
 ) -> Answer:
     payment_id = payment.payment_id
     end = ended.get(payment_id)
-    if not _holds(holders, payment) or (end is not None and end.fingerprint != payment.fingerprint):
-        detail = "This payment_id is known with other content; the first payment is unchanged."
+    if not _has_claim(holders, payment) or (end is not None and end.fingerprint != payment.fingerprint):
+        detail = "This payment_id exists with other content; the first payment is unchanged."
         return Refused(reason=Reason.DUPLICATE_MISMATCH, detail=detail)
     if end is not None:
-        return shown(end)
+        return to_response(end)
     return Pending(payment_id, known[payment_id].status if payment_id in known else "pending")

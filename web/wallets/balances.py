@@ -1,4 +1,4 @@
-"""Balances: GET /v1/wallets/{id}/balance, from Redis, else PostgreSQL; `at` asks for the past."""
+"""Balances: GET /v1/wallets/{id}/balance, from Redis, else PostgreSQL; `at` selects a past time."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from aiohttp import web
 from ledger_streams.domain.money import CURRENCIES
 from ledger_streams.ports import WalletView
 from web.http.operations import Operation, Parameter, Success, ref
-from web.http.payloads import moment
+from web.http.payloads import parse_time
 from web.http.problems import not_found, unprocessable
 from web.services import Services
-from web.views import LedgerView, answer, query
+from web.views import LedgerView, json_response, query
 from web.wallets.reads import cached_wallet, id_in_path, wallet_or_404
 
 
 class CurrencyBalance(msgspec.Struct, frozen=True):
-    """The money of one currency; balance = available + held."""
+    """Balance of one currency; balance = available + held."""
 
     currency: str
     available: str
@@ -29,7 +29,7 @@ class CurrencyBalance(msgspec.Struct, frozen=True):
 
 
 class Balances(msgspec.Struct, frozen=True):
-    """The balances of a wallet as of its event `version`."""
+    """Balances of a wallet as of its event `version`."""
 
     wallet_id: str
     balances: list[CurrencyBalance]
@@ -38,40 +38,40 @@ class Balances(msgspec.Struct, frozen=True):
 
 
 class Balance(LedgerView):
-    """The balances of a wallet, all or one currency's, now or as of a moment."""
+    """Balances of a wallet, of all currencies or one, now or at a past time."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(
             {200: Success("The balances", Balances, {"X-Cache": {"enum": ["hit", "miss"]}})},
             problems=(404,),
             parameters=(
-                Parameter("currency", "This one alone.", ref("Currency")),
-                Parameter("at", "As of this time.", ref("Time")),
+                Parameter("currency", "Only this currency.", ref("Currency")),
+                Parameter("at", "Balance at this time.", ref("Time")),
             ),
         )
     }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
-        """Answer 200 with X-Cache; 404 for no wallet then, or a currency it does not hold."""
+        """Answer 200 with X-Cache; 404 for no wallet at that time, or a currency it does not hold."""
         services = self.services(request)
         parameters = query(request, "currency", "at")
-        currency = currency_asked(parameters.get("currency"))
-        at = time_asked(parameters.get("at"), field="at")
+        currency = currency_parameter(parameters.get("currency"))
+        at = time_parameter(parameters.get("at"), field="at")
         wallet_id = id_in_path(wallet_id, "wallet")
         if at is None:
             wallet, hit = await cached_wallet(services, wallet_id)
         else:
             wallet, hit = await wallet_at(services, wallet_id, at), False
         headers = {"X-Cache": "hit" if hit else "miss"}
-        return answer(_balances(wallet, currency), headers=headers)
+        return json_response(_balances(wallet, currency), headers=headers)
 
 
 async def wallet_at(services: Services, wallet_id: str, at: datetime) -> WalletView:
-    """Return the wallet as of then; raises Rejected 404."""
+    """Return the wallet at a past time; raises Rejected 404."""
     wallet = await services.read_model.wallet_at(wallet_id, at)
     if wallet is None:
         await wallet_or_404(services, wallet_id)
-        raise not_found("The wallet was not open yet at that time.")
+        raise not_found("The wallet was opened after this time.")
     return wallet
 
 
@@ -87,15 +87,18 @@ def _balances(wallet: WalletView, currency: str | None) -> Balances:
     return Balances(wallet.wallet_id, balances, wallet.version, wallet.as_of)
 
 
-def currency_asked(text: str | None) -> str | None:
-    """Return the currency that a query names, if it does; raises Rejected 422 for none that is known."""
+def currency_parameter(text: str | None) -> str | None:
+    """Return the currency of a query, or None; raises Rejected 422 for an unknown one."""
     if text is not None and text not in CURRENCIES:
-        raise unprocessable("currency", "must be an ISO 4217 currency code")
+        raise unprocessable("currency", "must be an ISO 4217 currency code, such as EUR")
     return text
 
 
-def time_asked(text: str | None, *, field: str) -> datetime | None:
-    """Read RFC 3339; a `+` that came as a space, as form encoding has it, is taken for what it was."""
+def time_parameter(text: str | None, *, field: str) -> datetime | None:
+    """Return an RFC 3339 time of a query, or None; raises Rejected 422.
+
+    A space is read as `+`: form decoding has turned an unescaped `+` of the offset into it.
+    """
     if text is None:
         return None
-    return moment(text.replace(" ", "+"), field=field)
+    return parse_time(text.replace(" ", "+"), field=field)

@@ -1,7 +1,7 @@
-"""Commands to a wallet: freeze, unfreeze, close, and other overdraft limits.
+"""Wallet commands: freeze, unfreeze, close, set overdraft limits.
 
-A wallet that is as asked already is the answer; any other is asked, and the answer is what
-it is then (wallet_answers), or its refusal.
+A wallet that already has the wanted state is returned without a command.  Otherwise
+command_execution sends the command and returns the changed wallet, or raises its refusal.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from aiohttp import web
 
 from ledger_streams.ports import WalletView
 from web.http.operations import Operation, Success
-from web.http.payloads import LimitsChange, StatusChange, shaped
+from web.http.payloads import LimitsChange, StatusChange, convert_body
 from web.services import Services
-from web.views import LedgerView, answer, query
+from web.views import LedgerView, json_response, query
+from web.wallets.command_execution import WalletCommand, execute_command
 from web.wallets.reads import id_in_path, wallet_or_404
-from web.wallets.responses import WalletCommand, carried_out
 from web.wallets.views import checked_limits
 
 Wanted = Callable[[WalletView], bool]
-"""Says whether a wallet is as asked."""
+"""Returns whether a wallet has the wanted state."""
 
 
 class StatusView(LedgerView):
-    """Asks a wallet to change its status."""
+    """Changes the status of a wallet."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation({200: Success("The wallet as asked", WalletView)}, (404, 409), body=StatusChange)
+        "POST": Operation({200: Success("The changed wallet", WalletView)}, (404, 409), body=StatusChange)
     }
     command: str
     wanted: str
 
     async def post(self, request: web.Request, wallet_id: str) -> web.Response:
-        """Answer 200 with the wallet as asked, 404, or 409 with the reason."""
+        """Answer 200 with the changed wallet, 404, or 409 with the reason."""
         query(request)
-        reason = shaped(await self.body(request), StatusChange).reason
+        reason = convert_body(await self.body(request), StatusChange).reason
         wanted = self.wanted
-        return await _carried_out(
+        return await _execute_unless_as_asked(
             self.services(request),
             id_in_path(wallet_id, "wallet"),
             self.command,
@@ -48,34 +48,34 @@ class StatusView(LedgerView):
 
 
 class Freeze(StatusView):
-    """Refuse deductions from now on."""
+    """Freeze a wallet: it refuses deductions."""
 
     command, wanted = "FreezeWallet", "frozen"
 
 
 class Unfreeze(StatusView):
-    """Take deductions again."""
+    """Unfreeze a wallet: it accepts deductions again."""
 
     command, wanted = "UnfreezeWallet", "open"
 
 
 class Close(StatusView):
-    """Close an empty wallet for ever."""
+    """Close an empty wallet."""
 
     command, wanted = "CloseWallet", "closed"
 
 
 class Limits(LedgerView):
-    """Set overdraft limits; currencies that are not named keep theirs."""
+    """Set overdraft limits; the other currencies keep theirs."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "PUT": Operation({200: Success("The wallet as asked", WalletView)}, (404, 409), body=LimitsChange)
+        "PUT": Operation({200: Success("The changed wallet", WalletView)}, (404, 409), body=LimitsChange)
     }
 
     async def put(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet and its new limits, 404, or 409 with the reason."""
         query(request)
-        limits = checked_limits(shaped(await self.body(request), LimitsChange).overdraft_limits)
+        limits = checked_limits(convert_body(await self.body(request), LimitsChange).overdraft_limits)
 
         def has_these(wallet: WalletView) -> bool:
             balances = wallet.balances
@@ -85,10 +85,12 @@ class Limits(LedgerView):
             )
 
         wallet_id, data = id_in_path(wallet_id, "wallet"), {"overdraft_limits": limits}
-        return await _carried_out(self.services(request), wallet_id, "ChangeLimits", data, has_these)
+        return await _execute_unless_as_asked(
+            self.services(request), wallet_id, "ChangeLimits", data, has_these
+        )
 
 
-async def _carried_out(
+async def _execute_unless_as_asked(
     services: Services,
     wallet_id: str,
     name: str,
@@ -101,5 +103,5 @@ async def _carried_out(
     wallet = await wallet_or_404(services, wallet_id)
     if not wanted(wallet):
         command = WalletCommand(services.new_id(), name, data, as_asked)
-        wallet = await carried_out(services, wallet, command)
-    return answer(wallet)
+        wallet = await execute_command(services, wallet, command)
+    return json_response(wallet)

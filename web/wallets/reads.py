@@ -1,8 +1,8 @@
-"""Reading wallets: the cache beside the read model, and the one or the other away.
+"""Wallet reads: from the cache, else from the read model.
 
-The cache is never needed: away, it costs time and no answer.  What the API has just
-seen projected it writes through, so that a balance read after a waited-for payment
-cannot meet an older entry.
+The cache is optional: without Redis a read takes longer and still succeeds.  The API
+writes a wallet that it has just seen projected to the cache, so that a balance read after
+`?wait=` does not return an older entry.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from web.services import Services
 
 log = logging.getLogger(__name__)
 
-WRITE_S_MAX: Final = 1.0
-"""Somebody waits for an answer that does not need the cache."""
+CACHE_WRITE_S_MAX: Final = 1.0
+"""Maximum time for a write to the cache: the client waits for it, and the response does not need it."""
 
 
 def id_in_path(text: str, kind: str) -> str:
-    """Return the id canonical; raises Rejected 404, for nothing has an id that is none."""
+    """Return the canonical id; raises Rejected 404 for text that is not a UUID."""
     try:
         return canonical_id(text, field="")
     except Rejected as error:
-        raise not_found(f"There is no such {kind}.") from error
+        raise not_found(f"No such {kind}.") from error
 
 
 async def wallet_or_404(services: Services, wallet_id: str) -> WalletView:
-    """Return the wallet as the read model has it; raises Rejected 404."""
+    """Return the wallet from the read model; raises Rejected 404."""
     wallet = await services.read_model.wallet(wallet_id)
     if wallet is None:
-        raise not_found("There is no such wallet.")
+        raise not_found("No such wallet.")
     return wallet
 
 
@@ -46,7 +46,7 @@ async def cached_wallet(services: Services, wallet_id: str) -> tuple[WalletView,
     try:
         cached = await services.cache.get(wallet_id)
     except Unavailable as error:
-        log.warning("balance read without the cache: %s", error)
+        log.warning("Cache unavailable, reading the balance from PostgreSQL: %s", error)
         BALANCE_READS.labels("away").inc()
         return await wallet_or_404(services, wallet_id), False
     BALANCE_READS.labels("miss" if cached is None else "hit").inc()
@@ -59,10 +59,13 @@ async def cached_wallet(services: Services, wallet_id: str) -> tuple[WalletView,
 
 
 async def write_through(services: Services, wallets: Sequence[WalletView], epoch: str) -> None:
-    """Put the wallets into the cache, unless it is away; `epoch` was the cache's before they were read."""
+    """Write the wallets to the cache; an unavailable cache is logged.
+
+    `epoch` is the cache's epoch from before the wallets were read.
+    """
     try:
-        async with asyncio.timeout(WRITE_S_MAX):
+        async with asyncio.timeout(CACHE_WRITE_S_MAX):
             await services.cache.put(wallets, epoch)
     except (Unavailable, TimeoutError) as error:
-        log.warning("%d wallets not written to the cache: %s", len(wallets), error)
+        log.warning("Cache unavailable, %d wallets not written to it: %s", len(wallets), error)
         CACHE_WRITES_SKIPPED.inc(len(wallets))

@@ -1,9 +1,9 @@
-"""Statements: GET /v1/wallets/{id}/statement, what moved in a period and what it came to.
+"""Statements: GET /v1/wallets/{id}/statement, the movements and sums of a period.
 
-A period is from a time on and before another, and is turned into versions first: those
-are the statement.  Opening is the state before the first of them, closing the state
-after the last, so opening and movements are always closing.  The sums are on the first
-page, whose cost they are; further pages continue by version.
+A period includes `from` and excludes `to`; the view first translates it into a range of
+wallet versions.  Opening is the state before the range, closing the state after it, so
+opening + movements = closing always holds.  Only the first page computes the sums; later
+pages continue by version.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import WalletView
 from ledger_streams.ports.history import MovementView, Stretch, Turnover
 from web.http.operations import Operation, Parameter, Success, ref
-from web.http.payloads import moment
+from web.http.payloads import parse_time
 from web.http.problems import not_found, unprocessable
 from web.services import Services
-from web.views import LedgerView, answer, integer, query
-from web.wallets.balances import currency_asked, time_asked, wallet_at
+from web.views import LedgerView, integer, json_response, query
+from web.wallets.balances import currency_parameter, time_parameter, wallet_at
 from web.wallets.reads import id_in_path, wallet_or_404
 
 MOVEMENTS_DEFAULT: Final = 100
 MOVEMENTS_MAX: Final = 1000
-"""Of one page; without metadata a thousand are a quarter of a MiB."""
+"""Maximum length of a page; a thousand movements without metadata are about a quarter of a MiB."""
 LIMIT: Final = {"type": "integer", "minimum": 1, "maximum": MOVEMENTS_MAX}
 TICK: Final = timedelta(microseconds=1)
-"""The smallest step of a stored time: what is before a time is up to a tick before it."""
+"""Resolution of stored times; the last time before `t` is `t - TICK`."""
 BEGIN: Final = datetime.min.replace(tzinfo=UTC)
 NOTHING_MOVED: Final = Turnover(0, None, None)
 
@@ -48,10 +48,10 @@ class CurrencySums(msgspec.Struct, frozen=True):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A page of a statement; `sums` is null on all pages but the first, `next` on the last.
+    """A page of a statement; only the first page has `sums`; `next` is null on the last page.
 
-    Without a `from` it is null, and the period is from the beginning on.
-    Without a `to` it is just after the last event.
+    A null `from` means the beginning of the wallet.  A request without `to` gets the time
+    just after the last event.
     """
 
     wallet_id: str
@@ -62,8 +62,8 @@ class Statement(msgspec.Struct, frozen=True):
     next: int | None
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """Which page of which statement; the first has no `after`."""
+class StatementQuery(msgspec.Struct, frozen=True):
+    """Filters and page of a statement; the first page has no `after`."""
 
     wallet_id: str
     since: datetime | None
@@ -74,7 +74,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Period(msgspec.Struct, frozen=True):
-    """A statement's bounds: the wallet before it (None: it was not open yet), and after it."""
+    """Bounds of a statement: the wallet before it (None: not open yet) and after it."""
 
     opening: WalletView | None
     closing: WalletView
@@ -82,18 +82,18 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class WalletStatement(LedgerView):
-    """What moved in a wallet in a period, with opening and closing balances."""
+    """Movements of a wallet in a period, with opening and closing balances."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(
-            {200: Success("A page of it", Statement)},
+            {200: Success("A page of the statement", Statement)},
             (404,),
             (
-                Parameter("from", "Events from this time on; else from the first.", ref("Time")),
-                Parameter("to", "Events before this time; else up to the last.", ref("Time")),
-                Parameter("currency", "This one alone.", ref("Currency")),
-                Parameter("after", "`next` of the page before.", {"type": "integer", "minimum": 0}),
-                Parameter("limit", "Of the page.", LIMIT),
+                Parameter("from", "Events at this time or later; default: from the first.", ref("Time")),
+                Parameter("to", "Events before this time; default: up to the last.", ref("Time")),
+                Parameter("currency", "Only this currency.", ref("Currency")),
+                Parameter("after", "`next` of the previous page.", {"type": "integer", "minimum": 0}),
+                Parameter("limit", "Maximum length of the page.", LIMIT),
             ),
         )
     }
@@ -102,10 +102,10 @@ class WalletStatement(LedgerView):
         """Answer 200 with movements in order; 404 for no wallet by then, or a currency it does not hold."""
         services = self.services(request)
         asked = _asked(query(request, "from", "to", "currency", "after", "limit"), wallet_id)
-        return answer(await statement(services, asked))
+        return json_response(await statement(services, asked))
 
 
-async def statement(services: Services, asked: Asked) -> Statement:
+async def statement(services: Services, asked: StatementQuery) -> Statement:
     """Return a page of a statement; raises Rejected 404."""
     period = await _period(services, asked)
     stretch = _stretch(period, asked.currency)
@@ -126,24 +126,24 @@ async def statement(services: Services, asked: Asked) -> Statement:
     )
 
 
-def _asked(parameters: Mapping[str, str], wallet_id: str) -> Asked:
-    currency = currency_asked(parameters.get("currency"))
-    since, to = (time_asked(parameters.get(name), field=name) for name in ("from", "to"))
+def _asked(parameters: Mapping[str, str], wallet_id: str) -> StatementQuery:
+    currency = currency_parameter(parameters.get("currency"))
+    since, to = (time_parameter(parameters.get(name), field=name) for name in ("from", "to"))
     if since is not None and to is not None and since >= to:
-        raise unprocessable("to", "must be after from")
+        raise unprocessable("to", "must be later than `from`")
     after = integer(parameters, "after", default=0) if "after" in parameters else None
     limit = integer(parameters, "limit", default=MOVEMENTS_DEFAULT, smallest=1, largest=MOVEMENTS_MAX)
-    return Asked(id_in_path(wallet_id, "wallet"), since, to, currency, after, limit)
+    return StatementQuery(id_in_path(wallet_id, "wallet"), since, to, currency, after, limit)
 
 
-async def _period(services: Services, asked: Asked) -> Period:
+async def _period(services: Services, asked: StatementQuery) -> Period:
     wallet_id, since, to = asked.wallet_id, asked.since, asked.to
     if to is None:
         closing = await wallet_or_404(services, wallet_id)
     else:
         closing = await wallet_at(services, wallet_id, _before(to))
     opening = None if since is None else await services.read_model.wallet_at(wallet_id, _before(since))
-    return Period(opening, closing, to or moment(closing.as_of, field="to") + TICK)
+    return Period(opening, closing, to or parse_time(closing.as_of, field="to") + TICK)
 
 
 def _before(at: datetime) -> datetime:
@@ -169,5 +169,5 @@ def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -
 
 
 def _text(at: datetime) -> str:
-    """Write a time that a caller gave, of any year: strftime leaves out the zeros of early ones."""
+    """Return a client's time as RFC 3339 text; strftime would drop the leading zeros of early years."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,8 +1,8 @@
-"""Answers of wallets: from a command on its topic to what the wallet says to it.
+"""Command execution: sends a wallet command and waits for its projected effect.
 
-A wallet that is as asked says nothing to a command, so the answer never waits for an
-event alone: it waits for the wallet to move, and looks whether that was its command,
-carried out or refused, or whether the wallet is as asked by somebody else's.
+A wallet writes no event for a command that changes nothing, so the API cannot wait for the
+command's own event alone.  It waits for a newer version of the wallet, and then checks for
+the event of its command, or for the wanted state as the effect of another command.
 """
 
 from __future__ import annotations
@@ -16,39 +16,42 @@ import msgspec
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import WalletView
-from web.envelopes import Content, enveloped
-from web.http.problems import Refused
+from web.envelopes import Content, to_message
+from web.http.problems import Refused, as_sentence
 from web.services import Services
 from web.wallets.reads import wallet_or_404, write_through
 
 
 class WalletCommand(msgspec.Struct, frozen=True):
-    """What a wallet is asked to do, and how to see that it is so already."""
+    """A command to a wallet, and the test for its wanted state."""
 
     command_id: str
-    """A new one each time: the wallet's event has its own id from it."""
+    """A new id for each request; the id of the wallet's event is derived from it."""
     name: str
     data: Mapping[str, Any]
     as_asked: Callable[[WalletView], Awaitable[bool]]
 
 
-async def carried_out(services: Services, wallet: WalletView, command: WalletCommand) -> WalletView:
-    """Send the command and return the wallet after it, in the cache too.
+async def execute_command(services: Services, wallet: WalletView, command: WalletCommand) -> WalletView:
+    """Send the command; return the wallet after it, and write it to the cache.
 
-    `wallet` was read before anything else that says it is not as asked yet.  Raises Refused
-    with the wallet's reason, and Unavailable when its answer is not projected in time.
+    The caller has read `wallet` before it tested the wanted state.  Raises Refused with the
+    wallet's reason, and Unavailable when the effect is not projected in time.
     """
     content = Content(
         wallet.wallet_id, command.name, command.command_id, {"wallet_id": wallet.wallet_id, **command.data}
     )
-    message = enveloped(services.topics.wallet_commands, content, now=services.now())
+    message = to_message(services.topics.wallet_commands, content, now=services.now())
     epoch = services.cache.epoch
     await services.publisher.publish([message])
     try:
         async with asyncio.timeout(services.projection_wait_s):
             after = await _after(services, wallet, command)
     except TimeoutError as error:
-        raise Unavailable(dependency="read model", detail="the command is not projected yet") from error
+        raise Unavailable(
+            dependency="read model",
+            detail=f"the command is not projected after {services.projection_wait_s:g} s",
+        ) from error
     await write_through(services, [after], epoch)
     return after
 
@@ -60,7 +63,7 @@ async def _after(services: Services, wallet: WalletView, command: WalletCommand)
         event = await services.read_model.wallet_event_of(wallet_id, command.command_id)
         if event is not None and event["event_type"] == "WalletCommandRefused":
             data = event["data"]
-            raise Refused(reason=Reason(data["reason"]), detail=f"The wallet refused: {data['detail']}.")
+            raise Refused(reason=Reason(data["reason"]), detail=as_sentence(data["detail"]))
         if event is not None:
             return await wallet_or_404(services, wallet_id)
         if await command.as_asked(moved):

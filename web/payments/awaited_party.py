@@ -1,8 +1,7 @@
-"""Waiting: whom a payment that has not ended waits for, as its steps tell it.
+"""Awaited party: the party whose answer a pending payment needs next, derived from its steps.
 
-The last step that said anything new says who has the word.  A provider that was asked
-and gave no answer is still the one waited for, since it was asked first: ProviderTimedOut
-moves no money and begins nothing.
+The last step decides it.  ProviderTimedOut does not count: it moves no money and starts no
+step, and the payment still waits for the provider.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ NO_ANSWER: Final = "ProviderTimedOut"
 
 
 class Party(StrEnum):
-    """Who has to say or do something before the payment goes on."""
+    """The party that has to act before the payment continues."""
 
     LEDGER = "ledger"
-    """The ledger itself: it has to take the payment up, or to end it."""
+    """The ledger itself has to start or end the payment."""
     WALLET = "wallet"
     PROVIDER = "provider"
     REFUNDED_PAYMENT = "refunded_payment"
-    """The payment to be refunded, which knows how much of it is left."""
+    """The refunded payment has to reserve the amount."""
 
 
 class WaitingFor(msgspec.Struct, frozen=True):
-    """Whom a payment waits for, and since when (RFC 3339); `provider` is its name where it is one."""
+    """The awaited party and the start of the wait (RFC 3339); `provider` is the name of a provider."""
 
     what: Party
     since: str
@@ -45,15 +44,15 @@ _AFTER: Final[Mapping[str, tuple[Party, Party]]] = {
     "WalletDeducted": (Party.WALLET, Party.LEDGER),
     "WalletCreditRefused": (Party.WALLET, Party.PROVIDER),
 }
-"""By the last step: in a payment without a provider, and in one by a provider.
+"""The awaited party by last step: without a provider, and with one.
 
-Where two parties follow each other it is the one that takes its time: a refund by a
-provider may begin with a hold, of which nobody has to hear.
+Some steps have two possible successors.  The table names the slower party: a refund by a
+provider may start with a hold in the wallet, which takes no time worth reporting.
 """
 
 
 def waiting_for(payment: PaymentView) -> WaitingFor | None:
-    """Return whom the payment waits for; None when it has ended, or has no step yet."""
+    """Return the awaited party; None for a payment that has ended or has no step yet."""
     steps = [step for step in payment.steps if step.event_type != NO_ANSWER]
     if payment.status != "pending" or not steps:
         return None

@@ -1,7 +1,7 @@
-"""The content of a payment as the OpenAPI document tells it: what domain/payment.read_request takes.
+"""Schema of a payment in the OpenAPI document: the input that domain/payment.read_request accepts.
 
-One schema a kind, since the kind says which fields there have to be and which must not.
-Fields it does not name are refused; `metadata` is free.
+Each kind has a schema of its own, because the kind decides which fields are required and
+which are forbidden.  Unknown fields are rejected; `metadata` may contain anything.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ IN_A_CURRENCY: Final = {
     "if": {"required": ["amount"], "properties": {"amount": {"type": "string"}}},
     "then": {"required": ["currency"], "properties": {"currency": {"type": "string"}}},
 }
-"""A refund may leave out the amount, but not the currency of the one it names."""
+"""A refund may omit the amount; a refund with an amount needs the currency."""
 WITHOUT_BOTH: Final = {
     "not": {
         "required": ["provider", "hold_id"],
         "properties": {"provider": {"type": "string"}, "hold_id": {"type": "string"}},
     }
 }
-"""What goes by a provider has a hold of its own."""
+"""A payment by a provider makes its own hold, so it must not name another one."""
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
