@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TOPICS_RETRY_S: Final = 0.2
 TOPICS_RETRY_S_MAX: Final = 2.0
-UNDER_WAY_MAX: Final = 4_000
+IN_FLIGHT_MAX: Final = 4_000
 """Records that this worker has written for itself, one a payment; beyond it nothing new is begun."""
 
 
@@ -33,7 +33,7 @@ class MembershipListener(driver.ConsumerRebalanceListener):
         await super().on_partitions_assigned(assigned)
 
 
-class FrameConsumerThread(driver.AIOKafkaConsumerThread):
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the consumer with the settings that Faust hard-codes otherwise."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
@@ -54,10 +54,10 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         """
         wanted, retry_s = frozenset(topics), TOPICS_RETRY_S
         while unknown := await self.call_thread(self._ensure_consumer().unknown_of, wanted):
-            self.app.tables.phases.wait_for_topics(unknown)
+            self.app.tables.progress.wait_for_topics(unknown)
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, TOPICS_RETRY_S_MAX)
-        self.app.tables.phases.wait_for_topics(())
+        self.app.tables.progress.wait_for_topics(())
         await super().subscribe(wanted)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
@@ -81,13 +81,13 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
     def _to_be_polled(self, active: set[TP] | None) -> set[TP] | None:
         """Leave what is new where it is while enough is under way: what has begun ends first."""
         app: EngineApp = self.app
-        if not app.ready or not (ahead := app.committer.ahead).intake:
+        if not app.ready or not (loopback := app.committer.loopback).intake:
             return active
-        under_way = ahead.under_way
-        RECORDS_UNDER_WAY.set(under_way)
-        if not active or under_way < UNDER_WAY_MAX:
+        in_flight = loopback.in_flight
+        RECORDS_UNDER_WAY.set(in_flight)
+        if not active or in_flight < IN_FLIGHT_MAX:
             return active
-        return {tp for tp in active if tp.topic not in ahead.intake} or active
+        return {tp for tp in active if tp.topic not in loopback.intake} or active
 
     async def on_thread_stop(self) -> None:
         """Leave the group, as a static member does not by itself: the partitions move on at once."""

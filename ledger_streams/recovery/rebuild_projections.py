@@ -26,7 +26,7 @@ from ledger_streams.adapters.postgres.rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.engine.batches import Record
-from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
+from ledger_streams.engine.projection_batch import ProjectionBatch, RowsOf
 from ledger_streams.errors import InvariantBroken, Unavailable, Unreadable
 from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka_settings import client_options
@@ -170,20 +170,20 @@ class Rebuild:
         if partition[0] == self._wallets:
             records = await self._gaps.filled(partition, records)
         share = self._share(partition)
-        share.checks_place = not is_past
+        share.checks_partition = not is_past
         for record in records:
             share.project(record)
         advance = Advance(self._next[partition], next_)
-        share.batch.positions = {partition: advance}
+        share.rows.positions = {partition: advance}
         if share.refused or self._is_parking:
             await self._park(partition, advance, [share.part(record) for record in records])
         else:
             try:
-                await self._sink.write(share.batch)
+                await self._sink.write(share.rows)
             except Unreadable:
                 await self._park(partition, advance, [share.part(record) for record in records])
         self._next[partition] = next_
-        return len(share.batch.events)
+        return len(share.rows.events)
 
     async def _park(self, partition: Partition, advance: Advance, parts: Sequence[Part]) -> None:
         if await PostgresParking(self._sink).write(partition, advance, parts):
@@ -203,8 +203,8 @@ class Rebuild:
         self._gaps.pass_over(batch.wallet_events)
         self._parked.done(partition, len(later))
 
-    def _share(self, partition: Partition) -> ProjectionShare:
-        share = ProjectionShare(TP(*partition), (), source_next=0)
+    def _share(self, partition: Partition) -> ProjectionBatch:
+        share = ProjectionBatch(TP(*partition), (), source_next=0)
         share.rows_of = self._project[partition[0]]
         return share
 

@@ -11,27 +11,27 @@ import signal
 
 import pytest
 
-from tests.engine_app.harness import Toys, said
+from tests.engine_app.harness import EngineWorkers, said
 
 EIGHTS = {f"key-{number}": 8 for number in range(20)}
 
 
-async def test_what_comes_ahead_keeps_its_place_among_what_others_write(toys: Toys) -> None:
-    toys.echo = True
-    toys.start()
+async def test_what_comes_ahead_keeps_its_place_among_what_others_write(workers: EngineWorkers) -> None:
+    workers.echo = True
+    workers.start()
     for _ in range(10):
-        await toys.feed(EIGHTS, times=5)
-    await toys.all_exact()
+        await workers.feed(EIGHTS, times=5)
+    await workers.all_exact()
 
 
-async def test_two_workers_feed_each_other(toys: Toys) -> None:
-    toys.echo = True
+async def test_two_workers_feed_each_other(workers: EngineWorkers) -> None:
+    workers.echo = True
     for worker_id in ("1", "2"):
-        toys.start(worker_id)
+        workers.start(worker_id)
     for _ in range(10):
-        await toys.feed(EIGHTS, times=5)
+        await workers.feed(EIGHTS, times=5)
         await asyncio.sleep(0.2)
-    await toys.all_exact()
+    await workers.all_exact()
 
 
 @pytest.mark.parametrize(
@@ -41,53 +41,53 @@ async def test_two_workers_feed_each_other(toys: Toys) -> None:
         pytest.param("die-in-cycle", (1, 4, 9), id="between two rounds: nothing of the cycle has happened"),
     ],
 )
-async def test_a_worker_is_killed(toys: Toys, fault: str, times: tuple[int, ...]) -> None:
-    toys.echo = True
+async def test_a_worker_is_killed(workers: EngineWorkers, fault: str, times: tuple[int, ...]) -> None:
+    workers.echo = True
     for nth in times:
-        dying = toys.start(fault=f"{fault}:{nth}")
-        await toys.feed(EIGHTS, times=10)
+        dying = workers.start(fault=f"{fault}:{nth}")
+        await workers.feed(EIGHTS, times=10)
         assert dying.wait() == -signal.SIGKILL
-    toys.start()
-    await toys.feed(EIGHTS)
-    await toys.all_exact()
+    workers.start()
+    await workers.feed(EIGHTS)
+    await workers.all_exact()
 
 
-async def test_partitions_that_move_between_two_rounds_leave_nothing_behind(toys: Toys) -> None:
-    toys.echo = True
-    slow = toys.start("1", fault="slow-rounds")
+async def test_partitions_that_move_between_two_rounds_leave_nothing_behind(workers: EngineWorkers) -> None:
+    workers.echo = True
+    slow = workers.start("1", fault="slow-rounds")
     await said(slow, "ready: 4 partitions")
     for times in (1, 2, 3):
-        await toys.feed(EIGHTS)
-        other = toys.start("2", fault="slow-rounds")
+        await workers.feed(EIGHTS)
+        other = workers.start("2", fault="slow-rounds")
         await said(slow, "ready: 2 partitions", times=times)
-        await toys.feed(EIGHTS)
+        await workers.feed(EIGHTS)
         other.stop()
         await said(slow, "ready: 4 partitions", times=times + 1)
     told = slow.log.read_text()
     assert "a cycle is given up" in told
     assert "cycle lost" not in told
-    await toys.all_exact()
+    await workers.all_exact()
 
 
-async def test_after_a_commit_without_an_answer_nothing_comes_ahead(toys: Toys) -> None:
-    toys.echo = True
-    forgetful = toys.start(fault="lose-answer:5")
+async def test_after_a_commit_without_an_answer_nothing_comes_ahead(workers: EngineWorkers) -> None:
+    workers.echo = True
+    forgetful = workers.start(fault="lose-answer:5")
     for times in (1, 2, 3):
         await said(forgetful, "ready:", times=times)
         while forgetful.log.read_text().count("cycle lost") < times:  # each fifth is
-            await toys.feed(EIGHTS)
-    await toys.all_exact()
+            await workers.feed(EIGHTS)
+    await workers.all_exact()
 
 
-async def test_a_worker_that_is_paused_and_replaced_carries_out_nothing_more(toys: Toys) -> None:
-    toys.echo = True
-    paused = toys.start("1")
-    await toys.feed(EIGHTS, times=20)
+async def test_a_worker_that_is_paused_and_replaced_carries_out_nothing_more(workers: EngineWorkers) -> None:
+    workers.echo = True
+    paused = workers.start("1")
+    await workers.feed(EIGHTS, times=20)
     await said(paused, "took over", seconds=60)
     paused.signal(signal.SIGSTOP)
-    other = toys.start("2")
-    await toys.feed(EIGHTS, times=20)
+    other = workers.start("2")
+    await workers.feed(EIGHTS, times=20)
     await said(other, "took over", seconds=90)
     paused.signal(signal.SIGCONT)
-    await toys.feed(EIGHTS, times=20)
-    await toys.all_exact()
+    await workers.feed(EIGHTS, times=20)
+    await workers.all_exact()

@@ -87,7 +87,7 @@ ENGINE = (
         name="ahead-ends-at-takeover",
         rule="What a lost cycle has sent itself is forgotten at the takeover.",
         file="ledger_streams/engine/ledger_committer.py",
-        old="        self.ahead.clear()\n",
+        old="        self.loopback.clear()\n",
         new="",
         tests=(
             "tests/integration/test_ledger_committer.py"
@@ -125,8 +125,8 @@ ENGINE = (
         name="timer-fires-again",
         rule="The timers of a lost cycle fire again.",
         file="ledger_streams/engine/state/timers.py",
-        old="            heapq.heappush(self._heap, (due_ms, key))\n        self._given.clear()",
-        new="            pass\n        self._given.clear()",
+        old="            heapq.heappush(self._heap, (due_ms, key))\n        self._fired.clear()",
+        new="            pass\n        self._fired.clear()",
         tests=("tests/unit/test_deadlines.py::test_what_a_lost_cycle_was_given_comes_again",),
     ),
     Mutant(
@@ -187,8 +187,8 @@ ENGINE = (
         name="source-offset-is-logged",
         rule="Each cycle writes the positions of sources without a table to their position logs.",
         file="ledger_streams/engine/ledger_committer.py",
-        old="self._position_logs.records({",
-        new="PositionLogs().records({",
+        old="self._source_offset_logs.records(",
+        new="SourceOffsetLogs().records(",
         tests=(
             "tests/integration/test_ledger_committer.py"
             "::test_a_cycle_without_a_table_writes_its_position_to_the_position_log",
@@ -217,7 +217,7 @@ ENGINE = (
         name="back-pressure",
         rule="No new request is polled while too many records are in flight.",
         file="ledger_streams/engine/consumer_thread.py",
-        old="if not active or under_way < UNDER_WAY_MAX:",
+        old="if not active or in_flight < IN_FLIGHT_MAX:",
         new="if True:",
         tests=("tests/unit/test_back_pressure.py::test_while_much_is_under_way_requests_are_not_polled",),
     ),
@@ -267,7 +267,7 @@ ENGINE = (
         name="wrong-partition-payment",
         rule="A payment in another partition than its id's starts no saga.",
         file="agents/payments.py",
-        old="        PAYMENT_EVENTS.check_place(record)\n        if requested",
+        old="        PAYMENT_EVENTS.check_partition(record)\n        if requested",
         new="        if requested",
         tests=("tests/unit/test_agents.py::test_a_payment_in_a_wrong_partition_starts_no_saga",),
     ),
