@@ -73,7 +73,7 @@ ENGINE = (
         file="ledger_streams/engine/loopback.py",
         old="if batch.first_offset == next_offset:",
         new="if True:",
-        tests=("tests/unit/test_ahead.py::test_what_the_consumer_has_read_is_forgotten",),
+        tests=("tests/unit/test_loopback.py::test_what_the_consumer_has_read_is_forgotten",),
     ),
     Mutant(
         name="ahead-in-place",
@@ -81,7 +81,7 @@ ENGINE = (
         file="ledger_streams/engine/loopback.py",
         old="            next_offset = self._next(tp, read_to)\n",
         new="            next_offset = waiting[0].first_offset\n",
-        tests=("tests/unit/test_ahead.py::test_what_another_has_written_before_it_is_waited_for",),
+        tests=("tests/unit/test_loopback.py::test_what_another_has_written_before_it_is_waited_for",),
     ),
     Mutant(
         name="ahead-ends-at-takeover",
@@ -119,7 +119,7 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old=" and next_ms <= until_ms",
         new="",
-        tests=("tests/unit/test_deadlines.py::test_deadlines_come_in_their_order_and_none_before_its_time",),
+        tests=("tests/unit/test_timers.py::test_deadlines_come_in_their_order_and_none_before_its_time",),
     ),
     Mutant(
         name="timer-fires-again",
@@ -127,7 +127,7 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old="            heapq.heappush(self._heap, (due_ms, key))\n        self._fired.clear()",
         new="            pass\n        self._fired.clear()",
-        tests=("tests/unit/test_deadlines.py::test_what_a_lost_cycle_was_given_comes_again",),
+        tests=("tests/unit/test_timers.py::test_what_a_lost_cycle_was_given_comes_again",),
     ),
     Mutant(
         name="timer-after-records",
@@ -136,7 +136,7 @@ ENGINE = (
         old="if fetched is None or self.position(tp) < fetched.stable_end:",
         new="if fetched is None:",
         tests=(
-            "tests/unit/test_reading.py::test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again",
+            "tests/unit/test_consumer_positions.py::test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again",
         ),
     ),
     Mutant(
@@ -200,7 +200,7 @@ ENGINE = (
         file="ledger_streams/engine/dlq_limit.py",
         old="if self._count_max and self.count >= self._count_max:",
         new="if False:",
-        tests=("tests/unit/test_letter_run.py::test_a_letter_too_many_cuts_the_share_before_it",),
+        tests=("tests/unit/test_dlq_limit.py::test_a_letter_too_many_cuts_the_share_before_it",),
     ),
     Mutant(
         name="dead-letters-in-a-row",
@@ -209,7 +209,7 @@ ENGINE = (
         old="        if at != self._next_at:\n            self.count = 0\n",
         new="",
         tests=(
-            "tests/unit/test_letter_run.py"
+            "tests/unit/test_dlq_limit.py"
             "::test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not",
         ),
     ),
@@ -260,7 +260,7 @@ ENGINE = (
         old=".partition) == record.partition:",
         new=".partition) >= 0:",
         tests=(
-            "tests/unit/test_cycles.py::test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it",
+            "tests/unit/test_batches.py::test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it",
         ),
     ),
     Mutant(
