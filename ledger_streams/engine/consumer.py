@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
@@ -26,12 +26,10 @@ from ledger_streams.engine.consumer_positions import ConsumerPositions
 from ledger_streams.engine.consumer_thread import BatchConsumerThread, MembershipListener
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.engine.transactions import CycleLost
+from ledger_streams.engine.worker import Worker
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
 from ledger_streams.process_exit import exit_now
-
-if TYPE_CHECKING:
-    from ledger_streams.engine.app import EngineApp
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ DUE_POLL_S = 0.01
 class BatchConsumer(driver.Consumer):
     """Polls cycles and sees them through."""
 
-    app: EngineApp
+    app: Worker
     RebalanceListener = MembershipListener
     _cycle_over: asyncio.Event
     _poll_over: asyncio.Event

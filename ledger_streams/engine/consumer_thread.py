@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
 from ledger_streams.engine.group_client import group_member
+from ledger_streams.engine.worker import Worker
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.metrics import RECORDS_UNDER_WAY
-
-if TYPE_CHECKING:
-    from ledger_streams.engine.app import EngineApp
-
 
 TOPICS_RETRY_S: Final = 0.2
 TOPICS_RETRY_S_MAX: Final = 2.0
@@ -37,7 +34,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the consumer with the settings that Faust hard-codes otherwise."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
-        app: EngineApp = self.app
+        app: Worker = self.app
         return group_member(app.conf.id, app.engine_settings)
 
     def __post_init__(self) -> None:
@@ -80,7 +77,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _to_be_polled(self, active: set[TP] | None) -> set[TP] | None:
         """Leave what is new where it is while enough is under way: what has begun ends first."""
-        app: EngineApp = self.app
+        app: Worker = self.app
         if not app.ready or not (loopback := app.committer.loopback).intake:
             return active
         in_flight = loopback.in_flight

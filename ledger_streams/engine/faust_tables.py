@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
@@ -21,13 +21,11 @@ from mode import Service
 
 from ledger_streams.engine.state.store import TableSpec
 from ledger_streams.engine.state.takeover_progress import SLOW_PHASE_S, TakeoverProgress
+from ledger_streams.engine.worker import Worker
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.metrics import CONSUMER_LAG, READY, TAKEOVER_SECONDS
 from ledger_streams.process_exit import exit_now
-
-if TYPE_CHECKING:
-    from ledger_streams.engine.app import EngineApp
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +35,9 @@ RETRY_BACKOFF_S_MAX = 5.0
 class TakeoverTables(TableManager):
     """The tables of this app by name (for Faust's CLI), and the service that takes partitions over."""
 
-    app: EngineApp
+    app: Worker
 
-    def __init__(self, app: EngineApp, **kwargs: Any) -> None:
+    def __init__(self, app: Worker, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
         self.taken_over: Membership | None = None
         """In whose name the partitions now held were taken over; None while they are not."""
