@@ -33,8 +33,8 @@ SPARED: Final[Mapping[str, int]] = {
     "aiokafka.consumer.fetcher": logging.ERROR,
     "aiokafka.consumer.group_coordinator": logging.ERROR,
     "ledger_streams.adapters.redis.breakers": logging.WARNING,
-    "web.intake": logging.WARNING,
-    "web.reading": logging.WARNING,
+    "web.payments.submission": logging.WARNING,
+    "web.wallets.reads": logging.WARNING,
 }
 """From which level on; ours say at each call that Redis is away."""
 SPARED_S: Final = 5.0

@@ -36,9 +36,9 @@ def payment_requested(payment_id: str, data: Mapping[str, Any]) -> Content:
     return Content(payment_id, "PaymentRequested", event_id, data)
 
 
-def enveloped(topic: str, content: Content, *, now: datetime) -> Message:
+def to_message(topic: str, content: Content, *, now: datetime) -> Message:
     """Return the record for `topic`, keyed by its aggregate; `now` is UTC."""
-    value = wire.seal(
+    value = wire.encode_envelope(
         content.data,
         event_id=content.event_id,
         event_type=content.event_type,

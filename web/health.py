@@ -19,12 +19,12 @@ from ledger_streams.engine.state.takeover_progress import PublicText
 from ledger_streams.errors import Unavailable
 from web.http.operations import Named, Operation, Success
 from web.services import READINESS
-from web.views import LedgerView, answer
+from web.views import LedgerView, json_response
 
 log = logging.getLogger(__name__)
 
 OK: Final = "ok"
-DISPENSABLE: Final = frozenset({"redis", "parked_records"})
+OPTIONAL_CHECKS: Final = frozenset({"redis", "parked_records"})
 """What the API answers without, and what is wrong with a few records alone."""
 
 
@@ -50,7 +50,7 @@ class Live(LedgerView):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer 200 as long as anything is answered at all."""
-        return answer(Liveness())
+        return json_response(Liveness())
 
 
 class Ready(LedgerView):
@@ -66,19 +66,19 @@ class Ready(LedgerView):
         wrong = {name: state for name, state in sorted(states.items()) if state != OK}
         if wrong:
             log.warning("not all is well: %s", wrong)
-        missing = sorted(wrong.keys() - DISPENSABLE)
+        missing = sorted(wrong.keys() - OPTIONAL_CHECKS)
         if missing:
             raise Unavailable(
-                dependency=", ".join(_told(name, wrong[name]) for name in missing), detail="not ready"
+                dependency=", ".join(_named_check(name, wrong[name]) for name in missing), detail="not ready"
             )
-        return answer(ReadyState({name: _shown(states[name]) for name in sorted(states)}))
+        return json_response(ReadyState({name: _public_state(states[name]) for name in sorted(states)}))
 
 
-def _told(name: str, state: str) -> str:
+def _named_check(name: str, state: str) -> str:
     return f"{name} ({state})" if isinstance(state, PublicText) else name
 
 
-def _shown(state: str) -> str:
+def _public_state(state: str) -> str:
     return str(state) if state == OK or isinstance(state, PublicText) else "away"
 
 

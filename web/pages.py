@@ -13,7 +13,7 @@ from ledger_streams.bootstrap.kafka_checks import close_kafka_checks
 from ledger_streams.bootstrap.web_services import connections, readiness, worker_readiness
 from ledger_streams.settings import settings
 from ledger_streams.topics import PAYMENT_EVENTS, WALLET_COMMANDS
-from web.http.graceful_shutdown import draining
+from web.http.graceful_shutdown import add_graceful_shutdown
 from web.routes import add_pages
 from web.services import Services, Topics
 
@@ -40,5 +40,5 @@ def services() -> Services:
 add_pages(ledger, services, worker_readiness)
 add_pages(api, services, readiness)
 for app in (ledger, api):
-    app.before_stop.append(draining(app, linger_s=settings().drain_s))
+    app.before_stop.append(add_graceful_shutdown(app, linger_s=settings().drain_s))
     app.before_stop.append(close_kafka_checks)

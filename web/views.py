@@ -19,9 +19,9 @@ from faust.web import Request, View
 from faust.web.exceptions import WebError
 
 from ledger_streams.errors import Rejected
-from web.http.content_coding import coding_of, decoded, unreadable
+from web.http.content_coding import content_coding, decode, unreadable
 from web.http.operations import Operation
-from web.http.payloads import json_of
+from web.http.payloads import parse_json
 from web.http.problems import problem_response, unprocessable
 from web.services import SERVICES, Services
 
@@ -57,29 +57,31 @@ class LedgerView(View):
 
     async def body(self, request: web.Request) -> dict[str, Any]:
         """Return the body, a JSON object; raises Rejected 400, 413, 415 or 422."""
-        return json_of(await self.body_bytes(request))
+        return parse_json(await self.body_bytes(request))
 
-    async def body_or_nothing(self, request: web.Request) -> dict[str, Any]:
+    async def optional_body(self, request: web.Request) -> dict[str, Any]:
         """Return the body as `body` does, or an empty object where none was sent."""
         body = await self.body_bytes(request)
-        return json_of(body) if body else {}
+        return parse_json(body) if body else {}
 
     async def body_bytes(self, request: web.Request) -> bytes:
         """Return the body, decoded and said to be JSON; raises Rejected 400, 408, 413 or 415."""
-        coding = coding_of(request)
+        coding = content_coding(request)
         body = await _read(request, self.body_bytes_max, self.services(request).body_wait_s)
         if coding is not None:
-            content = decoded(body, coding, bytes_max=self.body_bytes_max)
+            content = decode(body, coding, bytes_max=self.body_bytes_max)
             if content is None:
                 raise too_large(self.body_bytes_max)
             body = content
-        if body and not _says_json(request):
+        if body and not _is_json(request):
             detail = "The body has to be sent as application/json, in UTF-8."
             raise Rejected(status=415, title="Unsupported media type", detail=detail)
         return body
 
 
-def answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_response(
+    value: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """Return `value` as a JSON response."""
     return web.Response(
         body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
@@ -134,7 +136,7 @@ async def _read(request: web.Request, bytes_max: int, wait_s: float) -> bytes:
     return bytes(body)
 
 
-def _says_json(request: web.Request) -> bool:
+def _is_json(request: web.Request) -> bool:
     """Say whether the one Content-Type is JSON in UTF-8, and does not say so twice in two ways."""
     said = request.headers.getall("Content-Type", [])
     if len(said) != 1:

@@ -19,7 +19,7 @@ from ledger_streams.errors import Unreadable
 from ledger_streams.importer.characters import is_text
 from ledger_streams.importer.file_lines import Line
 from ledger_streams.importer.rows import REASON_INVALID, RefusedRow, Row, payment_row, refused_row, too_long
-from ledger_streams.wire.repeated_keys import repeated_in
+from ledger_streams.wire.repeated_keys import find_repeated_key
 
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
 NAME_CHARACTERS_MAX: Final = 100
@@ -80,7 +80,7 @@ def repeated_field(text: bytes, error: Unreadable) -> str | None:
     """Return the key that stands twice in the text, when that is why it was not read."""
     if not isinstance(error, wire.NotJson) or "twice" not in error.detail:
         return None
-    repeated = repeated_in(text)
+    repeated = find_repeated_key(text)
     return None if repeated is None else shown_name(repeated)
 
 

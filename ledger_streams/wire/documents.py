@@ -28,7 +28,7 @@ from ledger_streams.wire.document_parts import (
     whole,
     within,
 )
-from ledger_streams.wire.repeated_keys import named, repeated_key
+from ledger_streams.wire.repeated_keys import key_text, repeated_key
 
 RECORD_BYTES_MAX: Final = 1_000_000
 """Of a record's value; with headers and batch it fits into the 1 MiB that a broker takes."""
@@ -145,7 +145,7 @@ def check_document(text: bytes, document: dict[str, Any], at: str, depth_max: in
         check_parts(document, at=at, depth_max=depth_max)
     written = encode(document)
     if written != text and (repeated := repeated_key(text, written)) is not None:
-        problem = f"{named(repeated)} stands twice in one object"
+        problem = f"{key_text(repeated)} stands twice in one object"
         raise RepeatedKey(reason=Reason.INVALID, detail=f"{whole(at)}: {problem}")
     if _BACKSLASH in text and _NUL_ESCAPED in text:
         check_parts(document, at=at, depth_max=depth_max)

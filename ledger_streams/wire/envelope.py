@@ -140,7 +140,7 @@ def time_ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def seal(  # noqa: PLR0913  # the envelope has as many fields
+def encode_envelope(  # noqa: PLR0913  # the envelope has as many fields
     data: Any,
     *,
     event_id: str,

@@ -25,8 +25,8 @@ from ledger_streams.wire.documents import decode_with
 from ledger_streams.wire.envelope import (
     Version,
     check_id,
+    encode_envelope,
     parse_time,
-    seal,
     time_ms,
     time_text,
 )
@@ -167,7 +167,7 @@ def hold_data(command: HoldCommand) -> Any:
 
 def encode_expiry(command: ExpireHold, *, due_ms: int) -> bytes:
     """Write the command to release a hold that was due at `due_ms`; the same however often it is written."""
-    return seal(
+    return encode_envelope(
         hold_data(command),
         event_id=expiry_id(command),
         event_type="ExpireHold",

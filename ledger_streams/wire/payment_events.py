@@ -25,12 +25,12 @@ from ledger_streams.wire.envelope import (
     check_key,
     check_optional_ids,
     data_of,
+    encode_envelope,
     parse_time,
-    seal,
     time_ms,
 )
 from ledger_streams.wire.payment_outcomes import OUTCOMES, read_payment_outcome
-from ledger_streams.wire.repeated_keys import repeated_in
+from ledger_streams.wire.repeated_keys import find_repeated_key
 
 OCCURRED_BEFORE_MS_MAX: Final = timedelta(days=31) // timedelta(milliseconds=1)
 """How far before its append time a request may have occurred: as old as the oldest open partition."""
@@ -52,13 +52,13 @@ class _Head(msgspec.Struct, gc=False, kw_only=True):
     causation_id: str | None = None
 
 
-class _Glance(msgspec.Struct, gc=False):
+class _RequestHead(msgspec.Struct, gc=False):
     event_type: str
     data: dict[str, Any]
 
 
 _head = msgspec.json.Decoder(_Head).decode
-_glance = msgspec.json.Decoder(_Glance).decode
+_request_head = msgspec.json.Decoder(_RequestHead).decode
 
 
 def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int) -> PaymentRequested | None:
@@ -69,7 +69,9 @@ def read_payment_event(value: bytes | None, *, key: bytes | None, append_ms: int
     try:
         return _read(value, key, append_ms)
     except Unreadable as error:
-        raise Unreadable(reason=error.reason, detail=error.detail, payment_id=_tellable(value, key)) from None
+        raise Unreadable(
+            reason=error.reason, detail=error.detail, payment_id=_payment_to_fail(value, key)
+        ) from None
 
 
 def _read(value: bytes | None, key: bytes | None, append_ms: int) -> PaymentRequested | None:
@@ -117,17 +119,17 @@ def _check_head(head: _Head, append_ms: int) -> None:
         raise invalid("occurred_at", "is more than 5 minutes after the record was appended")
 
 
-def _tellable(value: bytes | None, key: bytes | None) -> str | None:
+def _payment_to_fail(value: bytes | None, key: bytes | None) -> str | None:
     """Return the payment that an unreadable record asks for, where that much can be read without doubt."""
     try:
         text = bytes_of(value)
-        glance: _Glance = decode_with(_glance, text)
-        if repeated_in(text) is not None:
+        request_head: _RequestHead = decode_with(_request_head, text)
+        if find_repeated_key(text) is not None:
             return None
     except (Unreadable, ValueError, RecursionError):
         return None
-    payment_id = glance.data.get("payment_id")
-    if glance.event_type != REQUESTED or not is_canonical_id(payment_id) or payment_id.encode() != key:
+    payment_id = request_head.data.get("payment_id")
+    if request_head.event_type != REQUESTED or not is_canonical_id(payment_id) or payment_id.encode() != key:
         return None
     return payment_id
 
@@ -137,7 +139,7 @@ def encode_payment_request(
 ) -> bytes:
     """Write PaymentRequested for content that `read_request` has taken."""
     payment_id = data["payment_id"]
-    return seal(
+    return encode_envelope(
         data,
         event_id=event_id,
         event_type=REQUESTED,

@@ -17,8 +17,8 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_stored,
+    encode_envelope,
     parse_time,
-    seal,
 )
 
 OUTCOMES: Final = frozenset({"PaymentCompleted", "PaymentFailed", "PaymentRefunded"})
@@ -120,7 +120,7 @@ def encode_payment_outcome(outcome: PaymentOutcome, *, causation_id: str, append
     """Write a payment's end, caused by the saga event `causation_id` appended at `append_ms`."""
     payment_id = outcome.payment_id
     event_type = type(outcome).__name__
-    return seal(
+    return encode_envelope(
         _outcome_data(outcome),
         event_id=derived_id(f"{payment_id}:{event_type}:{outcome.version}"),
         event_type=event_type,

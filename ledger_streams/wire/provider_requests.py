@@ -17,7 +17,7 @@ from ledger_streams.wire.envelope import (
     Version,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 
 
@@ -79,7 +79,7 @@ def encode_order(order: ProviderOrder, *, causation_id: str | None, append_ms: i
         order.kind if isinstance(order, CarryOutPayment) else None,
         order.reason if isinstance(order, CancelPayment) else None,
     )
-    return seal(
+    return encode_envelope(
         data,
         event_id=derived_id(f"{order.payment_id}:{name}:{order.saga_version}:{order.attempt}"),
         event_type=name,

@@ -21,10 +21,10 @@ def repeated_key(text: bytes, written: bytes) -> str | None:
     """Return a key that stands twice in an object of `text`, or None; `written` is `text` encoded anew."""
     if written == text or b"".join(written.split()) == b"".join(text.split()):
         return None
-    return repeated_in(text)
+    return find_repeated_key(text)
 
 
-def repeated_in(text: bytes) -> str | None:
+def find_repeated_key(text: bytes) -> str | None:
     """Return a key that stands twice in an object of JSON text, after escapes were resolved, or None.
 
     The text is read pair by pair, which takes longer.  Raises ValueError or RecursionError.
@@ -37,13 +37,13 @@ def repeated_in(text: bytes) -> str | None:
 
 
 class PairsRead:
-    """A JSON text as it reads pair by pair: `repeated` is what `repeated_in` says of it."""
+    """A JSON text as it reads pair by pair: `repeated` is what `find_repeated_key` says of it."""
 
     def __init__(self, text: bytes) -> None:
-        self.repeated = repeated_in(text)
+        self.repeated = find_repeated_key(text)
 
 
-def named(key: str) -> str:
+def key_text(key: str) -> str:
     """Return a key as an error may name it: text from outside goes into no message as it is."""
     return f"the key {key}" if _PLAIN(key) else "a key"
 

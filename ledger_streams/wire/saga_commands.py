@@ -17,7 +17,7 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 from ledger_streams.wire.wallet_commands import checked_reason
 
@@ -122,7 +122,7 @@ def encode_settlement(command: SettlePayment, *, command_id: str, occurred_ms: i
 def _sealed(
     command: SagaCommand, *, command_id: str, correlation_id: str, causation_id: str | None, append_ms: int
 ) -> bytes:
-    return seal(
+    return encode_envelope(
         _data_of(command),
         event_id=command_id,
         event_type=type(command).__name__,

@@ -35,7 +35,7 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_whole,
-    seal,
+    encode_envelope,
     time_text,
 )
 from ledger_streams.wire.saga_answers import (
@@ -179,7 +179,7 @@ def write_saga_event(
 ) -> tuple[bytes, SagaRecord]:
     """Write a saga event as `encode_saga_event` does; return with it what will be read from it."""
     payment_id, event_id = event.payment_id, saga_event_id(event)
-    value = seal(
+    value = encode_envelope(
         _data_of(event),
         event_id=event_id,
         event_type=type(event).__name__,

@@ -42,7 +42,7 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 
 REASON_CHARACTERS_MAX: Final = 500
@@ -182,7 +182,7 @@ def write_command(
 ) -> tuple[bytes, CommandRecord]:
     """Write a leg as `encode_command` does; return with it what will be read from it."""
     event_id = command_id(command)
-    value = seal(
+    value = encode_envelope(
         _leg_data(command),
         event_id=event_id,
         event_type=type(command).__name__,
@@ -204,7 +204,7 @@ def encode_administrative(
     command: AdministrativeCommand | HoldFunds | ReleaseHold, *, command_id: str, occurred_ms: int
 ) -> bytes:
     """Write an administrative command, or one about a caller's hold, under the id its sender has given it."""
-    return seal(
+    return encode_envelope(
         _administrative_data(command),
         event_id=command_id,
         event_type=type(command).__name__,

@@ -37,7 +37,7 @@ from ledger_streams.wire.envelope import (
     check_id,
     check_key,
     decode_envelope,
-    seal,
+    encode_envelope,
 )
 from ledger_streams.wire.hold_events import NAMES as HOLD_EVENTS
 from ledger_streams.wire.hold_events import hold_event_data, read_hold_event
@@ -174,7 +174,7 @@ def _read_movement(envelope: Envelope, wallet_id: WalletId) -> BalanceAdded | Ba
 def encode_wallet_event(event: WalletEvent, wallet: Wallet, *, command_id: str, append_ms: int) -> bytes:
     """Write `event` with `wallet`, the state after it; the command was appended at `append_ms`."""
     name = type(event).__name__
-    return seal(
+    return encode_envelope(
         _data_of(event),
         event_id=wallet_event_id(command_id, name),
         event_type=name,

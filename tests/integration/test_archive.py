@@ -31,7 +31,7 @@ from tests.archived import FILE, NOVEMBER, OCTOBER, Old, old
 from tests.projected import Story
 from tests.projections import differing
 from tests.recorded import LONG_AGO, project_earlier
-from web.payments.responses import shown
+from web.payments.responses import to_response
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ async def test_a_payment_says_that_its_first_steps_are_archived(told: Old) -> No
     await told.archive()
     after = await model.payment(payment_id)
     assert after == msgspec.structs.replace(before, steps=(), archived_month="2024-11")
-    assert "archive attach 2024-11" in payment_text(msgspec.to_builtins(shown(after)))
+    assert "archive attach 2024-11" in payment_text(msgspec.to_builtins(to_response(after)))
 
 
 async def test_the_migration_is_not_taken_back_while_months_are_archived(told: Old) -> None:

@@ -17,7 +17,7 @@ from ledger_streams.domain.wallet_events import WalletEvent, WalletOpened
 from tests.model.samples import SOURCE, USER
 from tests.property.test_wallet_properties import histories, is_sent
 from tests.unit.web_stage import NOW, Stage
-from web.wallets.statements import Asked, Statement, statement
+from web.wallets.statements import Statement, StatementQuery, statement
 
 SPAN_S = 60
 seconds = st.integers(-3, 5)
@@ -46,11 +46,11 @@ async def told(events: list[WalletEvent], steps_s: list[int]) -> Stage:
     return stage
 
 
-async def pages(stage: Stage, asked: Asked) -> tuple[Statement, list[Statement]]:
+async def pages(stage: Stage, asked: StatementQuery) -> tuple[Statement, list[Statement]]:
     """Return the first page, and all of them."""
     found = [await statement(stage.services(), asked)]
     while (after := found[-1].next) is not None:
-        following = Asked(asked.wallet_id, asked.since, asked.to, asked.currency, after, asked.limit)
+        following = StatementQuery(asked.wallet_id, asked.since, asked.to, asked.currency, after, asked.limit)
         found.append(await statement(stage.services(), following))
     return found[0], found
 
@@ -62,7 +62,7 @@ def test_opening_and_movements_are_closing(
     async def check() -> None:
         stage = await told(happened(commands), steps_s)
         since, to = (NOW + timedelta(seconds=second + 2) for second in bound)
-        first, found = await pages(stage, Asked(SOURCE, since, to, currency, None, limit))
+        first, found = await pages(stage, StatementQuery(SOURCE, since, to, currency, None, limit))
         movements = [movement for page in found for movement in page.movements]
         assert [m.version for m in movements] == sorted({m.version for m in movements})
         assert all(len(page.movements) == limit for page in found[:-1])
@@ -91,7 +91,7 @@ def test_two_statements_in_a_row_are_the_one_of_both(
         end = middle + timedelta(seconds=bound[1])
 
         async def versions(since: timedelta, to: timedelta) -> list[int]:
-            asked = Asked(SOURCE, begin + since, begin + to, limit=1000)
+            asked = StatementQuery(SOURCE, begin + since, begin + to, limit=1000)
             return [movement.version for movement in (await statement(stage.services(), asked)).movements]
 
         halves = [await versions(timedelta(0), middle - begin), await versions(middle - begin, end - begin)]

@@ -114,7 +114,7 @@ def test_a_request_that_is_accepted_leaves_room_for_the_events_that_carry_its_co
 def test_an_envelope_at_its_longest_is_within_what_is_kept_free_for_it() -> None:
     ids = dict.fromkeys(("event_id", "aggregate_id", "correlation_id", "causation_id"), EVENT)
     longest = max(every_record(), key=len)
-    value = wire.seal({}, event_type=longest, event_version=2**63 - 1, append_ms=AT_MS, **ids)
+    value = wire.encode_envelope({}, event_type=longest, event_version=2**63 - 1, append_ms=AT_MS, **ids)
     assert len(value) < ENVELOPE_BYTES_MAX
 
 

@@ -43,9 +43,13 @@ def test_each_reason_is_in_the_readme_with_its_http_status() -> None:
 @pytest.mark.parametrize(
     ("word", "values", "fields"),
     [
-        ("PaymentStatus", PaymentStatus, ["PaymentShown.status", "PaymentListed.status", "Pending.status"]),
-        ("Reason", Reason, ["PaymentShown.reason", "PaymentListed.reason", "Problem.reason"]),
-        ("PaymentKind", PaymentKind, ["PaymentShown.kind", "PaymentListed.kind", "MovementView.kind"]),
+        (
+            "PaymentStatus",
+            PaymentStatus,
+            ["PaymentResponse.status", "PaymentSummary.status", "Pending.status"],
+        ),
+        ("Reason", Reason, ["PaymentResponse.reason", "PaymentSummary.reason", "Problem.reason"]),
+        ("PaymentKind", PaymentKind, ["PaymentResponse.kind", "PaymentSummary.kind", "MovementView.kind"]),
         ("WalletStatus", WalletStatus, ["WalletView.status"]),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 
 from ledger_streams.errors import Rejected
 from tests.unit.web_stage import Stage, deposit, served
-from web.http.content_coding import decoded
+from web.http.content_coding import decode
 
 BODY = msgspec.json.encode(deposit(metadata={"note": "a note"}))
 GZIP, DEFLATE = gzip.compress(BODY, mtime=0), zlib.compress(BODY)
@@ -130,13 +130,13 @@ async def test_a_body_that_grows_beyond_the_bound_when_it_is_decoded_is_413(
 
 @pytest.mark.parametrize("length", [99, 100, 101])
 def test_decoding_stops_at_the_bound_and_takes_what_just_fits(length: int) -> None:
-    content = decoded(gzip.compress(b"x" * length), "gzip", bytes_max=100)
+    content = decode(gzip.compress(b"x" * length), "gzip", bytes_max=100)
     assert content == (None if length > 100 else b"x" * length)
 
 
 def test_an_empty_body_is_no_gzip_stream() -> None:
     with pytest.raises(Rejected, match="ends before"):
-        decoded(b"", "gzip", bytes_max=100)
+        decode(b"", "gzip", bytes_max=100)
 
 
 @pytest.mark.parametrize(

@@ -26,22 +26,22 @@ WINDOW_BITS: Final[Mapping[str, int]] = {
 }
 """What zlib is told of each coding; both formats end in a checksum of what was meant."""
 
-TAKEN: Final = "gzip, deflate"
+ACCEPTED: Final = "gzip, deflate"
 """The Accept-Encoding of a 415: the codings that a body may have."""
 
 
-def coding_of(request: web.Request) -> str | None:
+def content_coding(request: web.Request) -> str | None:
     """Return the coding of the request's body, or None; raises Rejected 415 for one that is not taken."""
     said = ",".join(request.headers.getall(HEADER, []))
     codings = [coding for part in said.split(",") if (coding := part.strip().lower()) not in {"", "identity"}]
     if len(codings) > 1:
-        raise _unknown(f"The body has {len(codings)} codings, one is allowed: {TAKEN}.")
+        raise _unknown(f"The body has {len(codings)} codings, one is allowed: {ACCEPTED}.")
     if codings and codings[0] not in WINDOW_BITS:
-        raise _unknown(f"{HEADER}: the coding is not known. Allowed: {TAKEN}, or none.")
+        raise _unknown(f"{HEADER}: the coding is not known. Allowed: {ACCEPTED}, or none.")
     return codings[0] if codings else None
 
 
-def decoded(body: bytes, coding: str, *, bytes_max: int) -> bytes | None:
+def decode(body: bytes, coding: str, *, bytes_max: int) -> bytes | None:
     """Return the content, or None where it is longer than `bytes_max`; raises Rejected 400."""
     stream = zlib.decompressobj(WINDOW_BITS[coding])
     try:
@@ -63,4 +63,4 @@ def unreadable(detail: str) -> Rejected:
 
 
 def _unknown(detail: str) -> Rejected:
-    return UnknownCoding(detail=detail, accepted=TAKEN)
+    return UnknownCoding(detail=detail, accepted=ACCEPTED)

@@ -24,19 +24,19 @@ from web.services import READINESS
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY_S_MAX: Final = 5.0
+IN_FLIGHT_WAIT_S_MAX: Final = 5.0
 """How long a stop waits for what is under way; a wait of `?wait=30` is cut short, with 202."""
 
 
-class Drain:
+class GracefulShutdown:
     """The requests under way, and whether they are the last."""
 
     def __init__(self, runner: web.AppRunner, *, linger_s: float) -> None:
         self._runner = runner
         self._linger_s = linger_s
-        self._under_way = 0
-        self._nobody = asyncio.Event()
-        self._nobody.set()
+        self._in_flight = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self.is_on = False
 
     async def run(self) -> None:
@@ -46,10 +46,10 @@ class Drain:
         for site in list(self._runner.sites):
             await site.stop()
         try:
-            async with asyncio.timeout(UNDER_WAY_S_MAX):
-                await self._nobody.wait()
+            async with asyncio.timeout(IN_FLIGHT_WAIT_S_MAX):
+                await self._is_idle.wait()
         except TimeoutError:
-            log.warning("%d requests are under way at the stop", self._under_way)
+            log.warning("%d requests are under way at the stop", self._in_flight)
 
     @property
     def middleware(self) -> Callable[[web.Request, Next], Awaitable[web.StreamResponse]]:
@@ -57,29 +57,29 @@ class Drain:
 
         @web.middleware
         async def counted(request: web.Request, handler: Next) -> web.StreamResponse:
-            self._under_way += 1
-            self._nobody.clear()
+            self._in_flight += 1
+            self._is_idle.clear()
             try:
                 response = await handler(request)
                 if self.is_on:
                     response.force_close()
                 return response
             finally:
-                self._under_way -= 1
-                if not self._under_way:
-                    self._nobody.set()
+                self._in_flight -= 1
+                if not self._in_flight:
+                    self._is_idle.set()
 
         return counted
 
 
-def draining(app: faust.App, *, linger_s: float) -> Callable[[], Awaitable[None]]:
+def add_graceful_shutdown(app: faust.App, *, linger_s: float) -> Callable[[], Awaitable[None]]:
     """Have the app's pages count who is under way; return what is to be awaited before the app stops."""
     server = cast(Web, app.web)
-    drain, ready = Drain(server._runner, linger_s=linger_s), server.web_app[READINESS]
+    shutdown, ready = GracefulShutdown(server._runner, linger_s=linger_s), server.web_app[READINESS]
 
     async def readiness() -> Mapping[str, str]:
-        return {**await ready(), **({"worker": "it is stopping"} if drain.is_on else {})}
+        return {**await ready(), **({"worker": "it is stopping"} if shutdown.is_on else {})}
 
     server.web_app[READINESS] = readiness
-    server.web_app.middlewares.insert(0, drain.middleware)
-    return drain.run
+    server.web_app.middlewares.insert(0, shutdown.middleware)
+    return shutdown.run

@@ -23,7 +23,7 @@ ANONYMOUS: Final = "anonymous"
 _key = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
 
 
-def text_to_derive_from(request: web.Request) -> str | None:
+def id_seed_of(request: web.Request) -> str | None:
     """Return `caller:key`, or None without the header.
 
     Raises Rejected 400 where the header is there twice, 422 for a key out of bounds.
@@ -39,17 +39,17 @@ def text_to_derive_from(request: web.Request) -> str | None:
     return f"{ANONYMOUS}:{keys[0]}"
 
 
-def made_id(services: Services, derived_from: str | None, *, prefix: str = "") -> str:
+def make_id(services: Services, id_seed: str | None, *, prefix: str = "") -> str:
     """Return the id of what names none itself: that of `prefix` and the text, or a new one without a text."""
-    return services.new_id() if derived_from is None else derived_id(prefix + derived_from)
+    return services.new_id() if id_seed is None else derived_id(prefix + id_seed)
 
 
-def checked_id(given: str, derived_from: str | None, *, field: str, prefix: str = "") -> str:
+def check_given_id(given: str, id_seed: str | None, *, field: str, prefix: str = "") -> str:
     """Return a canonical id that was given; raises Rejected 422 where the key is that of another id.
 
     A key stands for one id, whether that is named or not: else the key without the id, or
     with a second one, would be a second payment.
     """
-    if derived_from is not None and given != (derived := derived_id(prefix + derived_from)):
+    if id_seed is not None and given != (derived := derived_id(prefix + id_seed)):
         raise unprocessable(field, f"must be left out, or be {derived}, the id of this {HEADER}")
     return given

@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from ledger_streams.metrics import HTTP_REQUEST_SECONDS
-from web.http.problems import problem_of, problem_response
+from web.http.problems import problem_response, to_problem
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ async def answer_in_problems(request: web.Request, handler: Next) -> web.StreamR
 
 
 def _answer_to(request: web.Request, error: Exception) -> web.StreamResponse:
-    if problem_of(error).status == 500:
+    if to_problem(error).status == 500:
         log.exception("%s %s ended in an error nobody foresaw", request.method, request.path, exc_info=error)
     return problem_response(error)
 

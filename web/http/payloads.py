@@ -16,7 +16,7 @@ import msgspec
 
 from ledger_streams import wire
 from ledger_streams.errors import Rejected, Unreadable
-from ledger_streams.wire.repeated_keys import named, repeated_in
+from ledger_streams.wire.repeated_keys import find_repeated_key, key_text
 from web.http.problems import invalid_content, unprocessable
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payments: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=BATCH_PAYMENTS_MAX)]
 
 
-def json_of(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is; raises Rejected 400, else 422."""
     try:
         return wire.read_document(body)
@@ -114,7 +114,7 @@ def json_of(body: bytes) -> dict[str, Any]:
         raise invalid_content(error) from error
 
 
-def batch_of(body: bytes) -> PaymentBatch:
+def parse_batch(body: bytes) -> PaymentBatch:
     """Return the batch that `body` is, without a look into its payments; raises Rejected 400, else 422."""
     try:
         batch: PaymentBatch = msgspec.json.decode(body, type=PaymentBatch)
@@ -131,18 +131,18 @@ def batch_of(body: bytes) -> PaymentBatch:
 def _check_keys(body: bytes) -> None:
     """Raise Rejected 400 where a body whose shape is wrong is no JSON to its end, or has a key twice."""
     try:
-        repeated = repeated_in(body)
+        repeated = find_repeated_key(body)
     except (ValueError, RecursionError) as error:
         raise _not_json(NOT_JSON) from error
     if repeated is not None:
-        raise _not_json(f"In the body, {named(repeated)} stands twice in one object.")
+        raise _not_json(f"In the body, {key_text(repeated)} stands twice in one object.")
 
 
 def _not_json(detail: str) -> Rejected:
     return Rejected(status=400, title="Not JSON", detail=detail)
 
 
-def shaped(value: dict[str, Any], kind: type[T]) -> T:
+def convert_body(value: dict[str, Any], kind: type[T]) -> T:
     """Return the object as a `kind`; raises Rejected 422."""
     try:
         return msgspec.convert(value, kind)
@@ -150,7 +150,7 @@ def shaped(value: dict[str, Any], kind: type[T]) -> T:
         raise unprocessable(*_field_and_problem(str(error))) from error
 
 
-def moment(text: str, *, field: str) -> datetime:
+def parse_time(text: str, *, field: str) -> datetime:
     """Return the time that RFC 3339 text means, in UTC; raises Rejected 422."""
     try:
         written = _rfc3339(text)
@@ -170,7 +170,7 @@ def canonical_id(text: str, *, field: str) -> str:
     return _hyphenated(text)
 
 
-def canonical_if_id(value: object) -> object:
+def canonical_id_or_same(value: object) -> object:
     """Return an id canonical, and anything else as it is."""
     return _hyphenated(value) if isinstance(value, str) and _id(value) else value
 

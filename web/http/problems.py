@@ -112,7 +112,7 @@ def invalid_content(error: Unreadable) -> Rejected:
     return Refused(reason=Reason(error.reason), detail=problem, field=field)
 
 
-def within(problem: Problem, whole: str) -> Problem:
+def prefix_field(problem: Problem, whole: str) -> Problem:
     """Return the problem of a part as it is called from outside: `amount` is `payments[3].amount`."""
     return msgspec.structs.replace(problem, field=f"{whole}.{problem.field}" if problem.field else whole)
 
@@ -122,7 +122,7 @@ def not_found(detail: str) -> Rejected:
     return Rejected(status=404, title="Not found", detail=detail)
 
 
-def problem_of(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:
     """Say what the caller is told about `error`."""
     match error:
         case Refused():
@@ -143,7 +143,7 @@ def problem_of(error: Exception) -> Problem:
 
 def problem_response(error: Exception) -> web.Response:
     """Return the answer to a request that ended in `error`."""
-    problem = problem_of(error)
+    problem = to_problem(error)
     response = web.Response(
         body=msgspec.json.encode(problem), status=problem.status, content_type=CONTENT_TYPE
     )

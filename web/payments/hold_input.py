@@ -17,13 +17,13 @@ from aiohttp import web
 from ledger_streams import wire
 from ledger_streams.domain.money import check_currency, format_amount, parse_amount
 from ledger_streams.errors import Unreadable
-from web.http.idempotency import checked_id, made_id, text_to_derive_from
-from web.http.payloads import HOLD_S_MAX, HoldRequest, canonical_id, moment
+from web.http.idempotency import check_given_id, id_seed_of, make_id
+from web.http.payloads import HOLD_S_MAX, HoldRequest, canonical_id, parse_time
 from web.http.problems import invalid_content, unprocessable
 from web.services import Services
 
 
-class AskedHold(msgspec.Struct, frozen=True):
+class HoldInput(msgspec.Struct, frozen=True):
     """A valid request; when it ends is checked only if it is new."""
 
     hold_id: str
@@ -58,7 +58,7 @@ class AskedHold(msgspec.Struct, frozen=True):
         return bool(expires_at == (None if self.expires_at is None else _text(self.expires_at)))
 
 
-def asked_hold(services: Services, request: web.Request, body: HoldRequest) -> AskedHold:
+def read_hold_input(services: Services, request: web.Request, body: HoldRequest) -> HoldInput:
     """Return the hold that is asked for; raises Rejected 422 naming the field at fault."""
     try:
         currency = check_currency(body.currency, field="currency")
@@ -67,16 +67,16 @@ def asked_hold(services: Services, request: web.Request, body: HoldRequest) -> A
         raise invalid_content(error) from error
     if body.expires_at is not None and body.expires_in_s is not None:
         raise unprocessable("expires_in_s", "must be left out beside expires_at")
-    expires_at = None if body.expires_at is None else moment(body.expires_at, field="expires_at")
+    expires_at = None if body.expires_at is None else parse_time(body.expires_at, field="expires_at")
     hold_id = _hold_id(services, request, body.hold_id)
-    return AskedHold(hold_id, amount, currency, expires_at, body.expires_in_s, body.reason)
+    return HoldInput(hold_id, amount, currency, expires_at, body.expires_in_s, body.reason)
 
 
 def _hold_id(services: Services, request: web.Request, given: str | None) -> str:
-    derived_from = text_to_derive_from(request)
+    id_seed = id_seed_of(request)
     if given is None:
-        return made_id(services, derived_from, prefix="hold:")
-    return checked_id(canonical_id(given, field="hold_id"), derived_from, field="hold_id", prefix="hold:")
+        return make_id(services, id_seed, prefix="hold:")
+    return check_given_id(canonical_id(given, field="hold_id"), id_seed, field="hold_id", prefix="hold:")
 
 
 def _text(at: datetime) -> str:

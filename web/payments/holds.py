@@ -17,13 +17,13 @@ from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.ports import HoldView, WalletView
 from web.http.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Success
-from web.http.payloads import HoldEnd, HoldRequest, shaped
+from web.http.payloads import HoldEnd, HoldRequest, convert_body
 from web.http.problems import Refused, not_found
-from web.payments.hold_input import AskedHold, asked_hold
+from web.payments.hold_input import HoldInput, read_hold_input
 from web.services import Services
-from web.views import LedgerView, answer, query
+from web.views import LedgerView, json_response, query
+from web.wallets.command_execution import WalletCommand, execute_command
 from web.wallets.reads import id_in_path, wallet_or_404
-from web.wallets.responses import WalletCommand, carried_out
 
 RELEASED: Final = "released"
 """The reason of a release for which the caller gave none."""
@@ -60,19 +60,19 @@ class Holds(LedgerView):
         holds = await services.read_model.holds(wallet_id)
         if not holds:
             await wallet_or_404(services, wallet_id)
-        return answer(WalletHolds(wallet_id, holds))
+        return json_response(WalletHolds(wallet_id, holds))
 
     async def post(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 201 with the hold once the money is set aside, 200 when it was; 404; 409 with the reason."""
         services = self.services(request)
         query(request)
-        asked = asked_hold(services, request, shaped(await self.body(request), HoldRequest))
+        asked = read_hold_input(services, request, convert_body(await self.body(request), HoldRequest))
         wallet = await wallet_or_404(services, id_in_path(wallet_id, "wallet"))
         status, event = await _held(services, wallet, asked)
         if not asked.is_of(event["data"]):
             raise Refused(reason=Reason.DUPLICATE_MISMATCH, detail=OTHER_HOLD)
         headers = {"Location": f"/v1/wallets/{wallet.wallet_id}/holds/{asked.hold_id}"}
-        return answer(await _as_it_stands(services, event), status=status, headers=headers)
+        return json_response(await _as_it_stands(services, event), status=status, headers=headers)
 
 
 class HoldDetail(LedgerView):
@@ -86,7 +86,7 @@ class HoldDetail(LedgerView):
         """Answer 200 with the hold, 0 left in one that has ended; 404."""
         query(request)
         services = self.services(request)
-        return answer(await _as_it_stands(services, await _hold_or_404(services, wallet_id, hold_id)))
+        return json_response(await _as_it_stands(services, await _hold_or_404(services, wallet_id, hold_id)))
 
 
 class HoldRelease(LedgerView):
@@ -102,14 +102,14 @@ class HoldRelease(LedgerView):
         """Answer 200 with the hold, which has ended; 404; 409 with the reason."""
         services = self.services(request)
         query(request)
-        reason = shaped(await self.body_or_nothing(request), HoldEnd).reason or RELEASED
+        reason = convert_body(await self.optional_body(request), HoldEnd).reason or RELEASED
         wallet = await wallet_or_404(services, id_in_path(wallet_id, "wallet"))
         event = await _hold_or_404(services, wallet.wallet_id, hold_id)
         await _released(services, wallet, event["data"]["hold_id"], reason)
-        return answer(await _as_it_stands(services, event))
+        return json_response(await _as_it_stands(services, event))
 
 
-async def _held(services: Services, wallet: WalletView, asked: AskedHold) -> tuple[int, Mapping[str, Any]]:
+async def _held(services: Services, wallet: WalletView, asked: HoldInput) -> tuple[int, Mapping[str, Any]]:
     """Return 201 and the FundsHeld of this request, or 200 and that of an earlier one under its id."""
     wallet_id, hold_id, command_id = wallet.wallet_id, asked.hold_id, services.new_id()
     event = await services.read_model.hold_event(wallet_id, hold_id)
@@ -121,7 +121,7 @@ async def _held(services: Services, wallet: WalletView, asked: AskedHold) -> tup
 
     data = asked.checked(services.now())
     try:
-        await carried_out(services, wallet, WalletCommand(command_id, "HoldFunds", data, is_there))
+        await execute_command(services, wallet, WalletCommand(command_id, "HoldFunds", data, is_there))
     except Refused:
         event = await services.read_model.hold_event(wallet_id, hold_id)
         if event is None:
@@ -139,7 +139,9 @@ async def _released(services: Services, wallet: WalletView, hold_id: str, reason
         return
     data = {"hold_id": hold_id, "reason": reason}
     try:
-        await carried_out(services, wallet, WalletCommand(services.new_id(), "ReleaseHold", data, has_ended))
+        await execute_command(
+            services, wallet, WalletCommand(services.new_id(), "ReleaseHold", data, has_ended)
+        )
     except Refused:
         if not await has_ended(wallet):
             raise

@@ -16,8 +16,8 @@ from ledger_streams.domain.payment import FIELDS, fingerprint, impossible_reason
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.request import PaymentRequest
 from ledger_streams.errors import Unreadable
-from web.http.idempotency import checked_id, made_id
-from web.http.payloads import canonical_if_id
+from web.http.idempotency import check_given_id, make_id
+from web.http.payloads import canonical_id_or_same
 from web.http.problems import Refused, invalid_content, unprocessable
 from web.services import Services
 
@@ -27,7 +27,7 @@ PAYMENT_BYTES_MAX: Final = 256 * 1024
 ID_FIELDS: Final = ("source_wallet_id", "target_wallet_id", "user_id", "refund_of", "hold_id")
 
 
-class AskedPayment(msgspec.Struct, frozen=True):
+class PaymentInput(msgspec.Struct, frozen=True):
     """A valid request; `data` is PaymentRequested's, with canonical ids."""
 
     payment_id: str
@@ -44,15 +44,15 @@ def check_fields(body: Mapping[str, Any]) -> None:
             raise unprocessable(name, f"is unknown; a payment has: {', '.join(FIELDS)}")
 
 
-def asked_payment(services: Services, body: Mapping[str, Any], derived_from: str | None) -> AskedPayment:
+def read_payment_input(services: Services, body: Mapping[str, Any], id_seed: str | None) -> PaymentInput:
     """Return the payment that is asked for; raises Rejected 422 naming the field at fault.
 
-    `derived_from` is the text its id comes from; None: from the body, or a random one.
+    `id_seed` is the text its id comes from; None: from the body, or a random one.
     """
     given = body.get("payment_id")
-    payment_id = made_id(services, derived_from) if given is None else canonical_if_id(given)
+    payment_id = make_id(services, id_seed) if given is None else canonical_id_or_same(given)
     check_fields(body)
-    ids = {field: canonical_if_id(body[field]) for field in ID_FIELDS if field in body}
+    ids = {field: canonical_id_or_same(body[field]) for field in ID_FIELDS if field in body}
     data = {**body, **ids, "payment_id": payment_id}
     try:
         payment = read_request(data, at="")
@@ -61,10 +61,10 @@ def asked_payment(services: Services, body: Mapping[str, Any], derived_from: str
     except Unreadable as error:
         raise invalid_content(error) from error
     if given is not None:
-        checked_id(payment.payment_id, derived_from, field="payment_id")
+        check_given_id(payment.payment_id, id_seed, field="payment_id")
     _check_possible(payment, services.providers)
-    repeatable = given is not None or derived_from is not None
-    return AskedPayment(payment.payment_id, data, digest, repeatable)
+    repeatable = given is not None or id_seed is not None
+    return PaymentInput(payment.payment_id, data, digest, repeatable)
 
 
 def _check_possible(payment: PaymentRequest, providers: Collection[str]) -> None:

@@ -18,12 +18,12 @@ from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.ports import PaymentView
 from ledger_streams.ports.payment_lists import BEGIN, END, PaymentsAsked, Place
 from web.http.operations import Parameter, ref
-from web.http.payloads import canonical_id, moment
+from web.http.payloads import canonical_id, parse_time
 from web.http.problems import unprocessable
-from web.payments.responses import PaymentListed, listed
+from web.payments.responses import PaymentSummary, to_summary
 from web.services import Services
 from web.views import integer
-from web.wallets.balances import time_asked
+from web.wallets.balances import time_parameter
 
 PAYMENTS_DEFAULT: Final = 100
 PAYMENTS_MAX: Final = 1000
@@ -50,7 +50,7 @@ NAMES: Final = tuple(parameter.name for parameter in PARAMETERS)
 class PaymentsPage(msgspec.Struct, frozen=True):
     """Payments, the newest first; `next` is the `after` of the next page, null on the last."""
 
-    payments: Sequence[PaymentListed]
+    payments: Sequence[PaymentSummary]
     next: str | None
 
 
@@ -60,7 +60,7 @@ async def payments_page(services: Services, parameters: Mapping[str, str]) -> Pa
     more = msgspec.structs.replace(asked, limit=asked.limit + 1)
     found = await services.read_model.payments_listed(more)
     page = found[: asked.limit]
-    return PaymentsPage([*map(listed, page)], _cursor(page[-1]) if len(found) > asked.limit else None)
+    return PaymentsPage([*map(to_summary, page)], _cursor(page[-1]) if len(found) > asked.limit else None)
 
 
 def _asked(parameters: Mapping[str, str]) -> PaymentsAsked:
@@ -69,7 +69,7 @@ def _asked(parameters: Mapping[str, str]) -> PaymentsAsked:
         for name in ("wallet_id", "user_id")
         if name in parameters
     }
-    since, to = (time_asked(parameters.get(name), field=name) for name in ("from", "to"))
+    since, to = (time_parameter(parameters.get(name), field=name) for name in ("from", "to"))
     if since is not None and to is not None and since >= to:
         raise unprocessable("to", "must be after from")
     limit = integer(parameters, "limit", default=PAYMENTS_DEFAULT, smallest=1, largest=PAYMENTS_MAX)
@@ -91,7 +91,7 @@ def _status(text: str | None) -> PaymentStatus | None:
 
 def _cursor(payment: PaymentView) -> str:
     """Write the place of a payment."""
-    requested_at = EPOCH if payment.requested_at is None else moment(payment.requested_at, field="")
+    requested_at = EPOCH if payment.requested_at is None else parse_time(payment.requested_at, field="")
     at_us = (requested_at - EPOCH) // TICK
     return urlsafe_b64encode(
         at_us.to_bytes(TIME_BYTES, signed=True) + UUID(payment.payment_id).bytes

@@ -16,12 +16,12 @@ import msgspec
 from aiohttp import web
 
 from ledger_streams.ports import PaymentView
-from web.http.idempotency import text_to_derive_from
+from web.http.idempotency import id_seed_of
 from web.http.operations import IDEMPOTENCY_KEY, Operation
-from web.http.payloads import RefundRequest, shaped
+from web.http.payloads import RefundRequest, convert_body
 from web.http.problems import unprocessable
-from web.payments.input import PAYMENT_BYTES_MAX, asked_payment
-from web.payments.submission import in_time
+from web.payments.input import PAYMENT_BYTES_MAX, read_payment_input
+from web.payments.submission import within_deadline
 from web.payments.views import ANSWERS, WAIT, answer_to, payment_or_404, wait_in_query
 from web.views import LedgerView
 
@@ -38,10 +38,12 @@ class Refund(LedgerView):
         """Answer 202 once the refund is acknowledged; with wait, 200 with it if it ends in time; 404."""
         services = self.services(request)
         wait_s = wait_in_query(request)
-        derived_from = text_to_derive_from(request)
-        asked = shaped(await self.body_or_nothing(request), RefundRequest)
-        refunded = await in_time(payment_or_404(services, payment_id), wait_s + 1 if wait_s else math.inf)
-        refund = asked_payment(services, _content(asked, refunded), derived_from)
+        id_seed = id_seed_of(request)
+        asked = convert_body(await self.optional_body(request), RefundRequest)
+        refunded = await within_deadline(
+            payment_or_404(services, payment_id), wait_s + 1 if wait_s else math.inf
+        )
+        refund = read_payment_input(services, _content(asked, refunded), id_seed)
         return await answer_to(services, refund, wait_s)
 
 

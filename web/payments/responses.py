@@ -9,7 +9,7 @@ import msgspec
 
 from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import ParkedView, PaymentView, StepView
-from web.payments.waiting import WaitingFor, waiting_for
+from web.payments.awaited_party import WaitingFor, waiting_for
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Pending(msgspec.Struct, frozen=True):
     status: str
 
 
-class PaymentListed(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as a list shows it; what an unreadable request did not say is null.
 
     `refund_of`, `hold_id` and `metadata` are null where the request is archived; in a list also
@@ -48,7 +48,7 @@ class PaymentListed(msgspec.Struct, frozen=True, kw_only=True):
     """Like 2024-11: the month of its first steps, where those are archived and not shown."""
 
 
-class PaymentShown(PaymentListed, frozen=True, kw_only=True):
+class PaymentResponse(PaymentSummary, frozen=True, kw_only=True):
     """A payment as the contract shows it, with its steps and whom it waits for."""
 
     steps: tuple[StepView, ...]
@@ -57,9 +57,9 @@ class PaymentShown(PaymentListed, frozen=True, kw_only=True):
     """Records of it that could not be projected, where there are any: what is shown is behind by them."""
 
 
-def shown(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentShown:
+def to_response(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentResponse:
     """Return what is shown of a payment of the read model, and of its parked records."""
-    return PaymentShown(
+    return PaymentResponse(
         **_facts(payment),
         steps=payment.steps,
         waiting_for=waiting_for(payment),
@@ -67,12 +67,12 @@ def shown(payment: PaymentView, parked: Sequence[ParkedView] = ()) -> PaymentSho
     )
 
 
-def listed(payment: PaymentView) -> PaymentListed:
+def to_summary(payment: PaymentView) -> PaymentSummary:
     """Return what a list shows of a payment of the read model."""
-    return PaymentListed(**_facts(payment))
+    return PaymentSummary(**_facts(payment))
 
 
-def parked_words(parked: Sequence[ParkedView]) -> str:
+def parked_text(parked: Sequence[ParkedView]) -> str:
     """Say in a sentence what is parked of something, and what shows more."""
     first = parked[0]
     return (
@@ -82,7 +82,7 @@ def parked_words(parked: Sequence[ParkedView]) -> str:
 
 
 def _facts(payment: PaymentView) -> dict[str, Any]:
-    facts = {field: getattr(payment, field) for field in PaymentListed.__struct_fields__}
+    facts = {field: getattr(payment, field) for field in PaymentSummary.__struct_fields__}
     or_null = {field: facts[field] or None for field in ("kind", "reason", "amount", "currency")}
     return {**facts, **or_null, "refunded": payment.refunded or _nothing_in(payment.currency)}
 

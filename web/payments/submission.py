@@ -1,7 +1,7 @@
 """Intake: payments that are asked for, many or one, until Kafka has them and, on request, until they end.
 
     known? -> claimed? -> PaymentRequested on payment-events -> Pending
-                              wait -> the read side has it   -> PaymentShown
+                              wait -> the read side has it   -> PaymentResponse
 
 An id stands for one content, and whoever has it first holds it: the read model, else a
 claim, else the first of the batch.  However many there are, each question is asked
@@ -22,17 +22,17 @@ from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.metrics import CLAIMS_SKIPPED
 from ledger_streams.ports import Outcome, PaymentView, WalletView
-from web.envelopes import enveloped, payment_requested
+from web.envelopes import payment_requested, to_message
 from web.http.problems import Refused, Unconfirmed
-from web.payments.input import AskedPayment
-from web.payments.responses import PaymentShown, Pending, shown
+from web.payments.input import PaymentInput
+from web.payments.responses import PaymentResponse, Pending, to_response
 from web.services import Services
 from web.wallets.reads import write_through
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Answer = PaymentShown | Pending | Rejected
+Answer = PaymentResponse | Pending | Rejected
 """The payment that has ended, the payment that is taken, or why it is not."""
 
 
@@ -41,11 +41,11 @@ ACCEPT_S_MIN: Final = 2.0
 CLAIM_S_MAX: Final = 1.0
 """Of a claim, without which a payment is taken as well."""
 
-LOOK_S_MIN: Final = 0.1
+READ_S_MIN: Final = 0.1
 """For one look at a payment that has ended already, though its caller's time is up."""
 
 
-async def taken(services: Services, asked: Sequence[AskedPayment], wait_s: float) -> list[Answer]:
+async def submit(services: Services, asked: Sequence[PaymentInput], wait_s: float) -> list[Answer]:
     """Have all acknowledged that are new, and return the answer to each, after `wait_s` and a little at most.
 
     Raises Unavailable when the read model or Kafka is away; some may be taken then.
@@ -53,19 +53,19 @@ async def taken(services: Services, asked: Sequence[AskedPayment], wait_s: float
     clock = asyncio.get_running_loop().time
     until_s = clock() + wait_s
     accept_until_s = clock() + max(wait_s, ACCEPT_S_MIN) if wait_s > 0 else math.inf
-    known, holders = await in_time(_asked_before(services, asked), accept_until_s - clock())
-    fresh: dict[str, AskedPayment] = {}
+    known, holders = await within_deadline(_find_existing(services, asked), accept_until_s - clock())
+    fresh: dict[str, PaymentInput] = {}
     for payment in asked:
-        if payment.payment_id not in known and _holds(holders, payment):
+        if payment.payment_id not in known and _has_claim(holders, payment):
             fresh.setdefault(payment.payment_id, payment)
     await _publish(services, list(fresh.values()), accept_until_s - clock())
-    here = {payment.payment_id for payment in asked if _holds(holders, payment)}
-    left_s = max(until_s - clock(), LOOK_S_MIN)
-    ended = await _ended(services, here, left_s) if wait_s > 0 and here else {}
+    here = {payment.payment_id for payment in asked if _has_claim(holders, payment)}
+    left_s = max(until_s - clock(), READ_S_MIN)
+    ended = await _await_ends(services, here, left_s) if wait_s > 0 and here else {}
     return [_answer(payment, holders, known, ended) for payment in asked]
 
 
-async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
+async def within_deadline(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """Return the result; raises Unavailable when time is up."""
     if seconds == math.inf:
         return await work
@@ -75,23 +75,23 @@ async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
         raise Unavailable(dependency="read model", detail=f"no answer within {seconds:.1f} s") from error
 
 
-async def _asked_before(
-    services: Services, asked: Sequence[AskedPayment]
+async def _find_existing(
+    services: Services, asked: Sequence[PaymentInput]
 ) -> tuple[Mapping[str, PaymentView], Mapping[str, str]]:
     """Return the payments that are projected already, and the fingerprint that holds each id."""
     repeatable = [payment.payment_id for payment in asked if payment.repeatable]
     known = await services.read_model.known_payments(repeatable) if repeatable else {}
     holders = {key: view.fingerprint for key, view in known.items()}
     new = [payment for payment in asked if payment.payment_id not in known]
-    return known, holders | await _held(services, new)
+    return known, holders | await _claim_new(services, new)
 
 
-async def _held(services: Services, new: Sequence[AskedPayment]) -> dict[str, str]:
+async def _claim_new(services: Services, new: Sequence[PaymentInput]) -> dict[str, str]:
     """Return the fingerprint that holds each id that is not projected yet.
 
     Claims cover the time until then; the same request again is written again, harmlessly.
     """
-    firsts: dict[str, AskedPayment] = {}
+    firsts: dict[str, PaymentInput] = {}
     for payment in new:
         firsts.setdefault(payment.payment_id, payment)
     held = {key: payment.fingerprint for key, payment in firsts.items()}
@@ -107,20 +107,22 @@ async def _held(services: Services, new: Sequence[AskedPayment]) -> dict[str, st
         return held
 
 
-async def _publish(services: Services, payments: Sequence[AskedPayment], seconds: float) -> None:
+async def _publish(services: Services, payments: Sequence[PaymentInput], seconds: float) -> None:
     """Have the payments acknowledged; raises Unconfirmed when they are not, or not in time."""
     if not payments:
         return
     now, topic = services.now(), services.topics.payment_events
     contents = [payment_requested(payment.payment_id, payment.data) for payment in payments]
-    messages = [enveloped(topic, content, now=now) for content in contents]
+    messages = [to_message(topic, content, now=now) for content in contents]
     try:
-        await in_time(services.publisher.publish(messages), seconds)
+        await within_deadline(services.publisher.publish(messages), seconds)
     except Unavailable as error:
         raise Unconfirmed([payment.payment_id for payment in payments], error.detail) from error
 
 
-async def _ended(services: Services, payment_ids: Iterable[str], wait_s: float) -> Mapping[str, PaymentView]:
+async def _await_ends(
+    services: Services, payment_ids: Iterable[str], wait_s: float
+) -> Mapping[str, PaymentView]:
     """Return the payments that end in time, once a balance read would see them."""
     epoch = services.cache.epoch
     try:
@@ -145,21 +147,21 @@ def _newest_wallets(outcomes: Iterable[Outcome]) -> list[WalletView]:
     return list(newest.values())
 
 
-def _holds(holders: Mapping[str, str], payment: AskedPayment) -> bool:
+def _has_claim(holders: Mapping[str, str], payment: PaymentInput) -> bool:
     return holders[payment.payment_id] == payment.fingerprint
 
 
 def _answer(
-    payment: AskedPayment,
+    payment: PaymentInput,
     holders: Mapping[str, str],
     known: Mapping[str, PaymentView],
     ended: Mapping[str, PaymentView],
 ) -> Answer:
     payment_id = payment.payment_id
     end = ended.get(payment_id)
-    if not _holds(holders, payment) or (end is not None and end.fingerprint != payment.fingerprint):
+    if not _has_claim(holders, payment) or (end is not None and end.fingerprint != payment.fingerprint):
         detail = "This payment_id is known with other content; the first payment is unchanged."
         return Refused(reason=Reason.DUPLICATE_MISMATCH, detail=detail)
     if end is not None:
-        return shown(end)
+        return to_response(end)
     return Pending(payment_id, known[payment_id].status if payment_id in known else "pending")

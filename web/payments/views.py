@@ -1,6 +1,6 @@
 """Payments: ask for one, look at one.
 
-body -> AskedPayment -> intake -> 202, or 200 with the payment if it is waited for and ends in time
+body -> PaymentInput -> intake -> 202, or 200 with the payment if it is waited for and ends in time
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from aiohttp import web
 
 from ledger_streams.errors import Rejected
 from ledger_streams.ports import PaymentView
-from web.http.idempotency import text_to_derive_from
+from web.http.idempotency import id_seed_of
 from web.http.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success
 from web.http.problems import not_found, unprocessable
-from web.payments.content import PAYMENT
-from web.payments.input import PAYMENT_BYTES_MAX, AskedPayment, asked_payment
+from web.payments.input import PAYMENT_BYTES_MAX, PaymentInput, read_payment_input
 from web.payments.lists import NAMES, PARAMETERS, PaymentsPage, payments_page
-from web.payments.responses import PaymentShown, Pending, parked_words, shown
-from web.payments.submission import taken
+from web.payments.responses import PaymentResponse, Pending, parked_text, to_response
+from web.payments.schema import PAYMENT
+from web.payments.submission import submit
 from web.services import Services
-from web.views import LedgerView, answer, query
+from web.views import LedgerView, json_response, query
 from web.wallets.reads import id_in_path
 
 WAIT_S_MAX: Final = 30
@@ -36,7 +36,7 @@ WAIT: Final = Parameter(
     {"type": "string", "pattern": r"^(30|[12]?[0-9](\.[0-9]{1,3})?)$"},
 )
 ANSWERS: Final[Mapping[int, Success]] = {
-    200: Success("The payment, which has ended in time", PaymentShown),
+    200: Success("The payment, which has ended in time", PaymentResponse),
     202: Success("The payment is taken", Pending, LOCATION),
 }
 
@@ -52,14 +52,14 @@ class Payments(LedgerView):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer 200 with a page of payments, the newest first; `next` is its cursor, null on the last."""
-        return answer(await payments_page(self.services(request), query(request, *NAMES)))
+        return json_response(await payments_page(self.services(request), query(request, *NAMES)))
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer 202 once the request is acknowledged; with wait, 200 with the payment if it ends in time."""
         services = self.services(request)
         wait_s = wait_in_query(request)
         body = await self.body(request)
-        asked = asked_payment(services, body, text_to_derive_from(request))
+        asked = read_payment_input(services, body, id_seed_of(request))
         return await answer_to(services, asked, wait_s)
 
 
@@ -67,7 +67,7 @@ class PaymentDetail(LedgerView):
     """A payment as it stands."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation({200: Success("The payment", PaymentShown)}, (404,))
+        "GET": Operation({200: Success("The payment", PaymentResponse)}, (404,))
     }
 
     async def get(self, request: web.Request, payment_id: str) -> web.Response:
@@ -77,18 +77,18 @@ class PaymentDetail(LedgerView):
         parked = await services.read_model.parked(payment_id)
         payment = await services.read_model.payment(payment_id)
         if payment is None and parked:
-            raise not_found(f"This payment is not projected: {parked_words(parked)}.")
-        return answer(shown(payment or await payment_or_404(services, payment_id), parked))
+            raise not_found(f"This payment is not projected: {parked_text(parked)}.")
+        return json_response(to_response(payment or await payment_or_404(services, payment_id), parked))
 
 
-async def answer_to(services: Services, asked: AskedPayment, wait_s: float) -> web.Response:
+async def answer_to(services: Services, asked: PaymentInput, wait_s: float) -> web.Response:
     """Have one payment taken and return the answer, 200 or 202; raises Rejected 409."""
-    (said,) = await taken(services, [asked], wait_s)
+    (said,) = await submit(services, [asked], wait_s)
     if isinstance(said, Rejected):
         raise said
     if isinstance(said, Pending):
-        return answer(said, status=202, headers={"Location": f"/v1/payments/{said.payment_id}"})
-    return answer(said)
+        return json_response(said, status=202, headers={"Location": f"/v1/payments/{said.payment_id}"})
+    return json_response(said)
 
 
 async def payment_or_404(services: Services, payment_id: str) -> PaymentView:

@@ -12,10 +12,10 @@ from aiohttp import web
 from ledger_streams.domain.money import CURRENCIES
 from ledger_streams.ports import WalletView
 from web.http.operations import Operation, Parameter, Success, ref
-from web.http.payloads import moment
+from web.http.payloads import parse_time
 from web.http.problems import not_found, unprocessable
 from web.services import Services
-from web.views import LedgerView, answer, query
+from web.views import LedgerView, json_response, query
 from web.wallets.reads import cached_wallet, id_in_path, wallet_or_404
 
 
@@ -55,15 +55,15 @@ class Balance(LedgerView):
         """Answer 200 with X-Cache; 404 for no wallet then, or a currency it does not hold."""
         services = self.services(request)
         parameters = query(request, "currency", "at")
-        currency = currency_asked(parameters.get("currency"))
-        at = time_asked(parameters.get("at"), field="at")
+        currency = currency_parameter(parameters.get("currency"))
+        at = time_parameter(parameters.get("at"), field="at")
         wallet_id = id_in_path(wallet_id, "wallet")
         if at is None:
             wallet, hit = await cached_wallet(services, wallet_id)
         else:
             wallet, hit = await wallet_at(services, wallet_id, at), False
         headers = {"X-Cache": "hit" if hit else "miss"}
-        return answer(_balances(wallet, currency), headers=headers)
+        return json_response(_balances(wallet, currency), headers=headers)
 
 
 async def wallet_at(services: Services, wallet_id: str, at: datetime) -> WalletView:
@@ -87,15 +87,15 @@ def _balances(wallet: WalletView, currency: str | None) -> Balances:
     return Balances(wallet.wallet_id, balances, wallet.version, wallet.as_of)
 
 
-def currency_asked(text: str | None) -> str | None:
+def currency_parameter(text: str | None) -> str | None:
     """Return the currency that a query names, if it does; raises Rejected 422 for none that is known."""
     if text is not None and text not in CURRENCIES:
         raise unprocessable("currency", "must be an ISO 4217 currency code")
     return text
 
 
-def time_asked(text: str | None, *, field: str) -> datetime | None:
+def time_parameter(text: str | None, *, field: str) -> datetime | None:
     """Read RFC 3339; a `+` that came as a space, as form encoding has it, is taken for what it was."""
     if text is None:
         return None
-    return moment(text.replace(" ", "+"), field=field)
+    return parse_time(text.replace(" ", "+"), field=field)

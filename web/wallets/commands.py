@@ -13,11 +13,11 @@ from aiohttp import web
 
 from ledger_streams.ports import WalletView
 from web.http.operations import Operation, Success
-from web.http.payloads import LimitsChange, StatusChange, shaped
+from web.http.payloads import LimitsChange, StatusChange, convert_body
 from web.services import Services
-from web.views import LedgerView, answer, query
+from web.views import LedgerView, json_response, query
+from web.wallets.command_execution import WalletCommand, execute_command
 from web.wallets.reads import id_in_path, wallet_or_404
-from web.wallets.responses import WalletCommand, carried_out
 from web.wallets.views import checked_limits
 
 Wanted = Callable[[WalletView], bool]
@@ -36,9 +36,9 @@ class StatusView(LedgerView):
     async def post(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet as asked, 404, or 409 with the reason."""
         query(request)
-        reason = shaped(await self.body(request), StatusChange).reason
+        reason = convert_body(await self.body(request), StatusChange).reason
         wanted = self.wanted
-        return await _carried_out(
+        return await _execute_unless_as_asked(
             self.services(request),
             id_in_path(wallet_id, "wallet"),
             self.command,
@@ -75,7 +75,7 @@ class Limits(LedgerView):
     async def put(self, request: web.Request, wallet_id: str) -> web.Response:
         """Answer 200 with the wallet and its new limits, 404, or 409 with the reason."""
         query(request)
-        limits = checked_limits(shaped(await self.body(request), LimitsChange).overdraft_limits)
+        limits = checked_limits(convert_body(await self.body(request), LimitsChange).overdraft_limits)
 
         def has_these(wallet: WalletView) -> bool:
             balances = wallet.balances
@@ -85,10 +85,12 @@ class Limits(LedgerView):
             )
 
         wallet_id, data = id_in_path(wallet_id, "wallet"), {"overdraft_limits": limits}
-        return await _carried_out(self.services(request), wallet_id, "ChangeLimits", data, has_these)
+        return await _execute_unless_as_asked(
+            self.services(request), wallet_id, "ChangeLimits", data, has_these
+        )
 
 
-async def _carried_out(
+async def _execute_unless_as_asked(
     services: Services,
     wallet_id: str,
     name: str,
@@ -101,5 +103,5 @@ async def _carried_out(
     wallet = await wallet_or_404(services, wallet_id)
     if not wanted(wallet):
         command = WalletCommand(services.new_id(), name, data, as_asked)
-        wallet = await carried_out(services, wallet, command)
-    return answer(wallet)
+        wallet = await execute_command(services, wallet, command)
+    return json_response(wallet)

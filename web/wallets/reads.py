@@ -21,7 +21,7 @@ from web.services import Services
 
 log = logging.getLogger(__name__)
 
-WRITE_S_MAX: Final = 1.0
+CACHE_WRITE_S_MAX: Final = 1.0
 """Somebody waits for an answer that does not need the cache."""
 
 
@@ -61,7 +61,7 @@ async def cached_wallet(services: Services, wallet_id: str) -> tuple[WalletView,
 async def write_through(services: Services, wallets: Sequence[WalletView], epoch: str) -> None:
     """Put the wallets into the cache, unless it is away; `epoch` was the cache's before they were read."""
     try:
-        async with asyncio.timeout(WRITE_S_MAX):
+        async with asyncio.timeout(CACHE_WRITE_S_MAX):
             await services.cache.put(wallets, epoch)
     except (Unavailable, TimeoutError) as error:
         log.warning("%d wallets not written to the cache: %s", len(wallets), error)

@@ -19,11 +19,11 @@ from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import WalletView
 from ledger_streams.ports.history import MovementView, Stretch, Turnover
 from web.http.operations import Operation, Parameter, Success, ref
-from web.http.payloads import moment
+from web.http.payloads import parse_time
 from web.http.problems import not_found, unprocessable
 from web.services import Services
-from web.views import LedgerView, answer, integer, query
-from web.wallets.balances import currency_asked, time_asked, wallet_at
+from web.views import LedgerView, integer, json_response, query
+from web.wallets.balances import currency_parameter, time_parameter, wallet_at
 from web.wallets.reads import id_in_path, wallet_or_404
 
 MOVEMENTS_DEFAULT: Final = 100
@@ -62,7 +62,7 @@ class Statement(msgspec.Struct, frozen=True):
     next: int | None
 
 
-class Asked(msgspec.Struct, frozen=True):
+class StatementQuery(msgspec.Struct, frozen=True):
     """Which page of which statement; the first has no `after`."""
 
     wallet_id: str
@@ -102,10 +102,10 @@ class WalletStatement(LedgerView):
         """Answer 200 with movements in order; 404 for no wallet by then, or a currency it does not hold."""
         services = self.services(request)
         asked = _asked(query(request, "from", "to", "currency", "after", "limit"), wallet_id)
-        return answer(await statement(services, asked))
+        return json_response(await statement(services, asked))
 
 
-async def statement(services: Services, asked: Asked) -> Statement:
+async def statement(services: Services, asked: StatementQuery) -> Statement:
     """Return a page of a statement; raises Rejected 404."""
     period = await _period(services, asked)
     stretch = _stretch(period, asked.currency)
@@ -126,24 +126,24 @@ async def statement(services: Services, asked: Asked) -> Statement:
     )
 
 
-def _asked(parameters: Mapping[str, str], wallet_id: str) -> Asked:
-    currency = currency_asked(parameters.get("currency"))
-    since, to = (time_asked(parameters.get(name), field=name) for name in ("from", "to"))
+def _asked(parameters: Mapping[str, str], wallet_id: str) -> StatementQuery:
+    currency = currency_parameter(parameters.get("currency"))
+    since, to = (time_parameter(parameters.get(name), field=name) for name in ("from", "to"))
     if since is not None and to is not None and since >= to:
         raise unprocessable("to", "must be after from")
     after = integer(parameters, "after", default=0) if "after" in parameters else None
     limit = integer(parameters, "limit", default=MOVEMENTS_DEFAULT, smallest=1, largest=MOVEMENTS_MAX)
-    return Asked(id_in_path(wallet_id, "wallet"), since, to, currency, after, limit)
+    return StatementQuery(id_in_path(wallet_id, "wallet"), since, to, currency, after, limit)
 
 
-async def _period(services: Services, asked: Asked) -> Period:
+async def _period(services: Services, asked: StatementQuery) -> Period:
     wallet_id, since, to = asked.wallet_id, asked.since, asked.to
     if to is None:
         closing = await wallet_or_404(services, wallet_id)
     else:
         closing = await wallet_at(services, wallet_id, _before(to))
     opening = None if since is None else await services.read_model.wallet_at(wallet_id, _before(since))
-    return Period(opening, closing, to or moment(closing.as_of, field="to") + TICK)
+    return Period(opening, closing, to or parse_time(closing.as_of, field="to") + TICK)
 
 
 def _before(at: datetime) -> datetime:

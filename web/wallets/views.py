@@ -17,14 +17,14 @@ from ledger_streams.domain.money import check_currency, format_amount, parse_lim
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.ports import ParkedView, WalletView
-from web.envelopes import Content, enveloped
-from web.http.idempotency import checked_id, made_id, text_to_derive_from
+from web.envelopes import Content, to_message
+from web.http.idempotency import check_given_id, id_seed_of, make_id
 from web.http.operations import IDEMPOTENCY_KEY, LOCATION, Operation, Parameter, Success, ref
-from web.http.payloads import WalletOpening, canonical_id, shaped
+from web.http.payloads import WalletOpening, canonical_id, convert_body
 from web.http.problems import Refused, invalid_content, not_found, unprocessable
-from web.payments.responses import parked_words
+from web.payments.responses import parked_text
 from web.services import Services
-from web.views import LedgerView, answer, integer, query
+from web.views import LedgerView, integer, json_response, query
 from web.wallets.reads import id_in_path, wallet_or_404, write_through
 
 EVENTS_DEFAULT: Final = 100
@@ -40,7 +40,7 @@ ENVELOPE_FIELDS: Final = (
 """What every envelope of wallet-events has."""
 
 
-class UsersWallets(msgspec.Struct, frozen=True):
+class UserWalletsPage(msgspec.Struct, frozen=True):
     """A page of a user's wallets, by wallet_id; `next` is the `after` of the next page, null on the last."""
 
     user_id: str
@@ -76,17 +76,17 @@ class Wallets(LedgerView):
         """Answer 201 with the wallet once it is open, 200 when it was, 409 when it is another."""
         services = self.services(request)
         query(request)
-        opening = shaped(await self.body(request), WalletOpening)
+        opening = convert_body(await self.body(request), WalletOpening)
         wallet_id = _wallet_id(services, request, opening)
         content = _content(opening)
         status = await _opened_status(services, wallet_id, content)
         epoch = services.cache.epoch
         wallet = await wallet_or_404(services, wallet_id)
         await write_through(services, [wallet], epoch)
-        return answer(wallet, status=status, headers={"Location": f"/v1/wallets/{wallet_id}"})
+        return json_response(wallet, status=status, headers={"Location": f"/v1/wallets/{wallet_id}"})
 
 
-class WalletShown(WalletView, frozen=True):
+class WalletResponse(WalletView, frozen=True):
     """A wallet, and its records that could not be projected, where there are any."""
 
     parked: tuple[ParkedView, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -96,7 +96,7 @@ class WalletDetail(LedgerView):
     """A wallet as it stands."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation({200: Success("The wallet", WalletShown)}, (404,))
+        "GET": Operation({200: Success("The wallet", WalletResponse)}, (404,))
     }
 
     async def get(self, request: web.Request, wallet_id: str) -> web.Response:
@@ -105,10 +105,10 @@ class WalletDetail(LedgerView):
         services, wallet_id = self.services(request), id_in_path(wallet_id, "wallet")
         parked = await services.read_model.parked(wallet_id)
         if parked and await services.read_model.wallet(wallet_id) is None:
-            raise not_found(f"This wallet is not projected: {parked_words(parked)}.")
+            raise not_found(f"This wallet is not projected: {parked_text(parked)}.")
         wallet = await wallet_or_404(services, wallet_id)
         fields = {name: getattr(wallet, name) for name in wallet.__struct_fields__}
-        return answer(WalletShown(**fields, parked=tuple(parked) or msgspec.UNSET))
+        return json_response(WalletResponse(**fields, parked=tuple(parked) or msgspec.UNSET))
 
 
 class UserWallets(LedgerView):
@@ -116,7 +116,7 @@ class UserWallets(LedgerView):
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(
-            {200: Success("A page of them", UsersWallets)},
+            {200: Success("A page of them", UserWalletsPage)},
             (404,),
             (
                 Parameter("after", "`next` of the page before.", ref("Id")),
@@ -135,7 +135,9 @@ class UserWallets(LedgerView):
         if not found and not (after and await read_model.wallets_of_user(user_id, after="", limit=1)):
             raise not_found("There is no such user with a wallet.")
         wallets = found[:limit]
-        return answer(UsersWallets(user_id, wallets, wallets[-1].wallet_id if len(found) > limit else None))
+        return json_response(
+            UserWalletsPage(user_id, wallets, wallets[-1].wallet_id if len(found) > limit else None)
+        )
 
 
 class WalletEvents(LedgerView):
@@ -165,7 +167,7 @@ class WalletEvents(LedgerView):
             await wallet_or_404(self.services(request), wallet_id)
         events = found[:limit]
         next_version = events[-1]["event_version"] if len(found) > limit else None
-        return answer(EventsPage(events, next_version))
+        return json_response(EventsPage(events, next_version))
 
 
 async def _found(
@@ -179,11 +181,11 @@ async def _found(
 
 
 def _wallet_id(services: Services, request: web.Request, opening: WalletOpening) -> str:
-    derived_from = text_to_derive_from(request)
+    id_seed = id_seed_of(request)
     if opening.wallet_id is None:
-        return made_id(services, derived_from, prefix="wallet:")
+        return make_id(services, id_seed, prefix="wallet:")
     given = canonical_id(opening.wallet_id, field="wallet_id")
-    return checked_id(given, derived_from, field="wallet_id", prefix="wallet:")
+    return check_given_id(given, id_seed, field="wallet_id", prefix="wallet:")
 
 
 def _content(opening: WalletOpening) -> dict[str, Any]:
@@ -225,7 +227,7 @@ async def _opened_status(services: Services, wallet_id: str, content: Mapping[st
     command_id = services.new_id()
     command = Content(wallet_id, "OpenWallet", command_id, {"wallet_id": wallet_id, **content})
     await services.publisher.publish(
-        [enveloped(services.topics.wallet_commands, command, now=services.now())]
+        [to_message(services.topics.wallet_commands, command, now=services.now())]
     )
     await services.outcomes.wait_for_wallet(wallet_id, lambda _: True, services.projection_wait_s)
     first = await _first_event(services, wallet_id)

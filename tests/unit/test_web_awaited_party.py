@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger_streams.ports import PaymentView, StepView
-from web.payments.waiting import Party, WaitingFor, waiting_for
+from web.payments.awaited_party import Party, WaitingFor, waiting_for
 
 
 def payment(kind: str, provider: str | None, *events: str, status: str = "pending") -> PaymentView:

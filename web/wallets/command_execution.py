@@ -16,7 +16,7 @@ import msgspec
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import WalletView
-from web.envelopes import Content, enveloped
+from web.envelopes import Content, to_message
 from web.http.problems import Refused
 from web.services import Services
 from web.wallets.reads import wallet_or_404, write_through
@@ -32,7 +32,7 @@ class WalletCommand(msgspec.Struct, frozen=True):
     as_asked: Callable[[WalletView], Awaitable[bool]]
 
 
-async def carried_out(services: Services, wallet: WalletView, command: WalletCommand) -> WalletView:
+async def execute_command(services: Services, wallet: WalletView, command: WalletCommand) -> WalletView:
     """Send the command and return the wallet after it, in the cache too.
 
     `wallet` was read before anything else that says it is not as asked yet.  Raises Refused
@@ -41,7 +41,7 @@ async def carried_out(services: Services, wallet: WalletView, command: WalletCom
     content = Content(
         wallet.wallet_id, command.name, command.command_id, {"wallet_id": wallet.wallet_id, **command.data}
     )
-    message = enveloped(services.topics.wallet_commands, content, now=services.now())
+    message = to_message(services.topics.wallet_commands, content, now=services.now())
     epoch = services.cache.epoch
     await services.publisher.publish([message])
     try:
