@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.saga_events import tell_saga
+from agents.saga_events import send_saga_event
 from agents.wallet_commands import WALLET_COMMANDS
 from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
@@ -54,7 +54,7 @@ def read(share: PartitionBatch, record: Record) -> None:
         return
     if event is not None:
         table.keep(share, requested.request.payment_id, payment.evolve(known, requested))
-        tell_saga(share, event, cause=requested.event_id, append_ms=record.timestamp)
+        send_saga_event(share, event, cause=requested.event_id, append_ms=record.timestamp)
         announce(share, requested.request)
 
 
@@ -86,4 +86,4 @@ def fail(share: PartitionBatch, record: Record, error: Unreadable) -> None:
     event = payment.decide_unreadable(table.find(share, error.payment_id), error)
     if event is not None:
         table.keep(share, error.payment_id, payment.PaymentKnown(payment.FINGERPRINT_INVALID))
-        tell_saga(share, event, cause=None, append_ms=record.timestamp)
+        send_saga_event(share, event, cause=None, append_ms=record.timestamp)

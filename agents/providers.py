@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from agents.saga_events import tell_saga
+from agents.saga_events import send_saga_event
 from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import gateway
 from ledger_streams.bootstrap.destinations import destination
@@ -79,7 +79,7 @@ async def carry_out(share: PartitionBatch, orders: Sequence[Asked], calls: Provi
     """Ask the provider what is asked of it, one after the other, and send its answers."""
     for asked, append_ms in orders:
         reply = await answer(asked.order, calls)
-        tell_saga(share, reply, cause=asked.event_id, append_ms=append_ms)
+        send_saga_event(share, reply, cause=asked.event_id, append_ms=append_ms)
 
 
 async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:

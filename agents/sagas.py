@@ -11,14 +11,13 @@ from typing import Any
 
 from faust.types import TP
 
-from agents.saga_events import heard, tell_saga
-from agents.wallet_commands import ask_wallet
+from agents.saga_events import read_saga_event, send_saga_event
+from agents.wallet_commands import send_wallet_command
 from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.commands import LegCommand
-from ledger_streams.domain.saga import decisions as saga_steps
-from ledger_streams.domain.saga import refunds
+from ledger_streams.domain.saga import decisions, refunds
 from ledger_streams.domain.saga.commands import (
     EndRefund,
     ProviderOrder,
@@ -70,9 +69,9 @@ async def saga_commands(frames: Any) -> None:
 def advance(share: PartitionBatch, record: Record) -> None:
     """Take a saga its next step; park what cannot be read."""
     try:
-        read = heard(record)
+        read = read_saga_event(record)
         known = table.find(share, read.event.payment_id)
-        decision = saga_steps.decide(known, read.event, at_ms=record.timestamp, patience_ms=PATIENCE_MS)
+        decision = decisions.decide(known, read.event, at_ms=record.timestamp, patience_ms=PATIENCE_MS)
     except Unreadable as error:
         park(share, record, error)
         return
@@ -99,12 +98,12 @@ def decide(known: Saga | None, command: SagaCommand) -> SagaDecision:
         case EndRefund():
             return refunds.decide_end(known, command)
         case SettlePayment():
-            return saga_steps.decide_settlement(known, command)
+            return decisions.decide_settlement(known, command)
 
 
 def expire(share: PartitionBatch, due: Due) -> None:
     """Go on with a saga whose deadline has come."""
-    decision = saga_steps.decide_due(table.find(share, due.key.decode()), due.due_ms)
+    decision = decisions.decide_due(table.find(share, due.key.decode()), due.due_ms)
     emit(share, decision, cause=None, append_ms=due.due_ms)
 
 
@@ -114,11 +113,11 @@ def emit(share: PartitionBatch, decision: SagaDecision, *, cause: str | None, ap
         table.keep(share, decision.saga)
     for command in decision.commands:
         if isinstance(command, LegCommand):
-            ask_wallet(share, command, cause=cause, append_ms=append_ms)
+            send_wallet_command(share, command, cause=cause, append_ms=append_ms)
         else:
-            share.emit(*addressed(command, cause, append_ms))
+            share.emit(*route(command, cause, append_ms))
     for event in decision.events:
-        tell_saga(share, event, cause=cause, append_ms=append_ms)
+        send_saga_event(share, event, cause=cause, append_ms=append_ms)
     outcome = decision.outcome
     if outcome is not None:
         if cause is None:
@@ -128,7 +127,7 @@ def emit(share: PartitionBatch, decision: SagaDecision, *, cause: str | None, ap
         share.emit(PAYMENT_EVENTS.for_key(key), (key, value, ()))
 
 
-def addressed(command: ProviderOrder | SagaCommand, cause: str | None, append_ms: int) -> tuple[TP, Outgoing]:
+def route(command: ProviderOrder | SagaCommand, cause: str | None, append_ms: int) -> tuple[TP, Outgoing]:
     """Return the partition and the record of a command to a provider or another saga."""
     if isinstance(command, ProviderOrder):
         key, to = command.payment_id.encode(), PROVIDER_REQUESTS

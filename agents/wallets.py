@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.saga_events import tell_saga
-from agents.wallet_commands import asked_of_wallet
+from agents.saga_events import send_saga_event
+from agents.wallet_commands import read_wallet_command
 from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.domain import wallet, wallet_decisions
@@ -49,7 +49,7 @@ def expire(share: PartitionBatch, due: Due) -> None:
 def carry_out(share: PartitionBatch, record: Record) -> None:
     """Do what a command asks, or refuse it; park what cannot be read."""
     try:
-        read = asked_of_wallet(record)
+        read = read_wallet_command(record)
     except Unreadable as error:
         park(share, record, error)
         return
@@ -60,4 +60,4 @@ def carry_out(share: PartitionBatch, record: Record) -> None:
         value = wire.encode_wallet_event(event, state, command_id=read.command_id, append_ms=append_ms)
         table.keep(share, state, value)
     if decision.reply is not None:
-        tell_saga(share, decision.reply, cause=read.command_id, append_ms=append_ms)
+        send_saga_event(share, decision.reply, cause=read.command_id, append_ms=append_ms)

@@ -30,7 +30,7 @@ from ledger_streams.engine.projection_batch import ProjectionBatch, RowsOf
 from ledger_streams.errors import InvariantBroken, Unavailable, Unreadable
 from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka_settings import client_options
-from ledger_streams.logs import how_far
+from ledger_streams.logs import progress_text
 from ledger_streams.recovery.compacted_versions import Gaps
 from ledger_streams.recovery.parked_parts import rows_of
 from ledger_streams.recovery.rebuild_parked import Later, ParkedBefore
@@ -160,7 +160,7 @@ class Rebuild:
         if time.monotonic() - self._said_s >= SAY_EVERY_S:
             self._said_s = time.monotonic()
             total = self.records + self.unread(self._goal)
-            self._say(how_far(self.records, total, "records read", self._said_s - self._began_s))
+            self._say(progress_text(self.records, total, "records read", self._said_s - self._began_s))
         return events
 
     async def _put(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger_streams.logs import SPARED_S, Sparing, quiet_libraries
+from ledger_streams.logs import REPEAT_S, RateLimitFilter, quiet_libraries
 
 
 class Wall:
@@ -30,7 +30,7 @@ def wall() -> Wall:
 @pytest.fixture
 def log(wall: Wall) -> Iterator[logging.Logger]:
     """A logger of no library, spared."""
-    logger, sparing = logging.getLogger("tests.spared"), Sparing(wall)
+    logger, sparing = logging.getLogger("tests.spared"), RateLimitFilter(wall)
     logger.addFilter(sparing)
     yield logger
     logger.removeFilter(sparing)
@@ -42,7 +42,7 @@ def test_an_error_is_heard_once_until_its_time_is_over(
     for port in range(300):
         log.error("Unable connect to node with id %s: %s", port, "refused")
     log.error("another one, of 100 %")
-    wall.at_s += SPARED_S
+    wall.at_s += REPEAT_S
     log.error("Unable connect to node with id %s: %s", 7, "refused")
     assert caplog.messages == [
         "Unable connect to node with id 0: refused",
@@ -60,11 +60,11 @@ def test_what_is_no_error_is_always_heard(log: logging.Logger, caplog: pytest.Lo
 def test_a_logger_of_ours_is_spared_from_its_warnings_on(
     wall: Wall, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ours, sparing = logging.getLogger("tests.ours"), Sparing(wall, level=logging.WARNING)
+    ours, sparing = logging.getLogger("tests.ours"), RateLimitFilter(wall, level=logging.WARNING)
     ours.addFilter(sparing)
     for _ in range(3):
         ours.warning("balance read without the cache: %s", "redis is away")
-    wall.at_s += SPARED_S
+    wall.at_s += REPEAT_S
     ours.warning("balance read without the cache: %s", "redis is away")
     assert caplog.messages == [
         "balance read without the cache: redis is away",
@@ -84,4 +84,4 @@ def test_libraries_are_spared_once_however_often_it_is_asked_for() -> None:
     quiet_libraries()
     quiet_libraries()
     kept = logging.getLogger("aiokafka").filters
-    assert sum(isinstance(one, Sparing) for one in kept) == 1
+    assert sum(isinstance(one, RateLimitFilter) for one in kept) == 1

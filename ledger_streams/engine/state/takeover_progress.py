@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from ledger_streams.logs import how_far
+from ledger_streams.logs import progress_text
 from ledger_streams.metrics import LAST_TAKEOVER_SECONDS, RESTORE_LEFT_RECORDS
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class TakeoverProgress:
         text, left = PHASE_TEXT[self._phase], sum(self._left.values())
         if self._phase != "restore" or not left:
             return PublicText(text)
-        far = how_far(self._total - left, self._total, "records", time.monotonic() - self._began_s)
+        far = progress_text(self._total - left, self._total, "records", time.monotonic() - self._began_s)
         return PublicText(f"{text}: {far}")
 
     def _leave(self) -> None:
