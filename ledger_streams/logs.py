@@ -18,7 +18,7 @@ from typing import Final
 
 from ledger_streams.escaping import escape_log_arguments
 
-LEAST_LEVELS: Final[Mapping[str, int]] = {
+LEVELS_MIN: Final[Mapping[str, int]] = {
     "aiokafka": logging.WARNING,
     "aiokafka.consumer.group_coordinator": logging.INFO,
     "aiokafka.producer.sender": logging.ERROR,
@@ -27,7 +27,7 @@ LEAST_LEVELS: Final[Mapping[str, int]] = {
     "asyncio": logging.WARNING,
     "asyncpg.pool": logging.ERROR,
 }
-SPARED: Final[Mapping[str, int]] = {
+RATE_LIMITED: Final[Mapping[str, int]] = {
     "aiokafka": logging.ERROR,
     "aiokafka.conn": logging.ERROR,
     "aiokafka.consumer.fetcher": logging.ERROR,
@@ -37,10 +37,10 @@ SPARED: Final[Mapping[str, int]] = {
     "web.wallets.reads": logging.WARNING,
 }
 """Loggers with a rate limit, from this level on; the modules of Redis and the web log every call."""
-SPARED_S: Final = 5.0
+REPEAT_S: Final = 5.0
 
 
-class Sparing(logging.Filter):
+class RateLimitFilter(logging.Filter):
     """Lets a fault through once in five seconds, with the number of those left out since the last one.
 
     It is the same when its message is, before its arguments are put into it.
@@ -58,7 +58,7 @@ class Sparing(logging.Filter):
         if record.levelno < self._level:
             return True
         message, now_s = str(record.msg), self._clock_s()
-        if now_s - self._said_s.get(message, -math.inf) < SPARED_S:
+        if now_s - self._said_s.get(message, -math.inf) < REPEAT_S:
             self._left_out[message] = self._left_out.get(message, 0) + 1
             return False
         self._said_s[message] = now_s
@@ -70,15 +70,15 @@ class Sparing(logging.Filter):
 def quiet_libraries() -> None:
     """Keep the libraries' loggers at what an operator can use."""
     escape_log_arguments()
-    for name, level in LEAST_LEVELS.items():
+    for name, level in LEVELS_MIN.items():
         logging.getLogger(name).setLevel(level)
-    for name, level in SPARED.items():
+    for name, level in RATE_LIMITED.items():
         logger = logging.getLogger(name)
-        if not any(isinstance(kept, Sparing) for kept in logger.filters):
-            logger.addFilter(Sparing(level=level))
+        if not any(isinstance(kept, RateLimitFilter) for kept in logger.filters):
+            logger.addFilter(RateLimitFilter(level=level))
 
 
-def how_far(done: int, total: int, what: str, seconds: float) -> str:
+def progress_text(done: int, total: int, what: str, seconds: float) -> str:
     """Say how far some work is, how fast it went for so many seconds, and when it may be expected to end."""
     rate_per_s = done / max(seconds, 0.001)
     end = f", some {(total - done) / rate_per_s:.0f} s left" if rate_per_s >= 1 else ""
