@@ -73,7 +73,9 @@ def test_a_logger_of_ours_is_spared_from_its_warnings_on(
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in RATE_LIMITED if name.startswith(("ledger_streams.", "web."))])
+@pytest.mark.parametrize(
+    "name", [name for name in RATE_LIMITED if name.startswith(("ledger_streams.", "web."))]
+)
 def test_a_rate_limited_logger_is_that_of_a_module(name: str) -> None:
     assert find_spec(name) is not None
 
