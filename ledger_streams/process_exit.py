@@ -1,7 +1,7 @@
-"""Ending: the one way a process dies of something that must not be acknowledged.
+"""Process exit: ends this process at once when going on would acknowledge a record wrongly.
 
-At once and without Faust's shutdown, which would flush, acknowledge and commit; the
-supervisor starts the process again, and the log says what it has to do.
+Faust's shutdown would flush, acknowledge and commit, so it is skipped.  The supervisor starts the process
+again; its takeover reads from the log where to continue.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ import os
 from typing import NoReturn
 
 EXIT_SOFTWARE = 70
-"""sysexits.h: an internal error."""
+"""EX_SOFTWARE of sysexits.h: an internal error."""
 
 log = logging.getLogger(__name__)
 
 
-def exit_now(what: str, error: BaseException | None) -> NoReturn:
-    """Log and exit with EXIT_SOFTWARE; nothing is flushed but the logs.
-
-    Without an error, `what` says all that there is to say.
-    """
-    log.critical("%s: ending this process", what, exc_info=error)
+def exit_now(reason: str, error: BaseException | None) -> NoReturn:
+    """Log `reason` and the error, flush the logs and nothing else, exit with EXIT_SOFTWARE."""
+    log.critical("%s: ending this process (exit code %d)", reason, EXIT_SOFTWARE, exc_info=error)
     logging.shutdown()
     os._exit(EXIT_SOFTWARE)

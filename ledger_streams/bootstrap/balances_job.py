@@ -31,7 +31,7 @@ class BalancesService(PeriodicJob):
     """Looks whether the view is old enough to be refreshed."""
 
     every_s = min(LOOK_S_MAX, settings().balances_refresh_s or LOOK_S_MAX)
-    failure_message = "wallet_balances is refreshed"
+    failure_message = "Refreshing wallet_balances failed"
     failures = WALLET_BALANCES_FAILED
 
     async def run_once(self) -> None:

@@ -31,7 +31,7 @@ class ClosingService(PeriodicJob):
     """Looks once a minute whether a day has ended."""
 
     every_s = LOOK_EVERY_S
-    failure_message = "a day is closed"
+    failure_message = "Closing the day failed"
     failures = AUDIT_CLOSINGS_FAILED
     _said: Root | None = None
 

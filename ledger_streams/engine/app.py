@@ -1,7 +1,7 @@
-"""EngineApp: a Faust app whose agents get frames and whose commits are the engine's.
+"""EngineApp: a Faust app whose agents get topic batches and whose commits are the engine's.
 
-Everything of Faust that would commit, recover, create topics or serve tables on its
-own is off; what is left is its life cycle, its agents, its web server and its CLI.
+The settings switch off everything in Faust that commits, recovers, creates topics or serves tables.
+The engine uses Faust's life cycle, agents, web server and CLI.
 """
 
 from __future__ import annotations
@@ -30,39 +30,42 @@ from ledger_streams.process_exit import exit_now
 from ledger_streams.settings import Settings
 
 GC_THRESHOLDS = (50_000, 20, 50)
-"""A poll makes thousands of objects, none of them in a ring, and drops them all; default (700, 10, 10)."""
+"""Objects before a collection of each generation (Python: 700, 10, 10).
+
+A poll makes and frees thousands of objects without reference cycles, so frequent collections find nothing.
+"""
 
 FREE_BYTES_MIN = 64 << 20
-"""Room for the write buffers of a few partitions; with less, RocksDB fails sooner or later."""
+"""The write buffers of a few partitions need this much; with less, RocksDB fails sooner or later."""
 
 NO_MEMBERSHIP = Membership(-1, "")
 
 
 class DrainedApp(faust.App):
-    """An app that lets its callers go before anything of it stops."""
+    """An app that answers its HTTP callers before it stops any of its services."""
 
     def __init__(self, app_id: str, *, settings: Settings, **options: Any) -> None:
         self.engine_settings = settings
         self.before_stop: list[Callable[[], Awaitable[None]]] = []
-        """Called in order, while all still works."""
+        """Awaited in order at the start of `stop`, while every service still runs."""
         super().__init__(app_id, **options)
 
     async def on_first_start(self) -> None:
-        """End the process if Kafka refuses this client: no retry mends a certificate or a password."""
+        """Exit if Kafka refuses this client: no retry repairs a certificate or a password."""
         if (refused := await refusal(client_options(self.engine_settings))) is not None:
             exit_now("Kafka refuses this client", Unavailable(dependency="kafka", detail=refused))
         await super().on_first_start()
 
     async def stop(self) -> None:
-        """Stop, after what `before_stop` asks for; a second call finds nothing left to do."""
+        """Await the callbacks of `before_stop` once, then stop the services."""
         before, self.before_stop = self.before_stop, []
-        for let_go in before:
-            await let_go()
+        for callback in before:
+            await callback()
         await super().stop()
 
 
 class EngineApp(DrainedApp):
-    """A worker's app; `new_committer` is called when the worker starts, not at import."""
+    """The app of a worker, a gateway or a projector."""
 
     consumer: BatchConsumer
     tables: TakeoverTables
@@ -76,7 +79,11 @@ class EngineApp(DrainedApp):
         new_committer: Callable[[], Committer],
         modules: Sequence[str] = (),
     ) -> None:
-        """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
+        """Make the app; nothing connects before it starts.
+
+        `new_committer` is called at the first use of `committer`, inside the running loop.  `modules`
+        hold the agents, tables and pages; Faust imports them by name when it finds the app.
+        """
         self.clock = clock
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
@@ -92,30 +99,30 @@ class EngineApp(DrainedApp):
 
     @property
     def committer(self) -> Committer:
-        """The committer of this process; made at first use, inside the running loop."""
+        """The committer of this process, made at first use."""
         if self._committer is None:
             self._committer = self._new_committer()
         return self._committer
 
     @property
     def ready(self) -> bool:
-        """Whether everything assigned has been taken over and is being read."""
+        """Whether the takeover of all assigned partitions is complete and they are polled."""
         return self.tables.taken_over is not None and self.tables.taken_over == self.membership
 
     @property
     def readiness(self) -> str:
-        """Say `ok`, or what a takeover under way is at, as anybody may be told."""
+        """Return `ok`, or the phase of the takeover in progress; the text is safe to publish."""
         return "ok" if self.ready else self.tables.progress.text()
 
     def topic_batches(self, topic: str) -> Any:
-        """Return the channel on which an agent gets the frames of `topic` (its full name)."""
+        """Return the channel on which an agent gets the topic batches of `topic` (its full name)."""
         return self.topic(topic, key_serializer="raw", value_serializer="raw", key_type=bytes, acks=False)
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
 
     async def on_start(self) -> None:
-        """Start as Faust does, with a garbage collector that leaves the modules alone."""
+        """Start as Faust does, with imported modules exempt from garbage collection."""
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         await super().on_start()
@@ -127,21 +134,28 @@ class EngineApp(DrainedApp):
             self._check_room(self.engine_settings.tables_dir)
 
     def _claim_folder(self) -> None:
-        """Hold this worker's folder while the process lives: two of one id would fence each other."""
+        """Lock this worker's folder for the life of the process: two workers with one id fence each other."""
         self._folder_lock = (self.conf.datadir / f"{self.conf.id}.lock").open("w")
         try:
             fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             worker_id = self.engine_settings.worker_id
-            exit_now(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", None)
+            exit_now(
+                f"worker id {worker_id} is in use by another process ({self._folder_lock.name} is locked); "
+                "set LEDGER_WORKER_ID to an id of its own",
+                None,
+            )
 
     def _check_room(self, tables_dir: Path) -> None:
-        """End before joining the group: who joins keeps partitions from those that have room for them."""
+        """Exit for lack of disk space before joining the group.
+
+        A member without space would keep partitions from workers that have space for their tables.
+        """
         tables_dir.mkdir(parents=True, exist_ok=True)
         free_bytes = shutil.disk_usage(tables_dir).free
         if free_bytes < FREE_BYTES_MIN:
-            full = OSError(errno.ENOSPC, f"{free_bytes >> 20} MiB free, {FREE_BYTES_MIN >> 20} wanted")
-            exit_now(f"there is no room for tables in {tables_dir}", full)
+            full = OSError(errno.ENOSPC, f"{free_bytes >> 20} MiB free, {FREE_BYTES_MIN >> 20} needed")
+            exit_now(f"not enough disk space for tables in {tables_dir}", full)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super()._on_partitions_revoked(revoked)
@@ -149,7 +163,7 @@ class EngineApp(DrainedApp):
 
 
 class WebApp(DrainedApp):
-    """An app of web views alone: it reads no topic, so it joins no group and holds no partition."""
+    """An app of web views alone; it reads no topic and joins no group."""
 
     producer_only = True
 
@@ -157,7 +171,7 @@ class WebApp(DrainedApp):
         return ClientTransport(self.conf.broker_consumer, self)
 
     def __init__(self, app_id: str, *, settings: Settings, modules: Sequence[str]) -> None:
-        """`modules` are imported by name when the app is found: they hold its pages."""
+        """Make the app; Faust imports `modules`, which hold its pages, when it finds the app."""
         super().__init__(
             app_id,
             settings=settings,
@@ -167,7 +181,7 @@ class WebApp(DrainedApp):
         )
 
     def _create_directories(self) -> None:
-        """None: it keeps nothing."""
+        """Create no directory: this app stores nothing."""
 
 
 def _faust_settings(settings: Settings) -> dict[str, Any]:

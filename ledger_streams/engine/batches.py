@@ -1,9 +1,9 @@
-"""Cycle, frame, share: one poll of the consumer, cut up for the agents.
+"""Cycle, topic batch, partition batch: the records of one poll, grouped for the agents.
 
-A cycle is everything one poll brought, and what comes of it for this very worker, round by
-round.  A frame is the part of one topic, which one agent decides at once; a share is the part
-of one partition, in order.  What a share causes is collected in it: records to be sent, states
-to be kept.  Nothing of it is visible to anybody before the cycle's transaction has been committed.
+A cycle has the records of one poll, and in further rounds the records that this worker wrote to its own
+partitions meanwhile.  One agent decides one topic batch at once; it has a partition batch for each
+partition, in offset order.  A partition batch collects the effects of its records: records to send, states
+to store.  Other processes see none of them before the cycle's transaction is committed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ledger_streams.kafka.murmur2 import murmur2
 
 
 class Record(Protocol):
-    """A raw record of Kafka, as aiokafka hands it over; `timestamp` is its append time in ms."""
+    """A raw Kafka record, as aiokafka returns it; `timestamp` is its append time in ms since 1970."""
 
     topic: str
     partition: int
@@ -43,10 +43,10 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 Outgoing = tuple[bytes | None, bytes | None, Headers]
-"""Key, value and headers of a record to be sent; a plain tuple, since there are many."""
+"""Key, value and headers of a record to be sent; a plain tuple, because a cycle has thousands."""
 
 Outbox = dict[TP, list[Outgoing]]
-"""What goes to each partition; nothing to one that is announced."""
+"""The records for each partition; an empty list adds the partition to the transaction only."""
 
 
 @lru_cache(maxsize=32_768)
@@ -55,7 +55,7 @@ def _key_hash(key: bytes) -> int:
 
 
 class PartitionedTopic:
-    """A topic to send to, by the key's partition."""
+    """A topic with a known number of partitions."""
 
     def __init__(self, topic: str, partitions: int) -> None:
         self._partitions = [TP(topic, number) for number in range(partitions)]
@@ -65,7 +65,10 @@ class PartitionedTopic:
         return self._partitions[_key_hash(key) % len(self._partitions)]
 
     def check_partition(self, record: Record) -> None:
-        """Raise Unreadable unless a record that has a key lies in its partition, where its state is."""
+        """Raise Unreadable if a record with a key lies in another partition than its key's.
+
+        Its state is in the key's partition, on a worker that may not be this one.
+        """
         if record.key is None or (own := self.for_key(record.key).partition) == record.partition:
             return
         raise Unreadable(
@@ -75,16 +78,16 @@ class PartitionedTopic:
         )
 
     def partition(self, number: int) -> TP:
-        """Return the partition of this number."""
+        """Return the partition with this number."""
         return self._partitions[number]
 
 
 class PartitionBatch:
-    """One partition's deadlines that have come and its records, in order, and what they cause."""
+    """The expired timers and the records of one partition, in order, and their effects."""
 
     __slots__ = ("dead_letters", "dlq_limit_error", "due", "outbox", "records", "source_next", "store", "tp")
 
-    def __init__(  # noqa: PLR0913  # a share is made in one place
+    def __init__(  # noqa: PLR0913  # the two committers make it
         self,
         tp: TP,
         records: Sequence[Record],
@@ -98,56 +101,57 @@ class PartitionBatch:
         self.records = list(records)
         self.store = store
         self.due = due
-        """Decided before the records: they came before these were read."""
+        """Decided before the records: these timers expired before the records were read."""
         self.outbox: Outbox = {}
         self.source_next = source_next
-        """The source position once this share is committed; without records, as it was."""
+        """The source offset once this batch is committed; unchanged without records."""
         self.dead_letters = dead_letters or ConsecutiveDeadLetters()
         self.dlq_limit_error: InvariantBroken | None = None
-        """Why the process ends once this share, cut before a dead letter too many, is committed."""
+        """Set when the batch was cut before a dead letter too many; the process exits after its commit."""
 
     def emit(self, tp: TP, outgoing: Outgoing) -> None:
-        """Send a record in the cycle's transaction; records to one partition keep their order."""
+        """Add a record to the cycle's transaction; records to one partition keep their order."""
         queue = self.outbox.get(tp)
         if queue is None:
             queue = self.outbox[tp] = []
         queue.append(outgoing)
 
     def add_partition_to_txn(self, tp: TP) -> None:
-        """Say that what comes of this share goes to `tp` too: one question makes all part of the transaction.
+        """Add `tp` to the transaction now, for records of a later round.
 
-        A partition that nothing goes to then gets a marker, which its owner has to read first.  Nothing
-        is announced where no round follows.
+        One AddPartitionsToTxn request then covers all rounds.  A partition added to the transaction but
+        not written still receives a commit marker, which its owner has to read.  The committer ignores
+        the call when no round follows.
         """
         self.outbox.setdefault(tp, [])
 
     def get_state(self, key: bytes) -> Any | None:
-        """Return the state of `key` in this partition's table, as the cycle has it so far."""
+        """Return the state of `key`, with the changes of this cycle; None if the key has none."""
         assert self.store is not None, "this topic has no table"
         return self.store.get(key)
 
     def put_state(
         self, key: bytes, state: Any, *, stored: bytes, logged: bytes, changelog: PartitionedTopic
     ) -> None:
-        """Change a state: `logged` goes to the changelog, `stored` to RocksDB once the cycle is committed.
+        """Set a state: `logged` goes to the changelog, `stored` to RocksDB after the commit.
 
-        The changelog record gets its headers when the cycle is committed.
+        The committer adds the headers of the changelog record.
         """
         assert self.store is not None, "this topic has no table"
         self.store.put(key, state, stored)
         self.emit(changelog.partition(self.tp.partition), (key, logged, ()))
 
     def try_dead_letter(self, record: Record) -> bool:
-        """Count `record` as a dead letter; False when it is one too many: the share is cut before it."""
+        """Count `record` as a dead letter; at the limit, return False and cut the batch before it."""
         at = self._at(record)
         if self.dead_letters.try_count(at):
             return True
-        del self.records[at:]  # which ends the agent's loop over them
+        del self.records[at:]  # ends the agent's loop over them
         self.source_next = record.offset
         return False
 
     def skip(self, record: Record) -> None:
-        """Say that `record` was not carried out and is no dead letter either."""
+        """Leave `record` out of the count: it neither continues nor ends a row of dead letters."""
         if self.dead_letters.count:
             self.dead_letters.skip(self._at(record))
 
@@ -156,49 +160,49 @@ class PartitionBatch:
 
 
 class Cycle:
-    """Rounds of frames, the first of one poll; over when its transaction is committed or it is given up."""
+    """The rounds of one transaction; over when it is committed or aborted."""
 
     def __init__(self, membership: Membership, batches: Mapping[str, list[PartitionBatch]]) -> None:
         self.membership = membership
         self.is_over = False
         self.failure: BaseException | None = None
         self.ends: dict[TP, int] = {}
-        """The last offset of what has been sent to each partition."""
+        """The last offset that this cycle has written to each partition."""
         self.rounds = 0
         self._in_order: list[TopicBatch] = []
-        """The frames in the order in which they were decided."""
+        """The topic batches in the order of their decisions."""
         self.begin_round(batches)
 
     def begin_round(self, batches: Mapping[str, list[PartitionBatch]]) -> None:
-        """Go on with what the last round has caused."""
+        """Start the next round with these batches."""
         self.rounds += 1
         self.topic_batches = [TopicBatch(self, topic, parts) for topic, parts in batches.items()]
         self.decided = asyncio.Event()
-        """Set when every frame of the round has been decided, or one of them has failed."""
+        """Set when all topic batches of the round are decided, or one has failed."""
         self._before = len(self._in_order)
 
     @property
     def batches(self) -> Iterator[PartitionBatch]:
-        """All shares of the frames decided so far, in the order of the decisions.
+        """All partition batches decided so far, in the order of the decisions.
 
-        Two topics may feed one table: the changelog has to have the states as they followed each other.
+        Two topics may feed one table: its changelog needs the states in that order.
         """
         return (batch for topic_batch in self._in_order for batch in topic_batch.batches)
 
     @property
     def round_batches(self) -> Iterator[PartitionBatch]:
-        """Those of the last round."""
+        """The partition batches of the last round."""
         return (batch for topic_batch in self._in_order[self._before :] for batch in topic_batch.batches)
 
     @property
     def dlq_limit_error(self) -> InvariantBroken | None:
-        """Why the process ends once the cycle is committed; None as a rule."""
+        """The error with which the process exits after the commit; None if no batch reached the limit."""
         return next(
             (batch.dlq_limit_error for batch in self.batches if batch.dlq_limit_error is not None), None
         )
 
     def batch_decided(self, topic_batch: TopicBatch, failure: BaseException | None) -> None:
-        """Note that a frame has been decided, or why it could not be."""
+        """Add a decided topic batch, or the error that its agent raised."""
         self._in_order.append(topic_batch)
         self.failure = self.failure or failure
         if len(self._in_order) - self._before == len(self.topic_batches) or failure is not None:
@@ -206,28 +210,28 @@ class Cycle:
 
 
 class TopicBatch:
-    """One topic's part of a cycle, as its agent gets it.
+    """One topic's part of a round, as its agent gets it.
 
-    Use it as a context: leaving the block hands in what was decided.  An exception
-    in the block ends the process before anything is acknowledged, where Faust
-    would count the event as done and go on.  Where there is a table nothing is awaited
-    in the block, so that the frames of one table are decided one after the other.
+    Use it as a context manager: leaving the block marks the batch as decided.  An exception
+    in the block ends the process before anything is acknowledged; Faust alone would count
+    the event as done and go on.  An agent with a table awaits nothing inside the block, so
+    the topic batches of one table are decided one after the other.
     """
 
     __slots__ = ("_cycle", "batches", "topic")
 
     def __init__(self, cycle: Cycle, topic: str, batches: list[PartitionBatch]) -> None:
         self._cycle: Cycle | None = cycle
-        """None once it has been decided: cycle and frames would keep each other until a rare collection."""
+        """None once decided: a reference cycle would keep both alive until a garbage collection."""
         self.topic = topic
         self.batches = batches
 
     @property
     def end(self) -> tuple[TP, int]:
-        """Partition and position that stand for the frame in Faust's books.
+        """The partition and offset that Faust gets for this batch.
 
-        Not the last record's offset: deadlines may come without one, and Faust passes
-        over an offset below the position it has sought.
+        It is the next offset, not the last record's: a batch of timers has no record, and Faust drops
+        events below the offset it has sought to.
         """
         batch = self.batches[-1]
         return batch.tp, batch.source_next
@@ -244,7 +248,7 @@ class TopicBatch:
 
 
 def merge_outboxes(batches: Iterator[PartitionBatch]) -> Outbox:
-    """Return the records of all shares by partition, in the shares' order."""
+    """Return the records of all batches by partition, in the order of the batches."""
     outbox: Outbox = {}
     for batch in batches:
         for tp, queue in batch.outbox.items():

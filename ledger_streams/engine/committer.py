@@ -1,4 +1,4 @@
-"""Committer: what the consumer of cycles asks of a kind of worker."""
+"""Committer: the protocol between the consumer and the two ways to commit a cycle."""
 
 from __future__ import annotations
 
@@ -15,45 +15,46 @@ from ledger_streams.kafka.fenced_offsets import Membership
 
 
 class Committer(Protocol):
-    """What a kind of worker does with its cycles: the ledger's or the projector's way."""
+    """Commits cycles: the ledger's workers and gateways to Kafka, projectors to PostgreSQL."""
 
     loopback: LoopbackQueue
-    """What it has committed for itself, and need not read."""
+    """Own records, ready before the consumer reads them back."""
 
     async def take_over(
         self, assigned: frozenset[TP], membership: Membership, progress: TakeoverProgress
     ) -> Mapping[TP, int]:
-        """Make the partitions one's own and return the position each is to be read from."""
+        """Fence the last owner, load the state, and return the source offset of each partition."""
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
-        """Return the deadlines that have come, by the partition whose agent decides them.
+        """Return the expired timers, by the partition whose agent decides them.
 
-        Only those up to the time for which every record of their sources has been read.
+        A timer has expired when all records of its sources up to its time have been read;
+        `read_until_ms` returns that time for a source.
         """
 
     def next_due_ms(self) -> int | None:
-        """Return when the next deadline comes; None without one."""
+        """Return the time of the next timer in ms since 1970; None without one."""
 
     def new_batch(
         self, tp: TP, records: Sequence[Record], due: Sequence[Due], past_markers_to: int = 0
     ) -> PartitionBatch | None:
-        """Return the share of these, without records already carried out; None when nothing is left.
+        """Return a batch of these, without records already carried out; None if it would be empty.
 
-        `passed_to` is a position before which there is nothing more in the partition, if one is known.
+        `past_markers_to` is the offset up to which the partition has only markers, 0 if unknown.
         """
 
     async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
-        """Return what of the cycle's last round can be carried out in it, by partition; else commit.
+        """Return the records of the next round by partition, or commit the cycle and return nothing.
 
-        A commit makes everything the cycle has caused durable at once.  `read_to` is the consumer's
-        position, past all that its polls have brought.  Raises `CycleLost` when it did not happen.
+        A commit makes all effects of the cycle durable at once.  `read_to` returns the consumer's
+        position in a partition.  Raises `CycleLost` if the commit failed or its outcome is unknown.
         """
 
     async def abort(self) -> None:
-        """Undo what has been sent of a cycle that nobody goes on with; the next takeover forgets the rest."""
+        """Abort the transaction of an unfinished cycle; the next takeover drops its other effects."""
 
     async def between_cycles(self) -> None:
-        """Do what has to be done now and then while no cycle is under way; most calls do nothing."""
+        """Run periodic checks while no cycle is in flight; most calls return at once."""
 
     async def close(self) -> None:
-        """Release everything, for good."""
+        """Release all resources."""

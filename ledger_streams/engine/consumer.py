@@ -1,9 +1,8 @@
-"""Consumer: Faust's aiokafka driver, polling cycles instead of events.
+"""Consumer: Faust's aiokafka driver, which yields topic batches instead of events.
 
-A poll is cut into frames, one a topic, and each frame travels through Faust to its
-agent as one message.  The next poll begins when the cycle is over: committed, or
-given up because the partitions are about to move.  Faust commits no offsets: only
-the cycle's own commit does.
+Each poll starts a cycle.  Faust delivers each topic batch to its agent as one message.  The next poll
+starts when the cycle is committed, or aborted because its partitions are being revoked.  Faust commits no
+offsets; only the transaction of the cycle does.
 """
 
 from __future__ import annotations
@@ -34,22 +33,23 @@ from ledger_streams.process_exit import exit_now
 log = logging.getLogger(__name__)
 
 POLL_S_MAX = 0.25
-"""A takeover waits for the poll under way, so none is long."""
+"""A takeover waits for the running poll to return."""
 MARKERS_S_MAX = 0.008
+"""Own records written behind unread markers cannot use the loopback queue; markers take a few ms."""
 MARKER_POLL_S = 0.004
 DUE_POLL_S = 0.01
-"""At least so long is polled when a deadline has come: it waits for older records to be read."""
+"""Minimum poll while a timer is due: it fires only after all older records have been read."""
 
 
 class BatchConsumer(driver.Consumer):
-    """Polls cycles and sees them through."""
+    """Polls, and runs each cycle until it is committed or aborted."""
 
     app: Worker
     RebalanceListener = MembershipListener
     _cycle_over: asyncio.Event
     _poll_over: asyncio.Event
     _ending: asyncio.Task[None]
-    """Of a cycle given up; held, since nobody else does."""
+    """Ends an aborted cycle; this reference keeps the task alive."""
 
     def __post_init__(self) -> None:
         self._poll_over = asyncio.Event()
@@ -65,18 +65,18 @@ class BatchConsumer(driver.Consumer):
         self,
         timeout: float,  # noqa: ASYNC109 (as in Faust)
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Poll once and yield the frames; returns when the cycle is over."""
+        """Poll once and yield the topic batches, round by round; return when the cycle is over."""
         try:
             await self._between_cycles()
-            # last of all: who resumes the flow waits for the poll to be over, so no poll may wait for it
+            # Last: the takeover waits for the poll before it resumes the flow.
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
             self._poll_over.clear()
             polled = await self._poll(timeout)
         except NoOffsetForPartitionError:
-            return  # polled before the takeover has sought: positions come from there, never from a reset
+            return  # The takeover has not sought yet; it sets the positions, no reset policy does.
         except OffsetOutOfRangeError as error:
-            exit_now("records were deleted before they were carried out", error)
+            exit_now("Kafka deleted records before this worker carried them out (retention)", error)
         finally:
             self._poll_over.set()
         cycle = self._new_cycle(polled)
@@ -93,17 +93,17 @@ class BatchConsumer(driver.Consumer):
                     break
                 CYCLE_SECONDS.labels("decide").observe(time.perf_counter() - began)
                 step = asyncio.create_task(self._advance(cycle))
-                await asyncio.shield(step)  # a worker that stops cancels its polls, not a commit in flight
+                await asyncio.shield(step)  # Stopping cancels the poll, never a commit in flight.
         finally:
             if cycle.is_over:
                 self._cycle_over.set()
             else:
                 self._ending = background.start(
-                    "given-up-cycle", lambda: self._end_given_up(cycle, step), policy=background.Policy.END
+                    "aborted-cycle", lambda: self._end_aborted(cycle, step), policy=background.Policy.END
                 )
 
     async def _between_cycles(self) -> None:
-        """Let the committer do what it does between cycles; revocation waits for it, as for a commit."""
+        """Run the committer's work between cycles; a revocation waits for it as for a commit."""
         if self.app.ready:
             self._cycle_over.clear()
             try:
@@ -114,15 +114,15 @@ class BatchConsumer(driver.Consumer):
                 self._cycle_over.set()
 
     async def wait_cycle_over(self) -> None:
-        """Return when no cycle is under way: revocation waits for the commit in flight."""
+        """Return when no cycle is in flight."""
         await self._cycle_over.wait()
 
     async def wait_poll_over(self) -> None:
-        """Return when no poll is under way: what one brings of before a takeover is dropped."""
+        """Return when no poll is running; the records of a poll from before a takeover are dropped."""
         await self._poll_over.wait()
 
     async def confirm_membership(self) -> None:
-        """Return when the broker has been asked whether another process is in the place of this one."""
+        """Ask the broker whether another process has taken this member's place; exit if it has."""
         await self._thread.call_thread(self._reader().confirm_membership)
 
     def _reader(self) -> StaticConsumer:
@@ -130,7 +130,7 @@ class BatchConsumer(driver.Consumer):
         return reader
 
     async def _poll(self, timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 (as in Faust)
-        """Poll, and again for a moment while the markers of the last commit have not been read."""
+        """Poll, then poll again for at most MARKERS_S_MAX while markers of own records are unread."""
         polled: dict[TP, list[Any]] = {}
         await self._poll_into(polled, self._poll_s(timeout))
         until_s = time.monotonic() + MARKERS_S_MAX
@@ -149,7 +149,7 @@ class BatchConsumer(driver.Consumer):
         )
 
     def _poll_s(self, timeout: float) -> float:
-        """Return how long to poll at most: not at all with records ahead, else until the next deadline."""
+        """Return the longest poll: none while the loopback queue has records, else until the next timer."""
         if self.app.ready and self.app.committer.loopback.has_ready(self._positions.position):
             return 0.0
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
@@ -172,7 +172,7 @@ class BatchConsumer(driver.Consumer):
         due: Mapping[TP, Sequence[Due]] = MappingProxyType({}),
         past_markers: Mapping[TP, int] = MappingProxyType({}),
     ) -> dict[str, list[PartitionBatch]]:
-        """Return the shares of each topic."""
+        """Return the partition batches of each topic."""
         topics: dict[str, list[PartitionBatch]] = {}
         for tp in {**records, **due, **past_markers}:
             batch = self.app.committer.new_batch(
@@ -183,7 +183,7 @@ class BatchConsumer(driver.Consumer):
         return topics
 
     async def _decided(self, cycle: Cycle) -> bool:
-        """Wait until all agents have decided; False when the partitions are being revoked first."""
+        """Wait until all agents have decided; return False if a revocation comes first."""
         decided = asyncio.ensure_future(cycle.decided.wait())
         suspended = asyncio.ensure_future(self.suspend_flow.wait())
         try:
@@ -196,7 +196,7 @@ class BatchConsumer(driver.Consumer):
         return cycle.decided.is_set() and not self.suspend_flow.is_set()
 
     async def _advance(self, cycle: Cycle) -> None:
-        """Begin the cycle's next round, or end it."""
+        """Start the next round of the cycle, or commit it."""
         try:
             further = await self.app.committer.advance(cycle, self._positions.position)
             if further:
@@ -209,16 +209,16 @@ class BatchConsumer(driver.Consumer):
         except CycleLost as lost:
             cycle.is_over = True
             self._take_over_anew(lost)
-        except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
-            exit_now("a cycle could not be committed", error)
+        except Exception as error:  # noqa: BLE001  # unknown state: nothing may be acknowledged
+            exit_now("the commit of a cycle failed", error)
 
     def _take_over_anew(self, lost: CycleLost) -> None:
         CYCLES_LOST.inc()
-        log.warning("cycle lost, taking over anew: %s", lost)
+        log.warning("cycle lost, taking over anew: %s. Its records will be carried out again", lost)
         self.app.tables.take_over_again()
 
-    async def _end_given_up(self, cycle: Cycle, step: asyncio.Task[None] | None) -> None:
-        """Wait for what is in flight, and undo what was sent; nobody goes on with the cycle."""
+    async def _end_aborted(self, cycle: Cycle, step: asyncio.Task[None] | None) -> None:
+        """Wait for the step in flight, then abort the transaction of the cycle."""
         try:
             if step is not None:
                 await asyncio.wait([step])
@@ -246,7 +246,7 @@ def _extend(polled: dict[TP, list[Any]], more: Mapping[TP, Sequence[Any]]) -> No
 
 
 def _message(topic_batch: TopicBatch, generation: int) -> tuple[TP, ConsumerMessage]:
-    """Return the frame as a message of Faust, whose streams pass over those of another generation."""
+    """Return the batch as a message of Faust; its streams drop messages of another generation."""
     tp, offset = topic_batch.end
     message = ConsumerMessage(
         tp.topic,

@@ -1,8 +1,8 @@
-"""Reading: how far the consumer has come in each partition, beside the records it has brought.
+"""Consumer positions: how far the consumer has read each partition.
 
-Its position is past everything that polls have brought, and past markers and aborted
-records, which bring nothing.  So what lies between the last record carried out and the
-position of a partition without records in hand is nothing, and may be deleted unread.
+A position is past all polled records, and also past transaction markers and aborted records, which no poll
+returns.  If a partition has no records in hand, its position may be committed as its source offset: between
+the last record and the position there is nothing to carry out, and retention may delete it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ledger_streams.engine.group_client import Fetched
 from ledger_streams.kafka.broker_clock import BrokerClock
 
 PAST_MARKERS_EVERY_S: Final = 10.0
-"""How often positions past mere markers are committed: in few transactions, and days before retention."""
+"""Interval of commits for markers alone: few transactions, and days before retention deletes them."""
 
 
 class ConsumerPositions:
-    """What the positions of one consumer tell; asked between polls, in the name of those who have them."""
+    """The positions of one consumer; valid between polls, for the partitions assigned then."""
 
     def __init__(self, consumer: Callable[[], AIOKafkaConsumer], clock: BrokerClock) -> None:
         self._consumer = consumer
@@ -30,7 +30,10 @@ class ConsumerPositions:
         self._reported_s = time.monotonic()
 
     def past_markers(self, in_hand: Collection[TP]) -> dict[TP, int]:
-        """Return the positions of partitions without records in hand, every PASSED_EVERY_S; else nothing."""
+        """Return the positions of partitions without records in hand.
+
+        Returns something once in PAST_MARKERS_EVERY_S; in between the result is empty.
+        """
         now_s = time.monotonic()
         if now_s - self._reported_s < PAST_MARKERS_EVERY_S:
             return {}
@@ -40,17 +43,17 @@ class ConsumerPositions:
         return {tp: state.position for tp, state in states.items() if state and state.has_valid_position}
 
     def position(self, tp: TP) -> int:
-        """Return the position, past all that polls have brought; 0 while it is not known."""
+        """Return the position of a partition; 0 while it is unknown."""
         state = self._state(tp)
         return state.position if state is not None and state.has_valid_position else 0
 
     def read_up_to_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
-        """Return what says up to when a partition's records are read, all but those just polled.
+        """Return a function from a partition to the time up to which all its records have been read.
 
-        Without records it is the time, on the leader's clock, at which the last fetch was sent that left
-        nothing unread.  So after a pause, a lost cycle or a seek it is an earlier time, until another
-        fetch has been answered: answers that came in time are found by a worker that was away, and no
-        deadline overtakes them.
+        The time is in ms since 1970, on the clock of the partition's leader; 0 means unknown.  With polled
+        records it is the time of the first of them.  Without, it is the send time of the last fetch that
+        left nothing unread.  After a pause, a lost cycle or a seek it stays in the past until the next
+        fetch is answered, so no timer fires before a record that arrived in time.
         """
         steady_ms = self._clock.steady_ms()
 

@@ -1,4 +1,4 @@
-"""ConsumerThread: Faust's thread around aiokafka's consumer, with the engine's consumer in it."""
+"""ConsumerThread: Faust's thread around aiokafka's consumer, with a static group member in it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.metrics import RECORDS_UNDER_WAY
 
 TOPICS_RETRY_S: Final = 0.2
+"""First pause between two questions for missing topics; it doubles up to TOPICS_RETRY_S_MAX."""
 TOPICS_RETRY_S_MAX: Final = 2.0
 IN_FLIGHT_MAX: Final = 4_000
-"""Records that this worker has written for itself, one a payment; beyond it nothing new is begun."""
+"""Own records in flight, about one a payment; at this number request topics are not polled."""
 
 
 class MembershipListener(driver.ConsumerRebalanceListener):
-    """Notes the membership in the consumer's own thread, where generation and member belong together."""
+    """Sets the app's membership in the consumer's thread, where generation and member id are consistent."""
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Note in whose name they are assigned, before anybody is told."""
+        """Set the membership before Faust hears of the assignment."""
         self._thread.app.membership = self._thread._ensure_consumer().membership
         await super().on_partitions_assigned(assigned)
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Makes the consumer with the settings that Faust hard-codes otherwise."""
+    """Makes the consumer with this project's settings; Faust hard-codes some of them."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
         app: Worker = self.app
@@ -44,10 +45,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._bulk_records_max = max(settings.poll_records_bulk_max, settings.poll_records_max)
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Join the group once the broker knows all topics: its leader shares out none but those it knows.
+        """Join the group once the broker knows all topics.
 
-        A topic it does not know, as one made a moment ago, would belong to nobody until the leader asks
-        again, much later, and all would be ready.
+        The group's leader assigns only topics that it knows.  Partitions of a topic created a moment ago
+        would stay unassigned until the leader's next metadata refresh, while all members report ready.
         """
         wanted, retry_s = frozenset(topics), TOPICS_RETRY_S
         while unknown := await self.call_thread(self._ensure_consumer().unknown_of, wanted):
@@ -58,7 +59,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         await super().subscribe(wanted)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
-        """Poll; a poll that comes back full doubles the next one, another brings it back."""
+        """Poll; a full poll doubles the size of the next one, any other resets it."""
         to_be_polled = self._to_be_polled(active_partitions)
         records = await self.call_thread(
             self._fetch_records,
@@ -68,7 +69,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             max_records=self._poll_records,
         )
         if to_be_polled is not active_partitions:
-            return records  # there is more: the next poll is as large as this one
+            return records  # back-pressure hides the backlog, so the size stays
         is_full = sum(map(len, records.values())) >= self._poll_records
         self._poll_records = (
             min(2 * self._poll_records, self._bulk_records_max) if is_full else self._poll_records_max
@@ -76,7 +77,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return records
 
     def _to_be_polled(self, active: set[TP] | None) -> set[TP] | None:
-        """Leave what is new where it is while enough is under way: what has begun ends first."""
+        """Leave out request topics while too many own records are in flight (back-pressure)."""
         app: Worker = self.app
         if not app.ready or not (loopback := app.committer.loopback).intake:
             return active
@@ -87,10 +88,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {tp for tp in active if tp.topic not in loopback.intake} or active
 
     async def on_thread_stop(self) -> None:
-        """Leave the group, as a static member does not by itself: the partitions move on at once."""
+        """Leave the group, so that the partitions move at once; a static member would not leave by itself."""
         if self._consumer is not None:
             self._consumer._coordinator._group_instance_id = None
         await close_within("the group's consumer", super().on_thread_stop())
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's stall detector counts events and its own commits; neither exists here."""
+        """Do nothing: Faust's stall detector counts its own events and commits, and there are none."""

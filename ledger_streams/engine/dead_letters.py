@@ -1,9 +1,9 @@
-"""Dead letters: records that cannot be carried out, parked beside their topic.
+"""Dead letters: records that cannot be carried out, parked in the dead-letter topic of their topic.
 
-They keep key, value and headers, and say in headers of their own where they stood and
-what was wrong.  They are sent in the transaction of their cycle, so each is parked
-once, and the rest of the frame goes on.  A flood of them is not drained: beyond a limit
-of letters in a row the process ends, and leaves the next one where it is.
+A dead letter keeps key, value and headers of its record; further headers name its place and the error.  It
+is sent in the transaction of its cycle, so it is parked exactly once, and the rest of the batch goes on.  At
+a limit of dead letters in a row the process exits and leaves the next record unread: such a row is rather
+our error than the records'.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".dlq"
 DETAIL_BYTES_MAX = 1_000
-"""A detail may quote what was sent; nobody reads more."""
+"""A detail may quote the record, so it is cut to the length that people read."""
 
 
 def park(batch: PartitionBatch, record: Record, error: Unreadable) -> bool:
     """Send `record` to the dead letters of its topic, into the partition of the same number.
 
-    False when it is one letter too many in a row: then nothing may be done about it,
-    and the process ends when what comes before it is committed.
+    Returns False at the limit of dead letters in a row: the record is not parked, the caller
+    must not act on it, and the process exits once the records before it are committed.
     """
     topic, partition = batch.tp
     if any(name == REDRIVEN_HEADER for name, _ in record.headers):
-        batch.skip(record)  # it was counted when it was parked for the first time
+        batch.skip(record)  # counted when it was parked for the first time
     elif not batch.try_dead_letter(record):
         batch.dlq_limit_error = _dlq_limit_error(batch, record, error)
         return False
@@ -47,12 +47,12 @@ def park(batch: PartitionBatch, record: Record, error: Unreadable) -> bool:
     added = [(LETTER_HEADERS + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
     batch.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
     DEAD_LETTERS.labels(topic, error.reason).inc()
-    log.warning("parked %s[%d]@%d: %s", topic, partition, record.offset, error)
+    log.warning("Parked %s[%d]@%d as a dead letter: %s", topic, partition, record.offset, error)
     return True
 
 
 def _is_kept(header: str) -> bool:
-    """Say whether a letter keeps a header of its record: `dlq.redriven` tells it from the letter before."""
+    """Return whether a letter keeps a header of its record; `dlq.redriven` marks one sent back before."""
     return header == REDRIVEN_HEADER or not header.startswith(LETTER_HEADERS)
 
 
@@ -61,7 +61,7 @@ def _dlq_limit_error(batch: PartitionBatch, record: Record, error: Unreadable) -
     count = batch.dead_letters.count + 1
     return InvariantBroken(
         f"{topic}[{partition}]@{record.offset} would be dead letter {count:,} in a row "
-        f"({error}); it stays where it is. `ledger-streams dlq list` shows those before it. If a newer "
-        "version wrote them, upgrade the workers; to park them all the same, raise "
-        "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX (0: no limit). Then start again"
+        f"({error}); it was not parked. `ledger-streams dlq list` shows those before it. If a newer "
+        "version wrote them, upgrade the workers. To park them all the same, raise "
+        "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX (0: no limit). Then start the worker again"
     )

@@ -1,29 +1,28 @@
-"""Letter run: how many dead letters in a row a source partition has come to.
+"""Dead letter limit: counts consecutive dead letters of a source partition.
 
-A record that is carried out ends the row.  One that is passed over neither ends it nor
-counts: what the ledger wrote itself (else the failure of each bad payment would end the
-row of bad payments), and a letter that was redriven.  The count is the note beside the
-partition's committed offset, so it moves in the transaction that parks the letters, and
-a restart knows it.
+A record that is carried out resets the count.  A skipped record leaves it as it is: records of the
+ledger itself (else the failure event of each bad payment would reset the count of bad payments), and
+redriven letters.  The count is stored as the metadata of the partition's committed offset, so it moves in
+the transaction that parks the letters, and survives a restart.
 """
 
 from __future__ import annotations
 
 
 class ConsecutiveDeadLetters:
-    """The row at the end of what is carried out of one share, counted by the records' places in it."""
+    """The dead letters at the end of one partition batch, by the records' indexes in it."""
 
     __slots__ = ("_count_max", "_next_at", "count")
 
     def __init__(self, count: int = 0, *, count_max: int = 0) -> None:
-        """`count` is what was carried out before has come to; with `count_max` 0 there is no limit."""
+        """Go on from `count` at the end of the batch before; `count_max` 0 means no limit."""
         self.count = count
         self._count_max = count_max
         self._next_at = 0
-        """Place of the record that would go on with the row."""
+        """Index of the record that would continue the row."""
 
     def try_count(self, at: int) -> bool:
-        """Count the letter at this place; False, and nothing is counted, when it is one too many."""
+        """Count the record at this index; at the limit, return False and count nothing."""
         if at != self._next_at:
             self.count = 0
         if self._count_max and self.count >= self._count_max:
@@ -32,20 +31,20 @@ class ConsecutiveDeadLetters:
         return True
 
     def skip(self, at: int) -> None:
-        """Let the row go on after the record at this place, if it has come to it."""
+        """Let the row continue behind the record at this index, if it has reached it."""
         if at == self._next_at:
             self._next_at += 1
 
     def at_end(self, records: int) -> int:
-        """Return the letters in a row at the end of a share of so many records."""
+        """Return the consecutive dead letters at the end of a batch of `records` records."""
         return self.count if self._next_at == records else 0
 
 
 def encode_offset_metadata(count: int) -> str:
-    """Return what is noted beside an offset; empty for no letters, as in an offset of anybody."""
+    """Return the metadata of a committed offset for this count; empty for 0, as without metadata."""
     return str(count) if count else ""
 
 
 def decode_offset_metadata(metadata: str) -> int:
-    """Return the count of a note; a note of somebody else's counts for nothing."""
+    """Return the count in a committed offset's metadata; 0 for metadata of another program."""
     return int(metadata) if metadata.isascii() and metadata.isdigit() else 0

@@ -1,9 +1,9 @@
-"""Rebalancing: Faust's table manager, taking partitions over instead of recovering tables.
+"""Faust's table manager: takes partitions over instead of recovering tables.
 
-    revoked   flow stops, the commit in flight is waited for, overlays are dropped
-    assigned  the committer takes the partitions over, all of them in parallel
-    then      seek to the positions, resume; only now is the worker ready
-A lost cycle goes the same way, without a rebalance.
+    revoked   stop the flow, wait for the commit in flight, drop uncommitted changes
+    assigned  the committer takes over all partitions in parallel
+    then      seek to the source offsets and resume; from here on the worker is ready
+A lost cycle takes the same path without a rebalance.
 """
 
 from __future__ import annotations
@@ -30,50 +30,51 @@ from ledger_streams.process_exit import exit_now
 log = logging.getLogger(__name__)
 
 RETRY_BACKOFF_S_MAX = 5.0
+"""Longest pause between two attempts of a takeover; the first is 0.1 s."""
 
 
 class TakeoverTables(TableManager):
-    """The tables of this app by name (for Faust's CLI), and the service that takes partitions over."""
+    """The tables of this app by name, for Faust's CLI, and the service that takes partitions over."""
 
     app: Worker
 
     def __init__(self, app: Worker, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
         self.taken_over: Membership | None = None
-        """In whose name the partitions now held were taken over; None while they are not."""
+        """The membership of the completed takeover; None while partitions are not taken over."""
         self.progress = TakeoverProgress()
         self._wanted = asyncio.Event()
         self._completed = asyncio.Event()
 
     def declare(self, spec: TableSpec[Any]) -> None:
-        """Add a table; its spec has the name and help that `faust tables` prints."""
+        """Add a table; `faust tables` prints the name and help of its spec."""
         self.data[spec.name] = spec
 
     async def on_start(self) -> None:
-        """Nothing to wait for: tables are opened when partitions are assigned."""
+        """Mark the tables as registered; the first takeover opens them."""
         self._tables_finalized.set()
         self._tables_registered.set()
 
     async def on_stop(self) -> None:
-        """Stop polling, wait for the commit in flight, release the tables."""
+        """Stop polling, wait for the commit in flight, close the tables."""
         self._not_ready()
         await self.app._fetcher.stop()
         await self.app.consumer.wait_cycle_over()
         await self.app.committer.close()
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """From now on nothing is committed in the old name."""
+        """Mark the worker as not ready; no cycle starts under the old membership."""
         self._not_ready()
         CONSUMER_LAG.clear()
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Have the assignment taken over; returns at once, so that heartbeats go on."""
+        """Start a takeover in the background; returning at once keeps the heartbeats going."""
         self._wanted.set()
 
     def take_over_again(self) -> None:
-        """Stop the flow and take over what is assigned, as after a rebalance."""
+        """Stop the flow and take over the assigned partitions, as after a rebalance."""
         self._not_ready()
         self.app.consumer.stop_flow()
         self.app.flow_control.suspend()
@@ -81,7 +82,7 @@ class TakeoverTables(TableManager):
         self._wanted.set()
 
     async def wait_until_recovery_completed(self) -> bool:
-        """Return True when the app stopped before it was ready for the first time."""
+        """Wait for the first takeover; return True if the app stops before it is complete."""
         return bool(await self.wait_for_stopped(self._completed))
 
     def _not_ready(self) -> None:
@@ -97,8 +98,8 @@ class TakeoverTables(TableManager):
             self._wanted.clear()
             try:
                 await self._take_over()
-            except Exception as error:  # noqa: BLE001  # a broken invariant, or nobody foresaw it
-                exit_now("partitions could not be taken over", error)
+            except Exception as error:  # noqa: BLE001  # a broken invariant, or an unknown error
+                exit_now("the takeover of partitions failed", error)
 
     @Service.task
     async def _watch_takeovers(self) -> None:
@@ -107,25 +108,25 @@ class TakeoverTables(TableManager):
             self.progress.report_if_slow()
 
     async def _take_over(self) -> None:
-        """Take over the present assignment, unless another rebalance comes in between."""
+        """Take over the current assignment; return early if another rebalance begins."""
         began, backoff_s = time.monotonic(), 0.1
         membership = self.app.membership
         assigned = frozenset(TP(*tp) for tp in self.app.consumer.assignment())
         self.progress.enter("cycle")
         await self.app.consumer.wait_cycle_over()
-        await self.app.consumer.confirm_membership()  # producers that are started fence those of another
+        await self.app.consumer.confirm_membership()  # before new producers fence those of another process
         while not self._wanted.is_set() and not self.should_stop:
             try:
                 positions = await self.app.committer.take_over(assigned, membership, self.progress)
                 break
             except Unavailable as error:
-                log.warning("takeover waits, trying again in %.1f s: %s", backoff_s, error)
+                log.warning("takeover attempt failed, retrying in %.1f s: %s", backoff_s, error)
                 await self.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, RETRY_BACKOFF_S_MAX)
         else:
             return
         self.progress.enter("resume")
-        await self.app.consumer.wait_poll_over()  # it must not go on reading from where is sought
+        await self.app.consumer.wait_poll_over()  # a running poll would move the positions after the seek
         if membership == self.app.membership and not self._wanted.is_set():
             await self._resume(positions, membership)
             self.progress.end()
@@ -138,7 +139,7 @@ class TakeoverTables(TableManager):
             for tp, position in positions.items():
                 await app.consumer.seek(tp, position)
         except IllegalStateError:
-            log.info("partitions moved again before they could be read")
+            log.info("partitions were revoked before the seek; the next takeover follows")
             return
         app.consumer.resume_partitions(set(positions))
         self.taken_over = membership

@@ -1,8 +1,7 @@
-"""The ledger's committer: decided cycles into Kafka, then into RocksDB.
+"""Ledger committer: commits decided cycles to Kafka, then writes their state to RocksDB.
 
-One per worker process.  It holds the stores of the partitions taken over, the
-transactional producer, and the source position of each partition, below which a
-record has been carried out already.
+Each worker process has one.  It owns the stores of the assigned partitions, the transactional producers
+and the source offset of each partition; records below a source offset have been carried out.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN
 log = logging.getLogger(__name__)
 
 ROUNDS_MAX = 10
-"""Of one cycle, so that every transaction ends: more than a payment takes."""
+"""Rounds of one cycle at most, so that every transaction ends; a payment takes fewer."""
 ROUND_RECORDS_MAX = 2_000
-"""Of a round that another one may follow."""
+"""A larger round is committed at once: with a backlog, batching matters more than latency."""
 
 
 class LedgerCommitter:
-    """Exactly once for agents, with or without tables: one transaction a cycle, state after the commit."""
+    """Commits each cycle in one transaction and writes the state afterwards, with or without tables."""
 
-    def __init__(  # noqa: PLR0913  # its parts, made in one place
+    def __init__(  # noqa: PLR0913  # its parts; bootstrap makes it
         self,
         *,
         tables: Mapping[str, TableSpec[Any]],
@@ -55,9 +54,9 @@ class LedgerCommitter:
         source_offset_logs: SourceOffsetLogs | None = None,
     ) -> None:
         self._tables = tables
-        """Table of each source topic (full name) that has one; a table may have more than one source."""
+        """The table of each source topic (full name) with one; a table may have several sources."""
         self._sources: dict[str, list[str]] = {}
-        """The source topics of each table, by its name; the first one first."""
+        """The source topics of each table, by the table's name; the first source decides timers."""
         for topic, spec in tables.items():
             self._sources.setdefault(spec.name, []).append(topic)
         self._tables_dir = tables_dir
@@ -66,24 +65,24 @@ class LedgerCommitter:
         self._transactions = transactions
         self._source_offset_logs = source_offset_logs or SourceOffsetLogs()
         self._standby = standby
-        """None: what is not owned is closed, and as old as when it was owned last."""
+        """None: stores of revoked partitions are closed, and stay as old as they are."""
         self._opened: dict[Place, PartitionStore] = {}
-        """What is owned."""
+        """The stores of assigned partitions."""
         self._stores: dict[TP, PartitionStore] = {}
-        """The same by source partition."""
+        """The same stores by source partition."""
         self._next: dict[TP, int] = {}
         self.loopback = LoopbackQueue(intake)
         self._dead_letters: dict[TP, int] = {}
-        """Dead letters in a row that each source partition has come to."""
+        """Consecutive dead letters at the committed source offset of each partition."""
         self._dead_letters_in_cycle: dict[TP, int] = {}
-        """The same, with the rounds of the cycle under way."""
+        """The same with the rounds of the cycle in flight."""
         self._consecutive_dead_letters_max = consecutive_dead_letters_max
         """0: no limit."""
 
     async def take_over(
         self, assigned: frozenset[TP], membership: Membership, progress: TakeoverProgress
     ) -> Mapping[TP, int]:
-        """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
+        """Open and restore the stores of `assigned`, close the others, return the source offsets."""
         self.loopback.clear()
         progress.enter("producers")
         await self._transactions.start()
@@ -108,7 +107,10 @@ class LedgerCommitter:
         for tp, spec in tables.items():
             apart = [topic for topic in self._sources[spec.name] if TP(topic, tp.partition) not in assigned]
             if apart:
-                raise InvariantBroken(f"{tp} is assigned without {apart}, which feed the same table")
+                raise InvariantBroken(
+                    f"{tp} is assigned without {apart}, which feed the same table: "
+                    "all members of the group have to run a version that reads these topics"
+                )
             if places[tp] not in self._opened:
                 followed = self._standby and self._standby.release(places[tp])
                 self._opened[places[tp]] = followed or PartitionStore(self._tables_dir, spec, tp.partition)
@@ -121,7 +123,7 @@ class LedgerCommitter:
             self._standby.adopt(store)
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
-        """Return the deadlines of the tables that have come, by the first source's partition."""
+        """Return the expired timers of all tables, by the partition of the table's first source."""
         found = {}
         for store in self._opened.values():
             if store.next_due_ms() is None:
@@ -133,14 +135,14 @@ class LedgerCommitter:
         return found
 
     def next_due_ms(self) -> int | None:
-        """Return when the next deadline of any table comes."""
+        """Return the time of the next timer of any table."""
         dues = [due_ms for store in self._opened.values() if (due_ms := store.next_due_ms()) is not None]
         return min(dues, default=None)
 
     def new_batch(
         self, tp: TP, records: Sequence[Record], due: Sequence[Due], past_markers_to: int = 0
     ) -> PartitionBatch | None:
-        """Return the records from the partition's position on, as a share; None when there is nothing."""
+        """Return a batch of the records from the source offset on; None if it would be empty."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
@@ -153,10 +155,10 @@ class LedgerCommitter:
         return PartitionBatch(tp, records, store, source_next=source_next, due=due, dead_letters=dead_letters)
 
     async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
-        """Send what the last round has caused, and return what of it comes next here; else commit.
+        """Send the effects of the last round; return the next round's records, or commit and return none.
 
-        Records of a transaction are read by it in their place in the log, and its source offsets are past
-        them: all of it happens, or nothing.  Raises CycleLost, see Transactions.commit.
+        A cycle may carry out records of its own open transaction: its source offsets lie past them, so
+        the commit covers both or neither.  Raises CycleLost, see Transactions.commit.
         """
         began = time.perf_counter()
         sources = {batch.tp: batch.source_next for batch in cycle.batches}
@@ -186,7 +188,7 @@ class LedgerCommitter:
         return {}
 
     def _may_continue(self, cycle: Cycle) -> bool:
-        """Whether a round may follow; with a backlog, large cycles are worth more than few of them."""
+        """Whether another round may follow in this transaction."""
         if cycle.rounds >= ROUNDS_MAX or cycle.dlq_limit_error is not None or self._transactions.is_long_open:
             return False
         return sum(len(batch.records) for batch in cycle.round_batches) < ROUND_RECORDS_MAX
@@ -196,7 +198,7 @@ class LedgerCommitter:
         self.loopback.add(appended, self._next)
 
     def _committed(self, cycle: Cycle, sources: Mapping[TP, int]) -> None:
-        """Note how far the cycle has come, and write its state."""
+        """Move the source offsets and write the state of the committed cycle to the stores."""
         began = time.perf_counter()
         self._next.update(sources)
         self._set_dead_letters(self._dead_letters_in_cycle)
@@ -209,7 +211,7 @@ class LedgerCommitter:
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - began)
 
     async def abort(self) -> None:
-        """Abort the transaction, if one is open."""
+        """Abort the open transaction, if any."""
         await self._transactions.give_up()
 
     def _write_committed(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
@@ -226,17 +228,17 @@ class LedgerCommitter:
         self._dead_letters.update(dead_letters)
 
     def drop_overlays(self) -> None:
-        """Forget what an uncommitted cycle has changed."""
+        """Drop the changes of an uncommitted cycle."""
         self._dead_letters_in_cycle = {}
         for store in self._opened.values():
             store.drop_overlay()
 
     async def between_cycles(self) -> None:
-        """Now and then look whether the broker has forgotten to end a transaction of this process."""
+        """Scan for hanging transactions of this process, every now and then."""
         await self._transactions.look_back()
 
     async def close(self) -> None:
-        """Close the stores and the producer."""
+        """Close the stores and the producers."""
         if self._standby is not None:
             await self._standby.close()
         self._stores.clear()

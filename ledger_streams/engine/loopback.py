@@ -1,13 +1,12 @@
-"""What a worker has just written to partitions of its own is carried out without being read back.
+"""Loopback queue: a worker carries out its own records without reading them back from Kafka.
 
-A payment goes through Kafka six times, and most that a worker writes is for itself.  When the broker has
-acknowledged it, the worker has its records at hand, with offsets and append times; to have them
-read back takes a commit, its markers, a fetch and a poll.
+A payment passes through Kafka six times, and most records of a worker go to its own partitions.  Once the
+broker has acknowledged them, the worker knows their offsets and append times.  Reading them back would take
+a commit, its markers, a fetch and a poll.
 
-They come ahead in their place in the log only, where the partition has been read up to the first of
-them.  What else stands before them, a marker or what another has written, nobody can tell before it
-is read, and until then they wait, or come with it.  What the consumer brings again lies before
-the position and is passed over.
+The order of the log holds: a batch is ready only when the partition has been read up to its first offset.
+Before that, a marker or another producer's record may stand in front of it, so the batch waits.  The
+consumer returns the same records later; they lie below the source offset and are skipped.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from ledger_streams.kafka.synthetic_record import MadeRecord
 from ledger_streams.metrics import RECORDS_AHEAD
 
 QUEUED_PER_PARTITION_MAX: Final = 10_000
-"""Records of one partition that wait to come ahead; what is written beyond them is read back."""
+"""Records in the queue of one partition; records beyond it are read back from Kafka."""
 IN_FLIGHT_PER_PARTITION_MAX: Final = 1_000
-"""Records of one partition that count as under way: one that stands still keeps no others waiting."""
+"""Records of one partition that count as in flight, so that a stuck partition does not stop the others."""
 
 
 class Appended(NamedTuple):
-    """A record batch of a transaction, in its place in the log."""
+    """A record batch that the broker has acknowledged, with its place in the log."""
 
     tp: TP
     first_offset: int
     append_ms: int | None
-    """None: the topic's records bear another time than the broker's."""
+    """Append time in ms since 1970; None if the topic does not use the broker's time."""
     records: Sequence[Outgoing]
 
     @property
@@ -44,21 +43,21 @@ class Appended(NamedTuple):
 
 
 class LoopbackQueue:
-    """Batches that the consumer has not come to; their own transaction takes them, or the next."""
+    """Own batches that the consumer has not read yet; the same transaction or the next one takes them."""
 
     def __init__(self, intake: Iterable[str] = ()) -> None:
-        """`intake` are topics (full names) of what is new: nobody waits for what this worker writes there."""
+        """Make an empty queue; the request topics, `intake` (full names), do not count as in flight."""
         self.intake = frozenset(intake)
         self._queues: dict[TP, deque[Appended]] = {}
         self._popped_to: dict[TP, int] = {}
-        """Past what was taken last; the consumer comes there later."""
+        """The offset behind the last popped batch; the consumer's position may be lower."""
         self._counts: dict[TP, int] = {}
-        """Records that wait."""
+        """Queued records of each partition."""
         self._written: dict[TP, int] = {}
-        """Offset of the last record in each partition; behind it a marker will stand."""
+        """Offset of the last own record in each partition; a marker will follow it."""
 
     def add(self, appended: Iterable[Appended], owned: Container[TP]) -> None:
-        """Keep what is for `owned` partitions, in the order of their offsets."""
+        """Queue the batches of `owned` partitions; call it in the order of their offsets."""
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
                 count = self._counts.get(batch.tp, 0) + len(batch.records)
@@ -70,26 +69,26 @@ class LoopbackQueue:
 
     @property
     def in_flight(self) -> int:
-        """How many records wait that payments go on with, at most OF_ONE_MAX of a partition."""
+        """Queued records outside the request topics, at most IN_FLIGHT_PER_PARTITION_MAX of a partition."""
         counts = (count for tp, count in self._counts.items() if tp.topic not in self.intake)
         return sum(min(count, IN_FLIGHT_PER_PARTITION_MAX) for count in counts)
 
     def is_unread(self, read_to: Callable[[TP], int]) -> bool:
-        """Whether the consumer has not yet come to the end of what was written.
+        """Whether the consumer has still to read past own records somewhere.
 
-        As long as it has not, nothing that is written next can come ahead there.
+        Until it has, a record that is written next in that partition cannot become ready.
         """
         self._written = {tp: last for tp, last in self._written.items() if read_to(tp) <= last}
         return bool(self._written)
 
     def has_ready(self, read_to: Callable[[TP], int]) -> bool:
-        """Whether there is anything to take: see `take`."""
+        """Whether `pop_ready` would return a record."""
         return any(queue[0].first_offset == self._next(tp, read_to) for tp, queue in self._queues.items())
 
     def pop_ready(self, read_to: Callable[[TP], int]) -> dict[TP, list[Record]]:
-        """Return what comes next in each partition, and forget what has been read.
+        """Remove and return the records that come next in each partition; drop those already read.
 
-        `read_to` is the consumer's position, past all that its polls have brought.
+        `read_to` returns the consumer's position in a partition.
         """
         ready: dict[TP, list[Record]] = {}
         for tp, queue in list(self._queues.items()):
@@ -106,7 +105,7 @@ class LoopbackQueue:
         return ready
 
     def clear(self) -> None:
-        """Forget all: positions come from a takeover now."""
+        """Drop everything; a takeover calls it, and sets new source offsets."""
         self._queues.clear()
         self._popped_to.clear()
         self._written.clear()
@@ -118,6 +117,6 @@ class LoopbackQueue:
 
 def _records(batch: Appended) -> Iterable[MadeRecord]:
     (topic, partition), first_offset, append_ms, outgoing = batch
-    assert append_ms is not None, "without its time a batch is not kept"
+    assert append_ms is not None, "a batch without append time is never queued"
     for number, (key, value, headers) in enumerate(outgoing):
         yield MadeRecord(topic, partition, first_offset + number, append_ms, key, value, headers)

@@ -1,8 +1,7 @@
-"""Looks: what an app does now and then beside its agents, and does not end by.
+"""Periodic job: work that an app repeats beside its agents, and whose failure never ends the app.
 
-A look finds out whether something is due, and does it; one of several processes finds it
-due, the others find it done.  What fails is counted and tried again at the next look:
-nothing of it is in a payment's way.
+Each run checks whether something is due and does it.  Several processes run the same job: one of them finds
+it due, the others find it done.  A failed run is counted, logged and repeated; payments go on meanwhile.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ log = logging.getLogger(__name__)
 
 
 class PeriodicJob(Service):
-    """Looks again and again, from its start to its stop; what for, a subclass says."""
+    """Runs a subclass's `run_once` every `every_s` seconds from start to stop."""
 
     every_s: ClassVar[float]
     failure_message: ClassVar[str]
-    """What is said to be later when a look fails."""
+    """Start of the log line of a failed run: which work failed, on which object."""
 
     failures: ClassVar[prometheus_client.Counter]
-    """Counts looks that failed."""
+    """Counts failed runs."""
 
     @abstractmethod
     async def run_once(self) -> None:
-        """Do what is due; raises Unavailable when it cannot be done now."""
+        """Do the work if it is due; raise Unavailable if a server is away."""
 
     @Service.task
     async def _watch(self) -> None:
@@ -44,5 +43,5 @@ class PeriodicJob(Service):
                 await self.run_once()
             except Unavailable as error:
                 self.failures.inc()
-                log.warning("%s later: %s", self.failure_message, error)
+                log.warning("%s: %s. Next attempt in %.0f s", self.failure_message, error, self.every_s)
             await self.sleep(self.every_s)

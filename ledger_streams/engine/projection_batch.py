@@ -1,4 +1,4 @@
-"""ProjectionShare: a partition's records in a projector's cycle, and the rows that they become."""
+"""ProjectionBatch: a partition's records in a projector's cycle, with the rows that they become."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RowsOf = Callable[["ProjectionBatch", Record], None]
 
 
 class ProjectionBatch(PartitionBatch):
-    """A partition's records and the rows they become."""
+    """The records of one partition, their rows, and their wallets for the cache."""
 
     __slots__ = ("checks_partition", "refused", "rows", "rows_of", "wallets")
 
@@ -24,24 +24,24 @@ class ProjectionBatch(PartitionBatch):
         super().__init__(tp, records, source_next=source_next)
         self.rows = SinkBatch(positions={})
         self.wallets: dict[str, WalletView] = {}
-        """Newest state of each wallet in this share, for the cache."""
+        """Newest state of each wallet in this batch, for the cache."""
         self.rows_of: RowsOf | None = None
-        """What adds the rows of a record to this share; it raises Unreadable for one that has none."""
+        """Adds the rows of a record to this batch; raises Unreadable if it cannot be projected."""
         self.refused: dict[int, Unreadable] = {}
-        """Why a record cannot be projected, by offset: the share is written record by record then."""
+        """Errors of records that cannot be projected, by offset; such a batch is written record by record."""
         self.checks_partition = True
-        """False for records that were projected before, from wherever they lay."""
+        """False for records that were projected before, from whichever partition."""
 
     def project(self, record: Record) -> None:
-        """Add the rows of a record, or note why there are none."""
-        assert self.rows_of is not None, "its agent says what becomes of a record"
+        """Add the rows of a record, or the error why it has none."""
+        assert self.rows_of is not None, "the agent sets rows_of"
         try:
             self.rows_of(self, record)
         except Unreadable as error:
             self.refused[record.offset] = error
 
     def part(self, record: Record) -> Part:
-        """Return what becomes of one record, by itself."""
+        """Return the rows, wallets or error of one record by itself."""
         alone = ProjectionBatch(self.tp, (), source_next=record.offset + 1)
         alone.rows_of, alone.checks_partition = self.rows_of, self.checks_partition
         alone.project(record)

@@ -1,9 +1,8 @@
-"""The projector's committer: a cycle's rows into PostgreSQL, then its wallets into Redis.
+"""Projection committer: writes a cycle's rows to PostgreSQL, then its wallets to Redis.
 
-The source positions live in PostgreSQL and move in the transaction of the rows, so
-PostgreSQL is exactly once too, and a zombie's late write fails on them.  Redis is
-written after the commit; how far that has come is kept as well, and what may be
-missing is put there again at a takeover.
+PostgreSQL stores the source offsets and moves them in the transaction of the rows, so each record is
+projected exactly once, and the late write of a zombie fails on them.  Redis is written after the commit.
+PostgreSQL also stores up to which offset Redis is complete; a takeover writes the missing wallets again.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Stores(NamedTuple):
-    """Where projections go, and how to let go of them."""
+    """The databases of a projector, and how to close them."""
 
     sink: PostgresSink
     parking: Parking
@@ -51,7 +50,7 @@ class Stores(NamedTuple):
 
 
 class ProjectionCommitter:
-    """One PostgreSQL transaction a cycle."""
+    """Commits each cycle in one PostgreSQL transaction."""
 
     def __init__(
         self, *, bootstrap: Bootstrap, open_stores: Callable[[], Awaitable[Stores]], cached_topic: str
@@ -60,24 +59,24 @@ class ProjectionCommitter:
         self._open_stores = open_stores
         self._cached_topic = cached_topic
         """Full name of the topic whose wallets are cached."""
-        self.loopback = LoopbackQueue()  # of nothing: a projector writes nothing to Kafka
+        self.loopback = LoopbackQueue()  # always empty: a projector writes nothing to Kafka
         self._stores: Stores | None = None
         self._next: dict[TP, int] = {}
         self._stored: dict[TP, int | None] = {}
-        """The positions as PostgreSQL has them: what a write must find there."""
+        """The source offsets in PostgreSQL; a write fails if it finds others."""
         self._upkeep: CacheUpkeep | None = None
         self._cache_task: asyncio.Task[None] | None = None
 
     async def take_over(
         self, assigned: frozenset[TP], membership: Membership, progress: TakeoverProgress
     ) -> Mapping[TP, int]:
-        """Return where PostgreSQL has come to, after putting into the cache what it may be missing."""
+        """Return the source offsets from PostgreSQL, after writing missing wallets to the cache."""
         progress.enter("open")
         if self._stores is None:
             self._stores = await self._open_stores()
             self._upkeep = CacheUpkeep(self._stores.sink, self._stores.cache, topic=self._cached_topic)
             await self._stores.sink.ensure_partitions()
-        assert self._upkeep is not None, "it is made with the stores"
+        assert self._upkeep is not None, "the cache upkeep is made with the stores"
         stored = await self._stores.sink.positions([(tp.topic, tp.partition) for tp in assigned])
         self._stored = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         self._next = await self._readable(self._stored)
@@ -86,21 +85,21 @@ class ProjectionCommitter:
         await self._upkeep.take_over(self._stored)
         if self._cache_task is None:
             self._cache_task = background.start("cache-upkeep", self._upkeep.watch)
-        log.info("generation %d: projecting %d partitions", membership.generation, len(assigned))
+        log.info("generation %d: took over %d partitions to project", membership.generation, len(assigned))
         return self._next
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
-        """Return nothing: projections wait for nothing."""
+        """Return nothing: projections have no timers."""
         return {}
 
     def next_due_ms(self) -> int | None:
-        """Return None, likewise."""
+        """Return None: projections have no timers."""
         return None
 
     def new_batch(
         self, tp: TP, records: Sequence[Record], due: Sequence[Due], past_markers_to: int = 0
     ) -> PartitionBatch | None:
-        """Return the records from the partition's position on, as a share; None when there is nothing."""
+        """Return a batch of the records from the source offset on; None if it would be empty."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
@@ -108,8 +107,8 @@ class ProjectionCommitter:
         return ProjectionBatch(tp, records, source_next=source_next) if source_next > position else None
 
     async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
-        """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""
-        assert self._stores is not None and self._upkeep is not None, "a cycle comes after a takeover"
+        """Write the cycle's rows and source offsets; retry for as long as PostgreSQL is away."""
+        assert self._stores is not None and self._upkeep is not None, "no cycle before a takeover"
         began = time.perf_counter()
         batches = [batch for batch in cycle.batches if isinstance(batch, ProjectionBatch)]
         epoch = self._upkeep.epoch
@@ -125,7 +124,7 @@ class ProjectionCommitter:
         return {}
 
     async def _write(self, batches: Sequence[ProjectionBatch], stores: Stores, upkeep: CacheUpkeep) -> None:
-        """Write all in one transaction; where a record stands in the way, its partition by itself."""
+        """Write all batches in one transaction; write a partition with refused records by itself."""
         concerned = [batch for batch in batches if stores.parking.concerns(batch)]
         others = [batch for batch in batches if batch not in concerned] if concerned else batches
         if others:
@@ -133,23 +132,26 @@ class ProjectionCommitter:
             try:
                 await retried(lambda: stores.sink.write(rows), purpose="projections wait for PostgreSQL")
             except Unreadable as refusal:
-                log.warning("A batch was refused, its partitions are written record by record: %s", refusal)
+                log.warning(
+                    "PostgreSQL refused a cycle's rows, writing them record by record: %s",
+                    refusal,
+                )
                 concerned = [*batches]
         for batch in concerned:
             if not await stores.parking.write(batch, self._stored):
                 upkeep.mark_behind()
 
     async def abort(self) -> None:
-        """Nothing: what was not committed was never sent."""
+        """Do nothing: an unfinished cycle has sent nothing."""
 
     async def between_cycles(self) -> None:
-        """Look whether parked records were retried, where any are."""
+        """Count the parked records again, if there are any."""
         if self._stores is not None:
             await self._stores.parking.between_cycles()
 
     @property
     def parked(self) -> int:
-        """How many parked records wait in the partitions of this projector."""
+        """Number of parked records in the partitions of this projector."""
         return 0 if self._stores is None else sum(self._stores.parking.waiting.values())
 
     async def close(self) -> None:
@@ -161,9 +163,9 @@ class ProjectionCommitter:
             await close_within("the projection's stores", stores.close())
 
     async def _readable(self, stored: Mapping[TP, int | None]) -> dict[TP, int]:
-        """Return the positions to read from, checked against what Kafka still has."""
+        """Return the source offsets; raise InvariantBroken if Kafka does not have them (any more)."""
         if not stored:
-            return {}  # more projectors than partitions: this one stands by
+            return {}  # more projectors than partitions
         consumer = log_reader(self._bootstrap)
         partitions = [TopicPartition(*tp) for tp in stored]
         try:
@@ -179,13 +181,13 @@ class ProjectionCommitter:
             if not beginnings[tp] <= position <= ends[tp]:
                 raise InvariantBroken(
                     f"{tp} is projected up to {position}, but Kafka has {beginnings[tp]} to {ends[tp]}: "
-                    "the projections belong to another log and have to be rebuilt"
+                    "the projections belong to another log and have to be rebuilt (`ledger-streams replay`)"
                 )
         return positions
 
 
 def _merge_rows(batches: Sequence[ProjectionBatch], stored: Mapping[TP, int | None]) -> SinkBatch:
-    """Return one batch of all shares, with the positions it moves."""
+    """Return the rows of all batches, with the source offsets that they move."""
     rows = SinkBatch(
         positions={
             (batch.tp.topic, batch.tp.partition): Advance(stored[batch.tp], batch.source_next)

@@ -1,7 +1,8 @@
-"""What a projector does with records that cannot be projected: it parks them, and goes on with the others.
+"""Projection parking: records that cannot be projected are parked in PostgreSQL, the others go on.
 
-As long as nothing is parked and nothing refused, a cycle is one transaction, and asking is
-one look at an empty dict.  Else its partitions are written singly, in pieces, each exactly once.
+Later records of the same aggregate wait behind a parked one.  While nothing is parked or refused, a cycle
+is one transaction, and the check costs one look-up in an empty dict.  Otherwise each partition is written by
+itself, in pieces, each exactly once.
 """
 
 from __future__ import annotations
@@ -25,48 +26,48 @@ from ledger_streams.resilience import retried
 log = logging.getLogger(__name__)
 
 PIECE_RECORDS_MAX: Final = 200
-"""Of one transaction, so that one in which every record is refused ends in time."""
+"""Records of one transaction at most, so that it ends in time even if each record is refused."""
 COUNT_EVERY_S: Final = 2.0
-"""How soon it is noticed that a person has retried what was parked, where anything is."""
-ADVICE: Final = "`ledger-streams projections parked show` has all of it; RUNBOOK.md, Parked records"
+"""How soon a projector sees that an operator has retried parked records."""
+ADVICE: Final = "`ledger-streams projections parked show` prints it; see RUNBOOK.md, Parked records"
 
 
 class Parking:
-    """The parked records of the partitions that this projector has."""
+    """The parked records in the partitions of this projector."""
 
     def __init__(self, store: PostgresParking) -> None:
         self._store = store
         self._partitions: list[TP] = []
         self._counted_s = 0.0
         self.waiting: dict[TP, int] = {}
-        """How many records wait, of those partitions that have any."""
+        """Number of parked records of each partition that has any."""
 
     async def take_over(self, partitions: Sequence[TP]) -> None:
-        """Find out what is parked in these partitions."""
+        """Count the parked records of these partitions."""
         for tp in self._partitions:
             PARKED_RECORDS_WAITING.labels(*tp).set(0)
         self._partitions = list(partitions)
         await self._count()
 
     async def between_cycles(self) -> None:
-        """Look again now and then where something is parked; the next look is as good as one that fails."""
+        """Count again every COUNT_EVERY_S while something is parked; a failed count is repeated."""
         if not self.waiting or time.monotonic() - self._counted_s < COUNT_EVERY_S:
             return
         try:
             await self._count()
         except Unavailable as error:
             self._counted_s = time.monotonic()
-            log.warning("Parked records are not counted: %s", error)
+            log.warning("Counting parked records failed: %s. Next attempt in %.0f s", error, COUNT_EVERY_S)
 
     def concerns(self, batch: ProjectionBatch) -> bool:
-        """Tell whether a share has to be written record by record."""
+        """Return whether a batch has to be written record by record."""
         return bool(batch.refused) or batch.tp in self.waiting
 
     async def write(self, batch: ProjectionBatch, stored: MutableMapping[TP, int | None]) -> bool:
-        """Write a share and park what cannot be written; `stored` moves with each piece.
+        """Write a batch and park its records that cannot be written; `stored` moves with each piece.
 
-        False when it is not known what was parked: a commit went unanswered.  The share's wallets
-        are then those of its projected records, or none.
+        Afterwards the batch has the wallets of its projected records.  Returns False, with no wallets,
+        if a commit was not answered, since it is then unknown which records were parked.
         """
         batch.wallets.clear()
         is_known = True
@@ -102,7 +103,7 @@ class Parking:
 
 
 def _pieces(batch: ProjectionBatch) -> Iterator[tuple[Sequence[Record], int]]:
-    """Yield the records of a share in pieces, each with the position after it."""
+    """Yield the records of a batch in pieces, each with the offset behind it."""
     records = batch.records
     last = max(len(records) - 1, 0) // PIECE_RECORDS_MAX * PIECE_RECORDS_MAX
     for first in range(0, last + 1, PIECE_RECORDS_MAX):

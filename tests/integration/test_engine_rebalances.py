@@ -114,7 +114,7 @@ async def test_a_worker_asked_to_end_in_mid_commit_ends_the_commit_first(workers
     await workers.feed(ONES, times=10)
     await said(leaving, "a commit is held")
     leaving.signal(signal.SIGTERM)
-    await said(leaving, "LedgerTables]: Stopping...")
+    await said(leaving, "TakeoverTables]: Stopping...")
     workers.release("1")
     released = time.monotonic()
     assert leaving.wait() == 0, leaving.tail()

@@ -1,1 +1,1 @@
-"""State: tables in RocksDB, their changelogs, timers and takeover."""
+"""State of a worker: tables in RocksDB, their changelogs and timers, standby and takeover."""

@@ -1,7 +1,7 @@
-"""Changelogs: where a table's changes go, and the positions that go with them.
+"""Changelogs: the changelog records of a cycle, with the source offsets of their table as headers.
 
-Compaction keeps the last record of a changelog, and may keep no other one, so each of them says how far
-all sources of its table have been carried out with it.
+Compaction always keeps the last record of a changelog, and may delete all others.  So every record has the
+source offsets of all sources of its table in its headers.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Changelogs:
         """Full names of the topics that feed each table, the first one first."""
 
     def of(self, store: PartitionStore) -> TP:
-        """Return the partition that a store's changes go to."""
+        """Return the changelog partition of a store."""
         return TP(self._topics[store.spec.name], store.partition)
 
     def add_partitions_to_txn(self, outbox: Outbox, stores: Mapping[TP, PartitionStore]) -> None:
-        """Add the changelogs that records for these stores' sources will have something for."""
+        """Add the changelogs of stores whose sources get records in `outbox` to the transaction."""
         for tp in stores.keys() & outbox:
             outbox.setdefault(self.of(stores[tp]), [])
 
     def add_source_offsets(
         self, outbox: Outbox, stores: Iterable[PartitionStore], positions: Mapping[TP, int]
     ) -> None:
-        """Add to the records of the stores' changelogs where they leave all sources of their table."""
+        """Add the source offsets of their table to the headers of the stores' changelog records."""
         for store in stores:
             changelog = self.of(store)
             if changelog in outbox:

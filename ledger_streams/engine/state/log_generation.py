@@ -1,7 +1,8 @@
-"""A log that was filled anew: its name, and where readers go on, kept as offsets of a group without members.
+"""Log generation: the name of a log that was filled anew after a loss.
 
-The transaction that fills the log commits them, so they are there when the log is, and tell
-two logs of one name apart that offsets alone do not.
+A group without members stores it in the metadata of its offsets; these offsets are the points from which
+readers continue.  The transaction that fills the log commits them, so they exist if and only if the records
+do.  They distinguish two logs of one topic name, which offsets alone cannot.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ledger_streams.kafka.log_reader import log_reader
 from ledger_streams.kafka.requests import COORDINATOR_MISSING
 
 GENERATION_GROUP: Final = "-filled"
-"""What the group's name has after that of the workers' group."""
+"""Suffix of the group's name behind that of the workers' group."""
 COORDINATOR_WITHIN_S: Final = 30.0
 ASK_AGAIN_S: Final = 0.1
 WITHOUT_MEMBERS: Final = frozenset({"Empty", "Dead"})
 
 
 def generation_of(commit: OffsetAndMetadata) -> str:
-    """Return the name of the log that a partition is of; empty when it was never filled."""
+    """Return the generation of a partition's log; empty if it was never filled anew."""
     note: str = commit.metadata
     return note.partition(" ")[0]
 
@@ -38,7 +39,7 @@ def generation_of(commit: OffsetAndMetadata) -> str:
 async def read_generation(
     bootstrap: Bootstrap, group_id: str, partitions: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], OffsetAndMetadata]:
-    """Return the notes of the last filling; empty when the log was never filled."""
+    """Return the offsets and generation of each partition; empty if the log was never filled anew."""
     consumer = log_reader(bootstrap)
     try:
         await consumer.start()
@@ -47,12 +48,12 @@ async def read_generation(
     except KafkaError as error:
         raise await unavailable(bootstrap, error) from error
     finally:
-        await close_within("the reader of notes", consumer.stop())
+        await close_within("the reader of log generations", consumer.stop())
     return {tuple(tp): commit for tp, commit in commits.items() if commit.offset != NO_OFFSET}
 
 
 async def groups_with_members(bootstrap: Bootstrap, group_ids: Collection[str]) -> list[str]:
-    """Return those of the groups in which somebody is; raises Unavailable while Kafka does not answer."""
+    """Return the groups that have members; raise Unavailable while Kafka does not answer."""
     admin = AIOKafkaAdminClient(**options(bootstrap))
     try:
         await admin.start()
@@ -67,19 +68,19 @@ async def groups_with_members(bootstrap: Bootstrap, group_ids: Collection[str]) 
 async def group_state(
     admin: AIOKafkaAdminClient, group_id: str, *, within_s: float = COORDINATOR_WITHIN_S
 ) -> str:
-    """Return a group's state, as Kafka calls it.
+    """Return a group's state by Kafka's name.
 
-    A cluster that has never had a group finds no coordinator at first, and one whose
-    brokers just changed loads it: both are asked again, and raise KafkaError in the end.
+    A cluster that never had a group has no coordinator at first, and after a change of brokers
+    the coordinator is loading.  Both are asked again until `within_s`; then KafkaError is raised.
     """
     deadline = time.monotonic() + within_s
     while True:
         try:
-            # one group a question: aiokafka cannot read the answers to several at a time
+            # One group a request: aiokafka cannot read a response about several.
             (answer,) = await admin.describe_consumer_groups([group_id])
             ((code, _, state, *_),) = answer.groups
             if code:
-                raise for_code(code)(f"{group_id} is not described")
+                raise for_code(code)(f"DescribeGroups failed for the group {group_id}")
         except COORDINATOR_MISSING:
             if time.monotonic() > deadline:
                 raise

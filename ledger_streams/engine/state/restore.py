@@ -1,9 +1,8 @@
-"""Restoring: what a changelog says, into the store that it belongs to.
+"""Restore: applies the records of a changelog to its store.
 
-A store gets committed records only, in order, and with them the position behind them, in
-one batch.  The position of a source comes with the records, as headers; it never goes back.
-A record without one was written by no cycle: it is left out, whatever it says.
-Who takes partitions over and who stands by read with the same functions.
+A store gets committed records only, in order; records and position are written in one batch.  The headers
+of the records carry the source offsets, which never go back.  A record without them was not written by a
+worker's cycle and is ignored.  Takeover and standby use the same functions.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ log = logging.getLogger(__name__)
 
 FETCH_BYTES_MAX: Final = 16 << 20
 SOURCE_HEADER: Final = "source"
-"""Header of a changelog record: the source position (next offset) its cycle leads to, in ASCII digits."""
+"""Header of a changelog record: the source offset behind its cycle, in ASCII digits."""
 
 Stores = Mapping[TopicPartition, PartitionStore]
-"""By the partition of the changelog."""
+"""Stores by their changelog partition."""
 
 
 def source_header(topic: str | None) -> str:
-    """Return the header with the position in a table's first source (None) or in a further one."""
+    """Return the name of the header for a table's first source (None) or for a further one."""
     return SOURCE_HEADER if topic is None else f"{SOURCE_HEADER}:{topic}"
 
 
 def changelog_reader(bootstrap: Bootstrap, *, fetch_wait_ms: int, fetch_bytes_max: int) -> AIOKafkaConsumer:
-    """Return a reader of committed records, in no group, not yet started."""
+    """Return a consumer of committed records without a group, not yet started."""
     return log_reader(
         bootstrap,
         isolation_level="read_committed",
@@ -52,15 +51,15 @@ def changelog_reader(bootstrap: Bootstrap, *, fetch_wait_ms: int, fetch_bytes_ma
 async def seek_stores(
     changelogs: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, stores: Stores, *, group_id: str
 ) -> dict[TopicPartition, int]:
-    """Have each store's changelog read on from its position; return the high watermarks of this moment.
+    """Seek each store's changelog to the store's position; return the current high watermarks.
 
-    The watermark is asked for by a consumer that reads uncommitted: to the other
-    one the log ends where an open transaction begins, and that has to be waited for.
-    A store beyond it, or of a log with another name, belongs to another log, and is emptied.
+    `log_ends` reads uncommitted, so its end is the high watermark.  For `changelogs` the log ends
+    where an open transaction begins, and a restore has to wait for that transaction.  A store
+    beyond the watermark, or of another log generation, belongs to another log and is emptied.
 
     Raises:
-        InvariantBroken: a store beyond the end has states, and its changelog no record at all:
-            the topic is lost, and what is left of it is kept.
+        InvariantBroken: a store beyond the end has states, and its changelog has no record left.
+            The topic was lost, so the store is the only copy and is not emptied.
     """
     ends: dict[TopicPartition, int] = await log_ends.end_offsets(list(stores))
     beginnings = await log_ends.beginning_offsets(list(stores))
@@ -71,7 +70,8 @@ async def seek_stores(
     for tp in beyond:
         if not stores[tp].is_empty() and not await _has_records(changelogs, tp, beginnings[tp], ends[tp]):
             raise InvariantBroken(
-                f"{tp.topic}[{tp.partition}] has lost all records, its table has not: refusing to empty it"
+                f"{tp.topic}[{tp.partition}] has lost all records, its table has not: refusing to empty it. "
+                "See RUNBOOK.md, A lost Kafka"
             )
     for tp in beyond:
         stores[tp].wipe()
@@ -82,7 +82,7 @@ async def seek_stores(
 
 
 async def _has_records(changelogs: AIOKafkaConsumer, tp: TopicPartition, beginning: int, end: int) -> bool:
-    """Tell whether a committed record is in a partition; offsets alone may be those of markers."""
+    """Return whether a partition has a committed record; its offsets may be of markers alone."""
     changelogs.assign([tp])
     changelogs.seek(tp, beginning)
     while await changelogs.position(tp) < end:
@@ -92,12 +92,12 @@ async def _has_records(changelogs: AIOKafkaConsumer, tp: TopicPartition, beginni
 
 
 def apply_records(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
-    """Write what these records of the store's changelog say; the next one is at `changelog_next`."""
+    """Apply records of the store's changelog; the next record is at `changelog_next`."""
     records = _of_cycles(store, records)
-    last = {record.key: record.value for record in records}  # of a state that moved often, only how it ended
+    last = {record.key: record.value for record in records}  # the last value of each key
     pairs = {key: store.spec.stored_form(value) for key, value in last.items()}
     source_next, further = store.position.source_next, dict(store.position.further)
-    for name, value in {header for record in records for header in record.headers}:  # a cycle's are the same
+    for name, value in {header for record in records for header in record.headers}:  # equal for a whole cycle
         if name == SOURCE_HEADER:
             source_next = max(source_next or 0, int(value))
         elif name.startswith(f"{SOURCE_HEADER}:"):
@@ -107,12 +107,12 @@ def apply_records(store: PartitionStore, records: Sequence[Any], changelog_next:
 
 
 def _of_cycles(store: PartitionStore, records: Sequence[Any]) -> Sequence[Any]:
-    """Return the records that a worker's cycle wrote: each has the position of its table's first source.
+    """Return the records written by workers' cycles: those with the first source's offset.
 
-    Where no position is known at all, the log has lost its headers: its states are
-    kept, and the takeover refuses to start from zero.
+    If neither the store nor any record has one, the log has lost its headers.  Then all records
+    are applied, and the takeover refuses to start from zero.
     """
-    kinds = {record.headers for record in records}  # a cycle's are the same
+    kinds = {record.headers for record in records}  # equal for a whole cycle
     own = {headers for headers in kinds if any(name == SOURCE_HEADER for name, _ in headers)}
     if len(own) == len(kinds) or (not own and store.position.source_next is None):
         return records
@@ -120,7 +120,7 @@ def _of_cycles(store: PartitionStore, records: Sequence[Any]) -> Sequence[Any]:
         if record.headers not in own:
             CHANGELOG_FOREIGN_RECORDS.labels(store.spec.name).inc()
             log.error(
-                "%s[%d]@%d was written by no worker: it is left out of the table %s",
+                "%s[%d]@%d has no source offset, so no worker wrote it: ignored for the table %s",
                 store.spec.changelog,
                 record.partition,
                 record.offset,

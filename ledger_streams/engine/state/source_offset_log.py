@@ -1,9 +1,8 @@
-"""Position logs: the source positions of agents without a table, kept where their answers are.
+"""Source offset logs: compacted topics with the source offsets of agents without a table.
 
-A table's changelog says how far its sources have been carried out, and a group's offsets need not be
-believed.  Agents without one have the group alone, whose coordinator has been seen to come back with
-offsets of minutes ago, or with none (Kafka 4.3.1).  Their positions are therefore written to a compacted
-topic as well, in the transaction that they belong to.
+A table's changelog carries the source offsets of its table, so they survive a loss of group offsets.
+Agents without a table have the group's offsets alone.  A group coordinator of Kafka 4.3.1 has come back with
+offsets of minutes ago, or with none.  So their transactions write the source offsets to a topic as well.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from faust.types import TP
 from ledger_streams.engine.batches import Outgoing
 
 KEY: Final = b"next"
-"""Of all records: a partition's log is about one source partition, that of its number."""
+"""Key of all records: each partition of the log has one source partition, the one of its number."""
 LOOK_BACK: Final = 64
-"""Offsets from the end at which the last record is looked for first; it is followed by markers alone."""
+"""Offsets from the end where the search for the last record starts; only markers follow it."""
 READ_MS: Final = 100
 
 
 class SourceOffsetLogs:
-    """The position logs of some source topics, by name."""
+    """The source offset logs of some source topics."""
 
     def __init__(self, topics: Mapping[str, str] | None = None) -> None:
         self._topics = dict(topics or {})
-        """Full name of the position log of each source topic (full name) that has one."""
+        """Full name of the log of each source topic (full name) that has one."""
 
     def of(self, sources: Iterable[TP]) -> dict[TP, TopicPartition]:
-        """Return the partition of the log of each source that has one."""
+        """Return the log partition of each source that has one."""
         return {
             tp: TopicPartition(self._topics[tp.topic], tp.partition)
             for tp in sources
@@ -39,15 +38,16 @@ class SourceOffsetLogs:
         }
 
     def records(self, positions: Mapping[TP, int]) -> dict[TP, list[Outgoing]]:
-        """Return what is to be written beside these positions."""
+        """Return the log records for these source offsets."""
         return {TP(*log): [(KEY, b"%d" % positions[tp], ())] for tp, log in self.of(positions).items()}
 
     async def read(
         self, reader: AIOKafkaConsumer, log_ends: AIOKafkaConsumer, sources: Iterable[TP]
     ) -> dict[TP, int]:
-        """Return the last position of each source whose log has one.
+        """Return the last source offset in the log of each source that has one.
 
-        `reader` reads committed records, `log_ends` to the high watermark: what is open is waited for.
+        `reader` reads committed records and waits for open transactions up to the high watermark,
+        which `log_ends` returns.
         """
         logs = self.of(sources)
         ends = await log_ends.end_offsets(list(logs.values())) if logs else {}
@@ -66,7 +66,7 @@ class SourceOffsetLogs:
 async def _read_last(
     reader: AIOKafkaConsumer, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """Return the last position between each first offset and the end."""
+    """Return the last source offset between each first offset and the end."""
     reader.assign(list(firsts))
     for log, first in firsts.items():
         reader.seek(log, first)

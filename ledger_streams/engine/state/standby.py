@@ -1,9 +1,9 @@
-"""Standby: tables of partitions that other workers own, kept near the end of their changelogs.
+"""Standby: stores of partitions that other workers own, kept near the end of their changelogs.
 
-A takeover then begins where the standby has come to, in a store that is open already.  A
-store is either followed here or owned by the committer, never both: they change hands in
-a takeover, while nobody follows.  Only committed records are applied, with the position
-behind them, so a standby may be killed at any moment like an owner.
+A takeover then restores from the standby's position, in a store that is already open.  A store belongs
+either to the standby or to the committer, never to both; it changes hands during a takeover, while the
+standby is paused.  Only committed records are applied, with the position behind them, so a standby may be
+killed at any moment, like an owner.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from ledger_streams.metrics import STANDBY_LEFT_RECORDS, STANDBY_RECORDS
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
-"""Between two looks at the changelogs: what a takeover has to read is what came since the last."""
+"""Pause between two polls of the changelogs; a takeover has to read the records since the last poll."""
 RECORDS_MAX: Final = 1_000
-"""Records of one look, some 10 ms of work: the cycles of the partitions owned go on in between."""
+"""Records of one poll, some 10 ms of work; cycles of owned partitions run in between."""
 REST_RATIO: Final = 4.0
-"""A standby far behind rests four times as long as it works, so it takes a fifth of a core at most."""
+"""A standby far behind pauses four times as long as it works, so it takes a fifth of a core at most."""
 FETCH_WAIT_MS: Final = 500
 FETCH_BYTES_MAX: Final = 4 << 20
-"""A quarter of what a takeover fetches: these buffers stay."""
+"""A quarter of a takeover's, because a standby holds its buffers all the time."""
 RETRY_S: Final = 5.0
 
 
 class Standby:
-    """Follows the changelogs of whatever its process does not own."""
+    """Follows the changelogs of the partitions that its process does not own."""
 
     cancel_again_s = 5.0
-    """More than two consumers take to stop."""
+    """Longer than two consumers take to stop."""
 
     def __init__(
         self,
@@ -67,28 +67,28 @@ class Standby:
         self._following: asyncio.Task[None] | None = None
 
     def follow(self, owned: Collection[Place]) -> None:
-        """Follow all partitions but these, in the background, until told to stand back."""
-        assert self._following is None, "it follows already"
+        """Follow all partitions except `owned` in the background, until `pause`."""
+        assert self._following is None, "the standby follows already"
         places = frozenset(owned)
         self._following = background.start(
             "standby", lambda: self._follow_forever(places), on_failure=self._clear_metrics
         )
 
     async def pause(self) -> None:
-        """Stop following; the stores stay open, to be taken or followed again."""
+        """Stop following; the stores stay open."""
         following, self._following = self._following, None
         if following is not None:
-            while not following.done():  # what fails while it stops takes the cancellation's place
+            while not following.done():  # an error while stopping replaces the cancellation
                 following.cancel()
                 await asyncio.wait({following}, timeout=self.cancel_again_s)
 
     def release(self, place: Place) -> PartitionStore | None:
-        """Give away the store of a partition that is owned from now on, if it is open here."""
+        """Hand over the store of a partition that this process owns from now on; None if it is not open."""
         assert self._following is None, "a store has one writer"
         return self._stores.pop(place, None)
 
     def adopt(self, store: PartitionStore) -> None:
-        """Take on the store of a partition that is not owned any more."""
+        """Take in the store of a partition that this process no longer owns."""
         assert self._following is None, "a store has one writer"
         self._stores[store.place] = store
 
@@ -99,22 +99,22 @@ class Standby:
             self._stores.popitem()[1].close()
 
     async def _follow_forever(self, owned: frozenset[Place]) -> None:
-        """Follow, and begin anew when Kafka was away; what cannot be followed is left to a takeover."""
+        """Follow; start again after an error of Kafka, stop on a broken invariant."""
         while True:
             try:
                 await self._follow(owned)
             except KafkaError as error:
-                log.warning("the standby begins anew in %.0f s: %r", RETRY_S, error)
+                log.warning("standby failed, starting again in %.0f s: %r", RETRY_S, error)
                 await asyncio.sleep(RETRY_S)
-            except InvariantBroken:  # it must not end a worker whose own partitions are well
-                log.exception("the standby ends: a takeover of its tables would end the worker")
+            except InvariantBroken:  # The worker's own partitions are sound, so it goes on.
+                log.exception("standby stopped; a takeover of these tables by this worker would end it")
                 STANDBY_LEFT_RECORDS.clear()
                 return
             else:
-                return  # all is owned
+                return  # this process owns all partitions
 
     def _clear_metrics(self, _failure: Exception) -> None:
-        """How far behind it is, is not known until it follows again."""
+        """Clear the lag metrics: the lag is unknown until the standby follows again."""
         STANDBY_LEFT_RECORDS.clear()
 
     async def _follow(self, owned: frozenset[Place]) -> None:
@@ -139,7 +139,7 @@ class Standby:
             await close_within("the standby's reader of ends", log_ends.stop())
 
     async def _open(self, log_ends: AIOKafkaConsumer, owned: frozenset[Place]) -> Stores:
-        """Open what is not open yet, one after the other: cycles go on in between."""
+        """Open the missing stores one by one; cycles run in between."""
         cluster = await log_ends._client.fetch_all_metadata()
         stores: dict[TopicPartition, PartitionStore] = {}
         for topic, spec in self._specs.items():
@@ -155,7 +155,7 @@ class Standby:
 
 
 async def _poll(changelogs: AIOKafkaConsumer, stores: Stores) -> float:
-    """Apply what has come, some of it if it is much, and return how long to rest."""
+    """Apply at most RECORDS_MAX new records and return the pause before the next poll, in seconds."""
     began_s = time.monotonic()
     polled = await changelogs.getmany(timeout_ms=0, max_records=RECORDS_MAX)
     left: Counter[str] = Counter()

@@ -1,9 +1,8 @@
-"""Store: one partition of one table, in RocksDB, as far as the log has it.
+"""Store: one partition of one table, in RocksDB.
 
-A cycle works on an overlay; only after its commit are the changed values, the
-changelog position and the source position written, in one WriteBatch.  So RocksDB
-may be behind the log, never ahead of it: nothing is ever rolled back or wiped
-after a crash, only caught up.
+A cycle changes an overlay in memory.  After its commit one WriteBatch writes the changed states, the
+changelog position and the source offsets.  So RocksDB may be behind the log, never ahead of it; after a
+crash it is caught up, never rolled back.
 """
 
 from __future__ import annotations
@@ -23,50 +22,50 @@ from ledger_streams.errors import InvariantBroken
 log = logging.getLogger(__name__)
 
 POSITION_KEY = b"\x00position"
-"""Keys of states never begin with a zero byte; the positions' does."""
+"""Keys of states never begin with a zero byte."""
 
 BLOCK_CACHE_BYTES = 64 << 20
-"""Shared by all partitions of a process; RocksDB alone would take up to 2 GiB for each."""
+"""Shared by all partitions of a process; by default RocksDB takes up to 2 GiB for each."""
 
 WRITE_BUFFER_BYTES = 8 << 20
 MEMTABLE_BLOOM_RATIO = 0.1
-"""Part of the write buffer: most look-ups are for payments that are new, and so not there."""
+"""Share of the write buffer for a Bloom filter: most look-ups are for new payments, which have no state."""
 RECENT_STATES_MAX = 4_000
-"""Decoded states kept for the next cycles, in each of two generations of a partition; 0.2 to 0.8 kB each."""
+"""Decoded states cached in each of two generations of a partition; 0.2 to 0.8 kB each."""
 
 State = TypeVar("State")
 
 
 class TableSpec(msgspec.Struct, Generic[State], frozen=True):
-    """What the engine has to know of a table."""
+    """A table: its topics, its encodings, its timers."""
 
     name: str
     help: str
     source: str
-    """The topic whose partitions the table follows (contract name); its agent decides deadlines."""
+    """The first source topic (contract name); its agent decides the timers of the table."""
     changelog: str
-    """The compacted topic that holds the table's states, with as many partitions."""
+    """The compacted topic with the table's states; it has as many partitions as the source."""
     encode: Callable[[State], bytes]
     decode: Callable[[bytes], State]
     stored_form: Callable[[bytes], bytes]
-    """From a changelog record's value to what RocksDB keeps."""
+    """Converts a changelog record's value to its form in RocksDB."""
     further_sources: tuple[str, ...] = ()
-    """Topics with as many partitions, whose agents write the table too."""
+    """Further topics with as many partitions, whose agents write the same table."""
     due_ms_of: Callable[[bytes], int | None] = lambda stored: None
-    """When a state, as RocksDB keeps it, is due; None when it waits for nothing.  Milliseconds since 1970."""
+    """Timer of a state in its RocksDB form, in ms since 1970; None for no timer."""
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Up to where a partition has come."""
+    """How far a store has come; the names of the fields are stored in RocksDB."""
 
     changelog_next: int = 0
-    """The changelog offset to be read next."""
+    """Offset of the next changelog record to apply."""
     source_next: int | None = None
-    """The source offset to be carried out next; None while that is not known from the changelog."""
+    """Source offset of the first source; None while no changelog record has named it."""
     further: Mapping[str, int] = {}
-    """The same of further sources, by topic (full name)."""
+    """Source offsets of the further sources, by topic (full name)."""
     log: str = ""
-    """Names the log that this is a position in, when it was filled anew; empty: it never was."""
+    """Generation of the changelog; empty if it was never filled anew."""
 
 
 _position_encoder = msgspec.msgpack.Encoder()
@@ -80,7 +79,7 @@ def partition_path(tables_dir: Path, table: str, partition: int) -> Path:
 
 
 class PartitionStore:
-    """States of one partition: the overlay of the cycle under way over RocksDB."""
+    """The states of one partition: the overlay of the cycle in flight over RocksDB."""
 
     def __init__(self, tables_dir: Path, spec: TableSpec[Any], partition: int) -> None:
         self.spec = spec
@@ -91,9 +90,9 @@ class PartitionStore:
         self.position = self._read_position()
         self._timers = Timers(self._db)
         self._overlay: dict[bytes, Any] = {}
-        """States that the cycle under way has changed."""
+        """States that the cycle in flight has changed."""
         self._overlay_stored: dict[bytes, bytes] = {}
-        """The same in RocksDB's form."""
+        """The same states in their RocksDB form."""
         self._recent: dict[bytes, Any] = {}
         self._older: dict[bytes, Any] = {}
 
@@ -103,7 +102,7 @@ class PartitionStore:
         return self.spec.name, self.partition
 
     def get(self, key: bytes) -> Any | None:
-        """Return the state of `key` as the cycle under way sees it; None when there is none."""
+        """Return the state of `key` with the changes of the cycle in flight; None if it has none."""
         state = self._overlay.get(key)
         if state is None:
             state = self._recent.get(key)
@@ -115,26 +114,26 @@ class PartitionStore:
         return state
 
     def put(self, key: bytes, state: Any, stored: bytes) -> None:
-        """Change the state of `key` for this cycle; `stored` is its form in RocksDB."""
+        """Set the state of `key` in the overlay; `stored` is its form in RocksDB."""
         self._overlay[key] = state
         self._overlay_stored[key] = stored
 
     def due(self, until_ms: int) -> Sequence[Due]:
-        """Return the deadlines up to a time, for the cycle that begins; `keep` makes them past."""
+        """Fire the timers up to a time; `write_committed` deletes them, `drop_overlay` rearms them."""
         return self._timers.due(until_ms)
 
     def next_due_ms(self) -> int | None:
-        """Return when the next deadline comes."""
+        """Return the time of the next timer; None without one."""
         return self._timers.next_ms()
 
     def drop_overlay(self) -> None:
-        """Forget the changes of a cycle that was not committed; its deadlines come again."""
+        """Drop the changes of a cycle that was not committed, and rearm its timers."""
         self._overlay.clear()
         self._overlay_stored.clear()
         self._timers.rearm()
 
     def write_committed(self, position: Position) -> None:
-        """Write the overlay and the position it leads to, at once; call it after the commit only."""
+        """Write the overlay and its position in one batch; call it after the commit only."""
         if len(self._recent) > RECENT_STATES_MAX:
             self._older, self._recent = self._recent, {}
         self._recent.update(self._overlay)
@@ -143,23 +142,23 @@ class PartitionStore:
         self._write(pairs, position)
 
     def restore(self, pairs: dict[bytes, bytes], position: Position) -> None:
-        """Write states that were read back from the changelog, and how far that was."""
+        """Write states from the changelog, and the position behind them, in one batch."""
         self._recent.clear()
         self._older.clear()
         self._write(pairs, position)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Return all keys with their stored form; close the iterator before the store."""
+        """Return all keys with their states in RocksDB form; close the iterator before the store."""
         return ((key, value) for key, value in self._db.items() if not key.startswith(b"\x00"))
 
     def is_empty(self) -> bool:
-        """Whether no state is kept at all."""
+        """Return whether the store has no state."""
         return next(self.items(), None) is None
 
     def bind_to_log(self, generation: str) -> None:
-        """Take it that the changelog has this name; delete everything if what is kept is of another one.
+        """Bind the store to a generation of the changelog; wipe it if it belongs to another one.
 
-        Offsets alone do not tell: a log that was made anew may be longer by now than the old one was.
+        Offsets cannot tell two generations apart: the new log may be longer than the old one was.
         """
         if self.position.log != generation:
             if self.position.changelog_next:
@@ -167,8 +166,11 @@ class PartitionStore:
             self.position = Position(log=generation)
 
     def wipe(self) -> None:
-        """Delete everything: what is kept here belongs to another log."""
-        log.warning("table %s, partition %d: wiped, to be rebuilt", self.spec.name, self.partition)
+        """Delete all states: they belong to another log."""
+        log.warning(
+            "table %s, partition %d belongs to another log: wiped, to be rebuilt from its changelog",
+            *self.place,
+        )
         self.close()
         shutil.rmtree(self._path)
         self._db = Rdict(str(self._path), _options())
@@ -177,7 +179,7 @@ class PartitionStore:
         self._recent, self._older = {}, {}
 
     def close(self) -> None:
-        """Flush and release the folder for another process."""
+        """Flush, and release the folder for another process."""
         self._db.close()
 
     def _write(self, pairs: dict[bytes, bytes], position: Position) -> None:
@@ -199,7 +201,10 @@ class PartitionStore:
         if stored is not None:
             return _position_decoder.decode(stored)
         if not self.is_empty():
-            raise InvariantBroken(f"{self._path} holds states but no position")
+            raise InvariantBroken(
+                f"{self._path} holds states but no position. Move the folder away and start the "
+                "worker again; it rebuilds the table from its changelog"
+            )
         return Position()
 
 

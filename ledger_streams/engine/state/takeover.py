@@ -1,11 +1,11 @@
-"""Takeover: what is done for a set of partitions before their first poll.
+"""Takeover: reads source offsets and restores tables before the first poll of assigned partitions.
 
-    stable committed offsets            the last owner is out, or is waited for
-    changelog, from RocksDB's position  read committed, up to the high watermark
-    source position                     the highest of those that know it
-They are the group's committed offset, RocksDB, the header that every changelog record carries,
-and for agents without a table the position log.  Group offsets may have expired, or be old; state
-without any position is a broken invariant, never a start from zero.
+    committed offsets  read as stable: waits for open transactions of the last owner
+    changelogs         read committed, from RocksDB's position to the high watermark
+    source offset      the highest offset known for each source partition
+Sources of the offset: the group's committed offset, RocksDB, the headers of changelog records and, for
+agents without a table, the source offset log.  Group offsets may have expired, or be too old.  A table with
+states but without any source offset is a broken invariant, never a start from zero.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class SourceProgress(NamedTuple):
 
     source_next: int
     consecutive_dead_letters: int
-    """Dead letters at the end of that; they are known from the group's offset, if that is the position."""
+    """Consecutive dead letters at that offset; 0 unless it is the group's, whose metadata has the count."""
 
 
 class Takeover:
-    """Reads positions and changelogs in the name of one consumer group."""
+    """Reads source offsets and changelogs for one consumer group."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Takeover:
     ) -> None:
         self._source_offset_logs = source_offset_logs or SourceOffsetLogs()
         self._further_sources = frozenset(further_sources)
-        """Topics (full names) that feed a table beside its first source, and may never have had a record."""
+        """Topics (full names) that feed a table beside its first source; they may never have had a record."""
         self._bootstrap = bootstrap
         self._group_id = group_id
         self._changelog_topics = changelog_topics
@@ -77,13 +77,13 @@ class Takeover:
     async def run(
         self, sources: Collection[TP], stores: Mapping[TP, PartitionStore], progress: TakeoverProgress
     ) -> dict[TP, SourceProgress]:
-        """Bring the stores up to the log and return how far each source partition is.
+        """Restore the stores in parallel and return the progress of each source partition.
 
-        `stores` maps a source partition to its store, where it has one.  All
-        partitions are restored in parallel.  Raises Unavailable while Kafka is away.
+        `stores` has the store of each source partition with a table.  Raises Unavailable while
+        Kafka is away, InvariantBroken if a source offset is unknown or its records were deleted.
         """
         if not sources:
-            return {}  # more workers than partitions: this one stands by
+            return {}  # more workers than partitions
         topics = self._changelog_topics.values()
         log_ends = log_reader(self._bootstrap)
         size = FETCH_BYTES_MAX
@@ -92,7 +92,7 @@ class Takeover:
             progress.enter("commits")
             await log_ends.start()
             await changelogs.start()
-            # all leaders at once: each topic that is first heard of in a question costs 100 ms
+            # One metadata request for all topics: each topic first seen in another request costs 100 ms.
             await log_ends._client.set_topics({tp.topic for tp in sources}.union(topics))
             committed = await stable_commits(log_ends._client, self._group_id, sources)
             logged = await self._source_offset_logs.read(changelogs, log_ends, sources)
@@ -121,7 +121,7 @@ class Takeover:
         stores: Mapping[TP, PartitionStore],
         progress: TakeoverProgress,
     ) -> None:
-        """Read each store's changelog from its position to the high watermark of this moment."""
+        """Apply each store's changelog from its position to the current high watermark."""
         by_changelog = {self._changelog_of(store): store for store in stores.values()}
         if not by_changelog:
             return
@@ -145,7 +145,7 @@ class Takeover:
         ends: Mapping[TopicPartition, int],
         progress: TakeoverProgress,
     ) -> int:
-        """Apply records until each *position* is at its end: the last offset may be a transaction marker."""
+        """Apply records until each *position* reaches its end; the last offset may be a marker's."""
         restored = 0
         behind = set(stores)
         while behind:
@@ -169,19 +169,19 @@ class Takeover:
 
 
 class KnownOffsets(NamedTuple):
-    """What Kafka says of a source partition."""
+    """The offsets that Kafka knows of a source partition."""
 
     commit: OffsetAndMetadata
-    """The group's."""
+    """The group's committed offset, with its metadata."""
     logged: int | None
-    """The last position of its log; None without one."""
+    """The last source offset in its source offset log; None without one."""
     beginning: int
 
 
 def _source_progress(
-    tp: TP, said: KnownOffsets, store: PartitionStore | None, *, is_further: bool
+    tp: TP, offsets: KnownOffsets, store: PartitionStore | None, *, is_further: bool
 ) -> SourceProgress:
-    commit, logged, beginning = said
+    commit, logged, beginning = offsets
     known = [offset for offset in (commit.offset, logged) if offset not in (NO_OFFSET, None)]
     if store is not None and is_further:
         known.append(store.position.further.get(tp.topic, beginning))
@@ -189,10 +189,15 @@ def _source_progress(
         if store.position.source_next is not None:
             known.append(store.position.source_next)
         elif not known and not store.is_empty():
-            raise InvariantBroken(f"{tp} has states and no position: refusing to start from zero")
+            raise InvariantBroken(
+                f"the table of {tp} has states, but no source offset is known: refusing to start from zero"
+            )
     position = max(known, default=beginning)
     if position < beginning:
-        raise InvariantBroken(f"{tp}: records {position} to {beginning} were deleted unread")
+        raise InvariantBroken(
+            f"{tp}: records {position} to {beginning} were deleted unread; the group was away "
+            "for longer than the topic's retention"
+        )
     return SourceProgress(
         position, decode_offset_metadata(commit.metadata) if position == commit.offset else 0
     )

@@ -1,8 +1,7 @@
-"""Phases: what a takeover is at, what is left to be read back, and how long each part took.
+"""Takeover progress: the current phase, the records left to restore, the duration of each phase.
 
-One per process, written by whoever takes over and read by health and metrics.  It counts
-in offsets, which is as exact as can be known ahead: markers of transactions and records
-that compaction has taken count as left until they are passed.
+Each process has one; the takeover writes it, health and metrics read it.  It counts in offsets, so
+transaction markers and compacted records count as left until the reader has passed them.
 """
 
 from __future__ import annotations
@@ -19,33 +18,33 @@ from ledger_streams.metrics import LAST_TAKEOVER_SECONDS, RESTORE_LEFT_RECORDS
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S: Final = 2.0
-"""Between two lines of the log on how far the tables are."""
+"""Interval of the log lines about the restore."""
 
 SLOW_PHASE_S: Final = 10.0
-"""Of one phase: longer than any but a large restore takes."""
+"""A phase of this length is logged as slow; only a large restore takes longer normally."""
 
 PHASE_TEXT: Final = {
-    "cycle": "the commit in flight is waited for",
-    "producers": "the producers start",
-    "open": "the tables are opened",
-    "commits": "transactions of the partitions' last owner are waited for",
-    "restore": "tables are read back from their changelogs",
-    "resume": "the positions are sought",
+    "cycle": "waiting for the commit in flight",
+    "producers": "starting the transactional producers",
+    "open": "opening the tables",
+    "commits": "waiting for open transactions of the partitions' last owner",
+    "restore": "restoring tables from their changelogs",
+    "resume": "seeking to the source offsets",
 }
-"""The phases in order, and what is done in each."""
+"""The phases in order, and the text that health and log show."""
 
-UNKNOWN_TOPICS: Final = "topics that the broker does not know are waited for"
-NO_PARTITIONS: Final = "partitions are waited for"
+UNKNOWN_TOPICS: Final = "waiting for topics that the broker does not know"
+NO_PARTITIONS: Final = "waiting for an assignment of partitions"
 Place = tuple[str, int]
-"""A table's name and a partition of it."""
+"""A table's name and the number of a partition."""
 
 
 class PublicText(str):
-    """Words of ours that anybody may read, unlike those of an error."""
+    """A text without secrets or addresses, safe for unauthenticated callers, unlike an error's."""
 
 
 class TakeoverProgress:
-    """The takeover under way, or else the last one."""
+    """Progress of the takeover in progress, or of the last one."""
 
     def __init__(self) -> None:
         self._phase = ""
@@ -57,22 +56,22 @@ class TakeoverProgress:
         self._began_s = self._reported_s = 0.0
 
     def wait_for_topics(self, unknown: Collection[str]) -> None:
-        """Note which topics keep the process from joining its group; none: it joins."""
+        """Set the topics that keep the process from joining its group; an empty collection: it joins."""
         names = ", ".join(sorted(unknown))
         self._before = f"{UNKNOWN_TOPICS}: {names}" if names else NO_PARTITIONS
         if names:
             log.warning(
-                "%s (ledger-streams topics apply; where rights are granted, topics acls)", self._before
+                "%s. Create them: ledger-streams topics apply; with ACLs, also topics acls", self._before
             )
 
     def enter(self, phase: str) -> None:
-        """Begin a phase, again if an attempt has failed; the one before is over."""
-        assert phase in PHASE_TEXT, f"no phase {phase!r}"
+        """Begin a phase and end the one before; a failed attempt may begin its phases again."""
+        assert phase in PHASE_TEXT, f"unknown phase {phase!r}"
         self._leave()
         self._phase, self._since_s = phase, time.monotonic()
 
     def end(self) -> None:
-        """The takeover has come to its end: show what it took."""
+        """End the takeover; log and export the duration of its phases."""
         self._leave()
         for phase in PHASE_TEXT:
             LAST_TAKEOVER_SECONDS.labels(phase).set(self._took_s[phase])
@@ -81,31 +80,31 @@ class TakeoverProgress:
         self._took_s = dict.fromkeys(PHASE_TEXT, 0.0)
 
     def begin_restore(self, left: Mapping[Place, int]) -> None:
-        """Note how many offsets of each partition are to be read back."""
+        """Set how many offsets of each partition are left to restore."""
         self._left = dict(left)
         self._total = sum(left.values())
         self._began_s = self._reported_s = time.monotonic()
         self._show()
 
     def set_left(self, place: Place, left: int) -> None:
-        """Note how many offsets are left of a partition."""
+        """Set how many offsets of a partition are left."""
         self._left[place] = max(0, left)
 
     def report(self) -> None:
-        """Show how far it is: in the metrics at once, in the log once in a while."""
+        """Update the metrics; write a log line every REPORT_EVERY_S."""
         self._show()
         if time.monotonic() - self._reported_s >= REPORT_EVERY_S:
             self._reported_s = time.monotonic()
             log.info("%s", self.text())
 
     def report_if_slow(self) -> None:
-        """Say in the log what has been waited for, if that is long."""
+        """Log the current phase if it has lasted SLOW_PHASE_S."""
         for_s = time.monotonic() - self._since_s
         if self._phase and for_s >= SLOW_PHASE_S:
-            log.warning("a takeover has been at it for %.0f s: %s", for_s, self.text())
+            log.warning("takeover is slow, %.0f s in one phase: %s", for_s, self.text())
 
     def text(self) -> PublicText:
-        """Return what is being done, for people; topics or partitions are waited for before that."""
+        """Return the current phase as a text, or what the process waits for before a takeover."""
         if not self._phase:
             return PublicText(self._before)
         text, left = PHASE_TEXT[self._phase], sum(self._left.values())

@@ -1,11 +1,10 @@
-"""Deadlines: states of one table partition that something has to be done about at a time.
+"""Timers: the states of one table partition that are due at a time.
 
-When a state is due is part of the state; this is the index by time, kept beside the
-states in RocksDB and written with them, so that an open partition knows its deadlines
-without reading its states.  One that has come is given to a cycle and is past once that
-cycle is committed; a lost cycle, and a partition rebuilt from its changelog, gives it
-again.  So a deadline comes at least once, and what it sets off has to look at the state.
-It never overtakes a record that was appended before it.
+The due time is part of the state.  This is its index by time, in RocksDB beside the states and written in the
+same batch, so an opened partition knows its timers without reading its states.  A timer fires in one cycle
+and is deleted when that cycle is committed.  After a lost cycle, or in a partition rebuilt from its
+changelog, it fires again.  So a timer fires at least once, and its agent has to check the state.  A timer
+never fires before a record that was appended earlier.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ INDEX_PREFIX: Final = b"\x00due"
 """Keys of states never begin with a zero byte."""
 _TIME_BYTES: Final = 8
 FIRED_MAX: Final = 500
-"""Deadlines of one partition in one cycle; what is left comes with the next."""
+"""Timers that fire for one partition in one cycle; the rest fires in the next."""
 
 STALE_MAX: Final = 1_000
-"""Entries of the heap that are not true any more, beyond as many as there are deadlines."""
+"""Outdated entries of the heap, beyond the number of timers, before it is rebuilt."""
 
 
 class Due(NamedTuple):
-    """A deadline that has come: the state's key, and when it was due (ms since 1970)."""
+    """A fired timer: the key of its state, and its time in ms since 1970."""
 
     key: bytes
     due_ms: int
 
 
 class Timers:
-    """The deadlines of one partition, in order; at most one a state."""
+    """The timers of one partition in order; a state has one at most."""
 
     def __init__(self, db: Rdict) -> None:
         self._due_ms: dict[bytes, int] = {}
@@ -48,16 +47,16 @@ class Timers:
         heapq.heapify(self._heap)
 
     def __contains__(self, key: bytes) -> bool:
-        """Whether the state of `key` has a deadline."""
+        """Return whether the state of `key` has a timer."""
         return key in self._due_ms
 
     def next_ms(self) -> int | None:
-        """Return when the next deadline comes; None without one."""
+        """Return the time of the next timer; None without one."""
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
     def due(self, until_ms: int) -> Sequence[Due]:
-        """Give the deadlines up to a time to a cycle, the earliest first."""
+        """Fire the timers up to a time, the earliest first; return all fired ones of this cycle."""
         while (
             len(self._fired) < FIRED_MAX and (next_ms := self.next_ms()) is not None and next_ms <= until_ms
         ):
@@ -66,13 +65,13 @@ class Timers:
         return [Due(key, due_ms) for key, due_ms in self._fired.items()]
 
     def rearm(self) -> None:
-        """Take back what a lost cycle was given."""
+        """Rearm the timers that fired in a lost cycle."""
         for key, due_ms in self._fired.items():
             heapq.heappush(self._heap, (due_ms, key))
         self._fired.clear()
 
     def move(self, batch: WriteBatch, key: bytes, due_ms: int | None) -> None:
-        """Set when the state of `key` is due, in the batch that writes the state."""
+        """Set the timer of `key` (None: delete it), in the batch that writes the state."""
         before_ms = self._due_ms.get(key)
         if due_ms == before_ms:
             return
@@ -87,7 +86,7 @@ class Timers:
             self._rebuild()
 
     def delete_fired(self, batch: WriteBatch) -> None:
-        """Drop what the cycle was given, unless its state has got another deadline."""
+        """Delete the fired timers, except where the cycle has set another time."""
         for key, due_ms in self._fired.items():
             if self._due_ms.get(key) == due_ms:
                 batch.delete(_entry(key, due_ms))
@@ -95,11 +94,11 @@ class Timers:
         self._fired.clear()
 
     def size(self) -> int:
-        """Return the room that the order of the deadlines takes, in entries."""
+        """Return the number of entries in the heap."""
         return len(self._heap)
 
     def _rebuild(self) -> None:
-        """Forget where deadlines have been: far ones that were moved away would stay until they come."""
+        """Rebuild the heap without outdated entries; those far in the future would stay for long."""
         fired = self._fired
         self._heap = [(due_ms, key) for key, due_ms in self._due_ms.items() if fired.get(key) != due_ms]
         heapq.heapify(self._heap)
