@@ -21,7 +21,7 @@ from benchmarks.case import Case, Given
 from benchmarks.cases import CASES
 from benchmarks.charts import ENDINGS, drawing
 from benchmarks.envelope import Result, begun, told
-from benchmarks.every import run_all
+from benchmarks.run_all import run_all
 from benchmarks.table import results_in, table
 from ledger_streams.local.stack import up
 from tests.conftest import ROOT, stack_settings

@@ -2,7 +2,7 @@
 
 A case is a name, a line that says what it measures, its options, and an async function
 from `Given` to its figures.  The measuring itself stands in a module that takes plain
-arguments; of_payments.py, of_tables.py and of_databases.py have an entry for each.
+arguments; suite_payments.py, suite_tables.py and suite_databases.py have an entry for each.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.final_state import counted, reconciled, settled
 from benchmarks.payments import started
-from benchmarks.settled import counted, reconciled, settled
 from benchmarks.transfers import send_all, transfers
 from benchmarks.usage import GENERATOR, OTHERS, Components, since
 from tests.live import LiveSystem

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
+from benchmarks.final_state import counted, reconciled, settled
 from benchmarks.payments import started
-from benchmarks.settled import counted, reconciled, settled
 from benchmarks.transfers import send_paced, transfers
 from benchmarks.usage import Components, shares, since
 from benchmarks.wrk import Called, call

@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from benchmarks.rebuild import bench_wallet, fill
-from benchmarks.seen import outcomes
 from benchmarks.transfers import send_all, transfers
 from benchmarks.usage import Memory, memory
+from benchmarks.visibility import outcomes
 from tests.live import LiveSystem
 
 READY_S_MAX: Final = 900.0

@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.final_state import counted, reconciled, settled
 from benchmarks.load import KafkaLoad, wallet_ids
-from benchmarks.seen import looking, outcomes
-from benchmarks.settled import counted, reconciled, settled
-from benchmarks.spread import SPREADS
 from benchmarks.transfers import send_all, send_paced, transfers
 from benchmarks.usage import Components, shares, since
+from benchmarks.visibility import looking, outcomes
+from benchmarks.wallet_distribution import SPREADS
 from tests.live import LiveSystem
 
 WARM_PAYMENTS: Final = 2_000

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.load import record
 from benchmarks.rebuild import write
-from benchmarks.spread import SPREADS
+from benchmarks.wallet_distribution import SPREADS
 from ledger_streams import topics
 from ledger_streams.kafka.murmur2 import murmur2
 from ledger_streams.settings import Settings

@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.carried_out import CURRENCY, Wrong, left_by, partitions_of
 from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.outcome_check import CURRENCY, Wrong, left_by, partitions_of
 from benchmarks.peers.task import PARTITIONS
 from benchmarks.rebuild import bench_wallet, opened, write
 from benchmarks.watch import watching

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.backlog import cpu_s
-from benchmarks.carried_out import STILL_S_MAX, Wrong, partitions_of
+from benchmarks.outcome_check import STILL_S_MAX, Wrong, partitions_of
 from tests.live import Process
 
 LOOK_EVERY_S: Final = 0.02

@@ -9,7 +9,7 @@ from benchmarks.__main__ import measured, parser
 from benchmarks.case import Given
 from benchmarks.cases import CASES
 from benchmarks.envelope import Result
-from benchmarks.of_payments import CALLS, TIMES
+from benchmarks.suite_payments import CALLS, TIMES
 from benchmarks.table import missing
 
 SMALL = ("--wallets", "20", "--seconds", "1")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.carried_out import Left, Wrong
 from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.outcome_check import Left, Wrong
 from benchmarks.wallets import AMOUNT_MINOR, carry_out, compare, credits, fill, make_topics
 from ledger_streams.settings import Settings
 

@@ -15,10 +15,10 @@ from benchmarks.growth import Grown
 from benchmarks.http_calls import Answered
 from benchmarks.memory import Held
 from benchmarks.payments import QUANTILES, RATES_PER_S, Paced, Paid, Saturated
-from benchmarks.spread import SPREADS
 from benchmarks.table import missing, results_in, table
 from benchmarks.targets import TARGETS, Target
 from benchmarks.usage import Memory
+from benchmarks.wallet_distribution import SPREADS
 from benchmarks.wrk import Called
 
 PACE = Target("wallets", "ours_to.peer", "a peer's pace", "x", 1.5)

@@ -7,11 +7,11 @@ from typing import Final
 from benchmarks.analytics import Analyzed, analytics
 from benchmarks.archive import Months, archive
 from benchmarks.balances import Refreshed, balances
-from benchmarks.bounced import Bounced, bounced
 from benchmarks.case import PAYMENTS, Case, Given, Option
 from benchmarks.charts import Bars
+from benchmarks.double_entry_cost import Checked, legs
 from benchmarks.gin import Inserted, gin
-from benchmarks.legs import Checked, legs
+from benchmarks.pgbouncer_overhead import Bounced, bounced
 from benchmarks.sink import Audited, Written, audited, sink
 from benchmarks.wallet import Travelled, travel
 

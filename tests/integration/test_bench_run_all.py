@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.cases import CASES
 from benchmarks.charts import Bars, drawing
-from benchmarks.every import run_all, run_one
+from benchmarks.run_all import run_all, run_one
 from benchmarks.table import results_in
 from ledger_streams.settings import Settings
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.spread import SPREADS, Draw, zipf
+from benchmarks.wallet_distribution import SPREADS, Draw, zipf
 
 WALLETS = [f"wallet {number}" for number in range(100)]
 DRAWS = 20_000

@@ -12,7 +12,7 @@ from benchmarks.cost import Cost, cost
 from benchmarks.http_calls import CONNECTIONS, Answered, http_calls
 from benchmarks.load import Timing, at_rates, http_at_rates
 from benchmarks.payments import PARTS, RATES_PER_S, Paid, payments
-from benchmarks.spread import SPREADS
+from benchmarks.wallet_distribution import SPREADS
 from benchmarks.wallets import Compared, compare
 
 WALLETS: Final = Option("wallets", 2_000, "that pay each other")
