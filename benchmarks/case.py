@@ -58,7 +58,7 @@ NO_STANDBY: Final = Option("no-standby", False, "LEDGER_STANDBY=0")
 
 
 @dataclass
-class Given:
+class CaseRun:
     """A case's options, and the settings of the stack; of the measured system, once there was one."""
 
     options: argparse.Namespace
@@ -81,7 +81,7 @@ class Case:
 
     name: str
     about: str
-    run: Callable[[Given], Awaitable[Figures]]
+    run: Callable[[CaseRun], Awaitable[Figures]]
     chart: Bars | Lines
     options: tuple[Option, ...] = ()
     small: tuple[str, ...] = ()
