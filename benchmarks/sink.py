@@ -21,7 +21,7 @@ from ledger_streams.adapters.postgres.pool import create_pool
 from ledger_streams.adapters.postgres.rows import SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.day_close import close_and_publish
-from ledger_streams.cli.audit import verified
+from ledger_streams.audit.verification import verified
 from ledger_streams.settings import Settings
 from tests.projected import Story
 

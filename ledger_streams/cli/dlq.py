@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from ledger_streams.cli.dlq_show import letter_shown, shown_text
 from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.dlq.letter_details import letter_shown, shown_text
 from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
 from ledger_streams.dlq.redrive import Wanted, redrive_letters, redriven_text, would_redrive
 from ledger_streams.kafka.log_reader import opened_log

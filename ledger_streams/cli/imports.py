@@ -2,38 +2,112 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
+import codecs
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from ledger_streams import topics
-from ledger_streams.adapters.postgres.pool import create_pool
-from ledger_streams.adapters.postgres.read_model import PostgresReadModel
-from ledger_streams.bounded_close import close_within
-from ledger_streams.cli.import_options import EPILOG, delimiter_of, encoding_of
-from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.output import json_text
+from ledger_streams.cli.output import json_text, table
 from ledger_streams.domain.money import check_currency
-from ledger_streams.errors import LedgerError, Unreadable
+from ledger_streams.errors import Unreadable
 from ledger_streams.importer.bank_rows import owner_of_account
 from ledger_streams.importer.file_lines import name_of
 from ledger_streams.importer.import_file import read_file
-from ledger_streams.importer.importer import Importer, Ledger, Pace
-from ledger_streams.importer.rows import PaymentRow, UnusableFile
+from ledger_streams.importer.importer import Pace
+from ledger_streams.importer.rows import UnusableFile
+from ledger_streams.importer.session import carried_out, carry_out
 from ledger_streams.importer.tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally, unusable_report
-from ledger_streams.importer.wallets import WantedWallet, open_wallets, overdraft_limit
-from ledger_streams.kafka.broker_clock import BrokerClock
-from ledger_streams.kafka.publisher import KafkaPublisher
-from ledger_streams.kafka_settings import client_options
-from ledger_streams.settings import settings
+from ledger_streams.importer.wallets import WantedWallet, overdraft_limit
+
+REFUSED_ON_SCREEN_MAX: Final = 20
+MEANINGS: Final = {
+    "payment_id": "UUID, lower-case and hyphenated; names the payment, so that it is booked once",
+    "kind": "transfer, deposit, withdrawal or refund",
+    "amount": "decimal text like 10.25; a refund without it is of all that is left",
+    "currency": "ISO 4217 code like EUR; a refund without an amount need not name it",
+    "source_wallet_id": "UUID of the wallet that pays, in a transfer or withdrawal",
+    "target_wallet_id": "UUID of the wallet that is paid, in a transfer or deposit",
+    "provider": "name of the provider of a deposit or withdrawal; none: no provider is called",
+    "user_id": "UUID of the user who pays",
+    "hold_id": "UUID of the hold to pay out of, in a transfer or withdrawal without a provider",
+    "refund_of": "UUID of the payment that a refund gives back",
+    "metadata": "JSON object, kept with the payment",
+}
+"""The fields of a payment, and of a CSV file its columns, with what each holds."""
+DELIMITERS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+_NEVER_DELIMITERS: Final = frozenset('"\r\n \0')
+_WIDTH: Final = max(map(len, MEANINGS))
+
+EPILOG: Final = """\
+\b
+Bank transactions, CSV with a header:
+  trans_id    the bank's id of the transaction, at most 100 visible characters
+  account_id  the bank's id of the account, likewise; its wallet is opened
+  date        like 1993-01-31
+  direction   credit (a deposit) or debit (a withdrawal)
+  amount      decimal text like 10.25, in the currency of --currency
+Any other column is kept as the payment's metadata, and so are ids and date.
+
+\b
+  trans_id,account_id,date,direction,amount,memo
+  3001,77,2026-01-31,credit,10.25,"rent, January"
+
+\b
+Payments, a JSON object a line, or CSV with a header (an empty cell is null):
+""" + "\n".join(
+    [
+        *(f"  {name:<{_WIDTH}}  {meaning}" for name, meaning in MEANINGS.items()),
+        "payment_id and kind are required, other fields as the kind has it; an unknown one is refused.",
+        "",
+        "\b",
+        '  {"payment_id": "0b8e7e0c-9f3e-4b43-8e6a-0f6a3c0b7a11", "kind": "deposit", "amount": "10.25",',
+        '   "currency": "EUR", "target_wallet_id": "6ba598a2-8b7b-5e3e-9e17-7e32484db2b7"}',
+        "on one line, or",
+        "  payment_id,kind,target_wallet_id,amount,currency",
+        "  0b8e7e0c-9f3e-4b43-8e6a-0f6a3c0b7a11,deposit,6ba598a2-8b7b-5e3e-9e17-7e32484db2b7,10.25,EUR",
+        "",
+        "\b",
+        "CSV is RFC 4180: a cell with a delimiter, a quote or a line break is quoted, a quote in it doubled.",
+        "A row that cannot be read is refused by line, field and reason, and the others go on. A row is",
+        "900,000 bytes at most. A header that cannot be read, a column that stands twice or is missing, a",
+        "quote that is never closed, a damaged gzip: unusable file, and nothing is sent.",
+        "",
+        "\b",
+        "Exit codes:",
+        "  0    every row has ended (a refusal of the ledger is an end)",
+        "  1    rows were refused as unreadable or have not ended, the import stopped early (Kafka or",
+        "       PostgreSQL away), or the file is unusable",
+        "  2    wrong usage: options, or no such file",
+        "  130  interrupted (Ctrl-C); 143: terminated. The report tells what was sent.",
+    ]
+)
+"""Below the options; each paragraph after a `\\b` keeps its lines."""
+
+
+def delimiter_of(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """Return the delimiter that the text names: one character, or `tab`."""
+    delimiter = DELIMITERS.get(text.lower(), text)
+    if len(delimiter) != 1 or delimiter in _NEVER_DELIMITERS or delimiter.isalnum():
+        raise click.BadParameter("must be one character such as ',', ';' or '|', or `tab`")
+    return delimiter
+
+
+def encoding_of(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """Return the encoding's name when it is one of text."""
+    try:
+        codecs.lookup(text)
+        "\n".encode(text).decode(text)
+    except (LookupError, ValueError) as error:
+        raise click.BadParameter(
+            f"is no encoding of text ({error}); use utf-8, latin-1, cp1252, utf-16, ..."
+        ) from error
+    return text
 
 
 @click.command("import", epilog=EPILOG)
@@ -117,59 +191,6 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
     _say(report, report_file=report_file, as_json=as_json)
 
 
-async def carry_out(
-    rows: Sequence[PaymentRow], wallets: Sequence[WantedWallet], tally: Tally, pace: Pace
-) -> None:
-    """Carry out the rows on the system of the settings, wallets first; the tally has the rows' seconds."""
-    config = settings()
-    pool = await create_pool(config.postgres)
-    read_model = PostgresReadModel(pool)
-    publisher = KafkaPublisher(client_options(config), clock=BrokerClock(), client_id="ledger-import")
-    ledger = Ledger(
-        read_model,
-        publisher,
-        payment_events=config.topic(topics.PAYMENT_EVENTS),
-        wallet_commands=config.topic(topics.WALLET_COMMANDS),
-    )
-    try:
-        importer = Importer(ledger, tally, pace)
-        left = await importer.not_there_yet(rows)
-        lanes = {row.lane for row in left}
-        missing = [wallet for wallet in wallets if wallet.wallet_id in lanes]
-        tally.wallets_opened = await open_wallets(
-            missing, ledger, patience_s=pace.patience_s, sent=tally.wallet_commands_sent
-        )
-        with tally.timed():
-            await importer.carry_out(left)
-    finally:
-        await publisher.stop()
-        await close_within("postgres", pool.close())
-
-
-def carried_out(work: Coroutine[object, object, None]) -> str | None:
-    """Run the work to its end and return None, or why it has stopped before: an import always reports."""
-    try:
-        asyncio.run(_until_terminated(work))
-    except KeyboardInterrupt:
-        return "interrupted"
-    except asyncio.CancelledError:
-        return "terminated"
-    except click.ClickException:
-        raise
-    except LedgerError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the report has to tell what was sent)
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-async def _until_terminated(work: Coroutine[object, object, None]) -> None:
-    task = asyncio.current_task()
-    assert task is not None, "a coroutine runs in a task"
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await work
-
-
 @contextmanager
 def progress_bar(rows: int) -> Iterator[Placed]:
     """Show how many rows have found their place, on stderr and only for eyes."""
@@ -218,3 +239,62 @@ def _write(report: ImportReport, *, report_file: Path | None, as_json: bool) -> 
         except OSError as error:
             click.echo(f"Error: --report: {report_file}: {error.strerror or error}", err=True)
             sys.exit(report.exit_code or 1)
+
+
+def report_text(report: ImportReport) -> str:
+    """Return the report for people: counts, totals per currency, and the first of the refused rows."""
+    parts = [_counts(report)]
+    if report.totals:
+        parts.append(_totals(report))
+    if report.refused:
+        parts.append(_refused(report))
+    return "\n\n".join(parts)
+
+
+def _totals(report: ImportReport) -> str:
+    kinds = ["deposits", "withdrawals", "transfers"]
+    if any(total.refunds is not None for total in report.totals):
+        kinds.append("refunds")
+    columns = ("currency", *kinds, "net", "net, whole file")
+    rows = [
+        (total.currency, *(getattr(total, kind) for kind in kinds), total.net, total.net_whole_file)
+        for total in report.totals
+    ]
+    return table("Completed", columns, rows, numbers=columns[1:])
+
+
+def _counts(report: ImportReport) -> str:
+    already = report.already_completed + report.already_failed
+    lines = [
+        f"{report.file}: {report.rows:,} rows of {report.form}",
+        f"  taken              {report.taken:>10,}",
+        f"  already there      {already:>10,}  ({report.already_failed:,} of them failed)",
+        f"  refused by ledger  {report.refused_by_ledger:>10,}",
+        f"  unreadable         {report.unreadable:>10,}",
+    ]
+    if report.repeated:
+        lines.append(f"  repeated in file   {report.repeated:>10,}")
+    if report.not_ended:
+        lines.append(
+            f"  NOT ENDED          {report.not_ended:>10,}  (run it again when worker and projector are up)"
+        )
+    if report.not_ended or report.stopped:
+        ended = f"{report.completed:,} completed, {report.failed:,} failed, {report.unknown:,} unknown"
+        lines.append(f"  sent               {report.sent:>10,}  ({ended}; {report.not_sent:,} not sent)")
+    if report.stopped:
+        lines.append(f"  STOPPED: {report.stopped}; run it again, it is safe to repeat")
+    unseen = report.wallets_sent - report.wallets_opened
+    told = f"  ({unseen:,} more were asked for)" if unseen > 0 else ""
+    lines.append(f"  wallets opened     {report.wallets_opened:>10,}{told}")
+    lines.append(f"  {report.seconds:.1f} s, {report.payments_per_s:,.0f} payments/s")
+    return "\n".join(lines)
+
+
+def _refused(report: ImportReport) -> str:
+    shown = report.refused[:REFUSED_ON_SCREEN_MAX]
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.reasons.items())
+    columns = ("line", "field", "reason", "detail")
+    rows = [(row.line, row.field, row.reason, row.detail) for row in shown]
+    text = table(f"Refused ({reasons})", columns, rows, numbers=("line",))
+    left = len(report.refused) - len(shown)
+    return f"{text}\n... and {left:,} more: see --json or --report FILE" if left else text

@@ -12,22 +12,18 @@ from ledger_streams import topics
 from ledger_streams.adapters.postgres.parked_rows import BEHIND
 from ledger_streams.adapters.postgres.parked_views import (
     ParkedRecord,
-    parked_partitions,
     parked_record,
     parked_records,
 )
 from ledger_streams.adapters.postgres.parking import PostgresParking
-from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.pool import Pool, opened_pool
 from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres.sink import PostgresSink
-from ledger_streams.adapters.postgres.snapshots import snapshots
-from ledger_streams.adapters.redis.balances import RedisBalances, connect
-from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.output import awaited, lines_for_terminal, say_json, table
 from ledger_streams.dlq.letters import key_text
 from ledger_streams.domain.ids import is_canonical_id
-from ledger_streams.errors import Unavailable
-from ledger_streams.settings import Settings, settings
+from ledger_streams.recovery.retry_parked import retry_aggregate
+from ledger_streams.settings import settings
 
 T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -39,15 +35,6 @@ place_arguments = (
     click.argument("partition", type=click.IntRange(min=0)),
     click.argument("offset", type=click.IntRange(min=0)),
 )
-
-
-class Retried(msgspec.Struct, frozen=True):
-    """What a retry has projected of an aggregate."""
-
-    aggregate_id: str
-    records: int
-    cached: bool
-    """False while Redis is away: the cached balance is older until `replay cache` or the next event."""
 
 
 @click.group()
@@ -104,7 +91,7 @@ def retry(aggregate_id: str, as_json: bool) -> None:
     """
     if not is_canonical_id(aggregate_id):
         raise click.UsageError("AGGREGATE_ID has to be a UUID, lower-case and hyphenated")
-    done = awaited(retried_aggregate(settings(), aggregate_id))
+    done = awaited(retry_aggregate(settings(), aggregate_id))
     if as_json:
         say_json(done)
         return
@@ -142,39 +129,9 @@ def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
     )
 
 
-async def retried_aggregate(config: Settings, aggregate_id: str) -> Retried:
-    """Retry what is parked of an aggregate, on each of its topics; raises Rejected when it is refused."""
-    from ledger_streams.recovery.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
-
-    async def retry_all(pool: Pool) -> Retried:
-        parking, count = PostgresParking(PostgresSink(pool)), 0
-
-        for partition in await parked_partitions(pool, aggregate_id):
-            count += await parking.retry(partition, aggregate_id, lambda record: part_of(config, record))
-        return Retried(aggregate_id, count, cached=await _cached(config, pool, aggregate_id))
-
-    return await _on_pool(retry_all)
-
-
-async def _cached(config: Settings, pool: Pool, wallet_id: str) -> bool:
-    """Bring the cache up to a wallet's snapshot; False when it is away."""
-    redis = connect(config.redis)
-    try:
-        views = await snapshots(pool, [wallet_id])
-        await RedisBalances(redis, ttl_s=config.balance_ttl_s).put(list(views.values()))
-    except Unavailable:
-        return False
-    finally:
-        await close_within("redis", redis.aclose())
-    return True
-
-
 async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
-    pool = await create_pool(settings().postgres)
-    try:
+    async with opened_pool(settings().postgres) as pool:
         return await work(pool)
-    finally:
-        await close_within("postgres", pool.close())
 
 
 def parked_text(found: Sequence[ParkedRecord]) -> str:

@@ -7,17 +7,14 @@ consumer group, so that partitions move when one ends.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from ledger_streams.cli.mistakes import check_home, check_ports
+from ledger_streams.local.processes import alone, specs_behind, worker_specs
 from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing
 from ledger_streams.settings import settings
 
@@ -67,38 +64,6 @@ def run(workers: int, gateways: int, projectors: int, loglevel: str, stop_wait_s
     sys.exit(1 if killed else 0)
 
 
-def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> list[ChildSpec]:
-    """Return the ledger workers 1 to `count` on ports `http_port` and up."""
-    return [
-        ChildSpec(
-            name=f"worker-{n}",
-            command=_command("worker", loglevel),
-            environment=_environment(str(n), home) | {"LEDGER_HTTP_PORT": str(http_port + n - 1)},
-        )
-        for n in range(1, count + 1)
-    ]
-
-
-def specs_behind(command: str, count: int, *, home: Path, first_port: int, loglevel: str) -> list[ChildSpec]:
-    """Return the gateways or projectors 1 to `count`: health and metrics on the ports from `first_port`."""
-    return [
-        ChildSpec(
-            name=f"{command}-{n}",
-            command=(*_command(command, loglevel), "--with-web"),
-            environment=_environment(f"{command}-{n}", home) | {"LEDGER_HTTP_PORT": str(first_port + n - 1)},
-        )
-        for n in range(1, count + 1)
-    ]
-
-
-def _command(command: str, loglevel: str) -> tuple[str, ...]:
-    return sys.executable, "-m", "ledger_streams", command, "-l", loglevel.lower()
-
-
-def _environment(worker_id: str, home: Path) -> dict[str, str]:
-    return {"LEDGER_WORKER_ID": worker_id, "LEDGER_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-
-
 async def supervise(children: list[ChildSpec], *, pid_folder: Path, timing: Timing) -> list[str]:
     """Run the children until SIGTERM or SIGINT; return the names of those that had to be killed."""
     supervisor = Supervisor(children, pid_folder=pid_folder, say=_say, timing=timing)
@@ -106,39 +71,6 @@ async def supervise(children: list[ChildSpec], *, pid_folder: Path, timing: Timi
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, supervisor.stop, INTERRUPT_WAIT_S)
     return await supervisor.run()
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock and its `run.pid`: two supervisors would share data folders and pid files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pid_file = folder / "run.pid"
-    with pid_file.open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise click.ClickException(
-                f"another `run` is at work here: pid {pid_file.read_text().strip()}"
-            ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
-        lock.truncate(0)
-
-
-def pid_of_run(home: Path) -> str | None:
-    """Return the pid of the `run` that is at work below a folder; None if there is none."""
-    pid_file = home / "run" / "run.pid"
-    try:
-        with pid_file.open("r", encoding="ascii") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return lock.read().strip()
-    except OSError:
-        return None
-    return None
 
 
 def _say(line: str) -> None:

@@ -9,9 +9,9 @@ from dataclasses import asdict
 import click
 
 from ledger_streams.cli.output import explained
-from ledger_streams.cli.run import pid_of_run
 from ledger_streams.errors import Unavailable
 from ledger_streams.local import stack as local
+from ledger_streams.local.processes import pid_of_run
 from ledger_streams.settings import settings
 
 

@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final
 
 import click
+import msgspec
 
 from ledger_streams import rights
 from ledger_streams import topics as declared
 from ledger_streams.cli.output import awaited
-from ledger_streams.cli.topics_read import read
-from ledger_streams.errors import Unavailable
+from ledger_streams.dlq.letters import key_text, moment_text
+from ledger_streams.errors import Rejected, Unavailable
+from ledger_streams.escaping import json_for_terminal
 from ledger_streams.kafka.acls import grant
+from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka_settings import client_options
-from ledger_streams.settings import settings
+from ledger_streams.settings import Settings, settings
+
+LOOK_EVERY_S: Final = 0.3
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be read; `begin` is `beginning`, `end` or an offset, of each partition."""
+
+    topic: str
+    partition: int | None = None
+    begin: str = "beginning"
+    limit: int | None = None
+    key: str | None = None
+    follows: bool = False
+
+
+class Place(click.ParamType):
+    """Where reading begins."""
+
+    name = "beginning|end|OFFSET"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, if it is one of these."""
+        text = str(value)
+        if text not in ("beginning", "end") and not (text.isascii() and text.isdecimal()):
+            self.fail(f"{text!r} is not beginning, end or an offset", param, ctx)
+        return text
 
 
 @click.group()
@@ -32,9 +65,6 @@ def apply() -> None:
     if not done and not left:
         click.echo(f"All {len(declared.TOPICS)} topics are as declared.")
     sys.exit(1 if left else 0)
-
-
-topics.add_command(read)
 
 
 @topics.command()
@@ -90,3 +120,108 @@ def _principals(given: tuple[str, ...]) -> dict[rights.Role, str]:
             raise click.UsageError(f"--principal {words!r} must be {wanted}")
         chosen[role] = user
     return chosen or {role: f"User:{role}" for role in rights.ROLES}
+
+
+@topics.command()
+@click.argument("topic")
+@click.option("--partition", type=click.IntRange(min=0), help="Only this one.")
+@click.option("--from", "begin", type=Place(), default="beginning", show_default=True, help="Where to begin.")
+@click.option("--limit", type=click.IntRange(min=1), help="So many records at most.")
+@click.option("--key", help="Only records with this key.")
+@click.option("--json", "as_json", is_flag=True, help="Print each record whole: place, time, key, headers.")
+@click.option("--follow", "follows", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+def read(  # noqa: PLR0913  # one parameter an option
+    topic: str,
+    *,
+    partition: int | None,
+    begin: str,
+    limit: int | None,
+    key: str | None,
+    as_json: bool,
+    follows: bool,
+) -> None:
+    """Print the committed records of TOPIC, a line of JSON each, in order within each partition.
+
+    TOPIC is a name of `topics check` without LEDGER_TOPIC_PREFIX, or any topic's full name.
+    """
+    reading = Reading(topic=topic, partition=partition, begin=begin, limit=limit, key=key, follows=follows)
+    try:
+        awaited(_print(settings(), reading, as_json=as_json))
+    except KeyboardInterrupt:
+        if not follows:
+            raise
+
+
+async def _print(config: Settings, reading: Reading, *, as_json: bool) -> None:
+    async with opened_log(client_options(config)) as log, aclosing(records(config, log, reading)) as found:
+        async for record in found:
+            click.echo(whole_line(record) if as_json else value_line(record.value))
+
+
+async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncGenerator[Any, None]:
+    """Yield the records that are to be read, up to where the topic ends now, or for ever."""
+    known = {topic.name for topic in declared.TOPICS}
+    name = config.topic(reading.topic) if reading.topic in known else reading.topic
+    position = await _begin(log, name, reading)
+    left = reading.limit
+    while True:
+        ends = await log.ends([name])
+        further = {place: end for place, end in ends.items() if position.get(place, end) < end}
+        async for _, batch in log.read(further, begin=position):
+            for record in batch:
+                if reading.key is not None and record.key != reading.key.encode():
+                    continue
+                yield record
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+        position |= further
+        if not reading.follows:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _begin(log: KafkaLog, name: str, reading: Reading) -> dict[Partition, int]:
+    """Return where to begin in each partition; raises Rejected for a partition that is not there."""
+    if reading.begin == "end":
+        begins = await log.ends([name])
+    else:
+        begins = await log.begins([name])
+    if reading.partition is not None:
+        begins = {place: offset for place, offset in begins.items() if place[1] == reading.partition}
+        if not begins:
+            raise Rejected(
+                status=404, title="Partition", detail=f"{name} has no partition {reading.partition}"
+            )
+    least = int(reading.begin) if reading.begin.isdecimal() else 0
+    return {place: max(least, offset) for place, offset in begins.items()}
+
+
+def value_line(value: bytes | None) -> str:
+    """Return a value as a line of JSON."""
+    return json_for_terminal(bytes(_json(value)).decode())
+
+
+def whole_line(record: Any) -> str:
+    """Return a record as a line of JSON."""
+    document = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": moment_text(record.timestamp),
+        "key": None if record.key is None else key_text(record.key),
+        "headers": [[name, None if text is None else key_text(text)] for name, text in record.headers],
+        "value": _json(record.value),
+    }
+    return json_for_terminal(msgspec.json.encode(document).decode())
+
+
+def _json(value: bytes | None) -> msgspec.Raw:
+    if value is None:
+        return msgspec.Raw(b"null")
+    try:
+        value.decode()
+        msgspec.json.decode(value)
+        return msgspec.Raw(msgspec.json.format(value, indent=-1))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.Raw(msgspec.json.encode(value.decode(errors="backslashreplace")))

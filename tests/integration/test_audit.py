@@ -22,7 +22,7 @@ from ledger_streams.audit.day_close import close_elsewhere
 from ledger_streams.audit.proofs import proof, proves
 from ledger_streams.audit.published_roots import publish_missing
 from ledger_streams.audit.roots import Root
-from ledger_streams.cli.audit import verified
+from ledger_streams.audit.verification import verified
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.publisher import KafkaPublisher

@@ -12,7 +12,7 @@ from ledger_streams.adapters.postgres.pool import Pool, create_pool, opened_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.database import SQL, close_day, is_due, roots
 from ledger_streams.audit.day_close import close_and_publish
-from ledger_streams.cli.audit import verified
+from ledger_streams.audit.verification import verified
 from ledger_streams.errors import Rejected
 from ledger_streams.settings import Settings
 from tests.projected import Story, new_id

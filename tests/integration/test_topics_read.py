@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from ledger_streams.cli.topics_read import Reading, records, value_line, whole_line
+from ledger_streams.cli.topics import Reading, records, value_line, whole_line
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.settings import Settings

@@ -10,19 +10,20 @@ import pytest
 
 from ledger_streams.adapters.postgres.reconciliation import Difference
 from ledger_streams.cli.dlq import letters_text
-from ledger_streams.cli.dlq_show import shown_letter, shown_text
-from ledger_streams.cli.import_report import report_text
+from ledger_streams.cli.imports import report_text
 from ledger_streams.cli.output import json_text
 from ledger_streams.cli.payments import payment_text
-from ledger_streams.cli.reconcile import Reconciliation, result_text
+from ledger_streams.cli.reconcile import result_text
 from ledger_streams.cli.sagas import sagas_text, under_way
 from ledger_streams.cli.wallets import wallet_text
+from ledger_streams.dlq.letter_details import shown_letter, shown_text
 from ledger_streams.dlq.letters import dead_letter
 from ledger_streams.dlq.redrive import Redriven, redriven_text
 from ledger_streams.domain.saga.decisions import decide
 from ledger_streams.importer.rows import RefusedRow
 from ledger_streams.importer.tally import CurrencyTotals, ImportReport
 from ledger_streams.kafka.redrive import Mark
+from ledger_streams.reconciliation.comparison import Reconciliation
 from tests.model.samples import AT_MS, deposit, refund, started
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"

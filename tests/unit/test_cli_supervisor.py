@@ -14,7 +14,7 @@ from typing import TypeVar
 import click
 import pytest
 
-from ledger_streams.cli.run import alone, specs_behind, worker_specs
+from ledger_streams.local.processes import alone, specs_behind, worker_specs
 from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing, next_backoff_s
 from tests.live import eventually
 

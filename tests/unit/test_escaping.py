@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.cli.dlq_show import ShownLetter, shown_text
 from ledger_streams.cli.output import json_text, table
 from ledger_streams.cli.payments import payment_text
-from ledger_streams.cli.wallet_statement import COLUMNS, _write_csv
+from ledger_streams.cli.wallets import COLUMNS, _write_csv
+from ledger_streams.dlq.letter_details import ShownLetter, shown_text
 from ledger_streams.dlq.letters import DeadLetter
 from ledger_streams.escaping import csv_cell, escape_log_arguments, json_for_terminal, terminal_text
 

@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from ledger_streams.adapters.postgres.rows import SinkBatch
-from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.imports import carried_out, import_
+from ledger_streams.cli.imports import import_, report_text
 from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unavailable
 from ledger_streams.importer.bank_rows import owner_of_account
 from ledger_streams.importer.import_file import ImportFile, read_file
 from ledger_streams.importer.importer import Importer, Ledger, Pace
+from ledger_streams.importer.session import carried_out
 from ledger_streams.importer.tally import ImportReport, Tally
 from ledger_streams.importer.wallets import WantedWallet, open_wallets
 from ledger_streams.ports import Message, Outcome, PaymentView
