@@ -21,7 +21,7 @@ from ledger_streams.adapters.postgres.pool import create_pool
 from ledger_streams.adapters.postgres.rows import SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.day_close import close_and_publish
-from ledger_streams.audit.verification import verified
+from ledger_streams.audit.verification import verify_history
 from ledger_streams.settings import Settings
 from tests.projected import Story
 
@@ -64,7 +64,7 @@ async def time_audit(settings: Settings, *, payments: int) -> AuditTiming:
     began_s = time.perf_counter()
     await close_and_publish(settings)
     closing_s = time.perf_counter() - began_s
-    result = await verified(settings, None, None)
+    result = await verify_history(settings, None, None)
     assert (result.findings, result.days) == ([], 1)
     rows = result.events + result.wallet_events
     return AuditTiming(rows, round(closing_s, 3), result.seconds, round(rows / result.seconds, 1))

@@ -21,7 +21,7 @@ from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 
-class Verified(msgspec.Struct, frozen=True):
+class Verification(msgspec.Struct, frozen=True):
     """What was made again and compared, and what is not as it was written."""
 
     events: int
@@ -38,7 +38,7 @@ class Verified(msgspec.Struct, frozen=True):
         return 1 if self.findings else 0
 
 
-async def verified(config: Settings, from_day: str | None, wallet_id: str | None) -> Verified:
+async def verify_history(config: Settings, from_day: str | None, wallet_id: str | None) -> Verification:
     """Verify the database of `config`: of one wallet, from a day on, or all of it."""
     began_s, wallets = time.monotonic(), config.topic(topics.WALLET_EVENTS)
     events, archived, since, findings = 0, 0, None, list[Finding]()
@@ -61,7 +61,7 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
         await close_within("postgres", pool.close())
     days = 0 if wallet_id else sum(1 for root in look.roots if since is None or root.day > since.day)
     seconds = round(time.monotonic() - began_s, 3)
-    return Verified(events, archived, wallet_events, days, seconds, findings)
+    return Verification(events, archived, wallet_events, days, seconds, findings)
 
 
 def _before(closed: Sequence[Root], from_day: str) -> Root | None:

@@ -151,10 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (only when it is needed)
+        from ledger_streams.cli.mistakes import error_message  # noqa: PLC0415 (only when it is needed)
         from ledger_streams.cli.output import lines_for_terminal  # noqa: PLC0415
 
-        if (said := sentence(error)) is None:
+        if (said := error_message(error)) is None:
             raise
         click.echo(f"Error: {lines_for_terminal(said)}", err=True)
         sys.exit(1)

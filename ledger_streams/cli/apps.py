@@ -62,7 +62,7 @@ class api(worker):  # noqa: N801
     app_name = "api"
 
 
-class behind(worker):  # noqa: N801
+class HeadlessWorker(worker):
     """A worker that answers nobody, and so has its web views only where it is told to."""
 
     abstract = True
@@ -76,13 +76,13 @@ class behind(worker):  # noqa: N801
     ]
 
 
-class gateway(behind):  # noqa: N801
+class gateway(HeadlessWorker):  # noqa: N801
     """Start a gateway: what sagas ask of providers, over HTTP."""
 
     app_name = "gateway"
 
 
-class projector(behind):  # noqa: N801
+class projector(HeadlessWorker):  # noqa: N801
     """Start a projector: what the log says, into PostgreSQL and Redis."""
 
     app_name = "projector"

@@ -23,7 +23,7 @@ from ledger_streams.archive.months import (
     months_before,
     standing,
 )
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.errors import LedgerError
 from ledger_streams.settings import settings
 
@@ -50,9 +50,9 @@ def now(before: str | None, as_json: bool) -> None:
         limit = months_before(datetime.now(UTC).date(), config.archive_months)
     if limit is None:
         click.echo("LEDGER_ARCHIVE_MONTHS is 0: no month is old; --before names one.", err=True)
-    found = awaited(archive_months(config, limit, _say)) if limit else []
+    found = run_async(archive_months(config, limit, _say)) if limit else []
     if as_json:
-        say_json(found)
+        print_json(found)
     else:
         click.echo(f"{len(found)} months archived, {sum(one.rows for one in found):,} rows.")
 
@@ -61,9 +61,9 @@ def now(before: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """Show the months, and where their rows are; a month that is attached may have files, too."""
-    found = awaited(standing(settings()))
+    found = run_async(standing(settings()))
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     rows = [
         (one.month, one.state, one.rows, one.archived_rows, one.bytes, ", ".join(one.files)) for one in found
@@ -76,9 +76,9 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(as_json: bool) -> None:
     """Find files and archived rows that are not what was archived; exit 1 when there are any."""
-    result = awaited(checked(settings()))
+    result = run_async(checked(settings()))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         click.echo(f"{result.files:,} files, {result.rows:,} archived rows.")
         rows = [msgspec.structs.astuple(found) for found in result.findings]
@@ -95,9 +95,9 @@ def attach(month: str, as_json: bool) -> None:
         wanted = month_of(month)
     except LedgerError as error:
         raise click.BadParameter(str(error), param_hint="MONTH") from error
-    attached = awaited(attach_month(settings(), wanted))
+    attached = run_async(attach_month(settings(), wanted))
     if as_json:
-        say_json({"month": month, "rows": sum(one.rows for one in attached)})
+        print_json({"month": month, "rows": sum(one.rows for one in attached)})
     else:
         click.echo(f"{sum(one.rows for one in attached):,} rows are in `events` again.")
 

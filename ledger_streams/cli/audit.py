@@ -25,8 +25,8 @@ from ledger_streams.audit.day_close import NOTHING, close_and_publish
 from ledger_streams.audit.proofs import Proof, proves
 from ledger_streams.audit.proofs import proof as proof_of
 from ledger_streams.audit.roots import Root
-from ledger_streams.audit.verification import verified
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.audit.verification import verify_history
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.settings import Settings, settings
 from ledger_streams.wire.repeated_keys import PairsRead
 
@@ -44,9 +44,9 @@ def audit() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: all of each root, as on Kafka.")
 def roots_(as_json: bool) -> None:
     """Print the closed days, to be written down elsewhere: the last seal covers every day before it."""
-    found = awaited(_roots(settings()))
+    found = run_async(_roots(settings()))
     if as_json:
-        say_json(found)
+        print_json(found)
     else:
         rows = [(root.day, root.leaves, root.root, root.seal) for root in found]
         click.echo(table("Closed days", ("day", "rows", "root", "seal"), rows, numbers=("rows",)))
@@ -61,7 +61,7 @@ def close(gently: bool) -> None:
     """
     if gently:
         os.nice(GENTLY)
-    made = awaited(close_and_publish(settings()))
+    made = run_async(close_and_publish(settings()))
     if not made:
         click.echo(NOTHING)
     for root in made:
@@ -75,9 +75,9 @@ def close(gently: bool) -> None:
 def verify(from_day: object, wallet_id: object, as_json: bool) -> None:
     """Find rows of history that were changed, put in or taken away; exit 1 when there are any."""
     day = str(from_day)[:10] if from_day else None
-    result = awaited(verified(settings(), day, str(wallet_id) if wallet_id else None))
+    result = run_async(verify_history(settings(), day, str(wallet_id) if wallet_id else None))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         click.echo(
             f"{result.events:,} events, {result.wallet_events:,} events of wallets, {result.days:,} closed "
@@ -95,7 +95,7 @@ def verify(from_day: object, wallet_id: object, as_json: bool) -> None:
 def proof(event_id: str) -> None:
     """Print, as JSON, the proof that an event is among those of its closed day."""
     try:
-        say_json(awaited(_proof(settings(), str(UUID(event_id)))))
+        print_json(run_async(_proof(settings(), str(UUID(event_id)))))
     except ValueError as error:
         raise click.UsageError(f"EVENT_ID: {error}") from error
 

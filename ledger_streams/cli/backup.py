@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 import msgspec
 
-from ledger_streams.cli.output import explained, say_json, table
+from ledger_streams.cli.output import click_error, print_json, table
 from ledger_streams.errors import Unavailable
 from ledger_streams.local import stack
 from ledger_streams.local.stack.backups import Backup, Backups
@@ -57,9 +57,9 @@ def restore(*, to: str | None) -> None:
 
 def _done(what: Callable[[Backups], T]) -> T:
     try:
-        return what(stack.opened_backups(settings()))
+        return what(stack.open_backups(settings()))
     except Unavailable as error:
-        raise explained(error) from error
+        raise click_error(error) from error
 
 
 def _moment(text: str) -> datetime:
@@ -74,7 +74,7 @@ def _moment(text: str) -> datetime:
 
 def _show(found: list[Backup], *, as_json: bool) -> None:
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     columns = Backup.__struct_fields__
     rows = [msgspec.structs.astuple(one) for one in found]

@@ -15,7 +15,7 @@ from ledger_streams import postgres_tuning
 from ledger_streams.adapters.postgres import activity as postgres_activity
 from ledger_streams.adapters.postgres import migrations as postgres_migrations
 from ledger_streams.adapters.postgres import roles as postgres_roles
-from ledger_streams.cli.output import awaited, explained, say_json, table
+from ledger_streams.cli.output import click_error, print_json, run_async, table
 from ledger_streams.errors import LedgerError
 from ledger_streams.settings import settings
 
@@ -35,7 +35,7 @@ def upgrade(as_json: bool) -> None:
     try:
         applied = asyncio.run(postgres_migrations.upgrade(settings().postgres_owner))
     except LedgerError as error:
-        raise explained(error) from error
+        raise click_error(error) from error
     _print(applied, as_json=as_json, nothing="the schema is up to date")
 
 
@@ -50,7 +50,7 @@ def downgrade(to: int, as_json: bool) -> None:
     try:
         taken_back = asyncio.run(postgres_migrations.downgrade(settings().postgres_owner, to))
     except LedgerError as error:
-        raise explained(error) from error
+        raise click_error(error) from error
     _print(taken_back, as_json=as_json, nothing="nothing to take back")
 
 
@@ -71,7 +71,7 @@ def roles(application: str | None, analyst: str | None, is_applied: bool, as_jso
     try:
         statements = asyncio.run(ask(settings().postgres_owner, application=application, analyst=analyst))
     except LedgerError as error:
-        raise explained(error) from error
+        raise click_error(error) from error
     if as_json:
         click.echo(json.dumps({"applied": is_applied, "statements": statements}))
     else:
@@ -98,7 +98,7 @@ def tune(*, memory: str, cpus: int | None, as_json: bool) -> None:
     size = {"memory_bytes": memory_bytes, "cpus": cpus or (8 if memory == "32GB" else os.cpu_count() or 1)}
     found, notes = postgres_tuning.tuned(**size), postgres_tuning.remarks(**size)
     if as_json:
-        say_json({"settings": found, "remarks": notes})
+        print_json({"settings": found, "remarks": notes})
     else:
         click.echo("".join(f"# {note}\n" for note in notes) + postgres_tuning.configuration(found), nl=False)
 
@@ -108,7 +108,7 @@ def tune(*, memory: str, cpus: int | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def top(*, limit: int, as_json: bool) -> None:
     """Show the statements that took longest in sum, from pg_stat_statements."""
-    found = awaited(postgres_activity.top(settings().postgres, limit=limit))
+    found = run_async(postgres_activity.top(settings().postgres, limit=limit))
     _show("statements", postgres_activity.Statement.__struct_fields__, found, as_json=as_json)
 
 
@@ -117,13 +117,13 @@ def top(*, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def size(*, limit: int, as_json: bool) -> None:
     """Show the largest tables, their indexes, and rows that a vacuum has still to clear."""
-    found = awaited(postgres_activity.sizes(settings().postgres, limit=limit))
+    found = run_async(postgres_activity.sizes(settings().postgres, limit=limit))
     _show("tables", postgres_activity.Sized.__struct_fields__, found, as_json=as_json)
 
 
 def _show(what: str, columns: Sequence[str], found: Sequence[msgspec.Struct], *, as_json: bool) -> None:
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     words = ("statement", "table", "vacuumed_at")
     rows = [msgspec.structs.astuple(one) for one in found]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.dlq.letter_details import letter_shown, shown_text
+from ledger_streams.cli.output import print_json, run_async, table
+from ledger_streams.dlq.letter_details import details_text, read_letter
 from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
 from ledger_streams.dlq.redrive import Wanted, redrive_letters, redriven_text, would_redrive
 from ledger_streams.kafka.log_reader import opened_log
@@ -27,9 +27,9 @@ def dlq() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(topic: str | None, as_json: bool) -> None:
     """List the dead letters, oldest first."""
-    letters = awaited(dead_letters(settings(), [topic] if topic else WITH_DEAD_LETTERS))
+    letters = run_async(dead_letters(settings(), [topic] if topic else WITH_DEAD_LETTERS))
     if as_json:
-        say_json(letters)
+        print_json(letters)
     else:
         click.echo(letters_text(letters))
 
@@ -41,13 +41,13 @@ def list_(topic: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
     """Show the dead letter of TOPIC at PARTITION and OFFSET, as `list` names them, with all that is in it."""
-    shown = awaited(letter_shown(settings(), topic, partition=partition, offset=offset))
+    shown = run_async(read_letter(settings(), topic, partition=partition, offset=offset))
     if shown is None:
         raise click.ClickException(f"no dead letter of {topic} is at partition {partition}, offset {offset}")
     if as_json:
-        say_json(shown)
+        print_json(shown)
     else:
-        click.echo(shown_text(shown))
+        click.echo(details_text(shown))
 
 
 @dlq.command()
@@ -77,9 +77,9 @@ def redrive(  # noqa: PLR0913  # one parameter an option
         raise click.UsageError("--offset needs --partition")
     wanted = Wanted(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
     carry_out = would_redrive if dry_run else redrive_letters
-    result = awaited(carry_out(settings(), wanted))
+    result = run_async(carry_out(settings(), wanted))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         if dry_run and result.letters:
             click.echo(letters_text(result.letters))
@@ -107,14 +107,14 @@ def letters_text(letters: Sequence[DeadLetter]) -> str:
             letter.detail,
             letter.key[:KEY_CHARACTERS_MAX],
             f"{letter.value_bytes:,}",
-            redrive_words(letter),
+            redrive_state(letter),
         )
         for letter in letters
     ]
     return table(f"{len(letters):,} dead letters", columns, rows, numbers=("part.", "offset", "bytes"))
 
 
-def redrive_words(letter: DeadLetter) -> str:
+def redrive_state(letter: DeadLetter) -> str:
     """Say what redrives have to do with a letter: it is parked `again` after one, or is `gone` by one."""
     words = ("again" if letter.repeats else "", "gone" if letter.redriven_to else "")
     return ", ".join(filter(None, words))

@@ -21,9 +21,15 @@ from ledger_streams.importer.file_lines import name_of
 from ledger_streams.importer.import_file import read_file
 from ledger_streams.importer.importer import Pace
 from ledger_streams.importer.rows import UnusableFile
-from ledger_streams.importer.session import carried_out, carry_out
-from ledger_streams.importer.tally import STOPPED_EXIT_CODES, ImportReport, Placed, Tally, unusable_report
-from ledger_streams.importer.wallets import WantedWallet, overdraft_limit
+from ledger_streams.importer.session import import_rows, run_import
+from ledger_streams.importer.tally import (
+    STOPPED_EXIT_CODES,
+    ImportReport,
+    ReportProgress,
+    Tally,
+    unusable_report,
+)
+from ledger_streams.importer.wallets import WalletToOpen, overdraft_limit
 
 REFUSED_ON_SCREEN_MAX: Final = 20
 MEANINGS: Final = {
@@ -180,19 +186,19 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
             _write(unusable, report_file=report_file, as_json=as_json)
             raise
     wallets = [
-        WantedWallet(wallet_id, owner_of_account(account_id), currency, limit)
+        WalletToOpen(wallet_id, owner_of_account(account_id), currency, limit)
         for wallet_id, account_id in content.accounts.items()
     ]
     pace = Pace(in_flight_max=in_flight, patience_s=patience_s)
     with progress_bar(len(content.rows)) as placed:
         tally = Tally(content, placed)
-        stopped = carried_out(carry_out(content.rows, wallets, tally, pace))
+        stopped = run_import(import_rows(content.rows, wallets, tally, pace))
     report = tally.report(name=name_of(file), seconds=tally.seconds, stopped=stopped)
     _say(report, report_file=report_file, as_json=as_json)
 
 
 @contextmanager
-def progress_bar(rows: int) -> Iterator[Placed]:
+def progress_bar(rows: int) -> Iterator[ReportProgress]:
     """Show how many rows have found their place, on stderr and only for eyes."""
     console = Console(stderr=True)
     counts, left = (BarColumn(), MofNCompleteColumn(), "payments"), ("left", TimeRemainingColumn())

@@ -29,7 +29,7 @@ CONNECT_S_MAX: Final = 5.0
 MODULES: Final = {"aiokafka": "kafka", "asyncpg": "postgres", "redis": "redis"}
 
 
-def sentence(error: BaseException) -> str | None:
+def error_message(error: BaseException) -> str | None:
     """Return what a user can do about an error; None for a fault of the program."""
     if isinstance(error, InvariantBroken):
         return None

@@ -25,7 +25,7 @@ PIPED_WIDTH = 160
 """A table that is not on a terminal is not cut to 80 characters."""
 
 
-def say_json(document: Any) -> None:
+def print_json(document: Any) -> None:
     """Print any JSON-like value or Struct as indented JSON."""
     click.echo(json_text(document))
 
@@ -53,12 +53,12 @@ def table(
     return "\n".join(line.rstrip() for line in lines)
 
 
-def awaited(work: Coroutine[Any, Any, T]) -> T:
+def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run the coroutine to its end; an error of ours ends the command with exit code 1 and its message."""
     try:
         return asyncio.run(work)
     except LedgerError as error:
-        raise explained(error) from error
+        raise click_error(error) from error
 
 
 def parked_lines(document: Mapping[str, Any]) -> list[str]:
@@ -70,11 +70,10 @@ def parked_lines(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def explained(error: LedgerError) -> click.ClickException:
+def click_error(error: LedgerError) -> click.ClickException:
     """Return what a command ends with: the error, and the setting that changes it."""
-    from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (it reads settings)
 
-    return click.ClickException(lines_for_terminal(sentence(error) or str(error)))
+    return click.ClickException(lines_for_terminal(error_message(error) or str(error)))
 
 
 def lines_for_terminal(text: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import parked_lines, say_json, table
+from ledger_streams.cli.output import parked_lines, print_json, table
 from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.escaping import terminal_text
 
@@ -46,7 +46,7 @@ def show(payment_id: str, url: str, as_json: bool) -> None:
     """Show the payment PAYMENT_ID: what became of it, and its steps."""
     payment = get_document(url, f"/v1/payments/{quote(payment_id, safe='')}")
     if as_json:
-        say_json(payment)
+        print_json(payment)
     else:
         click.echo(payment_text(payment))
 
@@ -71,7 +71,7 @@ def list_(limit: int, url: str, as_json: bool, since: str | None, **asked: str |
         found += document["payments"]
         cursor = document["next"]
     if as_json:
-        say_json({"payments": found, "next": cursor})
+        print_json({"payments": found, "next": cursor})
         return
     rows = [[payment[column] for column in COLUMNS] for payment in found]
     click.echo(table("Payments", COLUMNS, rows, numbers=("amount",)))

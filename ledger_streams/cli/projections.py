@@ -19,7 +19,7 @@ from ledger_streams.adapters.postgres.parking import PostgresParking
 from ledger_streams.adapters.postgres.pool import Pool, opened_pool
 from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres.sink import PostgresSink
-from ledger_streams.cli.output import awaited, lines_for_terminal, say_json, table
+from ledger_streams.cli.output import lines_for_terminal, print_json, run_async, table
 from ledger_streams.dlq.letters import key_text
 from ledger_streams.domain.ids import is_canonical_id
 from ledger_streams.recovery.retry_parked import retry_aggregate
@@ -54,9 +54,9 @@ def parked() -> None:
 def list_(topic: str | None, ended: bool, as_json: bool) -> None:
     """List the parked records, oldest first."""
     name = topic and settings().topic(topic)
-    found = awaited(_on_pool(lambda pool: parked_records(pool, topic=name, ended=ended)))
+    found = run_async(_on_pool(lambda pool: parked_records(pool, topic=name, ended=ended)))
     if as_json:
-        say_json(found)
+        print_json(found)
     else:
         click.echo(parked_text(found))
 
@@ -69,13 +69,13 @@ def list_(topic: str | None, ended: bool, as_json: bool) -> None:
 def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
     """Show the parked record of TOPIC at PARTITION and OFFSET, with all that is in it."""
     place = settings().topic(topic), partition
-    found = awaited(_on_pool(lambda pool: parked_record(pool, place, offset)))
+    found = run_async(_on_pool(lambda pool: parked_record(pool, place, offset)))
     if found is None:
         raise click.ClickException(f"no record is parked of {topic}, partition {partition}, offset {offset}")
     about, record = found
     key, value = key_text(record.key), (record.value or b"").decode(errors="backslashreplace")
     if as_json:
-        say_json({**msgspec.to_builtins(about), "key": key, "value": value})
+        print_json({**msgspec.to_builtins(about), "key": key, "value": value})
     else:
         lines = [f"{name:<12} {text}" for name, text in msgspec.to_builtins(about).items()]
         click.echo(lines_for_terminal("\n".join([*lines, f"{'key':<12} {key}", "", *value.splitlines()])))
@@ -91,9 +91,9 @@ def retry(aggregate_id: str, as_json: bool) -> None:
     """
     if not is_canonical_id(aggregate_id):
         raise click.UsageError("AGGREGATE_ID has to be a UUID, lower-case and hyphenated")
-    done = awaited(retry_aggregate(settings(), aggregate_id))
+    done = run_async(retry_aggregate(settings(), aggregate_id))
     if as_json:
-        say_json(done)
+        print_json(done)
         return
     click.echo(f"{done.records:,} parked records of {aggregate_id} are projected.")
     if not done.cached:
@@ -114,14 +114,14 @@ def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
     if not yes:
         click.confirm("The projections will never have this record. Go on?", abort=True, err=True)
     place = settings().topic(topic), partition
-    found = awaited(_on_pool(lambda pool: parked_record(pool, place, offset)))
+    found = run_async(_on_pool(lambda pool: parked_record(pool, place, offset)))
     if topic == topics.WALLET_EVENTS and found is not None and found[0].reason in OF_A_WALLET:
         raise click.ClickException(
             f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, and later ones "
             "count on from it: remove what refuses it (`projections parked show`), then run "
             "`projections parked retry`"
         )
-    is_done = awaited(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
+    is_done = run_async(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
     if not is_done:
         raise click.ClickException(f"no record waits of {topic}, partition {partition}, offset {offset}")
     click.echo(

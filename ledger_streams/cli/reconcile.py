@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.reconciliation.comparison import Reconciliation, compare
 from ledger_streams.settings import settings
 
@@ -33,9 +33,9 @@ def reconcile(wait_s: float, rocksdb: bool, as_json: bool) -> None:
     It first waits for the projector to reach the log's end, and says what lags if it does not.
     Safe beside a living system: content is compared at equal versions only.
     """
-    result = awaited(compare(settings(), wait_s=wait_s, rocksdb=rocksdb))
+    result = run_async(compare(settings(), wait_s=wait_s, rocksdb=rocksdb))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         click.echo(result_text(result))
     sys.exit(result.exit_code)

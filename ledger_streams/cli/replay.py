@@ -13,7 +13,7 @@ import sys
 
 import click
 
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.recovery.rebuild_cache import fill_cache
 from ledger_streams.settings import settings
 
@@ -33,9 +33,9 @@ def projections(as_json: bool) -> None:
     """
     from ledger_streams.recovery.rebuild_projections import replay_projections  # noqa: PLC0415 (it imports Faust)
 
-    result = awaited(replay_projections(settings(), _say))
+    result = run_async(replay_projections(settings(), _say))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         rows = [(name, result.rows_before[name], count) for name, count in result.rows.items()]
         click.echo(table("Rows", ("table", "before", "rebuilt"), rows, numbers=("before", "rebuilt")))
@@ -43,7 +43,7 @@ def projections(as_json: bool) -> None:
         for found in result.differences:
             click.echo(f"NOT SWAPPED: {found.kind}, {found.subject}: {found.detail}")
     if not result.differences:
-        awaited(fill_cache(settings(), _say))
+        run_async(fill_cache(settings(), _say))
     sys.exit(result.exit_code)
 
 
@@ -66,7 +66,7 @@ def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:
             )
         remove(tables_dir, found)
     if as_json:
-        say_json({"worker": worker_id, "deleted": found})
+        print_json({"worker": worker_id, "deleted": found})
     else:
         rows = [(table_name, len(numbers)) for table_name, numbers in found.items()]
         click.echo(table("Deleted", ("table", "partitions"), rows, numbers=("partitions",)))
@@ -76,9 +76,9 @@ def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def cache(as_json: bool) -> None:
     """Put every wallet of PostgreSQL into Redis, except where that has a newer one."""
-    count = awaited(fill_cache(settings(), _say))
+    count = run_async(fill_cache(settings(), _say))
     if as_json:
-        say_json({"wallets": count})
+        print_json({"wallets": count})
     else:
         click.echo(f"{count:,} wallets are in the cache.")
 
@@ -94,9 +94,9 @@ def topics_(despite_tables: bool, as_json: bool) -> None:
     """
     from ledger_streams.recovery.rebuild_topics import refill  # noqa: PLC0415 (it imports Faust)
 
-    result = awaited(refill(settings(), _say, despite_tables=despite_tables))
+    result = run_async(refill(settings(), _say, despite_tables=despite_tables))
     if as_json:
-        say_json(result)
+        print_json(result)
     elif result.was_written_before:
         click.echo("Kafka had been filled before; the projections are at its positions.")
     else:

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from ledger_streams.cli.mistakes import check_home, check_ports
-from ledger_streams.local.processes import alone, specs_behind, worker_specs
+from ledger_streams.local.processes import headless_specs, run_lock, worker_specs
 from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing
 from ledger_streams.settings import settings
 
@@ -49,13 +49,13 @@ def run(workers: int, gateways: int, projectors: int, loglevel: str, stop_wait_s
     home, port = settings().home.absolute(), settings().http_port
     children = [
         *worker_specs(workers, home=home, http_port=port, loglevel=loglevel),
-        *specs_behind("projector", projectors, home=home, first_port=port + workers, loglevel=loglevel),
-        *specs_behind(
+        *headless_specs("projector", projectors, home=home, first_port=port + workers, loglevel=loglevel),
+        *headless_specs(
             "gateway", gateways, home=home, first_port=port + workers + projectors, loglevel=loglevel
         ),
     ]
     check_home(settings())
-    with alone(home / "run"):
+    with run_lock(home / "run"):
         owners = {port + number: child.name for number, child in enumerate(children)}
         check_ports(settings().http_host, owners)
         killed = asyncio.run(

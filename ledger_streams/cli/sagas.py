@@ -18,7 +18,7 @@ import msgspec
 
 from ledger_streams import topics, wire
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.money import format_amount
@@ -31,13 +31,13 @@ from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings
 
-LOOK_EVERY_S: Final = 0.2
-SAID_MAX: Final = 5
+POLL_EVERY_S: Final = 0.2
+COMMANDS_MAX: Final = 5
 """A saga that does not take it by then awaits no such answer; each try that it refuses is a dead letter."""
 COLUMNS: Final = ("payment_id", "kind", "status", "amount", "provider", "attempts", "since", "seconds", "why")
 
 
-class SagaUnderWay(msgspec.Struct, frozen=True):
+class OpenSaga(msgspec.Struct, frozen=True):
     """A saga that has not ended: where it stands, and for how long it has stood there."""
 
     payment_id: str
@@ -68,15 +68,15 @@ def list_(stuck: bool, as_json: bool) -> None:
     now_ms = int(time.time() * 1000)
     least_s = settings().saga_stuck_s if stuck else 0
     open_sagas = [saga for saga in stored_sagas(tables_below(settings().home)) if not has_ended(saga)]
-    found = [under_way(saga, now_ms) for saga in sorted(open_sagas, key=lambda saga: saga.started_ms)]
+    found = [open_saga(saga, now_ms) for saga in sorted(open_sagas, key=lambda saga: saga.started_ms)]
     found = [saga for saga in found if saga.seconds >= least_s]
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     click.echo(sagas_text(found))
 
 
-def sagas_text(found: Sequence[SagaUnderWay]) -> str:
+def sagas_text(found: Sequence[OpenSaga]) -> str:
     """Return the sagas for people."""
     rows = [
         (
@@ -95,9 +95,9 @@ def sagas_text(found: Sequence[SagaUnderWay]) -> str:
     return table(f"{len(found)} sagas under way", COLUMNS, rows, numbers=("attempts", "seconds"))
 
 
-def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:
+def open_saga(saga: Saga, now_ms: int) -> OpenSaga:
     """Return what is shown of a saga."""
-    return SagaUnderWay(
+    return OpenSaga(
         saga.payment_id,
         saga.kind.value,
         saga.status.value,
@@ -136,11 +136,11 @@ def settle(  # noqa: PLR0913 (an option each)
     if payment["status"] != "pending":
         raise click.ClickException(f"payment {payment_id} is {payment['status']}: nothing is awaited")
     command = SettlePayment(PaymentId(payment["payment_id"]), outcome == "approved", reason)
-    payment, said = insisted(
-        lambda: awaited(publish(command)), lambda: get_document(url, path), payment, wait_s=wait_s
+    payment, said = settle_until_ended(
+        lambda: run_async(publish(command)), lambda: get_document(url, path), payment, wait_s=wait_s
     )
     if as_json:
-        say_json(payment)
+        print_json(payment)
     else:
         click.echo(payment_text(payment))
     times = "once" if said == 1 else f"{said} times, for the provider's silence came between"
@@ -149,7 +149,7 @@ def settle(  # noqa: PLR0913 (an option each)
     click.echo(f"said {times}: the payment is {payment['status']}", err=True)
 
 
-def insisted(
+def settle_until_ended(
     say: Callable[[], None], look: Callable[[], Any], payment: Any, *, wait_s: float
 ) -> tuple[Any, int]:
     """Say it, and again when the provider was silent since; return the payment and how often it was said.
@@ -159,10 +159,10 @@ def insisted(
     end_s, said, heard = time.monotonic() + wait_s, 0, -1
     while payment["status"] == "pending" and time.monotonic() < end_s:
         silences = sum(step["event_type"] == "ProviderTimedOut" for step in payment["steps"])
-        if silences > heard and said < SAID_MAX:
+        if silences > heard and said < COMMANDS_MAX:
             say()
             said, heard = said + 1, silences
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
         payment = look()
     return payment, said
 

@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 import click
 
-from ledger_streams.cli.output import explained
+from ledger_streams.cli.output import click_error
 from ledger_streams.errors import Unavailable
 from ledger_streams.local import stack as local
-from ledger_streams.local.processes import pid_of_run
+from ledger_streams.local.processes import run_pid
 from ledger_streams.settings import settings
 
 
@@ -43,7 +43,7 @@ def up(*, brokers: int | None, with_tls: bool) -> None:
         for line in local.exports(settings()):
             click.echo(line)
     except Unavailable as error:
-        raise explained(error) from error
+        raise click_error(error) from error
 
 
 @stack.command("settings")
@@ -56,7 +56,7 @@ def settings_() -> None:
 @stack.command()
 def down() -> None:
     """Stop what runs; the data stays."""
-    if pid := pid_of_run(settings().home):
+    if pid := run_pid(settings().home):
         click.echo(
             f"`ledger-streams run` is up (pid {pid}): its processes lose their servers; Ctrl-C stops it.",
             err=True,
@@ -64,7 +64,7 @@ def down() -> None:
     try:
         local.down(settings(), say=click.echo)
     except Unavailable as error:
-        raise explained(error) from error
+        raise click_error(error) from error
 
 
 @stack.command()
@@ -74,7 +74,7 @@ def status(*, as_json: bool) -> None:
     try:
         servers = local.status(settings())
     except Unavailable as error:
-        raise explained(error) from error
+        raise click_error(error) from error
     if as_json:
         click.echo(json.dumps([asdict(server) for server in servers], indent=2))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ledger_streams import topics
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import print_json, table
 from ledger_streams.settings import settings
 
 COLUMNS = ("table", "source", "changelog", "partitions", "on disk", "keys", "help")
@@ -38,7 +38,7 @@ def tables(worker_id: str | None, data_dir: Path | None, each: bool, as_json: bo
         )
     found = {spec.name: table_partitions(folder / "tables", spec.name) for spec in TABLES}
     if as_json:
-        say_json(
+        print_json(
             [
                 _document(spec.name, spec.source, spec.changelog, spec.help, found[spec.name])
                 for spec in TABLES

@@ -14,7 +14,7 @@ import msgspec
 
 from ledger_streams import rights
 from ledger_streams import topics as declared
-from ledger_streams.cli.output import awaited
+from ledger_streams.cli.output import run_async
 from ledger_streams.dlq.letters import key_text, moment_text
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.escaping import json_for_terminal
@@ -26,7 +26,7 @@ from ledger_streams.settings import Settings, settings
 LOOK_EVERY_S: Final = 0.3
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be read; `begin` is `beginning`, `end` or an offset, of each partition."""
 
     topic: str
@@ -58,8 +58,8 @@ def topics() -> None:
 @topics.command()
 def apply() -> None:
     """Create what is missing and correct configuration; exit 1 if something differs still."""
-    done = awaited(declared.apply(settings()))
-    left = awaited(declared.check(settings()))
+    done = run_async(declared.apply(settings()))
+    left = run_async(declared.check(settings()))
     for line in [*done, *(f"left as it is: {difference}" for difference in left)]:
         click.echo(line)
     if not done and not left:
@@ -71,7 +71,7 @@ def apply() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the differences.")
 def check(*, as_json: bool) -> None:
     """Say what differs from the declaration, and exit 1 if anything does; change nothing."""
-    differences = awaited(declared.check(settings()))
+    differences = run_async(declared.check(settings()))
     if as_json:
         click.echo(json.dumps(differences, indent=2))
     else:
@@ -97,7 +97,7 @@ def acls(*, principals: tuple[str, ...], is_applied: bool, as_json: bool) -> Non
     entries = [acl for role, user in chosen.items() for acl in rights.acls(config, role, user)]
     if is_applied:
         try:
-            click.echo(f"granted {awaited(grant(client_options(config), entries))} rights", err=as_json)
+            click.echo(f"granted {run_async(grant(client_options(config), entries))} rights", err=as_json)
         except Unavailable as error:
             raise click.ClickException(str(error)) from error
     if as_json:
@@ -144,21 +144,26 @@ def read(  # noqa: PLR0913  # one parameter an option
 
     TOPIC is a name of `topics check` without LEDGER_TOPIC_PREFIX, or any topic's full name.
     """
-    reading = Reading(topic=topic, partition=partition, begin=begin, limit=limit, key=key, follows=follows)
+    reading = ReadOptions(
+        topic=topic, partition=partition, begin=begin, limit=limit, key=key, follows=follows
+    )
     try:
-        awaited(_print(settings(), reading, as_json=as_json))
+        run_async(_print(settings(), reading, as_json=as_json))
     except KeyboardInterrupt:
         if not follows:
             raise
 
 
-async def _print(config: Settings, reading: Reading, *, as_json: bool) -> None:
-    async with opened_log(client_options(config)) as log, aclosing(records(config, log, reading)) as found:
+async def _print(config: Settings, reading: ReadOptions, *, as_json: bool) -> None:
+    async with (
+        opened_log(client_options(config)) as log,
+        aclosing(read_records(config, log, reading)) as found,
+    ):
         async for record in found:
             click.echo(whole_line(record) if as_json else value_line(record.value))
 
 
-async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncGenerator[Any, None]:
+async def read_records(config: Settings, log: KafkaLog, reading: ReadOptions) -> AsyncGenerator[Any, None]:
     """Yield the records that are to be read, up to where the topic ends now, or for ever."""
     known = {topic.name for topic in declared.TOPICS}
     name = config.topic(reading.topic) if reading.topic in known else reading.topic
@@ -181,7 +186,7 @@ async def records(config: Settings, log: KafkaLog, reading: Reading) -> AsyncGen
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _begin(log: KafkaLog, name: str, reading: Reading) -> dict[Partition, int]:
+async def _begin(log: KafkaLog, name: str, reading: ReadOptions) -> dict[Partition, int]:
     """Return where to begin in each partition; raises Rejected for a partition that is not there."""
     if reading.begin == "end":
         begins = await log.ends([name])

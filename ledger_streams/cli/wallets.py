@@ -16,7 +16,7 @@ import msgspec
 
 from ledger_streams import topics, wire
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import awaited, lines_for_terminal, parked_lines, say_json, table
+from ledger_streams.cli.output import lines_for_terminal, parked_lines, print_json, run_async, table
 from ledger_streams.domain.commands import ApproveReopening, ProposeReopening, ReopeningCommand
 from ledger_streams.domain.ids import WalletId
 from ledger_streams.errors import Unreadable
@@ -57,7 +57,7 @@ def show(wallet_id: str, url: str, rocksdb: bool, as_json: bool) -> None:
     """Show the wallet WALLET_ID: status, version, balances."""
     wallet = _stored(wallet_id) if rocksdb else get_document(url, f"/v1/wallets/{quote(wallet_id, safe='')}")
     if as_json:
-        say_json(wallet)
+        print_json(wallet)
     else:
         click.echo(wallet_text(wallet))
 
@@ -75,7 +75,7 @@ def list_(user_id: str, url: str, as_json: bool) -> None:
         document = get_document(url, f"{path}&after={document['next']}")
         found += document["wallets"]
     if as_json:
-        say_json({"user_id": user_id, "wallets": found})
+        print_json({"user_id": user_id, "wallets": found})
         return
     columns = ("wallet_id", "status", "version", "currency", *AMOUNTS)
     rows = [
@@ -152,7 +152,7 @@ def statement(  # noqa: PLR0913, PLR0917 (a parameter an option)
     if as_csv:
         _write_csv(movements)
     elif as_json:
-        say_json({**first, "movements": [*movements], "next": None})
+        print_json({**first, "movements": [*movements], "next": None})
     else:
         click.echo(statement_text(first, [*movements]))
 
@@ -214,14 +214,14 @@ def reopen(  # noqa: PLR0913 (an option each)
     path = f"/v1/wallets/{quote(wallet_id, safe='')}"
     wallet = get_document(url, path)
     command_id = str(uuid4())
-    awaited(_publish_reopening(command, command_id))
+    run_async(_publish_reopening(command, command_id))
     event = _await_event(url, f"{path}/events", wallet["version"], command_id, wait_s)
     if event is None:
         if not approve and get_document(url, path) == wallet:
             click.echo("No event within the time: the same proposal stands, or no worker runs.", err=True)
         raise click.ClickException(f"wallet {wallet_id} has not answered within {wait_s:g} s")
     if as_json:
-        say_json(event)
+        print_json(event)
     if event["event_type"] == "WalletCommandRefused":
         raise click.ClickException(f"refused: {event['data']['detail']}")
     click.echo(_reopening_text(event["event_type"]), err=as_json)

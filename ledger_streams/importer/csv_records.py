@@ -14,7 +14,13 @@ from typing import Final
 
 from ledger_streams.importer.characters import invisible, is_text
 from ledger_streams.importer.file_lines import Line, Lines, utf8_bytes
-from ledger_streams.importer.rows import REASON_INVALID, RECORD_BYTES_MAX, RefusedRow, UnusableFile, too_long
+from ledger_streams.importer.rows import (
+    REASON_INVALID,
+    RECORD_BYTES_MAX,
+    RefusedRow,
+    UnusableFile,
+    oversized_row,
+)
 
 BROKEN_QUOTES: Final = (
     "not CSV: a quote in a cell that is not quoted, or text after a closing quote"
@@ -85,7 +91,7 @@ class CsvRecords:
         if shape is Shape.BROKEN:
             self._skip_broken(first, line)
             return RefusedRow(first.number, None, REASON_INVALID, BROKEN_QUOTES)
-        return too_long(first.number) if is_long else self._cells(first.number, "".join(texts))
+        return oversized_row(first.number) if is_long else self._cells(first.number, "".join(texts))
 
     def _shape(self, line: Line, *, quoted: bool) -> Shape:
         return shape_of(line, quoted=quoted, delimiter=self._delimiter)

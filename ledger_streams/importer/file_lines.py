@@ -90,7 +90,7 @@ def name_of(path: Path) -> str:
 
 
 @contextmanager
-def opened(path: Path, *, encoding: str = "utf-8") -> Iterator[Lines]:
+def open_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[Lines]:
     """Open the file, or standard input for `-`, gzip or not; raises UnusableFile for what it is not."""
     name = name_of(path)
     if path == STANDARD_INPUT and sys.stdin is None:

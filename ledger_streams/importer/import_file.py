@@ -16,7 +16,7 @@ import msgspec
 from ledger_streams.importer.bank_rows import REQUIRED_COLUMNS as BANK_COLUMNS
 from ledger_streams.importer.bank_rows import bank_rows
 from ledger_streams.importer.csv_records import CsvRecords, header_of, records_of
-from ledger_streams.importer.file_lines import Line, Lines, name_of, opened
+from ledger_streams.importer.file_lines import Line, Lines, name_of, open_lines
 from ledger_streams.importer.payment_rows import REQUIRED_COLUMNS as PAYMENT_COLUMNS
 from ledger_streams.importer.payment_rows import csv_rows, json_rows
 from ledger_streams.importer.rows import PaymentRow, RefusedRow, Row, UnusableFile
@@ -27,7 +27,7 @@ REASON_MISMATCH: Final = "duplicate_mismatch"
 OTHER_DELIMITERS: Final = {";": "';'", "\t": "tab", "|": "'|'", ",": "','"}
 
 
-class Reading(msgspec.Struct, frozen=True):
+class FileOptions(msgspec.Struct, frozen=True):
     """How a file's bytes become rows; the currency is that of bank transactions, which do not say."""
 
     currency: str
@@ -53,12 +53,12 @@ class ImportFile(msgspec.Struct, frozen=True):
 
 def read_file(path: Path, *, currency: str, encoding: str = "utf-8", delimiter: str = ",") -> ImportFile:
     """Read the whole file, standard input for `-`; raises UnusableFile when it has no form we know."""
-    with opened(path, encoding=encoding) as lines:
-        form, rows = _form_and_rows(path, lines, Reading(currency, encoding, delimiter))
-        return _told_apart(form, rows)
+    with open_lines(path, encoding=encoding) as lines:
+        form, rows = _read_rows(path, lines, FileOptions(currency, encoding, delimiter))
+        return _without_repeats(form, rows)
 
 
-def _form_and_rows(path: Path, lines: Lines, reading: Reading) -> tuple[Form, Iterator[Row]]:
+def _read_rows(path: Path, lines: Lines, reading: FileOptions) -> tuple[Form, Iterator[Row]]:
     first, name = _first_with_text(lines), name_of(path)
     if first is None:
         raise UnusableFile(f"{name}: the file is empty")
@@ -73,7 +73,7 @@ def _form_and_rows(path: Path, lines: Lines, reading: Reading) -> tuple[Form, It
         return "payments (CSV)", csv_rows(rows(columns=PAYMENT_COLUMNS))
     if {"trans_id", "account_id"} & set(header):
         return "bank transactions", bank_rows(rows(columns=BANK_COLUMNS), currency=reading.currency)
-    raise UnusableFile(_neither(name, first, reading.delimiter))
+    raise UnusableFile(_unknown_form(name, first, reading.delimiter))
 
 
 def _first_with_text(lines: Lines) -> Line | None:
@@ -85,7 +85,7 @@ def _first_with_text(lines: Lines) -> Line | None:
     return None
 
 
-def _neither(name: str, first: Line, delimiter: str) -> str:
+def _unknown_form(name: str, first: Line, delimiter: str) -> str:
     found = [shown for other, shown in OTHER_DELIMITERS.items() if other in first.text and other != delimiter]
     hint = f"; try --delimiter {found[0]}" if found and delimiter not in first.text else ""
     return (
@@ -94,7 +94,7 @@ def _neither(name: str, first: Line, delimiter: str) -> str:
     )
 
 
-def _told_apart(form: Form, rows: Iterable[Row]) -> ImportFile:
+def _without_repeats(form: Form, rows: Iterable[Row]) -> ImportFile:
     taken: dict[str, PaymentRow] = {}
     refused: list[RefusedRow] = []
     repeated = 0
@@ -105,11 +105,11 @@ def _told_apart(form: Form, rows: Iterable[Row]) -> ImportFile:
             if earlier.fingerprint == row.fingerprint:
                 repeated += 1
             else:
-                refused.append(mismatch(row, f"line {earlier.line} has the same id and other content"))
+                refused.append(mismatch_row(row, f"line {earlier.line} has the same id and other content"))
     return ImportFile(form, tuple(taken.values()), tuple(refused), repeated)
 
 
-def mismatch(row: PaymentRow, detail: str) -> RefusedRow:
+def mismatch_row(row: PaymentRow, detail: str) -> RefusedRow:
     """Return the refusal of a row whose payment_id stands for other content already."""
     field = "trans_id" if "trans_id" in (row.data.get("metadata") or {}) else "payment_id"
     return RefusedRow(row.line, field, REASON_MISMATCH, detail)

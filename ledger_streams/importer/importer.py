@@ -64,7 +64,7 @@ class Importer:
         self._ready: deque[deque[PaymentRow]] = deque()
         self._busy: dict[str, deque[PaymentRow]] = {}
 
-    async def not_there_yet(self, rows: Iterable[PaymentRow]) -> list[PaymentRow]:
+    async def remaining_rows(self, rows: Iterable[PaymentRow]) -> list[PaymentRow]:
         """Return the rows that have still to be carried out; the others are counted."""
         left: list[PaymentRow] = []
         for some in chunked(rows, IDS_A_QUERY_MAX):
@@ -132,7 +132,7 @@ class Importer:
         return await self._patiently(lambda: self._read_model.outcomes(ids), "outcomes")
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], purpose: str) -> T:
-        return await patiently(call, purpose=purpose, patience_s=self._pace.patience_s)
+        return await retry_unavailable(call, purpose=purpose, patience_s=self._pace.patience_s)
 
     def _take_ended(self, outcomes: Mapping[str, Outcome]) -> int:
         for payment_id, outcome in outcomes.items():
@@ -148,7 +148,7 @@ class Importer:
         return len(outcomes)
 
 
-async def patiently(call: Callable[[], Awaitable[T]], *, purpose: str, patience_s: float) -> T:
+async def retry_unavailable(call: Callable[[], Awaitable[T]], *, purpose: str, patience_s: float) -> T:
     """Await `call()` until it is not `Unavailable`, for `patience_s` at most; then raise the last one."""
     last = Unavailable(dependency="ledger", detail=f"no answer within {patience_s:g} s ({purpose})")
 

@@ -18,7 +18,14 @@ from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unreadable
 from ledger_streams.importer.characters import is_text
 from ledger_streams.importer.file_lines import Line
-from ledger_streams.importer.rows import REASON_INVALID, RefusedRow, Row, payment_row, refused_row, too_long
+from ledger_streams.importer.rows import (
+    REASON_INVALID,
+    RefusedRow,
+    Row,
+    oversized_row,
+    payment_row,
+    refused_row,
+)
 from ledger_streams.wire.repeated_keys import repeated_in
 
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
@@ -41,12 +48,12 @@ def csv_rows(records: Iterable[tuple[int, dict[str, str] | RefusedRow]]) -> Iter
 
 def _json_row(line: Line, encoding: str) -> Row:
     if not line.whole:
-        return too_long(line.number)
+        return oversized_row(line.number)
     if not is_text(line.text):
         return RefusedRow(line.number, None, REASON_INVALID, f"not {encoding} text that can be stored")
     text = line.text.encode()
     try:
-        data = read_exactly(text)
+        data = decode_object(text)
     except Unreadable as error:
         refused = refused_row(line.number, error)
         return msgspec.structs.replace(refused, field=refused.field or repeated_field(text, error))
@@ -59,13 +66,13 @@ def _csv_row(line: int, record: dict[str, str]) -> Row:
     data: dict[str, Any] = {name: value for name, value in record.items() if value}
     if "metadata" in data:
         try:
-            data["metadata"] = read_exactly(data["metadata"].encode(), at="metadata.")
+            data["metadata"] = decode_object(data["metadata"].encode(), at="metadata.")
         except Unreadable as error:
             return refused_row(line, error)
     return payment_row(line, data)
 
 
-def read_exactly(text: bytes, *, at: str = "") -> dict[str, Any]:
+def decode_object(text: bytes, *, at: str = "") -> dict[str, Any]:
     """Read a JSON object whose numbers are kept to the last digit; raises Unreadable, naming the field."""
     data = wire.read_document(text, at=at)
     try:
@@ -81,10 +88,10 @@ def repeated_field(text: bytes, error: Unreadable) -> str | None:
     if not isinstance(error, wire.NotJson) or "twice" not in error.detail:
         return None
     repeated = repeated_in(text)
-    return None if repeated is None else shown_name(repeated)
+    return None if repeated is None else bounded_name(repeated)
 
 
-def shown_name(name: str) -> str:
+def bounded_name(name: str) -> str:
     """Return a field's name as a report shows it: whoever wrote the file has chosen its characters."""
     shown = name if name.isprintable() else name.encode("unicode_escape").decode()
     return shown[:NAME_CHARACTERS_MAX]
@@ -95,7 +102,7 @@ def _known_fields_only(line: int, row: Iterable[str]) -> RefusedRow | None:
     if unknown is None:
         return None
     return RefusedRow(
-        line, shown_name(unknown), REASON_INVALID, "is no field of a payment (see `import --help`)"
+        line, bounded_name(unknown), REASON_INVALID, "is no field of a payment (see `import --help`)"
     )
 
 

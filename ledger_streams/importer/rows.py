@@ -74,6 +74,6 @@ def refused_row(line: int, error: Unreadable) -> RefusedRow:
     return RefusedRow(line, None if field == "value" else field, error.reason, problem)
 
 
-def too_long(line: int) -> RefusedRow:
+def oversized_row(line: int) -> RefusedRow:
     """Return the refusal of a row that would not fit into a record."""
     return RefusedRow(line, None, REASON_INVALID, f"longer than {RECORD_BYTES_MAX:,} bytes")

@@ -16,15 +16,15 @@ from ledger_streams.errors import LedgerError
 from ledger_streams.importer.importer import Importer, Ledger, Pace
 from ledger_streams.importer.rows import PaymentRow
 from ledger_streams.importer.tally import Tally
-from ledger_streams.importer.wallets import WantedWallet, open_wallets
+from ledger_streams.importer.wallets import WalletToOpen, open_wallets
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
 
 
-async def carry_out(
-    rows: Sequence[PaymentRow], wallets: Sequence[WantedWallet], tally: Tally, pace: Pace
+async def import_rows(
+    rows: Sequence[PaymentRow], wallets: Sequence[WalletToOpen], tally: Tally, pace: Pace
 ) -> None:
     """Carry out the rows on the system of the settings, wallets first; the tally has the rows' seconds."""
     config = settings()
@@ -39,7 +39,7 @@ async def carry_out(
     )
     try:
         importer = Importer(ledger, tally, pace)
-        left = await importer.not_there_yet(rows)
+        left = await importer.remaining_rows(rows)
         lanes = {row.lane for row in left}
         missing = [wallet for wallet in wallets if wallet.wallet_id in lanes]
         tally.wallets_opened = await open_wallets(
@@ -52,7 +52,7 @@ async def carry_out(
         await close_within("postgres", pool.close())
 
 
-def carried_out(work: Coroutine[object, object, None]) -> str | None:
+def run_import(work: Coroutine[object, object, None]) -> str | None:
     """Run the work to its end and return None, or why it has stopped before: an import always reports."""
     try:
         asyncio.run(_until_terminated(work))

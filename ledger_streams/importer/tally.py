@@ -16,11 +16,11 @@ from typing import Final
 import msgspec
 
 from ledger_streams.domain.money import format_amount, parse_amount
-from ledger_streams.importer.import_file import ImportFile, mismatch
+from ledger_streams.importer.import_file import ImportFile, mismatch_row
 from ledger_streams.importer.rows import PaymentRow, RefusedRow
 from ledger_streams.ports import PaymentView
 
-Placed = Callable[[int], None]
+ReportProgress = Callable[[int], None]
 """Told how many more rows have found their place."""
 SIGNS: Final = {"deposit": 1, "withdrawal": -1, "transfer": 0}
 """What a completed payment of the kind adds to all wallets together."""
@@ -111,7 +111,7 @@ def unusable_report(name: str, sentence: str) -> ImportReport:
 class Tally:
     """Counts rows into their places."""
 
-    def __init__(self, file: ImportFile, placed: Placed) -> None:
+    def __init__(self, file: ImportFile, placed: ReportProgress) -> None:
         self._file = file
         self._placed = placed
         self._sums: Counter[tuple[str, str]] = Counter()
@@ -155,7 +155,7 @@ class Tally:
         detail = "the ledger knows this payment with other content (another currency?)"
         if known.status == "failed" and known.reason == UNREADABLE_REASON:
             detail = "a payment with this id was sent before with content that could not be read"
-        self._unreadable.append(mismatch(row, detail))
+        self._unreadable.append(mismatch_row(row, detail))
 
     def ended(self, row: PaymentRow, payment: PaymentView) -> None:
         """Count a row whose payment has ended now."""

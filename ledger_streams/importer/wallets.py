@@ -19,7 +19,7 @@ from ledger_streams.domain.commands import OpenWallet
 from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.money import AMOUNT_MINOR_MAX, format_amount, parse_limit
 from ledger_streams.errors import Unavailable
-from ledger_streams.importer.importer import Ledger, chunked, patiently
+from ledger_streams.importer.importer import Ledger, chunked, retry_unavailable
 from ledger_streams.importer.rows import UnusableFile
 from ledger_streams.ports import Message, ReadModel, WalletView
 
@@ -29,7 +29,7 @@ LOOK_EVERY_S: Final = 0.1
 UNLIMITED: Final = "unlimited"
 
 
-class WantedWallet(msgspec.Struct, frozen=True):
+class WalletToOpen(msgspec.Struct, frozen=True):
     """A wallet as an import opens it; `overdraft` is a decimal string of `currency`."""
 
     wallet_id: str
@@ -50,7 +50,7 @@ def _untold(_commands: int) -> None:
 
 
 async def open_wallets(
-    wanted: Sequence[WantedWallet],
+    wanted: Sequence[WalletToOpen],
     ledger: Ledger,
     *,
     patience_s: float,
@@ -68,14 +68,14 @@ async def open_wallets(
     commands = [open_command(wallet, topic=ledger.wallet_commands, now=now) for wallet in missing]
     if commands:
         sent(len(commands))
-        await patiently(
+        await retry_unavailable(
             lambda: ledger.publisher.publish(commands), purpose="opening wallets", patience_s=patience_s
         )
     await _until_there(ledger.read_model, [wallet.wallet_id for wallet in missing], patience_s)
     return len(missing)
 
 
-def open_command(wallet: WantedWallet, *, topic: str, now: datetime) -> Message:
+def open_command(wallet: WalletToOpen, *, topic: str, now: datetime) -> Message:
     """Return the wallet's OpenWallet; sending it again is the same command."""
     command_id = derived_id(f"import:{wallet.wallet_id}:OpenWallet")
     limits = {wallet.currency: parse_limit(wallet.overdraft, wallet.currency, field="overdraft")}
@@ -111,10 +111,12 @@ async def _look(read_model: ReadModel, wallet_ids: Sequence[str], patience_s: fl
 
 
 async def _wallet(read_model: ReadModel, wallet_id: str, patience_s: float) -> WalletView | None:
-    return await patiently(lambda: read_model.wallet(wallet_id), purpose="wallets", patience_s=patience_s)
+    return await retry_unavailable(
+        lambda: read_model.wallet(wallet_id), purpose="wallets", patience_s=patience_s
+    )
 
 
-def _check(wanted: Sequence[WantedWallet], there: Mapping[str, WalletView]) -> None:
+def _check(wanted: Sequence[WalletToOpen], there: Mapping[str, WalletView]) -> None:
     for wallet in wanted:
         view = there.get(wallet.wallet_id)
         if view is None:

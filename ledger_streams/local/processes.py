@@ -26,7 +26,9 @@ def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> li
     ]
 
 
-def specs_behind(command: str, count: int, *, home: Path, first_port: int, loglevel: str) -> list[ChildSpec]:
+def headless_specs(
+    command: str, count: int, *, home: Path, first_port: int, loglevel: str
+) -> list[ChildSpec]:
     """Return the gateways or projectors 1 to `count`: health and metrics on the ports from `first_port`."""
     return [
         ChildSpec(
@@ -47,7 +49,7 @@ def _environment(worker_id: str, home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock and its `run.pid`: two supervisors would share data folders and pid files."""
     folder.mkdir(parents=True, exist_ok=True)
     pid_file = folder / "run.pid"
@@ -65,7 +67,7 @@ def alone(folder: Path) -> Iterator[None]:
         lock.truncate(0)
 
 
-def pid_of_run(home: Path) -> str | None:
+def run_pid(home: Path) -> str | None:
     """Return the pid of the `run` that is at work below a folder; None if there is none."""
     pid_file = home / "run" / "run.pid"
     try:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import click
 import pytest
 
-from ledger_streams.local.processes import alone, specs_behind, worker_specs
+from ledger_streams.local.processes import headless_specs, run_lock, worker_specs
 from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing, next_backoff_s
 from tests.live import eventually
 
@@ -145,12 +145,16 @@ def test_workers_gateways_and_projectors_have_ids_and_ports_of_their_own(tmp_pat
     assert [spec.environment["LEDGER_HTTP_PORT"] for spec in workers] == ["6066", "6067"]
     assert [spec.environment["LEDGER_WORKER_ID"] for spec in workers] == ["1", "2"]
     for command in ("projector", "gateway"):
-        (behind,) = specs_behind(command, 1, home=tmp_path, first_port=7000, loglevel="INFO")
+        (behind,) = headless_specs(command, 1, home=tmp_path, first_port=7000, loglevel="INFO")
         assert behind.command[-4:] == (command, "-l", "info", "--with-web")
         assert behind.environment["LEDGER_HTTP_PORT"] == "7000"
         assert behind.environment["LEDGER_WORKER_ID"] == f"{command}-1"
 
 
 def test_two_runs_in_one_home_are_refused(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(click.ClickException, match=f"pid {os.getpid()}"), alone(tmp_path):
+    with (
+        run_lock(tmp_path),
+        pytest.raises(click.ClickException, match=f"pid {os.getpid()}"),
+        run_lock(tmp_path),
+    ):
         pytest.fail("the second was let in")

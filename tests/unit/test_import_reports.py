@@ -22,9 +22,9 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.importer.bank_rows import owner_of_account
 from ledger_streams.importer.import_file import ImportFile, read_file
 from ledger_streams.importer.importer import Importer, Ledger, Pace
-from ledger_streams.importer.session import carried_out
+from ledger_streams.importer.session import run_import
 from ledger_streams.importer.tally import ImportReport, Tally
-from ledger_streams.importer.wallets import WantedWallet, open_wallets
+from ledger_streams.importer.wallets import WalletToOpen, open_wallets
 from ledger_streams.ports import Message, Outcome, PaymentView
 from ledger_streams.testing.memory_read_model import MemoryReadModel
 from tests.unit.cli_ledger import MemoryLedger
@@ -74,14 +74,14 @@ def imported(tmp_path: Path, memory: MemoryLedger) -> ImportReport:
 
     async def work() -> None:
         ((wallet_id, account),) = file.accounts.items()
-        wanted = WantedWallet(wallet_id, owner_of_account(account), "CZK", "0.00")
+        wanted = WalletToOpen(wallet_id, owner_of_account(account), "CZK", "0.00")
         tally.wallets_opened = await open_wallets(
             [wanted], ledger, patience_s=1, sent=tally.wallet_commands_sent
         )
         with tally.timed():
             await Importer(ledger, tally, Pace(patience_s=0.3)).carry_out(file.rows)
 
-    stopped = carried_out(work())
+    stopped = run_import(work())
     return tally.report(name="file.csv", seconds=tally.seconds, stopped=stopped)
 
 

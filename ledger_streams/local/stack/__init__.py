@@ -7,6 +7,6 @@ a second stack beside the first.  The three calls block; from a coroutine, use
 `asyncio.to_thread`.
 """
 
-from ledger_streams.local.stack.lifecycle import ServerStatus, down, exports, opened_backups, status, up
+from ledger_streams.local.stack.lifecycle import ServerStatus, down, exports, open_backups, status, up
 
-__all__ = ["ServerStatus", "down", "exports", "opened_backups", "status", "up"]
+__all__ = ["ServerStatus", "down", "exports", "open_backups", "status", "up"]

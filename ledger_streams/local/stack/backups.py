@@ -17,8 +17,8 @@ import msgspec
 from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack import daemon
 from ledger_streams.local.stack.install import TEMPLATES, Say, program, run
-from ledger_streams.local.stack.postgres_owner import as_owner, give, owner, reachable
-from ledger_streams.local.stack.server import local_port, rendered, write_if_other
+from ledger_streams.local.stack.postgres_owner import as_owner, give_to_owner, owner, reachable
+from ledger_streams.local.stack.server import local_port, render, write_if_changed
 from ledger_streams.settings import Settings
 
 STANZA: Final = "ledger"
@@ -51,18 +51,18 @@ class Backups:
         locks = self.folder / "pgbackrest"
         for folder in (self.repository, locks):
             folder.mkdir(parents=True, exist_ok=True)
-            give(folder)
+            give_to_owner(folder)
             if not reachable(folder):
                 detail = f"user {owner()} cannot reach {folder}: set other LEDGER_BACKUPS and LEDGER_HOME"
                 raise Unavailable(dependency="backups", detail=detail)
         names = {"repository": self.repository, "locks": locks, "data": self._data, "port": self.port}
         template = TEMPLATES / "postgres" / "pgbackrest.conf"
-        write_if_other(self._configuration, rendered(template, stanza=STANZA, **names))
+        write_if_changed(self._configuration, render(template, stanza=STANZA, **names))
 
     def archiving(self) -> str:
         """Return what postgresql.conf says so that the server gives its log to the archive."""
         command = f"{self._program(print)} --config={self._configuration} --stanza={STANZA} archive-push %p"
-        return rendered(TEMPLATES / "postgres" / "archiving.conf", command=command)
+        return render(TEMPLATES / "postgres" / "archiving.conf", command=command)
 
     def create(self) -> None:
         """Make the archive ready for this very cluster; safe to repeat, and needs the server."""
@@ -104,7 +104,7 @@ class Backups:
         if any(self._data.iterdir()):
             detail = f"{self._data} is not empty: move what is in it away first"
             raise Unavailable(dependency="backups", detail=detail)
-        give(self._data)
+        give_to_owner(self._data)
         target = [] if to is None else ["--type=time", f"--target={to:%F %T.%f%z}", "--target-action=promote"]
         self._run("restore", *target)
 

@@ -35,7 +35,7 @@ def cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ledger-streams"
 
 
-def fetched(target: Path, fetch: Callable[[Path], None]) -> Path:
+def fetch_once(target: Path, fetch: Callable[[Path], None]) -> Path:
     """Return `target`, filled by `fetch` unless it exists; never half full, whoever else fetches it too."""
     if target.is_dir():
         return target

@@ -21,8 +21,8 @@ from aiokafka.errors import KafkaError
 from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.client_options import options
-from ledger_streams.local.stack.install import TEMPLATES, Say, cache, fetched, maven, program, run
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered
+from ledger_streams.local.stack.install import TEMPLATES, Say, cache, fetch_once, maven, program, run
+from ledger_streams.local.stack.server import local_port, port_is_open, render
 from ledger_streams.local.stack.tls import ADMIN, Tls, tls, write_secret
 from ledger_streams.settings import Settings
 
@@ -113,7 +113,7 @@ class Broker:
     def _properties(self) -> str:
         voters = [f"{number}@127.0.0.1:{port}" for number, port in enumerate(self.controller_ports, start=1)]
         replicas = min(len(self.ports), REPLICAS_MAX)
-        text = rendered(
+        text = render(
             TEMPLATES / "kafka" / "server.properties",
             protocol="PLAINTEXT" if self.tls is None else "SASL_SSL",
             cleanup_interval_ms=CLEANUP_MS if self.tls is None else CLEANUP_MS_DEFAULT,
@@ -132,7 +132,7 @@ class Broker:
         """Return what the configuration says of TLS, users and rights."""
         users = " ".join(f'user_{name}="{password}"' for name, password in tls.users.items())
         own = f'required username="{ADMIN}" password="{tls.users[ADMIN]}"'
-        return rendered(
+        return render(
             TEMPLATES / "kafka" / "security.properties",
             keystore=tls.keystore,
             ca=tls.ca,
@@ -214,4 +214,4 @@ def fetch_jars(say: Say) -> None:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
         maven(["-f", pom, *goal], dependency="kafka", say=say)
 
-    fetched(jars(), copy)
+    fetch_once(jars(), copy)

@@ -94,7 +94,7 @@ def status(settings: Settings) -> list[ServerStatus]:
     return asyncio.run(_status(_servers(settings, _folder(settings), None)))
 
 
-def opened_backups(settings: Settings) -> Backups:
+def open_backups(settings: Settings) -> Backups:
     """Return the backups of the stack's PostgreSQL; raises Unavailable where none are asked for."""
     found = backups(settings, _folder(settings) / "postgres")
     if found is None:

@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from ledger_streams.adapters.postgres import pgbouncer_console
 from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack.install import TEMPLATES, Say, is_root, program
-from ledger_streams.local.stack.postgres_owner import give
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.local.stack.postgres_owner import give_to_owner
+from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
 from ledger_streams.local.stack.tls import Tls, tls, write_secret
 from ledger_streams.settings import Settings
 
@@ -53,8 +53,8 @@ class PgBouncer:
     def prepare(self, say: Say) -> bool:
         """Install it, write its users and its configuration."""
         _program(say)
-        users_changed = write_if_other(self._users, f'"{self.role}" ""\n')
-        return write_if_other(self._configuration, self._text() + self._tls_text()) or users_changed
+        users_changed = write_if_changed(self._users, f'"{self.role}" ""\n')
+        return write_if_changed(self._configuration, self._text() + self._tls_text()) or users_changed
 
     def _tls_text(self) -> str:
         """Return what its configuration says of TLS; it reads its own copies, as another user."""
@@ -63,9 +63,9 @@ class PgBouncer:
         copies = {"certificate": self.tls.certificate, "key": self.tls.key}
         for file in copies.values():
             write_secret(self.folder / file.name, file.read_text())
-            give(self.folder / file.name)
+            give_to_owner(self.folder / file.name)
         files = {name: self.folder / file.name for name, file in copies.items()}
-        return rendered(TEMPLATES / "pgbouncer" / "tls.ini", **files)
+        return render(TEMPLATES / "pgbouncer" / "tls.ini", **files)
 
     def command(self) -> list[str]:
         """Return the command that runs it in the foreground."""
@@ -93,7 +93,7 @@ class PgBouncer:
         return self.folder / "users.txt"
 
     def _text(self) -> str:
-        return rendered(
+        return render(
             TEMPLATES / "pgbouncer" / self._configuration.name,
             port=self.port,
             postgres_port=self.postgres_port,

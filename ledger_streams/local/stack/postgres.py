@@ -24,8 +24,8 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack.backups import Backups, backups
 from ledger_streams.local.stack.install import TEMPLATES, Say, run
 from ledger_streams.local.stack.postgres_binaries import binaries
-from ledger_streams.local.stack.postgres_owner import SUPERUSER, as_owner, give, owner, reachable
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.local.stack.postgres_owner import SUPERUSER, as_owner, give_to_owner, owner, reachable
+from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
 from ledger_streams.local.stack.tls import Tls, tls, write_secret
 from ledger_streams.postgres_tuning import bytes_of, configuration, tuned
 from ledger_streams.settings import Settings
@@ -63,7 +63,7 @@ class Postgres:
         if not self._data.is_dir():
             say(f"postgres: created the database cluster in {self._create(say)}")
         path = self._data / "postgresql.conf"
-        text = rendered(TEMPLATES / "postgres" / path.name, port=self.port)
+        text = render(TEMPLATES / "postgres" / path.name, port=self.port)
         if self.backups is not None:
             self.backups.prepare(say)
             text += self.backups.archiving()
@@ -71,9 +71,9 @@ class Postgres:
             size = {"memory_bytes": bytes_of(self.memory), "cpus": os.cpu_count() or 1}
             text += f"\n# What follows counts, and is for {self.memory}.\n{configuration(tuned(**size))}"
         if self.tls is not None:
-            text += rendered(TEMPLATES / "postgres" / "tls.conf")
-        changed = write_if_other(path, text)
-        give(path)
+            text += render(TEMPLATES / "postgres" / "tls.conf")
+        changed = write_if_changed(path, text)
+        give_to_owner(path)
         return self._prepare_tls() or changed
 
     def _prepare_tls(self) -> bool:
@@ -86,7 +86,7 @@ class Postgres:
             write_secret(self._data / name, text) for name, text in {**copies, "pg_hba.conf": hba}.items()
         ]
         for name in (*copies, "pg_hba.conf"):
-            give(self._data / name)
+            give_to_owner(self._data / name)
         return any(written)
 
     def command(self) -> list[str]:
@@ -135,7 +135,7 @@ class Postgres:
         draft = place / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        give(draft)
+        give_to_owner(draft)
         initdb = str(binaries(say) / "initdb")
         options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
         run([*as_owner(), initdb, "-D", str(draft), *options], dependency="postgres", cwd=place)
@@ -149,7 +149,7 @@ class Postgres:
         """Return a folder for the data which the server's user can reach."""
         if reachable(self.folder):
             return self.folder
-        place = elsewhere(self.folder)
+        place = fallback_folder(self.folder)
         place.mkdir(parents=True, exist_ok=True)
         if not reachable(place):
             detail = f"user {owner()} cannot reach {self.folder} nor {place}: set another LEDGER_HOME"
@@ -158,7 +158,7 @@ class Postgres:
         return place
 
 
-def elsewhere(folder: Path) -> Path:
+def fallback_folder(folder: Path) -> Path:
     """Return where the data of the server in `folder` lies if the server's user cannot reach that."""
     return ELSEWHERE / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from ledger_streams.local.stack.install import Say, apt, cache, fetched, is_root, maven
+from ledger_streams.local.stack.install import Say, apt, cache, fetch_once, is_root, maven
 
 DEBIAN: Final = Path("/usr/lib/postgresql")
 VERSION_WANTED: Final = 15
@@ -40,7 +40,7 @@ def _archive(say: Say) -> Path:
     target = cache() / f"postgres-{ARCHIVE_VERSION}"
     if not target.is_dir():
         say(f"postgres: fetching PostgreSQL {ARCHIVE_VERSION} from Maven to {target}")
-    return fetched(target, lambda folder: _unpack(folder, say)) / "bin"
+    return fetch_once(target, lambda folder: _unpack(folder, say)) / "bin"
 
 
 def _unpack(folder: Path, say: Say) -> None:

