@@ -72,6 +72,7 @@ def parked_lines(document: Mapping[str, Any]) -> list[str]:
 
 def click_error(error: LedgerError) -> click.ClickException:
     """Return what a command ends with: the error, and the setting that changes it."""
+    from ledger_streams.cli.mistakes import error_message  # noqa: PLC0415 (it reads settings)
 
     return click.ClickException(lines_for_terminal(error_message(error) or str(error)))
 
