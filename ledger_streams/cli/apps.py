@@ -1,8 +1,7 @@
-"""`worker`, `api`, `gateway` and `projector`: Faust's worker command, told which app and where.
+"""`worker`, `api`, `gateway` and `projector`: Faust's worker command for each of our apps.
 
-All inherit every option of Faust's worker.  What is not said on the command line
-comes from Settings: the port and the address to bind to, the level of the log.  The
-app is Faust's `-A`, which here has a default.
+All inherit every option of Faust's worker.  Port, bind address and log level default
+to the Settings.  Faust's `-A` (the app) defaults to `faust_apps`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ APPS = "ledger_streams.cli.faust_apps"
 """The default of Faust's `-A`."""
 
 
-class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their classes)
+class worker(FaustWorker):  # noqa: N801 (Faust takes the command's name from the class)
     """Start a ledger worker: its agents, tables and web views."""
 
     app_name = "app"
@@ -57,42 +56,42 @@ class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their c
 
 
 class api(worker):  # noqa: N801
-    """Start the web views alone: they read PostgreSQL and Redis, and write to Kafka."""
+    """Start the web views alone: they read PostgreSQL and Redis and write to Kafka."""
 
     app_name = "api"
 
 
 class HeadlessWorker(worker):
-    """A worker that answers nobody, and so has its web views only where it is told to."""
+    """A worker without an HTTP API: its web views (health, metrics) are off by default."""
 
     abstract = True
     options = [  # noqa: RUF012 (as in Faust)
         option(
             "--with-web/--without-web",
             default=False,
-            help="Enable/disable web server and related components.",
+            help="Enable or disable the web server (health and metrics).",
         ),
         *[given for given in FaustWorker.options if given not in FaustWorker.worker_options[:1]],
     ]
 
 
 class gateway(HeadlessWorker):  # noqa: N801
-    """Start a gateway: what sagas ask of providers, over HTTP."""
+    """Start a gateway: it sends the sagas' orders to payment providers over HTTP."""
 
     app_name = "gateway"
 
 
 class projector(HeadlessWorker):  # noqa: N801
-    """Start a projector: what the log says, into PostgreSQL and Redis."""
+    """Start a projector: it writes the events of the log to PostgreSQL and Redis."""
 
     app_name = "projector"
 
 
 def faust_root(arguments: Sequence[str]) -> click.Group:
-    """Return Faust's own root, with a default for `-A` and those of our commands that are named."""
+    """Return Faust's root group with a default for `-A`, plus the commands of ours that `arguments` name."""
     root = cast("click.Group", faust_commands.cli)
     if not {"-L", "--loop"} & set(arguments):
-        mode.loop.use("uvloop")  # Faust's own default for --loop comes too late for a loop to be chosen
+        mode.loop.use("uvloop")  # Faust applies its own default for --loop after the loop exists
     for name in (name for name in OWN_COMMANDS if name in arguments):
         root.add_command(own_command(name), name)
     at_level = {"loglevel": settings().log_level}

@@ -1,9 +1,9 @@
-"""`archive`: old months of the event store, in files.
+"""`archive`: old months of the event store in files.
 
-now           writes months to files, and drops them once those are there
-list          the months: how many of their rows are in the table, how many in files
-verify        files against manifests, rows against their chains
-attach MONTH  puts a month's rows back
+now           write months to files, verify the files, then drop the months from the table
+list          list the months: rows in the table, rows in files
+verify        check files against manifests and rows against their hash chains
+attach MONTH  put a month's rows back into the table
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ COUNTS: Final = ("rows", "archived rows", "bytes")
 
 @click.group()
 def archive() -> None:
-    """Old months of `events`, in files of the folder LEDGER_ARCHIVE; with the rights of the tables' owner."""
+    """Old months of `events` as files in LEDGER_ARCHIVE; needs the rights of the tables' owner."""
 
 
 @archive.command()
-@click.option("--before", help="All months before this one, like 2024-11; else LEDGER_ARCHIVE_MONTHS says.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: the manifests.")
+@click.option(
+    "--before", help="Archive the months before this one (YYYY-MM).  [default: by LEDGER_ARCHIVE_MONTHS]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifests as JSON.")
 def now(before: str | None, as_json: bool) -> None:
-    """Write months to files, read them back, and drop them; safe to repeat, and to kill."""
+    """Write old months to files, read the files back, then drop the months.  Safe to repeat and to kill."""
     config = settings()
     try:
         limit = month_of(before) if before else None
@@ -49,7 +51,9 @@ def now(before: str | None, as_json: bool) -> None:
     if limit is None and config.archive_months:
         limit = months_before(datetime.now(UTC).date(), config.archive_months)
     if limit is None:
-        click.echo("LEDGER_ARCHIVE_MONTHS is 0: no month is old; --before names one.", err=True)
+        click.echo(
+            "Nothing archived: LEDGER_ARCHIVE_MONTHS is 0. Set it, or give --before YYYY-MM.", err=True
+        )
     found = run_async(archive_months(config, limit, _say)) if limit else []
     if as_json:
         print_json(found)
@@ -60,7 +64,7 @@ def now(before: str | None, as_json: bool) -> None:
 @archive.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show the months, and where their rows are; a month that is attached may have files, too."""
+    """List the months and where their rows are.  An attached month may have files as well."""
     found = run_async(standing(settings()))
     if as_json:
         print_json(found)
@@ -75,14 +79,18 @@ def list_(as_json: bool) -> None:
 @archive.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(as_json: bool) -> None:
-    """Find files and archived rows that are not what was archived; exit 1 when there are any."""
+    """Find files and archived rows that were changed since; exit 1 if there are any."""
     result = run_async(checked(settings()))
     if as_json:
         print_json(result)
     else:
         click.echo(f"{result.files:,} files, {result.rows:,} archived rows.")
         rows = [msgspec.structs.astuple(found) for found in result.findings]
-        click.echo(table("NOT AS ARCHIVED", FINDING_COLUMNS, rows) if rows else "All is as it was archived.")
+        click.echo(
+            table("NOT AS ARCHIVED", FINDING_COLUMNS, rows)
+            if rows
+            else "No differences: files and rows are as archived."
+        )
     sys.exit(result.exit_code)
 
 
@@ -90,7 +98,7 @@ def verify(as_json: bool) -> None:
 @click.argument("month")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def attach(month: str, as_json: bool) -> None:
-    """Put the rows of MONTH (like 2024-11) back into `events`, once its files are verified; they stay."""
+    """Verify the files of MONTH (YYYY-MM) and put its rows back into `events`.  The files stay."""
     try:
         wanted = month_of(month)
     except LedgerError as error:
@@ -99,7 +107,7 @@ def attach(month: str, as_json: bool) -> None:
     if as_json:
         print_json({"month": month, "rows": sum(one.rows for one in attached)})
     else:
-        click.echo(f"{sum(one.rows for one in attached):,} rows are in `events` again.")
+        click.echo(f"{sum(one.rows for one in attached):,} rows attached to `events` again.")
 
 
 def _say(line: str) -> None:

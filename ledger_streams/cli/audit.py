@@ -1,9 +1,9 @@
-"""`audit`: has anybody changed history?
+"""`audit`: detect changes of history.
 
-roots         the roots of closed days: one seal, written down elsewhere, vouches for all before
-verify        every chain and root made again from the rows, and compared with Kafka's copy
-close         what projectors do once a day, for who cannot wait for them
-proof         that one event was among those of its day; check-proof needs no database
+roots         print the Merkle roots of closed days; a seal kept elsewhere covers all days before it
+verify        recompute every hash chain and root from the rows, compare the roots with Kafka's copy
+close         close ended days now (projectors do it once a day)
+proof         prove that an event is in its closed day; check-proof needs no server
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from ledger_streams.settings import Settings, settings
 from ledger_streams.wire.repeated_keys import PairsRead
 
 GENTLY: Final = 10
-"""Niceness: a payment goes first."""
+"""Niceness of `close --gently`: payments have priority."""
 FINDING_COLUMNS: Final = ("table", "of", "at", "day", "what")
 
 
 @click.group()
 def audit() -> None:
-    """Tamper evidence: hash chains of all events, and Merkle roots of days."""
+    """Tamper evidence: hash chains over all events and Merkle roots of days."""
 
 
 @audit.command("roots")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: all of each root, as on Kafka.")
+@click.option("--json", "as_json", is_flag=True, help="Print whole roots as JSON, as published on Kafka.")
 def roots_(as_json: bool) -> None:
-    """Print the closed days, to be written down elsewhere: the last seal covers every day before it."""
+    """Print the closed days.  Keep the last seal elsewhere: it covers every day before it."""
     found = run_async(_roots(settings()))
     if as_json:
         print_json(found)
@@ -53,11 +53,11 @@ def roots_(as_json: bool) -> None:
 
 
 @audit.command()
-@click.option("--gently", is_flag=True, help="Give way to all else on the machine.")
+@click.option("--gently", is_flag=True, help="Run at low CPU priority.")
 def close(gently: bool) -> None:
-    """Close the days that have ended, unless they are closed: roots into the database and onto Kafka.
+    """Close the days that have ended: write their roots to PostgreSQL and Kafka.  Safe to repeat.
 
-    The first day to be closed is the first whole one, in UTC, in which records could be projected.
+    The first day to be closed is the first whole day (UTC) in which records could be projected.
     """
     if gently:
         os.nice(GENTLY)
@@ -69,56 +69,62 @@ def close(gently: bool) -> None:
 
 
 @audit.command()
-@click.option("--from", "from_day", type=click.DateTime(["%Y-%m-%d"]), help="Only this day and later ones.")
-@click.option("--wallet", "wallet_id", type=click.UUID, help="Only this wallet's chain.")
+@click.option(
+    "--from", "from_day", type=click.DateTime(["%Y-%m-%d"]), help="Verify this day and later ones only."
+)
+@click.option("--wallet", "wallet_id", type=click.UUID, help="Verify this wallet's chain only.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(from_day: object, wallet_id: object, as_json: bool) -> None:
-    """Find rows of history that were changed, put in or taken away; exit 1 when there are any."""
+    """Find rows of history that were changed, inserted or deleted; exit 1 if there are any."""
     day = str(from_day)[:10] if from_day else None
     result = run_async(verify_history(settings(), day, str(wallet_id) if wallet_id else None))
     if as_json:
         print_json(result)
     else:
         click.echo(
-            f"{result.events:,} events, {result.wallet_events:,} events of wallets, {result.days:,} closed "
-            f"days in {result.seconds:,} s."
+            f"{result.events:,} events, {result.wallet_events:,} wallet events, {result.days:,} closed "
+            f"days verified in {result.seconds:,} s."
         )
         if result.archived:
-            click.echo(f"{result.archived:,} of the events are archived: `archive verify` looks at those.")
+            click.echo(f"{result.archived:,} of the events are archived: `archive verify` checks those.")
         rows = [msgspec.structs.astuple(found) for found in result.findings]
-        click.echo(table("NOT AS WRITTEN", FINDING_COLUMNS, rows) if rows else "Nothing was touched.")
+        click.echo(
+            table("NOT AS WRITTEN", FINDING_COLUMNS, rows) if rows else "No differences: nothing was changed."
+        )
     sys.exit(result.exit_code)
 
 
 @audit.command()
 @click.argument("event_id")
 def proof(event_id: str) -> None:
-    """Print, as JSON, the proof that an event is among those of its closed day."""
+    """Print the proof, as JSON, that event EVENT_ID is in its closed day."""
     try:
         print_json(run_async(_proof(settings(), str(UUID(event_id)))))
     except ValueError as error:
-        raise click.UsageError(f"EVENT_ID: {error}") from error
+        raise click.UsageError(f"EVENT_ID: must be a UUID, got {event_id[:60]!r}") from error
 
 
 @audit.command("check-proof")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--root", help="The day's root as it was written down elsewhere.")
+@click.option("--root", help="The day's root as you kept it elsewhere.")
 def check_proof(file: Path, root: str | None) -> None:
-    """Check a proof, of a file or - for stdin, without any server; exit 1 when it proves nothing.
+    """Check the proof in FILE (- for stdin) without any server; exit 1 if it does not hold.
 
-    Without --root it is checked against the root in the proof itself: compare that one by eye.
+    Without --root it is checked against the root inside the proof: compare that root by eye.
     """
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
         given = msgspec.json.decode(text, type=Proof)
         if PairsRead(text.encode()).repeated is not None:
-            raise ValueError("a key stands twice in one object")
+            raise ValueError("an object repeats a key")
         holds = proves(given) and root in (None, given.root)
     except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise click.ClickException(f"this is no proof: {error}") from error
+        raise click.ClickException(f"{file}: not a proof: {error}") from error
     if not holds:
-        raise click.ClickException("the proof does not lead from this event to that root")
-    click.echo(f"event {given.event_id} is in day {given.day} of root {given.root}")
+        raise click.ClickException(
+            "the proof does not hold: its hashes do not lead from this event to that root"
+        )
+    click.echo(f"The proof holds: event {given.event_id} is in day {given.day}, root {given.root}.")
     click.echo(given.content)
 
 

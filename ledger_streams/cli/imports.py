@@ -1,4 +1,4 @@
-"""`import`: bank transactions or payments from a file into the ledger."""
+"""`import`: import bank transactions or payments from a file."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from ledger_streams.importer.wallets import WalletToOpen, overdraft_limit
 
 REFUSED_ON_SCREEN_MAX: Final = 20
 MEANINGS: Final = {
-    "payment_id": "UUID, lower-case and hyphenated; names the payment, so that it is booked once",
+    "payment_id": "UUID, lower-case and hyphenated; the idempotency key of the payment",
     "kind": "transfer, deposit, withdrawal or refund",
-    "amount": "decimal text like 10.25; a refund without it is of all that is left",
-    "currency": "ISO 4217 code like EUR; a refund without an amount need not name it",
+    "amount": "decimal text like 10.25; a refund without amount returns all that is left",
+    "currency": "ISO 4217 code like EUR; optional for a refund without amount",
     "source_wallet_id": "UUID of the wallet that pays, in a transfer or withdrawal",
     "target_wallet_id": "UUID of the wallet that is paid, in a transfer or deposit",
-    "provider": "name of the provider of a deposit or withdrawal; none: no provider is called",
+    "provider": "provider of a deposit or withdrawal; if empty, no provider is called",
     "user_id": "UUID of the user who pays",
-    "hold_id": "UUID of the hold to pay out of, in a transfer or withdrawal without a provider",
-    "refund_of": "UUID of the payment that a refund gives back",
-    "metadata": "JSON object, kept with the payment",
+    "hold_id": "UUID of the hold to capture, in a transfer or withdrawal without provider",
+    "refund_of": "UUID of the payment to refund",
+    "metadata": "JSON object, stored with the payment",
 }
-"""The fields of a payment, and of a CSV file its columns, with what each holds."""
+"""Payment fields (in CSV: columns) and their meaning."""
 DELIMITERS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _NEVER_DELIMITERS: Final = frozenset('"\r\n \0')
 _WIDTH: Final = max(map(len, MEANINGS))
@@ -54,22 +54,22 @@ EPILOG: Final = """\
 \b
 Bank transactions, CSV with a header:
   trans_id    the bank's id of the transaction, at most 100 visible characters
-  account_id  the bank's id of the account, likewise; its wallet is opened
-  date        like 1993-01-31
+  account_id  the bank's id of the account, likewise; the import opens its wallet
+  date        YYYY-MM-DD, e.g. 1993-01-31
   direction   credit (a deposit) or debit (a withdrawal)
   amount      decimal text like 10.25, in the currency of --currency
-Any other column is kept as the payment's metadata, and so are ids and date.
+Ids, date and any other column are stored in the payment's metadata.
 
 \b
   trans_id,account_id,date,direction,amount,memo
   3001,77,2026-01-31,credit,10.25,"rent, January"
 
 \b
-Payments, a JSON object a line, or CSV with a header (an empty cell is null):
+Payments, one JSON object per line, or CSV with a header (an empty cell is null):
 """ + "\n".join(
     [
         *(f"  {name:<{_WIDTH}}  {meaning}" for name, meaning in MEANINGS.items()),
-        "payment_id and kind are required, other fields as the kind has it; an unknown one is refused.",
+        "payment_id and kind are required, other fields depend on the kind; unknown fields are refused.",
         "",
         "\b",
         '  {"payment_id": "0b8e7e0c-9f3e-4b43-8e6a-0f6a3c0b7a11", "kind": "deposit", "amount": "10.25",',
@@ -79,62 +79,69 @@ Payments, a JSON object a line, or CSV with a header (an empty cell is null):
         "  0b8e7e0c-9f3e-4b43-8e6a-0f6a3c0b7a11,deposit,6ba598a2-8b7b-5e3e-9e17-7e32484db2b7,10.25,EUR",
         "",
         "\b",
-        "CSV is RFC 4180: a cell with a delimiter, a quote or a line break is quoted, a quote in it doubled.",
-        "A row that cannot be read is refused by line, field and reason, and the others go on. A row is",
-        "900,000 bytes at most. A header that cannot be read, a column that stands twice or is missing, a",
-        "quote that is never closed, a damaged gzip: unusable file, and nothing is sent.",
+        "CSV is RFC 4180: quote a cell with a delimiter, a quote or a line break; double a quote inside it.",
+        "An unreadable row (also one above 900,000 bytes) is reported with line, field and reason; the",
+        "other rows are imported. An unreadable header, a repeated or missing column, an unclosed quote or",
+        "a damaged gzip file makes the whole file unusable: nothing is sent.",
         "",
         "\b",
         "Exit codes:",
-        "  0    every row has ended (a refusal of the ledger is an end)",
-        "  1    rows were refused as unreadable or have not ended, the import stopped early (Kafka or",
-        "       PostgreSQL away), or the file is unusable",
+        "  0    every row has ended, completed or refused by the ledger",
+        "  1    rows are unreadable or have not ended, the import stopped early (Kafka or PostgreSQL",
+        "       unavailable), or the file is unusable",
         "  2    wrong usage: options, or no such file",
-        "  130  interrupted (Ctrl-C); 143: terminated. The report tells what was sent.",
+        "  130  interrupted (Ctrl-C); 143: terminated (SIGTERM). The report counts the payments sent.",
     ]
 )
-"""Below the options; each paragraph after a `\\b` keeps its lines."""
+"""Help text below the options; click keeps the lines of a paragraph that begins with `\\b`."""
 
 
 def delimiter_of(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    """Return the delimiter that the text names: one character, or `tab`."""
+    """Return the delimiter: the character itself, or the one that a name like `tab` stands for."""
     delimiter = DELIMITERS.get(text.lower(), text)
     if len(delimiter) != 1 or delimiter in _NEVER_DELIMITERS or delimiter.isalnum():
-        raise click.BadParameter("must be one character such as ',', ';' or '|', or `tab`")
+        raise click.BadParameter(
+            f"must be one character such as ',', ';' or '|', or `tab`, got {text[:20]!r}"
+        )
     return delimiter
 
 
 def encoding_of(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    """Return the encoding's name when it is one of text."""
+    """Return the name if Python knows it as a text encoding."""
     try:
         codecs.lookup(text)
         "\n".encode(text).decode(text)
     except (LookupError, ValueError) as error:
         raise click.BadParameter(
-            f"is no encoding of text ({error}); use utf-8, latin-1, cp1252, utf-16, ..."
+            f"must be a text encoding such as utf-8, latin-1, cp1252 or utf-16, got {text[:60]!r} ({error})"
         ) from error
     return text
 
 
 @click.command("import", epilog=EPILOG)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--currency", default="CZK", show_default=True, help="Of bank transactions, which do not say.")
 @click.option(
-    "--overdraft", default="0", show_default=True, help="Of the wallets it opens: an amount, or `unlimited`."
+    "--currency", default="CZK", show_default=True, help="Currency of bank transactions (the file has none)."
+)
+@click.option(
+    "--overdraft",
+    default="0",
+    show_default=True,
+    help="Overdraft limit of the wallets it opens: an amount, or `unlimited`.",
 )
 @click.option(
     "--encoding",
     default="utf-8",
     show_default=True,
     callback=encoding_of,
-    help="Of the file: utf-8, latin-1, cp1252, utf-16, ...; nothing is guessed.",
+    help="Encoding of the file: utf-8, latin-1, cp1252, utf-16, ...; it is never guessed.",
 )
 @click.option(
     "--delimiter",
     default=",",
     show_default=True,
     callback=delimiter_of,
-    help="Of CSV cells: one character such as `;`, or `tab`.",
+    help="Delimiter of CSV cells: one character such as `;`, or `tab`.",
 )
 @click.option(
     "--in-flight",
@@ -149,13 +156,13 @@ def encoding_of(_context: click.Context, _option: click.Parameter, text: str) ->
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds without any progress, then it ends.",
+    help="Stop after this many seconds without progress.",
 )
 @click.option(
     "--report",
     "report_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report as JSON.",
+    help="Also write the report to this file, as JSON.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
@@ -169,13 +176,13 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
     report_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Import FILE: a bank's transactions (CSV), or payments (JSON lines or CSV); gzip or not.
+    """Import FILE: a bank's transactions (CSV) or payments (JSON lines or CSV), plain or gzip.
 
-    FILE is UTF-8 unless --encoding says otherwise; `-` is standard input.
+    FILE is UTF-8 unless --encoding is given; `-` is standard input.
 
-    Bank transactions: credit is a deposit, debit a withdrawal; the accounts' wallets are
-    opened, and each wallet's rows are sent strictly in the file's order.  Safe to repeat:
-    what has ended is not sent again.  The whole file is read before anything is sent.
+    Bank transactions: credit is a deposit, debit a withdrawal. The import opens the wallets of the
+    accounts and sends the rows of each wallet in the order of the file. Safe to repeat: payments that
+    have ended are not sent again. The whole file is read before the first payment is sent.
     """
     limit = _limit(currency, overdraft)
     with _report_to(report_file):
@@ -199,7 +206,7 @@ def import_(  # noqa: PLR0913, PLR0917 (a parameter an option)
 
 @contextmanager
 def progress_bar(rows: int) -> Iterator[ReportProgress]:
-    """Show how many rows have found their place, on stderr and only for eyes."""
+    """Show the number of finished rows on stderr, if that is a terminal."""
     console = Console(stderr=True)
     counts, left = (BarColumn(), MofNCompleteColumn(), "payments"), ("left", TimeRemainingColumn())
     with Progress(*counts, *left, console=console, disable=not console.is_terminal) as progress:
@@ -216,7 +223,7 @@ def _limit(currency: str, overdraft: str) -> str:
 
 @contextmanager
 def _report_to(report_file: Path | None) -> Iterator[None]:
-    """Make sure that the report can be written, before the import begins; Ctrl-C then says what was sent."""
+    """Check before the import that the report can be written; report Ctrl-C while the file is read."""
     try:
         if report_file is not None:
             report_file.open("ab").close()
@@ -224,7 +231,7 @@ def _report_to(report_file: Path | None) -> Iterator[None]:
     except OSError as error:
         raise click.UsageError(f"--report: {report_file}: {error.strerror or error}") from error
     except KeyboardInterrupt:
-        click.echo("Interrupted while the file was read; nothing was sent.", err=True)
+        click.echo("Interrupted while reading the file; nothing was sent.", err=True)
         sys.exit(STOPPED_EXIT_CODES["interrupted"])
 
 
@@ -236,7 +243,7 @@ def _say(report: ImportReport, *, report_file: Path | None, as_json: bool) -> No
 
 
 def _write(report: ImportReport, *, report_file: Path | None, as_json: bool) -> None:
-    """Give the report to programs, where they are to have it."""
+    """Write the report as JSON to stdout and to --report, as requested."""
     if as_json:
         click.echo(json_text(report))
     if report_file is not None:
@@ -248,7 +255,7 @@ def _write(report: ImportReport, *, report_file: Path | None, as_json: bool) -> 
 
 
 def report_text(report: ImportReport) -> str:
-    """Return the report for people: counts, totals per currency, and the first of the refused rows."""
+    """Return the report as text: counts, totals per currency, and the first refused rows."""
     parts = [_counts(report)]
     if report.totals:
         parts.append(_totals(report))
@@ -282,15 +289,15 @@ def _counts(report: ImportReport) -> str:
         lines.append(f"  repeated in file   {report.repeated:>10,}")
     if report.not_ended:
         lines.append(
-            f"  NOT ENDED          {report.not_ended:>10,}  (run it again when worker and projector are up)"
+            f"  NOT ENDED          {report.not_ended:>10,}  (run it again when worker and projector run)"
         )
     if report.not_ended or report.stopped:
         ended = f"{report.completed:,} completed, {report.failed:,} failed, {report.unknown:,} unknown"
         lines.append(f"  sent               {report.sent:>10,}  ({ended}; {report.not_sent:,} not sent)")
     if report.stopped:
-        lines.append(f"  STOPPED: {report.stopped}; run it again, it is safe to repeat")
+        lines.append(f"  STOPPED: {report.stopped}; run the import again, it is safe to repeat")
     unseen = report.wallets_sent - report.wallets_opened
-    told = f"  ({unseen:,} more were asked for)" if unseen > 0 else ""
+    told = f"  ({unseen:,} more requested)" if unseen > 0 else ""
     lines.append(f"  wallets opened     {report.wallets_opened:>10,}{told}")
     lines.append(f"  {report.seconds:.1f} s, {report.payments_per_s:,.0f} payments/s")
     return "\n".join(lines)
@@ -303,4 +310,4 @@ def _refused(report: ImportReport) -> str:
     rows = [(row.line, row.field, row.reason, row.detail) for row in shown]
     text = table(f"Refused ({reasons})", columns, rows, numbers=("line",))
     left = len(report.refused) - len(shown)
-    return f"{text}\n... and {left:,} more: see --json or --report FILE" if left else text
+    return f"{text}\n... and {left:,} more: use --json or --report FILE" if left else text

@@ -1,4 +1,4 @@
-"""`projections`: what the projector could not project and has parked: list, show, retry, discard."""
+"""`projections parked`: records that the projector has parked: list, show, retry, discard."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ledger_streams.settings import settings
 T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OF_A_WALLET: Final = frozenset({NOT_STORABLE, BEHIND})
-"""Why an event is parked that can be read, and so is one of its wallet's."""
+"""Reasons of parked wallet events that are readable, so later events of the wallet depend on them."""
 TOPICS = (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
 place_arguments = (
     click.argument("topic", type=click.Choice(TOPICS)),
@@ -39,17 +39,17 @@ place_arguments = (
 
 @click.group()
 def projections() -> None:
-    """Look after the projections in PostgreSQL."""
+    """Maintain the projections in PostgreSQL."""
 
 
 @projections.group()
 def parked() -> None:
-    """Records that could not be projected, and those that wait behind them."""
+    """Records that could not be projected, and later records of the same payment or wallet."""
 
 
 @parked.command("list")
-@click.option("--topic", type=click.Choice(TOPICS), help="Only those of this topic.")
-@click.option("--all", "ended", is_flag=True, help="Also those that were retried or discarded.")
+@click.option("--topic", type=click.Choice(TOPICS), help="Only records of this topic.")
+@click.option("--all", "ended", is_flag=True, help="Include retried and discarded records.")
 @json_option
 def list_(topic: str | None, ended: bool, as_json: bool) -> None:
     """List the parked records, oldest first."""
@@ -67,11 +67,13 @@ def list_(topic: str | None, ended: bool, as_json: bool) -> None:
 @place_arguments[2]
 @json_option
 def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
-    """Show the parked record of TOPIC at PARTITION and OFFSET, with all that is in it."""
+    """Show the parked record of TOPIC at PARTITION and OFFSET with key and value."""
     place = settings().topic(topic), partition
     found = run_async(_on_pool(lambda pool: parked_record(pool, place, offset)))
     if found is None:
-        raise click.ClickException(f"no record is parked of {topic}, partition {partition}, offset {offset}")
+        raise click.ClickException(
+            f"no parked record {topic}[{partition}]@{offset} (see `projections parked list --all`)"
+        )
     about, record = found
     key, value = key_text(record.key), (record.value or b"").decode(errors="backslashreplace")
     if as_json:
@@ -87,46 +89,50 @@ def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
 def retry(aggregate_id: str, as_json: bool) -> None:
     """Project all parked records of the payment or wallet AGGREGATE_ID, in order, all or none.
 
-    Call it once the cause is mended.  Each record is projected once, however often this is called.
+    Run it when the cause is fixed.  Safe to repeat: each record is projected once.
     """
     if not is_canonical_id(aggregate_id):
-        raise click.UsageError("AGGREGATE_ID has to be a UUID, lower-case and hyphenated")
+        raise click.UsageError(
+            f"AGGREGATE_ID: must be a UUID, lower-case and hyphenated, got {aggregate_id[:60]!r}"
+        )
     done = run_async(retry_aggregate(settings(), aggregate_id))
     if as_json:
         print_json(done)
         return
-    click.echo(f"{done.records:,} parked records of {aggregate_id} are projected.")
+    click.echo(f"Projected {done.records:,} parked records of {aggregate_id}.")
     if not done.cached:
-        click.echo("Redis is away: `ledger-streams replay cache` brings the balance there.", err=True)
+        click.echo(
+            "Redis unavailable: the cached balance is old; run `ledger-streams replay cache` later.", err=True
+        )
 
 
 @parked.command()
 @place_arguments[0]
 @place_arguments[1]
 @place_arguments[2]
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
-    """Give up the parked record of TOPIC at PARTITION and OFFSET: it is never projected.
+    """Discard the parked record of TOPIC at PARTITION and OFFSET: it is never projected.
 
-    For records that are no part of the ledger, such as a forged one.  Those behind it wait for `retry`.  An
-    event that a wallet has come to cannot be given up: the wallet's next one would not fit.
+    For records that do not belong to the ledger, such as forged ones. Records parked behind it wait for
+    `retry`. A readable event of a wallet cannot be discarded: the wallet's next event depends on it.
     """
     if not yes:
-        click.confirm("The projections will never have this record. Go on?", abort=True, err=True)
+        click.confirm("The record will never be projected. Continue?", abort=True, err=True)
     place = settings().topic(topic), partition
     found = run_async(_on_pool(lambda pool: parked_record(pool, place, offset)))
     if topic == topics.WALLET_EVENTS and found is not None and found[0].reason in OF_A_WALLET:
         raise click.ClickException(
-            f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, and later ones "
-            "count on from it: remove what refuses it (`projections parked show`), then run "
+            f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, on which later "
+            "events depend: it cannot be discarded. Fix the cause (`projections parked show`), then run "
             "`projections parked retry`"
         )
     is_done = run_async(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
     if not is_done:
-        raise click.ClickException(f"no record waits of {topic}, partition {partition}, offset {offset}")
-    click.echo(
-        f"{topic}[{partition}]@{offset} is given up; its row stays, see `projections parked list --all`."
-    )
+        raise click.ClickException(
+            f"{topic}[{partition}]@{offset} is not parked, or was retried or discarded before"
+        )
+    click.echo(f"Discarded {topic}[{partition}]@{offset}; its row stays (`projections parked list --all`).")
 
 
 async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
@@ -135,7 +141,7 @@ async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
 
 
 def parked_text(found: Sequence[ParkedRecord]) -> str:
-    """Return the list for people."""
+    """Return the parked records as a table."""
     if not found:
         return "No parked records."
     columns = ("place", "parked at", "reason", "detail", "of", "bytes", "became")

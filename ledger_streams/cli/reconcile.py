@@ -1,8 +1,8 @@
-"""`reconcile`: does everything that knows a balance know the same balance?
+"""`reconcile`: compare every copy of every balance.
 
-log           the last wallet-events record of each wallet, which mirrors the table
+log           the last wallet-events record of each wallet, which equals the table's value
 PostgreSQL    no parked records; snapshots = sums of wallet_events = sums of postings; postings sum to zero
-Redis         where a wallet is cached
+Redis         the cached wallets
 RocksDB       the tables of workers on this machine, with --rocksdb
 """
 
@@ -19,19 +19,23 @@ from ledger_streams.settings import settings
 
 @click.command()
 @click.option(
-    "--wait", "wait_s", default=30.0, show_default=True, help="Seconds for the projector to catch up."
+    "--wait",
+    "wait_s",
+    default=30.0,
+    show_default=True,
+    help="Maximum seconds to wait for the projector to catch up.",
 )
 @click.option(
     "--rocksdb",
     is_flag=True,
-    help="Compare the tables of workers too, which must be below LEDGER_HOME.",
+    help="Also compare the tables of the workers below LEDGER_HOME.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def reconcile(wait_s: float, rocksdb: bool, as_json: bool) -> None:
-    """Compare the log, PostgreSQL and Redis, wallet by wallet; exit 1 when anything differs.
+    """Compare the log, PostgreSQL and Redis wallet by wallet; exit 1 on any difference.
 
-    It first waits for the projector to reach the log's end, and says what lags if it does not.
-    Safe beside a living system: content is compared at equal versions only.
+    It first waits for the projector to reach the end of the log, and reports the lag if it does not.
+    Safe on a running system: it compares contents of equal versions only.
     """
     result = run_async(compare(settings(), wait_s=wait_s, rocksdb=rocksdb))
     if as_json:
@@ -42,7 +46,7 @@ def reconcile(wait_s: float, rocksdb: bool, as_json: bool) -> None:
 
 
 def result_text(result: Reconciliation) -> str:
-    """Return the result for people."""
+    """Return the result as text."""
     compared = f"{result.wallets:,} wallets in log and PostgreSQL, {result.cached:,} of them in Redis"
     if result.table_partitions:
         compared += f", {result.table_partitions} partitions of RocksDB"
@@ -58,14 +62,10 @@ def result_text(result: Reconciliation) -> str:
         )
     if result.lagging:
         rows = [*result.lagging.items()]
-        parts.append(
-            table("The projector has not read", ("partition", "records"), rows, numbers=("records",))
-        )
+        parts.append(table("Lag of the projector", ("partition", "records"), rows, numbers=("records",)))
     if result.differences:
         rows_different = [(found.kind, found.subject, found.detail) for found in result.differences]
-        parts.append(
-            table(f"DIFFERENCES: {len(rows_different):,}", ("rule", "of", "figures"), rows_different)
-        )
+        parts.append(table(f"DIFFERENCES: {len(rows_different):,}", ("rule", "of", "values"), rows_different))
     elif not result.lagging:
         parts.append("No differences.")
     return "\n\n".join(parts)

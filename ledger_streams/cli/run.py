@@ -1,7 +1,7 @@
-"""`run`: ledger workers, gateways and projectors as supervised child processes of this machine.
+"""`run`: ledger workers, gateways and projectors as supervised child processes.
 
-Worker n has the worker id n, its own data folder and the n-th port; all share the
-consumer group, so that partitions move when one ends.
+Worker n has worker id n, a data folder of its own and the n-th port.  All workers share
+a consumer group: when one ends, its partitions move to the others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ from ledger_streams.settings import settings
 LOG_LEVELS = ("CRIT", "ERROR", "WARN", "INFO", "DEBUG")
 
 INTERRUPT_WAIT_S = 8.0
-"""Somebody waits at the terminal: what has not ended by then is killed, which loses nothing."""
+"""Maximum time to stop after Ctrl-C.  A process that is killed then loses no data."""
 
 
 @click.command()
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=0), help="Ledger workers.")
-@click.option("--gateways", default=1, show_default=True, type=click.IntRange(min=0), help="Gateways.")
-@click.option("--projectors", default=1, show_default=True, type=click.IntRange(min=0), help="Projectors.")
+@click.option(
+    "--workers", default=2, show_default=True, type=click.IntRange(min=0), help="Number of ledger workers."
+)
+@click.option(
+    "--gateways", default=1, show_default=True, type=click.IntRange(min=0), help="Number of gateways."
+)
+@click.option(
+    "--projectors", default=1, show_default=True, type=click.IntRange(min=0), help="Number of projectors."
+)
 @click.option(
     "--loglevel",
     "-l",
@@ -37,14 +43,18 @@ INTERRUPT_WAIT_S = 8.0
     type=click.Choice(LOG_LEVELS, case_sensitive=False),
 )
 @click.option(
-    "--stop-wait", "stop_wait_s", default=30.0, show_default=True, help="Seconds to stop in, then killed."
+    "--stop-wait",
+    "stop_wait_s",
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for processes to stop before killing them.",
 )
 def run(workers: int, gateways: int, projectors: int, loglevel: str, stop_wait_s: float) -> None:
-    """Run workers, gateways and projectors on this machine, supervised.
+    """Run workers, gateways and projectors on this machine under a supervisor.
 
-    One that ends is started again, with back-off.  SIGTERM and Ctrl-C stop all; Ctrl-C waits 8 s at most,
-    a second one not at all.
-    Exit code 0 when all stopped by themselves, 1 when one had to be killed.
+    A process that ends is restarted with back-off. SIGTERM and Ctrl-C stop all; after Ctrl-C they have
+    8 s, after a second Ctrl-C they are killed at once.
+    Exit code 0 if all stopped by themselves, 1 if one had to be killed.
     """
     home, port = settings().home.absolute(), settings().http_port
     children = [

@@ -1,4 +1,4 @@
-"""`ledger-streams stack`: the local stack of real components, for a machine without containers."""
+"""`stack`: local Kafka, PostgreSQL and Redis servers, for a machine without containers."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ from ledger_streams.settings import settings
 
 @click.group()
 def stack() -> None:
-    """Real Kafka, PostgreSQL and Redis on this machine's loopback, below LEDGER_HOME/stack."""
+    """Kafka, PostgreSQL and Redis servers on this machine's loopback, with data in LEDGER_HOME/stack."""
 
 
 @stack.command()
 @click.option(
-    "--brokers", type=click.IntRange(1, 9), help="Kafka brokers of a new stack.  [default: one an address]"
+    "--brokers",
+    type=click.IntRange(1, 9),
+    help="Number of Kafka brokers of a new stack.  [default: one per address of LEDGER_KAFKA]",
 )
 @click.option(
     "--tls",
     "with_tls",
     is_flag=True,
-    help="Serve TLS from now on, with certificates made here; Kafka wants a user and grants rights (ACLs).",
+    help="Serve TLS from now on, with generated certificates; Kafka then requires a user and checks ACLs.",
 )
 def up(*, brokers: int | None, with_tls: bool) -> None:
-    """Start what does not run; install what the machine lacks.
+    """Start the servers that are down; install missing programs.
 
-    The ports are those of LEDGER_KAFKA, LEDGER_POSTGRES and LEDGER_REDIS. Each address
-    of LEDGER_KAFKA is a broker's; with more brokers, the others take the ports after the
-    last one. The ports after all brokers are their controllers'. With --tls the settings to export are
-    printed last; `eval "$(ledger-streams stack settings)"` sets them in a shell.
+    The ports are those of LEDGER_KAFKA, LEDGER_POSTGRES and LEDGER_REDIS. Each address of LEDGER_KAFKA
+    is a broker; further brokers take the ports after the last address, and the controllers take the
+    ports after all brokers. With --tls the command ends by printing the settings to export;
+    `eval "$(ledger-streams stack settings)"` sets them in a shell.
     """
     try:
         local.up(settings(), brokers=brokers, with_tls=with_tls, say=click.echo)
@@ -48,17 +50,17 @@ def up(*, brokers: int | None, with_tls: bool) -> None:
 
 @stack.command("settings")
 def settings_() -> None:
-    """Print the settings to export for a stack with TLS, the password of Kafka's administrator among them."""
+    """Print the settings to export for a stack with TLS, including Kafka's administrator password."""
     for line in local.exports(settings()):
         click.echo(line)
 
 
 @stack.command()
 def down() -> None:
-    """Stop what runs; the data stays."""
+    """Stop the servers; their data stays."""
     if pid := run_pid(settings().home):
         click.echo(
-            f"`ledger-streams run` is up (pid {pid}): its processes lose their servers; Ctrl-C stops it.",
+            f"Warning: `ledger-streams run` (pid {pid}) loses its servers; stop it with Ctrl-C.",
             err=True,
         )
     try:
@@ -70,7 +72,7 @@ def down() -> None:
 @stack.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def status(*, as_json: bool) -> None:
-    """Show each server and whether it answers; exit 1 unless all do."""
+    """Show each server and whether it answers; exit 1 unless all answer."""
     try:
         servers = local.status(settings())
     except Unavailable as error:

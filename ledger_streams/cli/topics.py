@@ -1,4 +1,8 @@
-"""`ledger-streams topics`: create the topics as they are declared, or say what differs."""
+"""`topics`: create the declared topics, check them, read their records, print ACLs.
+
+`topics read` prints a record's value as one line of JSON, unchanged but for white space;
+a value that is not JSON becomes a JSON string.  Terminal control characters are escaped.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ LOOK_EVERY_S: Final = 0.3
 
 
 class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be read; `begin` is `beginning`, `end` or an offset, of each partition."""
+    """Options of `topics read`; `begin` is `beginning`, `end` or an offset, for each partition."""
 
     topic: str
     partition: int | None = None
@@ -38,29 +42,29 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(click.ParamType):
-    """Where reading begins."""
+    """The parameter type of --from: `beginning`, `end` or an offset."""
 
     name = "beginning|end|OFFSET"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text, if it is one of these."""
+        """Return the text if it is valid."""
         text = str(value)
         if text not in ("beginning", "end") and not (text.isascii() and text.isdecimal()):
-            self.fail(f"{text!r} is not beginning, end or an offset", param, ctx)
+            self.fail(f"must be `beginning`, `end` or an offset, got {text[:60]!r}", param, ctx)
         return text
 
 
 @click.group()
 def topics() -> None:
-    """Kafka's topics, as ledger_streams/topics.py declares them."""
+    """Kafka topics, as declared in ledger_streams/topics.py."""
 
 
 @topics.command()
 def apply() -> None:
-    """Create what is missing and correct configuration; exit 1 if something differs still."""
+    """Create missing topics and correct configurations; exit 1 if a difference remains."""
     done = run_async(declared.apply(settings()))
     left = run_async(declared.check(settings()))
-    for line in [*done, *(f"left as it is: {difference}" for difference in left)]:
+    for line in [*done, *(f"not changed: {difference}" for difference in left)]:
         click.echo(line)
     if not done and not left:
         click.echo(f"All {len(declared.TOPICS)} topics are as declared.")
@@ -70,7 +74,7 @@ def apply() -> None:
 @topics.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the differences.")
 def check(*, as_json: bool) -> None:
-    """Say what differs from the declaration, and exit 1 if anything does; change nothing."""
+    """Print differences from the declaration; exit 1 if there are any.  Changes nothing."""
     differences = run_async(declared.check(settings()))
     if as_json:
         click.echo(json.dumps(differences, indent=2))
@@ -86,18 +90,20 @@ def check(*, as_json: bool) -> None:
     "principals",
     multiple=True,
     metavar="ROLE=USER",
-    help="Print the rights of this role alone, for this principal, as worker=User:ann; repeatable.  "
-    "[default: every role for User:<role>]",
+    help="Print the ACLs of this role only, for this principal, e.g. worker=User:ann; repeatable.  "
+    "[default: every role, for User:<role>]",
 )
-@click.option("--apply", "is_applied", is_flag=True, help="Grant them; for an administrator of the cluster.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an operation each.")
+@click.option(
+    "--apply", "is_applied", is_flag=True, help="Create the ACLs; needs an administrator of the cluster."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with one entry per operation.")
 def acls(*, principals: tuple[str, ...], is_applied: bool, as_json: bool) -> None:
-    """Print all that each role needs on a Kafka with an authorizer, as kafka-acls commands."""
+    """Print the ACLs that each role needs, as kafka-acls commands."""
     config, chosen = settings(), _principals(principals)
     entries = [acl for role, user in chosen.items() for acl in rights.acls(config, role, user)]
     if is_applied:
         try:
-            click.echo(f"granted {run_async(grant(client_options(config), entries))} rights", err=as_json)
+            click.echo(f"created {run_async(grant(client_options(config), entries))} ACLs", err=as_json)
         except Unavailable as error:
             raise click.ClickException(str(error)) from error
     if as_json:
@@ -110,26 +116,38 @@ def acls(*, principals: tuple[str, ...], is_applied: bool, as_json: bool) -> Non
 
 
 def _principals(given: tuple[str, ...]) -> dict[rights.Role, str]:
-    """Return the principal of each role that is wanted; UsageError for words that say none."""
+    """Return `{role: principal}` of the options; raises UsageError if one is malformed."""
     chosen: dict[rights.Role, str] = {}
     for words in given:
         name, _, user = words.partition("=")
         role = next((one for one in rights.ROLES if one == name), None)
         if role is None or not user.partition(":")[2]:
-            wanted = f"ROLE=USER, ROLE one of {', '.join(rights.ROLES)} and USER as in User:ledger-{name}"
-            raise click.UsageError(f"--principal {words!r} must be {wanted}")
+            wanted = f"ROLE=USER with ROLE one of {', '.join(rights.ROLES)} and USER like User:ann"
+            raise click.UsageError(f"--principal: must be {wanted}, got {words[:100]!r}")
         chosen[role] = user
     return chosen or {role: f"User:{role}" for role in rights.ROLES}
 
 
 @topics.command()
 @click.argument("topic")
-@click.option("--partition", type=click.IntRange(min=0), help="Only this one.")
-@click.option("--from", "begin", type=Place(), default="beginning", show_default=True, help="Where to begin.")
-@click.option("--limit", type=click.IntRange(min=1), help="So many records at most.")
-@click.option("--key", help="Only records with this key.")
-@click.option("--json", "as_json", is_flag=True, help="Print each record whole: place, time, key, headers.")
-@click.option("--follow", "follows", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--partition", type=click.IntRange(min=0), help="Read this partition only.")
+@click.option(
+    "--from",
+    "begin",
+    type=Place(),
+    default="beginning",
+    show_default=True,
+    help="Start position in each partition.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of records.")
+@click.option("--key", help="Print records with this key only.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print whole records: topic, partition, offset, time, key, headers, value.",
+)
+@click.option("--follow", "follows", is_flag=True, help="Keep reading new records until Ctrl-C.")
 def read(  # noqa: PLR0913  # one parameter an option
     topic: str,
     *,
@@ -140,9 +158,9 @@ def read(  # noqa: PLR0913  # one parameter an option
     as_json: bool,
     follows: bool,
 ) -> None:
-    """Print the committed records of TOPIC, a line of JSON each, in order within each partition.
+    """Print the committed records of TOPIC, one line of JSON each, in order within each partition.
 
-    TOPIC is a name of `topics check` without LEDGER_TOPIC_PREFIX, or any topic's full name.
+    TOPIC is a declared name without LEDGER_TOPIC_PREFIX, or the full name of any topic.
     """
     reading = ReadOptions(
         topic=topic, partition=partition, begin=begin, limit=limit, key=key, follows=follows
@@ -164,7 +182,7 @@ async def _print(config: Settings, reading: ReadOptions, *, as_json: bool) -> No
 
 
 async def read_records(config: Settings, log: KafkaLog, reading: ReadOptions) -> AsyncGenerator[Any, None]:
-    """Yield the records that are to be read, up to where the topic ends now, or for ever."""
+    """Yield the selected records up to the current end of the topic; with `follows`, for ever."""
     known = {topic.name for topic in declared.TOPICS}
     name = config.topic(reading.topic) if reading.topic in known else reading.topic
     position = await _begin(log, name, reading)
@@ -187,7 +205,7 @@ async def read_records(config: Settings, log: KafkaLog, reading: ReadOptions) ->
 
 
 async def _begin(log: KafkaLog, name: str, reading: ReadOptions) -> dict[Partition, int]:
-    """Return where to begin in each partition; raises Rejected for a partition that is not there."""
+    """Return the start offset of each partition; raises Rejected for an unknown partition."""
     if reading.begin == "end":
         begins = await log.ends([name])
     else:
@@ -203,12 +221,12 @@ async def _begin(log: KafkaLog, name: str, reading: ReadOptions) -> dict[Partiti
 
 
 def value_line(value: bytes | None) -> str:
-    """Return a value as a line of JSON."""
+    """Return a record's value as a line of JSON."""
     return json_for_terminal(bytes(_json(value)).decode())
 
 
 def whole_line(record: Any) -> str:
-    """Return a record as a line of JSON."""
+    """Return a whole record as a line of JSON."""
     document = {
         "topic": record.topic,
         "partition": record.partition,

@@ -1,4 +1,10 @@
-"""`wallets`: one wallet, its statement, or a user's, live over HTTP; one also from a worker's RocksDB."""
+"""`wallets`: show, list, statement and reopen, by HTTP requests to a worker.
+
+`show --rocksdb` reads the tables of this machine's workers instead.  `statement` reads all
+pages of the HTTP API; CSV is written page by page.  `reopen` takes two people: the first
+proposes with a reason, a second approves, and both are events of the wallet.  An ordinary
+payment then moves the money that had come back, and the wallet is closed again.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +42,7 @@ COLUMNS: Final = (
 )
 SHOWN: Final = ("version", "occurred_at", "currency", "amount", "balance", "kind", "counterparty", "date")
 NUMBERS: Final = frozenset({"version", "amount", "balance"})
-"""Columns that a spreadsheet may calculate with."""
+"""Columns that are numbers in a spreadsheet."""
 SUMS: Final = ("opening", "total_in", "total_out", "closing")
 DAY_CHARACTERS: Final = len("2026-11-25")
 LOOK_EVERY_S: Final = 0.2
@@ -45,13 +51,13 @@ AMOUNTS = ("available", "held", "balance", "overdraft_limit")
 
 @click.group()
 def wallets() -> None:
-    """Look at wallets."""
+    """Show wallets, and reopen closed ones."""
 
 
 @wallets.command()
 @click.argument("wallet_id")
 @url_option
-@click.option("--rocksdb", is_flag=True, help="Read the tables of this machine's workers instead.")
+@click.option("--rocksdb", is_flag=True, help="Read the RocksDB tables of this machine's workers instead.")
 @json_option
 def show(wallet_id: str, url: str, rocksdb: bool, as_json: bool) -> None:
     """Show the wallet WALLET_ID: status, version, balances."""
@@ -63,7 +69,7 @@ def show(wallet_id: str, url: str, rocksdb: bool, as_json: bool) -> None:
 
 
 @wallets.command("list")
-@click.option("--user", "user_id", required=True, help="The owner's id.")
+@click.option("--user", "user_id", required=True, help="User id of the owner.")
 @url_option
 @json_option
 def list_(user_id: str, url: str, as_json: bool) -> None:
@@ -87,7 +93,7 @@ def list_(user_id: str, url: str, as_json: bool) -> None:
 
 
 def wallet_text(wallet: Mapping[str, Any]) -> str:
-    """Return the wallet for people."""
+    """Return the wallet as text."""
     head = (
         f"wallet   {wallet['wallet_id']}\n"
         f"user     {wallet['user_id']}\n"
@@ -103,7 +109,7 @@ def wallet_text(wallet: Mapping[str, Any]) -> str:
 
 
 def _amounts(balances: Any) -> list[tuple[str, ...]]:
-    """Return a row a currency, of balances that are an object by currency or a list."""
+    """Return one row per currency; `balances` is an object by currency, or a list."""
     if isinstance(balances, dict):
         balances = [{"currency": currency, **amounts} for currency, amounts in balances.items()]
     return [(amounts["currency"], *(amounts.get(name, "") for name in AMOUNTS)) for amounts in balances]
@@ -119,19 +125,23 @@ def _stored(wallet_id: str) -> Mapping[str, Any]:
     home = tables_below(settings().home)
     wallet = stored_wallet(home, wallet_id)
     if wallet is None:
-        raise click.ClickException(f"no worker below {home} has a wallet {wallet_id}")
+        raise click.ClickException(
+            f"no worker's tables below {home} have wallet {wallet_id[:60]!r} (see LEDGER_HOME)"
+        )
     state: dict[str, Any] = msgspec.to_builtins(state_of_wallet(wallet))
     return {"wallet_id": wallet_id, **state}
 
 
 @wallets.command()
 @click.argument("wallet_id")
-@click.option("--from", "since", help="A day, or a time as RFC 3339 has it; without it from the beginning.")
-@click.option("--to", help="Before this day or time; without it up to the last event.")
-@click.option("--currency", help="This one alone.")
+@click.option(
+    "--from", "since", help="Start: a day (YYYY-MM-DD, UTC) or an RFC 3339 time.  [default: the beginning]"
+)
+@click.option("--to", help="End (exclusive): a day or a time.  [default: the last event]")
+@click.option("--currency", help="Only movements in this currency.")
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, movements only.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the movements as CSV.")
 def statement(  # noqa: PLR0913, PLR0917 (a parameter an option)
     wallet_id: str,
     since: str | None,
@@ -141,9 +151,9 @@ def statement(  # noqa: PLR0913, PLR0917 (a parameter an option)
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show what moved in the wallet WALLET_ID in a period, with opening and closing balances."""
+    """Show the movements of the wallet WALLET_ID in a period, with opening and closing balances."""
     if as_json and as_csv:
-        raise click.UsageError("--json or --csv, not both")
+        raise click.UsageError("use --json or --csv, not both")
     asked = {"from": _time(since), "to": _time(to), "currency": currency}
     path = f"/v1/wallets/{quote(wallet_id, safe='')}/statement"
     more = pages(url, path, asked)
@@ -158,7 +168,7 @@ def statement(  # noqa: PLR0913, PLR0917 (a parameter an option)
 
 
 def pages(url: str, path: str, asked: Mapping[str, str | None]) -> Iterator[Mapping[str, Any]]:
-    """Yield all pages; those after the first are of the period that the first one says."""
+    """Yield all pages; later pages use the period of the first, so that new events do not shift them."""
     parameters: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     while True:
         page = get_document(url, f"{path}?{urlencode({**parameters, 'limit': PAGE_MAX})}")
@@ -169,7 +179,7 @@ def pages(url: str, path: str, asked: Mapping[str, str | None]) -> Iterator[Mapp
 
 
 def statement_text(first: Mapping[str, Any], movements: Sequence[Mapping[str, Any]]) -> str:
-    """Return the statement for people: the sums, then a line a movement."""
+    """Return the statement as text: the sums per currency, then one line per movement."""
     head = f"wallet   {first['wallet_id']}\nperiod   {first['from'] or 'the beginning'} to {first['to']}"
     columns = ("currency", *SUMS, "movements")
     sums = [[row[name] for name in columns] for row in first["sums"]]
@@ -195,20 +205,26 @@ def _time(text: str | None) -> str | None:
 
 @wallets.command()
 @click.argument("wallet_id")
-@click.option("--by", required=True, help="Your name; it is kept in the event.")
-@click.option("--reason", help="Why, of the first person; it is kept in the events.")
-@click.option("--approve", is_flag=True, help="Approve what another person has proposed.")
-@click.option("--wait", "wait_s", default=10.0, show_default=True, help="Seconds to wait for the answer.")
+@click.option("--by", required=True, help="Your name; it is stored in the event.")
+@click.option("--reason", help="Propose the reopening for this reason; it is stored in the events.")
+@click.option("--approve", is_flag=True, help="Approve another person's proposal.")
+@click.option(
+    "--wait",
+    "wait_s",
+    default=10.0,
+    show_default=True,
+    help="Maximum seconds to wait for the wallet's event.",
+)
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the event as JSON.")
 def reopen(  # noqa: PLR0913 (an option each)
     wallet_id: str, *, by: str, reason: str | None, approve: bool, wait_s: float, url: str, as_json: bool
 ) -> None:
-    """Open the closed wallet WALLET_ID again, to which a payment has given money back; it takes two people.
+    """Reopen the closed wallet WALLET_ID after a payment has returned money to it; it takes two people.
 
-    The first says --reason, the second, of another name, --approve. Then move the money by an
-    ordinary payment and close the wallet again. An empty closed wallet is not opened. Exit code 1
-    when the wallet refuses.
+    The first person gives --reason, a second person gives --approve. Then move the money by an ordinary
+    payment and close the wallet again. An empty wallet cannot be reopened. Exit code 1 if the wallet
+    refuses.
     """
     command = _reopening_command(wallet_id, by, reason, approve=approve)
     path = f"/v1/wallets/{quote(wallet_id, safe='')}"
@@ -218,8 +234,8 @@ def reopen(  # noqa: PLR0913 (an option each)
     event = _await_event(url, f"{path}/events", wallet["version"], command_id, wait_s)
     if event is None:
         if not approve and get_document(url, path) == wallet:
-            click.echo("No event within the time: the same proposal stands, or no worker runs.", err=True)
-        raise click.ClickException(f"wallet {wallet_id} has not answered within {wait_s:g} s")
+            click.echo("No event: the wallet has this proposal already, or no worker is running.", err=True)
+        raise click.ClickException(f"no event of wallet {wallet_id} within {wait_s:g} s")
     if as_json:
         print_json(event)
     if event["event_type"] == "WalletCommandRefused":
@@ -229,7 +245,7 @@ def reopen(  # noqa: PLR0913 (an option each)
 
 def _reopening_command(wallet_id: str, by: str, reason: str | None, *, approve: bool) -> ReopeningCommand:
     if approve == (reason is not None):
-        raise click.UsageError("--reason proposes and --approve approves: one of the two")
+        raise click.UsageError("use --reason TEXT to propose or --approve to approve, exactly one of them")
     try:
         checked_name(by, at="--")
         if reason is None:
@@ -241,12 +257,12 @@ def _reopening_command(wallet_id: str, by: str, reason: str | None, *, approve: 
 
 def _reopening_text(event_type: str) -> str:
     if event_type == "WalletReopened":
-        return "The wallet is open. Move the money by a payment, then close the wallet."
-    return "Proposed. A second person approves: `wallets reopen WALLET_ID --approve --by NAME`."
+        return "The wallet is open. Move the money by a payment, then close the wallet again."
+    return "Proposed. A second person has to approve: `wallets reopen WALLET_ID --approve --by NAME`."
 
 
 def _await_event(url: str, path: str, version: int, command_id: str, wait_s: float) -> Any:
-    """Return the event that the command has caused, or None when time is up."""
+    """Return the event caused by the command; None if it does not appear within `wait_s`."""
     end_s = time.monotonic() + wait_s
     while time.monotonic() < end_s:
         for event in get_document(url, f"{path}?after_version={version}&limit=100")["events"]:

@@ -147,7 +147,7 @@ def test_wallets_that_were_asked_for_are_told_when_none_has_opened(tmp_path: Pat
 
     report = imported(tmp_path, Deaf())
     assert (report.wallets_sent, report.wallets_opened, report.sent, report.not_sent) == (1, 0, 0, 4)
-    assert "wallets opened              0  (1 more were asked for)" in report_text(report)
+    assert "wallets opened              0  (1 more requested)" in report_text(report)
 
 
 def test_refunds_with_and_without_an_amount_are_counted_whether_they_end_now_or_had_before(
