@@ -1,7 +1,7 @@
-"""An import file as a whole: which of the three forms it has, and all of its rows.
+"""An import file as a whole: its form (one of three) and all of its rows.
 
-The form is found by the name (.jsonl, .ndjson, .json) or by what the file begins with;
-`.gz` makes no difference.  A payment that stands in the file twice is sent once.
+The name (.jsonl, .ndjson, .json) or the first line decides the form; `.gz` is ignored.
+A payment that occurs twice in the file is sent once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OTHER_DELIMITERS: Final = {";": "';'", "\t": "tab", "|": "'|'", ",": "','"}
 
 
 class FileOptions(msgspec.Struct, frozen=True):
-    """How a file's bytes become rows; the currency is that of bank transactions, which do not say."""
+    """Options for reading a file; `currency` applies to bank transactions, which have none."""
 
     currency: str
     encoding: str = "utf-8"
@@ -36,7 +36,7 @@ class FileOptions(msgspec.Struct, frozen=True):
 
 
 class ImportFile(msgspec.Struct, frozen=True):
-    """All rows of a file; `repeated` counts rows that say again what an earlier row says."""
+    """All rows of a file; `repeated` counts rows that equal an earlier row."""
 
     form: Form
     rows: tuple[PaymentRow, ...]
@@ -45,14 +45,14 @@ class ImportFile(msgspec.Struct, frozen=True):
 
     @property
     def accounts(self) -> dict[str, str]:
-        """Return the accounts of bank transactions by their wallet: `{wallet_id: account_id}`."""
+        """Return `{wallet_id: account_id}` of bank transactions; empty for payments."""
         if self.form != "bank transactions":
             return {}
         return {row.lane: row.data["metadata"]["account_id"] for row in self.rows}
 
 
 def read_file(path: Path, *, currency: str, encoding: str = "utf-8", delimiter: str = ",") -> ImportFile:
-    """Read the whole file, standard input for `-`; raises UnusableFile when it has no form we know."""
+    """Read the whole file (`-`: standard input); raises UnusableFile if its form is unknown."""
     with open_lines(path, encoding=encoding) as lines:
         form, rows = _read_rows(path, lines, FileOptions(currency, encoding, delimiter))
         return _without_repeats(form, rows)
@@ -77,7 +77,7 @@ def _read_rows(path: Path, lines: Lines, reading: FileOptions) -> tuple[Form, It
 
 
 def _first_with_text(lines: Lines) -> Line | None:
-    """Return the first line that is not blank, which stays the next one to be read."""
+    """Return the first line that is not blank, and put it back."""
     for line in lines:
         if line.text.strip(" \t\r\n"):
             lines.put_back([line])
@@ -90,7 +90,7 @@ def _unknown_form(name: str, first: Line, delimiter: str) -> str:
     hint = f"; try --delimiter {found[0]}" if found and delimiter not in first.text else ""
     return (
         f"{name}: neither bank transactions (columns {', '.join(BANK_COLUMNS)}) nor payments"
-        f" (columns {', '.join(PAYMENT_COLUMNS)}, or a JSON object a line){hint}"
+        f" (columns {', '.join(PAYMENT_COLUMNS)}, or one JSON object per line){hint}"
     )
 
 
@@ -110,6 +110,6 @@ def _without_repeats(form: Form, rows: Iterable[Row]) -> ImportFile:
 
 
 def mismatch_row(row: PaymentRow, detail: str) -> RefusedRow:
-    """Return the refusal of a row whose payment_id stands for other content already."""
+    """Return the refused row for a payment_id that is known with other content."""
     field = "trans_id" if "trans_id" in (row.data.get("metadata") or {}) else "payment_id"
     return RefusedRow(row.line, field, REASON_MISMATCH, detail)

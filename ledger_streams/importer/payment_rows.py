@@ -1,8 +1,8 @@
-"""Payments in a file: PaymentRequested's `data`, a JSON object or a CSV row a line.
+"""Payments in a file: the `data` of PaymentRequested, one JSON object or CSV row each.
 
-Each must name its payment_id: that is what makes an import safe to repeat.  In CSV an
-empty cell is null and `metadata` is a JSON object.  A field or column that a payment does
-not have is refused by name, for what it was to say would be lost.
+Each row must have a payment_id, which makes the import safe to repeat.  In CSV an empty
+cell is null, and `metadata` is a JSON object.  A row with an unknown field is refused,
+since its content would be lost.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from ledger_streams.wire.repeated_keys import repeated_in
 
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
 NAME_CHARACTERS_MAX: Final = 100
-INEXACT: Final = "holds a number with more digits than are kept; write it as text"
+INEXACT: Final = "contains a number with more digits than can be stored; write it as text"
 
 
 def json_rows(lines: Iterable[Line], *, encoding: str) -> Iterator[Row]:
-    """Yield each line's object as a payment, or refused; empty lines are skipped."""
+    """Yield each line's object as a payment or a refused row; skips empty lines."""
     for line in lines:
         if line.text.strip(" \t\r\n"):
             yield _json_row(line, encoding)
 
 
 def csv_rows(records: Iterable[tuple[int, dict[str, str] | RefusedRow]]) -> Iterator[Row]:
-    """Yield each CSV record as a payment, or refused."""
+    """Yield each CSV record as a payment or a refused row."""
     for line, record in records:
         yield record if isinstance(record, RefusedRow) else _csv_row(line, record)
 
@@ -73,7 +73,7 @@ def _csv_row(line: int, record: dict[str, str]) -> Row:
 
 
 def decode_object(text: bytes, *, at: str = "") -> dict[str, Any]:
-    """Read a JSON object whose numbers are kept to the last digit; raises Unreadable, naming the field."""
+    """Decode a JSON object; raises Unreadable with the field if a number would lose digits."""
     data = wire.read_document(text, at=at)
     try:
         _exact_numbers(text)
@@ -84,7 +84,7 @@ def decode_object(text: bytes, *, at: str = "") -> dict[str, Any]:
 
 
 def repeated_field(text: bytes, error: Unreadable) -> str | None:
-    """Return the key that stands twice in the text, when that is why it was not read."""
+    """Return the repeated key, if that is why the text was refused."""
     if not isinstance(error, wire.NotJson) or "twice" not in error.detail:
         return None
     repeated = repeated_in(text)
@@ -92,7 +92,7 @@ def repeated_field(text: bytes, error: Unreadable) -> str | None:
 
 
 def bounded_name(name: str) -> str:
-    """Return a field's name as a report shows it: whoever wrote the file has chosen its characters."""
+    """Return a field's name for the report, bounded and with unprintable characters escaped."""
     shown = name if name.isprintable() else name.encode("unicode_escape").decode()
     return shown[:NAME_CHARACTERS_MAX]
 
@@ -102,7 +102,7 @@ def _known_fields_only(line: int, row: Iterable[str]) -> RefusedRow | None:
     if unknown is None:
         return None
     return RefusedRow(
-        line, bounded_name(unknown), REASON_INVALID, "is no field of a payment (see `import --help`)"
+        line, bounded_name(unknown), REASON_INVALID, "not a field of a payment (see `import --help`)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The import of a file's rows on a live system: its connections, and the end by a signal."""
+"""An import session: connections to Kafka and PostgreSQL, and the reason of an early end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ledger_streams.settings import settings
 async def import_rows(
     rows: Sequence[PaymentRow], wallets: Sequence[WalletToOpen], tally: Tally, pace: Pace
 ) -> None:
-    """Carry out the rows on the system of the settings, wallets first; the tally has the rows' seconds."""
+    """Open the missing wallets, then import the rows; count both, and the time of the rows, in `tally`."""
     config = settings()
     pool = await create_pool(config.postgres)
     read_model = PostgresReadModel(pool)
@@ -53,7 +53,7 @@ async def import_rows(
 
 
 def run_import(work: Coroutine[object, object, None]) -> str | None:
-    """Run the work to its end and return None, or why it has stopped before: an import always reports."""
+    """Run `work`; return None if it completed, else the reason: the report is printed in any case."""
     try:
         asyncio.run(_until_terminated(work))
     except KeyboardInterrupt:
@@ -64,7 +64,7 @@ def run_import(work: Coroutine[object, object, None]) -> str | None:
         raise
     except LedgerError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the report has to tell what was sent)
+    except Exception as error:  # noqa: BLE001 (the report of the payments sent has to be printed after any error)
         return f"{type(error).__name__}: {error}"
     return None
 

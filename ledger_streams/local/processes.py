@@ -1,4 +1,4 @@
-"""The processes of `run`: their specifications, and the lock that keeps a second `run` away."""
+"""The child processes of `run`, and the lock that prevents a second `run` in the same home."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def worker_specs(count: int, *, home: Path, http_port: int, loglevel: str) -> li
 def headless_specs(
     command: str, count: int, *, home: Path, first_port: int, loglevel: str
 ) -> list[ChildSpec]:
-    """Return the gateways or projectors 1 to `count`: health and metrics on the ports from `first_port`."""
+    """Return the gateways or projectors 1 to `count`, with health and metrics from `first_port` up."""
     return [
         ChildSpec(
             name=f"{command}-{n}",
@@ -50,7 +50,10 @@ def _environment(worker_id: str, home: Path) -> dict[str, str]:
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock and its `run.pid`: two supervisors would share data folders and pid files."""
+    """Hold the lock on the folder's `run.pid`; raises ClickException if another `run` has it.
+
+    Two supervisors in one home would share data folders and pid files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pid_file = folder / "run.pid"
     with pid_file.open("a+", encoding="ascii") as lock:
@@ -58,7 +61,8 @@ def run_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise click.ClickException(
-                f"another `run` is at work here: pid {pid_file.read_text().strip()}"
+                f"another `ledger-streams run` uses {folder.parent} (pid {pid_file.read_text().strip()}): "
+                "stop it, or set another LEDGER_HOME"
             ) from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -68,7 +72,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def run_pid(home: Path) -> str | None:
-    """Return the pid of the `run` that is at work below a folder; None if there is none."""
+    """Return the pid of the `run` that uses this home; None if there is none."""
     pid_file = home / "run" / "run.pid"
     try:
         with pid_file.open("r", encoding="ascii") as lock:

@@ -54,9 +54,12 @@ async def test_months_are_archived_listed_verified_and_attached(told: Old) -> No
     assert drawn.startswith("4 months\n")
     assert FILE in drawn
     verified = await call("verify")
-    assert (verified.exit_code, verified.stdout.endswith("No differences: files and rows are as archived.\n")) == (0, True)
+    assert (
+        verified.exit_code,
+        verified.stdout.endswith("No differences: files and rows are as archived.\n"),
+    ) == (0, True)
     attached = await call("attach", "2024-11")
-    assert attached.stdout == f"{rows} rows are in `events` again.\n"
+    assert attached.stdout == f"{rows} rows attached to `events` again.\n"
 
 
 async def test_verify_names_what_is_wrong_and_fails(told: Old) -> None:

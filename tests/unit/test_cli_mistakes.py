@@ -45,7 +45,7 @@ def test_a_fault_of_the_program_keeps_its_traceback() -> None:
 def test_a_folder_that_cannot_be_reached_is_said_with_its_setting(code: int) -> None:
     said = error_message(OSError(code, "not there", str(settings().home / "run")))
     assert said is not None
-    assert "; set LEDGER_HOME to a folder" in said
+    assert "; set LEDGER_HOME to a writable folder" in said
     said = error_message(OSError(code, "not there", str(Path.home() / ".cache" / "x")))
     assert said is not None
     assert "XDG_CACHE_HOME" in said
@@ -113,7 +113,7 @@ def test_a_home_of_the_user_that_is_read_only_is_said_or_gone_around(
     (tmp_path / "home").touch()  # nothing can be made below a file, whoever tries
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    with pytest.raises(Unavailable, match="set XDG_CACHE_HOME to a folder that can be"):
+    with pytest.raises(Unavailable, match="set XDG_CACHE_HOME to a writable folder"):
         install.fetch_once(install.cache() / "thing", lambda _: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert install.fetch_once(install.cache() / "thing", lambda _: None).is_dir()

@@ -221,7 +221,7 @@ def test_an_unusable_file_ends_in_a_report_for_programs_too(tmp_path: Path) -> N
     report = json.loads(ran.stdout)
     assert (ran.exit_code, report["sent"], report["rows"]) == (1, 0, 0)
     assert report["stopped"] == ran.stderr.removeprefix("Error: ").strip()
-    assert "amount stands twice" in report["stopped"]
+    assert "amount occurs twice" in report["stopped"]
     assert json.loads(written.read_bytes()) == report
 
 

@@ -119,7 +119,7 @@ async def test_wallets_of_somebody_else_or_of_another_currency_end_the_import_fi
     (wallet_id,) = file.accounts
     for wanted, words in (
         (WalletToOpen(wallet_id, "somebody", "CZK", "0.00"), "belongs to user"),
-        (WalletToOpen(wallet_id, owner_of_account("7"), "EUR", "0.00"), "holds CZK, not EUR"),
+        (WalletToOpen(wallet_id, owner_of_account("7"), "EUR", "0.00"), "has balances in CZK, not EUR"),
     ):
         with pytest.raises(UnusableFile, match=words):
             await open_wallets([wanted], ledger_of(memory), patience_s=1)

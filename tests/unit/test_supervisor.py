@@ -73,7 +73,7 @@ async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
     os.kill(first, signal.SIGKILL)
     await running.said("child | here", times=2)
     assert running.pid("child") != first
-    assert any("ended by SIGKILL; it is started again in 0.05 s" in line for line in running.lines)
+    assert any("ended by SIGKILL; restarting it in 0.05 s" in line for line in running.lines)
     assert await running.stop() == []
     assert running.pid_files() == []
 
@@ -89,7 +89,7 @@ async def test_the_back_off_doubles_up_to_its_maximum(tmp_path: Path) -> None:
 async def test_the_back_off_starts_over_after_a_child_that_lived_long_enough(tmp_path: Path) -> None:
     timing = Timing(backoff_first_s=0.05, backoff_max_s=30, alive_long_enough_s=0.0)
     running = Running(tmp_path, python("child", "raise SystemExit(3)"), timing=timing)
-    await running.said("again in 0.05 s", times=3)
+    await running.said("restarting it in 0.05 s", times=3)
     await running.stop()
 
 

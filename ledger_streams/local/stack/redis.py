@@ -1,4 +1,4 @@
-"""Redis: the system's redis-server, or Valkey from PyPI where there is neither it nor root."""
+"""Redis: the system's redis-server, or Valkey from PyPI if that is missing and the user is not root."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Redis:
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Return the signal upon which it writes its data and ends."""
+        """Return the signal of a shutdown that saves the data."""
         return signal.SIGTERM
 
     def prepare(self, say: Say) -> bool:
@@ -55,9 +55,9 @@ class Redis:
         return [str(_program()), str(self._configuration)]
 
     async def complaint(self) -> str | None:
-        """Send a PING; healthy when PONG comes back."""
+        """Send PING; healthy if it answers PONG."""
         if not await port_is_open(self.port):
-            return "nobody listens"
+            return f"no process listens on port {self.port}"
         context = None if self.tls is None else self.tls.context
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -93,7 +93,7 @@ def _install(say: Say) -> None:
 
 
 def _found() -> Path | None:
-    """Return the server's program: the system's, else the one in the cache."""
+    """Return the server's program: the system's, else the cached one."""
     system = shutil.which("redis-server") or shutil.which("valkey-server")
     if system is not None:
         return Path(system)
@@ -104,5 +104,8 @@ def _found() -> Path | None:
 def _program() -> Path:
     found = _found()
     if found is None:
-        raise Unavailable(dependency="redis", detail="redis-server is missing (apt: redis-server)")
+        raise Unavailable(
+            dependency="redis",
+            detail="program redis-server not found: install it (Debian package redis-server)",
+        )
     return found
