@@ -17,11 +17,11 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.case import Case, Given
+from benchmarks.case import Case, CaseRun
 from benchmarks.cases import CASES
-from benchmarks.charts import ENDINGS, drawing
-from benchmarks.envelope import Result, begun, told
-from benchmarks.every import run_all
+from benchmarks.charts import ENDINGS, chart_writer
+from benchmarks.envelope import Result, new_result, settings_document
+from benchmarks.run_all import run_all
 from benchmarks.table import results_in, table
 from ledger_streams.local.stack import up
 from tests.conftest import ROOT, stack_settings
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif verb == "all":
         draws = not given["no_plots"]
         if draws:
-            drawing()  # to hear of a missing package now
+            chart_writer()  # to hear of a missing package now
         faults = run_all(CASES.values(), given["folder"], draws=draws)
         print(table(results_in(given["folder"])))
         sys.exit("\n".join(faults) or 0)
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(case: Case, *, plot: Path | None, options: dict[str, Any]) -> None:
     """Run a case, print its result, and draw it."""
-    save = drawing() if plot else None
+    save = chart_writer() if plot else None
     up(stack_settings(), say=lambda line: None)
-    result = asyncio.run(measured(case, Given(argparse.Namespace(**options))))
+    result = asyncio.run(run_case(case, CaseRun(argparse.Namespace(**options))))
     encoded = msgspec.json.encode(result)
     print(msgspec.json.format(encoded).decode())
     if save and plot:
@@ -58,11 +58,11 @@ def measure(case: Case, *, plot: Path | None, options: dict[str, Any]) -> None:
         save(msgspec.json.decode(encoded)["figures"], case.chart, title, plot)
 
 
-async def measured(case: Case, given: Given) -> Result:
+async def run_case(case: Case, given: CaseRun) -> Result:
     """Return the case's result."""
-    result = begun(case.name)
+    result = new_result(case.name)
     result.figures = await case.run(given)
-    result.settings = told(given)
+    result.settings = settings_document(given)
     return result
 
 

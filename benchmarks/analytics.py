@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.history import END, Asked, asked, fill, own_database
+from benchmarks.history import END, QueryTiming, fill, own_database, time_query
 from ledger_streams.adapters.postgres.pool import Connection
 from ledger_streams.settings import Settings
 from tests.owners import owners
@@ -37,16 +37,16 @@ VIEW: Final = owners("view_of_balances").partition("AS\n")[2].rstrip(";")
 """What a refresh reads, without what it then compares and writes."""
 
 
-class Analyzed(msgspec.Struct):
+class AnalyticsTiming(msgspec.Struct):
     """How long the history took to make, its size, and what each question took."""
 
     loading_s: dict[str, float]
     rows: dict[str, int]
     gigabytes: float
-    asked: dict[str, Asked]
+    asked: dict[str, QueryTiming]
 
 
-async def analytics(stack: Settings, *, events: int) -> Analyzed:
+async def analytics(stack: Settings, *, events: int) -> AnalyticsTiming:
     """Make the history and ask everything of it."""
     async with own_database(stack) as connection:
         loading_s = await fill(connection, events=events, wallets=WALLETS)
@@ -59,9 +59,9 @@ async def analytics(stack: Settings, *, events: int) -> Analyzed:
             questions[f"{name}, 30 days"] = f"SELECT * FROM analytics.{name} WHERE {LAST_DAYS}"
         await connection.execute("SELECT refresh_wallet_balances(); ANALYZE wallet_balances")
         questions |= await owners_questions(connection)
-        answers = {name: await asked(connection, question) for name, question in questions.items()}
+        answers = {name: await time_query(connection, question) for name, question in questions.items()}
         size_bytes = await connection.fetchval("SELECT pg_database_size(current_database())")
-        return Analyzed(loading_s, rows, round(size_bytes / 1e9, 2), answers)
+        return AnalyticsTiming(loading_s, rows, round(size_bytes / 1e9, 2), answers)
 
 
 async def owners_questions(connection: Connection) -> dict[str, str]:

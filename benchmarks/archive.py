@@ -19,7 +19,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from benchmarks.history import migrated
+from benchmarks.history import migrated_database
 from benchmarks.sink import batches
 from ledger_streams.adapters.postgres.pool import create_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
@@ -28,7 +28,7 @@ from ledger_streams.settings import Settings
 from tests.live import LiveSystem
 from tests.projected import Story
 
-LOOK_EVERY_S: Final = 0.01
+SAMPLE_EVERY_S: Final = 0.01
 
 
 class Step(msgspec.Struct):
@@ -54,7 +54,7 @@ async def archive(stack: Settings, *, payments: int) -> Months:
     story = Story()
     story.now = datetime(2024, 11, 2, tzinfo=UTC)
     with TemporaryDirectory(prefix="ledger-archive-") as folder:
-        async with migrated(stack) as dsn:
+        async with migrated_database(stack) as dsn:
             async with await create_pool(dsn) as pool:
                 for batch in batches(story, payments):
                     await PostgresSink(pool).write(batch)
@@ -92,7 +92,7 @@ def _run(config: Settings, *arguments: str) -> Step:
     ) as child:
         while child.poll() is None:
             peak_kb = max(peak_kb, _peak_kb(child.pid))
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(SAMPLE_EVERY_S)
     assert child.returncode == 0, arguments
     return Step(round(time.perf_counter() - began, 2), 0.0, round(peak_kb / 1_024, 1))
 

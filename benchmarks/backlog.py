@@ -17,7 +17,7 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.load import KafkaLoad, warmed
+from benchmarks.load import KafkaLoad, start_warm_system
 from tests.live import LiveSystem, Process
 
 POLL_S = 0.05
@@ -27,7 +27,7 @@ USER_TICKS, SYSTEM_TICKS = 11, 12
 """Places in /proc/PID/stat after the name of the command."""
 
 
-class Drained(msgspec.Struct):
+class DrainTiming(msgspec.Struct):
     """How fast a backlog went."""
 
     payments: int
@@ -42,7 +42,7 @@ class Turns(msgspec.Struct):
 
     payments_per_s: float
     worker_cpu_us: float
-    rounds: list[Drained]
+    rounds: list[DrainTiming]
 
 
 class Backlogs(msgspec.Struct):
@@ -60,11 +60,11 @@ async def in_turn(
     rounds: int,
 ) -> Backlogs:
     """Let so many workers, and so many, take turns."""
-    drained: dict[int, list[Drained]] = {count: [] for count in workers}
+    drained: dict[int, list[DrainTiming]] = {count: [] for count in workers}
     for _ in range(rounds):
         for count, turns in drained.items():
             async with system() as live:
-                load, wallets = await warmed(live, workers=count, with_projector=False)
+                load, wallets = await start_warm_system(live, workers=count, with_projector=False)
                 turns.append(await drain(live, load, wallets, payments=payments))
     by_workers = {str(count): _medians(turns) for count, turns in drained.items()}
     one_per_s = by_workers["1"].payments_per_s if "1" in by_workers else 0.0
@@ -73,7 +73,7 @@ async def in_turn(
     return Backlogs(by_workers, to_one)
 
 
-async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> Drained:
+async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> DrainTiming:
     """Stop the workers, send the payments, start the workers again, and wait for all outcomes."""
     workers = live.processes
     for worker in workers.values():
@@ -90,12 +90,12 @@ async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, pa
             ended += await load.poll(outcomes)
         seconds = time.perf_counter() - began_s
     used_s = cpu_s(workers.values()) - before_s
-    return Drained(
+    return DrainTiming(
         payments, round(seconds, 2), round(payments / seconds, 1), round(used_s / payments * 1e6, 1)
     )
 
 
-def _medians(turns: list[Drained]) -> Turns:
+def _medians(turns: list[DrainTiming]) -> Turns:
     payments_per_s = median(each.payments_per_s for each in turns)
     worker_cpu_us = median(each.worker_cpu_us for each in turns)
     return Turns(round(payments_per_s, 1), round(worker_cpu_us, 1), turns)

@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from benchmarks.history import EVENTS_A_PAYMENT, SQL, WALLET_EVENTS_A_PAYMENT, fill, migrated
+from benchmarks.history import EVENTS_A_PAYMENT, SQL, WALLET_EVENTS_A_PAYMENT, fill, migrated_database
 from benchmarks.sink import PAYMENTS_A_BATCH, batches
 from ledger_streams.adapters.postgres.balances import STATEMENT_S_MAX, refresh_balances
 from ledger_streams.adapters.postgres.pool import Connection, Pool, create_pool
@@ -37,7 +37,7 @@ class Round(msgspec.Struct):
     costs_percent: float
 
 
-class Refreshed(msgspec.Struct):
+class RefreshTiming(msgspec.Struct):
     """What a refresh takes, and takes away from the sink."""
 
     wallet_events: int
@@ -57,10 +57,10 @@ class Refreshed(msgspec.Struct):
     rounds: list[Round]
 
 
-async def balances(stack: Settings, *, events: int) -> Refreshed:
+async def balances(stack: Settings, *, events: int) -> RefreshTiming:
     """Make about so many wallet events, refresh the view, then again and again beside the sink."""
     of_all = round(events * EVENTS_A_PAYMENT / WALLET_EVENTS_A_PAYMENT)
-    async with migrated(stack) as dsn:
+    async with migrated_database(stack) as dsn:
         connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
         await fill(connection, events=of_all, wallets=WALLETS, tables=("wallet_events", "snapshots"))
         counts = await connection.fetchval("SELECT count(*) FROM wallet_events")
@@ -72,7 +72,7 @@ async def balances(stack: Settings, *, events: int) -> Refreshed:
         async with await create_pool(dsn, statement_timeout_s=STATEMENT_S_MAX) as pool:
             rounds = await beside_each_other(pool)
     median = statistics.median
-    return Refreshed(
+    return RefreshTiming(
         wallet_events=counts,
         rows=rows,
         first_s=first_s,

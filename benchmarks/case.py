@@ -2,7 +2,7 @@
 
 A case is a name, a line that says what it measures, its options, and an async function
 from `Given` to its figures.  The measuring itself stands in a module that takes plain
-arguments; of_payments.py, of_tables.py and of_databases.py have an entry for each.
+arguments; suite_payments.py, suite_tables.py and suite_databases.py have an entry for each.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ NO_STANDBY: Final = Option("no-standby", False, "LEDGER_STANDBY=0")
 
 
 @dataclass
-class Given:
+class CaseRun:
     """A case's options, and the settings of the stack; of the measured system, once there was one."""
 
     options: argparse.Namespace
@@ -81,7 +81,7 @@ class Case:
 
     name: str
     about: str
-    run: Callable[[Given], Awaitable[Figures]]
+    run: Callable[[CaseRun], Awaitable[Figures]]
     chart: Bars | Lines
     options: tuple[Option, ...] = ()
     small: tuple[str, ...] = ()

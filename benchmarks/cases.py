@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.case import Case
-from benchmarks.of_databases import OF_DATABASES
-from benchmarks.of_payments import OF_PAYMENTS
-from benchmarks.of_tables import OF_TABLES
+from benchmarks.suite_databases import DATABASE_CASES
+from benchmarks.suite_payments import PAYMENT_CASES
+from benchmarks.suite_tables import TABLE_CASES
 
-CASES: Final[Mapping[str, Case]] = {case.name: case for case in (*OF_PAYMENTS, *OF_TABLES, *OF_DATABASES)}
+CASES: Final[Mapping[str, Case]] = {
+    case.name: case for case in (*PAYMENT_CASES, *TABLE_CASES, *DATABASE_CASES)
+}

@@ -87,7 +87,7 @@ Save = Callable[[Any, Bars | Lines, str, Path], None]
 """Figures, chart, title, file."""
 
 
-def drawing() -> Save:
+def chart_writer() -> Save:
     """Return the function that draws figures into a file; SystemExit if there is no matplotlib."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 (only who draws has it)

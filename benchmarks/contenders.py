@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.peers.task import BEGINS, Task
 from ledger_streams import topics
-from ledger_streams.local.stack.install import cache, fetched, maven, program, run
+from ledger_streams.local.stack.install import cache, fetch_once, maven, program, run
 from ledger_streams.local.stack.kafka import VERSION
 from ledger_streams.settings import Settings
 from tests.conftest import ROOT
@@ -76,7 +76,7 @@ class KafkaStreams(Contender):
 
     def ready_to_start(self, settings: Settings) -> Process:
         java = program("java", package="default-jdk-headless", dependency=self.name, say=quiet)
-        jars = fetched(cache() / f"kafka-streams-{VERSION}", _copy_jars)
+        jars = fetch_once(cache() / f"kafka-streams-{VERSION}", _copy_jars)
         command = [java, "-cp", f"{jars}/*", str(JAVA / "Wallets.java")]
         return Process(
             self.name, command, self.task(settings).environment(), settings.home / f"{self.name}.log"
@@ -106,7 +106,7 @@ def packages_of(package: str) -> Path:
     )
     pip = [sys.executable, "-m", "pip", "install", "-q", requirement, "--target"]
     folder = cache() / requirement.replace("==", "-")
-    return fetched(folder, lambda scratch: _run([*pip, str(scratch)], package))
+    return fetch_once(folder, lambda scratch: _run([*pip, str(scratch)], package))
 
 
 def quiet(_line: str) -> None:

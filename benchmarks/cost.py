@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.payments import started
-from benchmarks.settled import counted, reconciled, settled
+from benchmarks.final_state import check_reconciliation, count_payments, wait_for_final_state
+from benchmarks.payments import start_system
 from benchmarks.transfers import send_all, transfers
 from benchmarks.usage import GENERATOR, OTHERS, Components, since
 from tests.live import LiveSystem
@@ -35,15 +35,15 @@ class Cost(msgspec.Struct):
 
 async def cost(live: LiveSystem, *, payments: int = 100_000, wallets: int = 2_000) -> Cost:
     """Carry out so many payments and look at every component before and after."""
-    ids = await started(live, wallets)
-    before, components = await counted(live), Components(live)
+    ids = await start_system(live, wallets)
+    before, components = await count_payments(live), Components(live)
     requests = transfers(payments, ids, seed=before.known)
     cpu_s, began_s = components.cpu_s(), time.perf_counter()
     await send_all(live.settings, requests)
-    await settled(live, before.known + payments)
+    await wait_for_final_state(live, before.known + payments)
     seconds = time.perf_counter() - began_s
     used_s = since(cpu_s, components.cpu_s())
-    await reconciled(live)
+    await check_reconciliation(live)
     return _cost(payments, seconds, used_s)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.case import Given
+from benchmarks.case import CaseRun
 from ledger_streams.settings import Settings
 from tests.conftest import ROOT
 
@@ -49,18 +49,18 @@ class Result(msgspec.Struct):
     figures: Any = None
 
 
-def begun(case: str) -> Result:
+def new_result(case: str) -> Result:
     """Return the envelope of what begins now."""
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return Result(case, now, commit(ROOT), machine(), {})
 
 
-def told(given: Given) -> dict[str, dict[str, Any]]:
+def settings_document(given: CaseRun) -> dict[str, dict[str, Any]]:
     """Return the settings that matter."""
-    return {"ledger": differing(given.settings), "options": vars(given.options)}
+    return {"ledger": changed_settings(given.settings), "options": vars(given.options)}
 
 
-def differing(settings: Settings) -> dict[str, Any]:
+def changed_settings(settings: Settings) -> dict[str, Any]:
     """Return by variable what is not as it comes."""
     fields = type(settings).model_fields
     values = settings.model_dump(mode="json", exclude=set(PLACES))

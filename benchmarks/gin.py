@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.history import END, EVENTS_MAX, MONTHS_DAYS, SQL, asked, own_database
+from benchmarks.history import END, EVENTS_MAX, MONTHS_DAYS, SQL, own_database, time_query
 from ledger_streams.adapters.postgres.migrations import make_partitions
 from ledger_streams.adapters.postgres.pool import Connection
 from ledger_streams.settings import Settings
@@ -35,7 +35,7 @@ CONTAINS: Final = """SELECT event_id FROM filled WHERE event_data @> (
      WHERE (row).event_data ? 'source_wallet_id' LIMIT 1)"""
 
 
-class Indexed(msgspec.Struct):
+class IndexTiming(msgspec.Struct):
     """What one operator class cost, and how long its answers took."""
 
     rows: int
@@ -46,22 +46,22 @@ class Indexed(msgspec.Struct):
     contains_ms: float
 
 
-class Inserted(msgspec.Struct):
+class InsertTiming(msgspec.Struct):
     """All rounds of one operator class, and the median of each figure."""
 
-    median: Indexed
-    rounds: list[Indexed]
+    median: IndexTiming
+    rounds: list[IndexTiming]
 
 
-async def gin(stack: Settings, *, events: int) -> dict[str, Inserted]:
+async def gin(stack: Settings, *, events: int) -> dict[str, InsertTiming]:
     """Make so many events once, and insert them by turns."""
     async with own_database(stack) as connection:
         rows = await _tell(connection, events)
-        found: dict[str, list[Indexed]] = {name: [] for name in OPERATORS}
+        found: dict[str, list[IndexTiming]] = {name: [] for name in OPERATORS}
         for _ in range(ROUNDS):
             for name, operators in OPERATORS.items():
                 found[name].append(await _filled(connection, operators, rows))
-        return {name: Inserted(_median(rounds), rounds) for name, rounds in found.items()}
+        return {name: InsertTiming(_median(rounds), rounds) for name, rounds in found.items()}
 
 
 async def _tell(connection: Connection, events: int) -> int:
@@ -79,7 +79,7 @@ async def _tell(connection: Connection, events: int) -> int:
     return count
 
 
-async def _filled(connection: Connection, operators: str | None, rows: int) -> Indexed:
+async def _filled(connection: Connection, operators: str | None, rows: int) -> IndexTiming:
     await connection.execute(OTHERS)
     if operators:
         await connection.execute(f"CREATE INDEX filled_data ON filled USING GIN (event_data {operators})")
@@ -91,13 +91,13 @@ async def _filled(connection: Connection, operators: str | None, rows: int) -> I
     seconds = time.perf_counter() - began
     await connection.execute("VACUUM ANALYZE filled")
     size_bytes = await connection.fetchval("SELECT pg_relation_size(to_regclass('filled_data'))") or 0
-    answers = [(await asked(connection, question)).ms for question in (HAS_FIELD, CONTAINS)]
+    answers = [(await time_query(connection, question)).ms for question in (HAS_FIELD, CONTAINS)]
     await connection.execute("DROP TABLE filled")
     figures = (seconds, rows / seconds, size_bytes / 1e6, *answers)
-    return Indexed(rows, *(round(figure, 2) for figure in figures))
+    return IndexTiming(rows, *(round(figure, 2) for figure in figures))
 
 
-def _median(rounds: list[Indexed]) -> Indexed:
+def _median(rounds: list[IndexTiming]) -> IndexTiming:
     columns = zip(*(msgspec.structs.astuple(one) for one in rounds), strict=True)
     rows, *others = (median(column) for column in columns)
-    return Indexed(int(rows), *(round(value, 2) for value in others))
+    return IndexTiming(int(rows), *(round(value, 2) for value in others))

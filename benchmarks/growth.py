@@ -19,7 +19,7 @@ import msgspec
 
 from benchmarks.backlog import drain
 from benchmarks.contenders import OURS
-from benchmarks.history import STATEMENT_S_MAX, migrated
+from benchmarks.history import STATEMENT_S_MAX, migrated_database
 from benchmarks.history import fill as rows
 from benchmarks.load import KafkaLoad, wallet_ids
 from benchmarks.rebuild import fill
@@ -35,7 +35,7 @@ READY_S_MAX: Final = 900.0
 TENFOLD: Final = 10
 
 
-class Grown(msgspec.Struct):
+class GrowthCost(msgspec.Struct):
     """The figures at one size."""
 
     size: int
@@ -53,7 +53,7 @@ async def growth(
     commands: int = 100_000,
     payments: int = 20_000,
     events: int = 100_000,
-) -> dict[str, list[Grown]]:
+) -> dict[str, list[GrowthCost]]:
     """Measure every kind of growth; payments, and events in PostgreSQL, also ten times as many."""
     return {
         "wallets": await of_wallets(stack, wallets, commands=commands),
@@ -63,52 +63,52 @@ async def growth(
     }
 
 
-async def of_wallets(stack: Settings, sizes: Sequence[int], *, commands: int) -> list[Grown]:
+async def of_wallets(stack: Settings, sizes: Sequence[int], *, commands: int) -> list[GrowthCost]:
     """Carry out commands over so many wallets."""
     grown = []
     for size in sizes:
         compared = await compare(stack, commands=commands, wallets=size, rounds=1, names=(OURS.name,))
         pace = compared.contenders[OURS.name]
         assert pace.error is None, pace.error
-        grown.append(Grown(size, pace.commands_per_s[0], pace.cpu_us[0]))
+        grown.append(GrowthCost(size, pace.commands_per_s[0], pace.cpu_us[0]))
     return compared_to_smallest(grown)
 
 
-async def of_history(stack: Settings, sizes: Sequence[int], *, payments: int) -> list[Grown]:
+async def of_history(stack: Settings, sizes: Sequence[int], *, payments: int) -> list[GrowthCost]:
     """Carry out payments when the tables of payments and of sagas have so many already."""
     return compared_to_smallest([await _drained(stack, payments, known=size) for size in sizes])
 
 
-async def of_backlog(stack: Settings, sizes: Sequence[int]) -> list[Grown]:
+async def of_backlog(stack: Settings, sizes: Sequence[int]) -> list[GrowthCost]:
     """Carry out so many payments that wait."""
     return compared_to_smallest([await _drained(stack, size) for size in sizes])
 
 
-async def of_rows(stack: Settings, sizes: Sequence[int], *, payments: int) -> list[Grown]:
+async def of_rows(stack: Settings, sizes: Sequence[int], *, payments: int) -> list[GrowthCost]:
     """Write transfers by the projector's sink into a database with about so many events."""
     told, grown = batches(Story(), payments), []
     for size in sizes:
-        async with migrated(stack) as dsn:
+        async with migrated_database(stack) as dsn:
             connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
             await rows(connection, events=size, wallets=WALLETS)
             await connection.close()
             written = await write_all(dsn, told)
-        grown.append(Grown(size, written.payments_per_s))
+        grown.append(GrowthCost(size, written.payments_per_s))
     return compared_to_smallest(grown)
 
 
-def compared_to_smallest(grown: list[Grown]) -> list[Grown]:
+def compared_to_smallest(grown: list[GrowthCost]) -> list[GrowthCost]:
     """Put each one's ratio to the first beside it."""
     for one in grown:
         one.cost_to_smallest = round(_cost(one) / _cost(grown[0]), 2)
     return grown
 
 
-def _cost(grown: Grown) -> float:
+def _cost(grown: GrowthCost) -> float:
     return grown.cpu_us if grown.cpu_us is not None else 1 / grown.per_s
 
 
-async def _drained(stack: Settings, payments: int, *, known: int = 0) -> Grown:
+async def _drained(stack: Settings, payments: int, *, known: int = 0) -> GrowthCost:
     async with _system(stack) as live:
         await fill(live, WALLETS, payments=known)
         live.start("worker")
@@ -117,7 +117,7 @@ async def _drained(stack: Settings, payments: int, *, known: int = 0) -> Grown:
         await load.open_wallets(wallets)
         await load.run(wallets, payments=200, rate_per_s=50)  # all wallets are open, connections are warm
         drained = await drain(live, load, wallets, payments=payments)
-    return Grown(known or payments, drained.payments_per_s, drained.worker_cpu_us)
+    return GrowthCost(known or payments, drained.payments_per_s, drained.worker_cpu_us)
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ END: Final = datetime(2026, 11, 25, tzinfo=UTC)
 STATEMENT_S_MAX: Final = 3_600.0
 
 
-class Asked(msgspec.Struct):
+class QueryTiming(msgspec.Struct):
     """What a statement took, the best of three, and how it was carried out."""
 
     ms: float
@@ -44,7 +44,7 @@ class Asked(msgspec.Struct):
 
 
 @asynccontextmanager
-async def migrated(stack: Settings) -> AsyncIterator[str]:
+async def migrated_database(stack: Settings) -> AsyncIterator[str]:
     """The DSN of a database that nobody else uses, migrated and empty, dropped afterwards."""
     name = f"t{uuid.uuid4().hex[:12]}"
     server = await asyncpg.connect(stack.postgres)
@@ -61,7 +61,7 @@ async def migrated(stack: Settings) -> AsyncIterator[str]:
 @asynccontextmanager
 async def own_database(stack: Settings) -> AsyncIterator[Connection]:
     """A connection to such a database, for much work at once."""
-    async with migrated(stack) as dsn:
+    async with migrated_database(stack) as dsn:
         connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
         await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
         try:
@@ -96,9 +96,9 @@ async def fill(
     return took_s
 
 
-async def asked(connection: Connection, statement: str, *arguments: object) -> Asked:
+async def time_query(connection: Connection, statement: str, *arguments: object) -> QueryTiming:
     """Run a statement three times under EXPLAIN (ANALYZE, BUFFERS)."""
-    best: Asked | None = None
+    best: QueryTiming | None = None
     for _ in range(3):
         explained = await connection.fetch(
             f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments, timeout=STATEMENT_S_MAX
@@ -106,7 +106,7 @@ async def asked(connection: Connection, statement: str, *arguments: object) -> A
         (document,) = msgspec.json.decode(explained[0][0])
         ms = document["Planning Time"] + document["Execution Time"]
         if best is None or ms < best.ms:
-            best = Asked(round(ms, 2), document["Plan"]["Actual Rows"], list(nodes(document["Plan"])))
+            best = QueryTiming(round(ms, 2), document["Plan"]["Actual Rows"], list(nodes(document["Plan"])))
     assert best is not None
     return best
 

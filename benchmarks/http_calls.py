@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.payments import started
-from benchmarks.settled import counted, reconciled, settled
+from benchmarks.final_state import check_reconciliation, count_payments, wait_for_final_state
+from benchmarks.payments import start_system
 from benchmarks.transfers import send_paced, transfers
 from benchmarks.usage import Components, shares, since
-from benchmarks.wrk import Called, call
+from benchmarks.wrk import CallTiming, call
 from tests.live import LiveSystem
 
 CONNECTIONS: Final = (32, 256)
@@ -34,10 +34,10 @@ LEAD_S: Final = 2.0
 """Payments run for so long before balances are asked for."""
 
 
-class Answered(msgspec.Struct):
+class HttpTiming(msgspec.Struct):
     """One step: what wrk saw, and what became of the payments."""
 
-    called: Called
+    called: CallTiming
     cores: dict[str, float]
     """What each component took of one core while wrk ran; wrk is with the generator."""
     accepted_per_s: float | None = None
@@ -53,41 +53,43 @@ async def http_calls(
     wallets: int = 2_000,
     connections: Sequence[int] = CONNECTIONS,
     seconds: float = 10.0,
-) -> dict[str, Answered]:
+) -> dict[str, HttpTiming]:
     """Take each step for so many seconds.
 
     `rate_per_s` is the load beside which balances are read; 0 is half of what batches have reached.
     """
-    ids = await started(live, wallets)
+    ids = await start_system(live, wallets)
     callers = _Callers(live, ids, seconds)
-    figures: dict[str, Answered] = {}
+    figures: dict[str, HttpTiming] = {}
     for count in connections:
         figures[f"payments, {count}"] = await callers.payments("payment", connections=count)
         figures[f"payments?wait, {count}"] = await callers.payments("payment", connections=count, query=WAIT)
     figures["batches"] = await callers.payments("batch", connections=8, batch=BATCH)
     beside_per_s = rate_per_s or round((figures["batches"].completed_per_s or 0.0) / 2)
     figures |= await _balances(callers, connections, beside_per_s)
-    await reconciled(live)
+    await check_reconciliation(live)
     return figures
 
 
-async def _balances(callers: _Callers, connections: Sequence[int], rate_per_s: float) -> dict[str, Answered]:
+async def _balances(
+    callers: _Callers, connections: Sequence[int], rate_per_s: float
+) -> dict[str, HttpTiming]:
     """Have as many callers as there can be, and beside the payments the few whose waits are to be short."""
     live = callers.live
     live.ways["api-2"] = {"LEDGER_REDIS": NOWHERE}
     live.start("api", "2")
     await live.ready("2", command="api")
     await callers.warm()
-    asked = partial(callers.called, "balance", connections=max(connections))
+    timed = partial(callers.called, "balance", connections=max(connections))
     now = f"?at={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     figures = {
-        "balance, cached": await asked(),
-        "balance, no cache": await asked(door="api-2"),
-        "balance, at": await asked(query=now),
+        "balance, cached": await timed(),
+        "balance, no cache": await timed(door="api-2"),
+        "balance, at": await timed(query=now),
     }
     beside = f"balance, cached, beside {rate_per_s:g}/s"
     async with callers.payments_at(rate_per_s):
-        figures[beside] = await asked(connections=min(connections))
+        figures[beside] = await timed(connections=min(connections))
     return figures
 
 
@@ -98,21 +100,21 @@ class _Callers:
         self.live = live
         self._wallets, self._seconds = wallets, seconds
 
-    async def called(self, kind: str, *, door: str = "worker-1", **how: Any) -> Answered:
+    async def called(self, kind: str, *, door: str = "worker-1", **how: Any) -> HttpTiming:
         """Have wrk call at a door for so long."""
         components = Components(self.live)
         before_s, began_s = components.cpu_s(), time.perf_counter()
         base = f"http://127.0.0.1:{self.live.ports[door]}"
         found = await call(base, kind, self._wallets, self.live.settings.home, seconds=self._seconds, **how)
         used_s, took_s = since(before_s, components.cpu_s()), time.perf_counter() - began_s
-        return Answered(found, shares(used_s, took_s))
+        return HttpTiming(found, shares(used_s, took_s))
 
-    async def payments(self, kind: str, *, batch: int = 0, **how: Any) -> Answered:
+    async def payments(self, kind: str, *, batch: int = 0, **how: Any) -> HttpTiming:
         """Have wrk ask for payments, and wait until all that were taken have ended."""
-        before, began_s = await counted(self.live), time.perf_counter()
+        before, began_s = await count_payments(self.live), time.perf_counter()
         answered = await self.called(kind, run=before.known, batch=batch, **how)
         accepted = answered.called.good * max(1, batch)
-        after = await settled(self.live, before.known + accepted)
+        after = await wait_for_final_state(self.live, before.known + accepted)
         answered.accepted_per_s = round(accepted / self._seconds, 1)
         completed = (after.known - before.known) / (time.perf_counter() - began_s)
         answered.completed_per_s = round(completed, 1)
@@ -127,11 +129,11 @@ class _Callers:
     @asynccontextmanager
     async def payments_at(self, rate_per_s: float) -> AsyncIterator[None]:
         """Have payments sent to Kafka at a rate meanwhile, and all ended afterwards."""
-        before = await counted(self.live)
+        before = await count_payments(self.live)
         count = round(rate_per_s * (self._seconds + LEAD_S))
         requests = transfers(count, self._wallets, seed=before.known)
         sending = asyncio.create_task(send_paced(self.live.settings, requests, rate_per_s))
         await asyncio.sleep(LEAD_S)
         yield
         await sending
-        await settled(self.live, before.known + count)
+        await wait_for_final_state(self.live, before.known + count)

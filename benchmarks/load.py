@@ -178,7 +178,9 @@ class KafkaLoad:
         return len(self._took_s) + self._failed - before
 
 
-async def warmed(live: LiveSystem, *, workers: int, with_projector: bool) -> tuple[KafkaLoad, list[str]]:
+async def start_warm_system(
+    live: LiveSystem, *, workers: int, with_projector: bool
+) -> tuple[KafkaLoad, list[str]]:
     """Start the processes; return a load and its wallets when all wallets are open and connections warm."""
     names = [str(number) for number in range(1, workers + 1)]
     for name in names:
@@ -197,7 +199,7 @@ async def at_rates(
     live: LiveSystem, *, payments: int, rates_per_s: Sequence[float], workers: int, with_projector: bool
 ) -> dict[str, Timing]:
     """Send transfers over Kafka at one rate after the other; rate 0 is as fast as it goes."""
-    load, wallets = await warmed(live, workers=workers, with_projector=with_projector)
+    load, wallets = await start_warm_system(live, workers=workers, with_projector=with_projector)
     return {
         f"{rate:g}/s" if rate else "saturation": await load.run(wallets, payments=payments, rate_per_s=rate)
         for rate in rates_per_s
@@ -208,7 +210,7 @@ async def http_at_rates(
     live: LiveSystem, *, payments: int, rates_per_s: Sequence[float], workers: int
 ) -> dict[str, Timing]:
     """Send transfers over HTTP at one rate after the other, a projector beside."""
-    _, wallets = await warmed(live, workers=workers, with_projector=True)
+    _, wallets = await start_warm_system(live, workers=workers, with_projector=True)
     return {
         f"{rate:g}/s": await http_with_wait(live, wallets, payments=payments, rate_per_s=rate)
         for rate in rates_per_s

@@ -15,18 +15,18 @@ from typing import Final
 import msgspec
 
 from benchmarks.rebuild import bench_wallet, fill
-from benchmarks.seen import outcomes
 from benchmarks.transfers import send_all, transfers
 from benchmarks.usage import Memory, memory
+from benchmarks.visibility import outcomes
 from tests.live import LiveSystem
 
 READY_S_MAX: Final = 900.0
-LOOK_EVERY_S: Final = 0.5
+SAMPLE_EVERY_S: Final = 0.5
 STILL_S: Final = 5.0
 """What a start needs beside the tables has been given back by then, as far as it is."""
 
 
-class Held(msgspec.Struct):
+class MemoryUse(msgspec.Struct):
     """The memory of a worker in millions of bytes."""
 
     wallets: int
@@ -42,7 +42,7 @@ class Held(msgspec.Struct):
     ready_s: float
 
 
-async def held(live: LiveSystem, *, wallets: int = 1_000_000, payments: int = 50_000) -> Held:
+async def memory_use(live: LiveSystem, *, wallets: int = 1_000_000, payments: int = 50_000) -> MemoryUse:
     """Fill wallet-events, start a worker that restores them, and have it carry out payments between them."""
     await fill(live, wallets)
     began_s = time.perf_counter()
@@ -60,7 +60,7 @@ async def held(live: LiveSystem, *, wallets: int = 1_000_000, payments: int = 50
     seen.append(loaded)
     most = Memory(max(one.rss_mb for one in seen), max(one.pss_mb for one in seen))
     size = sum(path.stat().st_size for path in live.settings.tables_dir.rglob("*") if path.is_file())
-    return Held(wallets, payments, restored, loaded, most, round(size / 1e6, 1), round(ready_s, 1))
+    return MemoryUse(wallets, payments, restored, loaded, most, round(size / 1e6, 1), round(ready_s, 1))
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def _watched(pid: int) -> AsyncIterator[list[Memory]]:
     async def watch() -> None:
         while not is_over.is_set():
             seen.append(memory(pid))
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(SAMPLE_EVERY_S)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(watch())

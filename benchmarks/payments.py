@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.final_state import check_reconciliation, count_payments, wait_for_final_state
 from benchmarks.load import KafkaLoad, wallet_ids
-from benchmarks.seen import looking, outcomes
-from benchmarks.settled import counted, reconciled, settled
-from benchmarks.spread import SPREADS
 from benchmarks.transfers import send_all, send_paced, transfers
 from benchmarks.usage import Components, shares, since
+from benchmarks.visibility import outcomes, sample_positions
+from benchmarks.wallet_distribution import DISTRIBUTIONS
 from tests.live import LiveSystem
 
 WARM_PAYMENTS: Final = 2_000
@@ -29,7 +29,7 @@ PARTS: Final = (0.1, 0.5, 0.8)
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
-class Saturated(msgspec.Struct):
+class SaturationRate(msgspec.Struct):
     """How fast payments went at saturation."""
 
     payments: int
@@ -43,7 +43,7 @@ class Saturated(msgspec.Struct):
     """Payments a second in PostgreSQL, as a multiple of the uniform spread's."""
 
 
-class Paced(msgspec.Struct):
+class PacedTiming(msgspec.Struct):
     """How long payments took at a rate, from being due."""
 
     rate_per_s: float
@@ -55,12 +55,12 @@ class Paced(msgspec.Struct):
     cores: dict[str, float]
 
 
-class Paid(msgspec.Struct):
+class PaymentTimings(msgspec.Struct):
     """All of it."""
 
     wallets: int
-    saturated: dict[str, Saturated]
-    paced: dict[str, Paced]
+    saturated: dict[str, SaturationRate]
+    paced: dict[str, PacedTiming]
 
 
 async def payments(
@@ -68,53 +68,59 @@ async def payments(
     *,
     count: int = 20_000,
     wallets: int = 2_000,
-    spreads: Sequence[str] = tuple(SPREADS),
+    distributions: Sequence[str] = tuple(DISTRIBUTIONS),
     rates_per_s: Sequence[float] = RATES_PER_S,
     parts: Sequence[float] = PARTS,
     seconds: float = 30.0,
-) -> Paid:
+) -> PaymentTimings:
     """Saturate with `count` payments a spread, then send for `seconds` at each rate; uniform is the first."""
-    ids = await started(live, wallets)
-    saturated = {spread: await saturate(live, ids, count=count, spread=spread) for spread in spreads}
-    first_per_s = saturated[spreads[0]].postgres_per_s
+    ids = await start_system(live, wallets)
+    saturated = {name: await saturate(live, ids, count=count, distribution=name) for name in distributions}
+    first_per_s = saturated[distributions[0]].postgres_per_s
     for figures in saturated.values():
         figures.to_uniform = round(figures.postgres_per_s / first_per_s, 2)
     rates = {f"{rate:g}/s": rate for rate in rates_per_s}
     rates |= {f"{part:.0%}": part * first_per_s for part in parts}
-    timed = {name: await paced(live, ids, rate_per_s=rate, seconds=seconds) for name, rate in rates.items()}
-    await reconciled(live)
-    return Paid(wallets, saturated, timed)
+    timed = {
+        name: await send_at_rate(live, ids, rate_per_s=rate, seconds=seconds) for name, rate in rates.items()
+    }
+    await check_reconciliation(live)
+    return PaymentTimings(wallets, saturated, timed)
 
 
-async def started(live: LiveSystem, wallets: int) -> list[str]:
+async def start_system(live: LiveSystem, wallets: int) -> list[str]:
     """Start a worker and a projector, open wallets, and warm up; return the wallets' ids."""
     await live.start_all()
     ids = wallet_ids(wallets)
     await KafkaLoad(live.settings).open_wallets(ids)
     await send_all(live.settings, transfers(WARM_PAYMENTS, ids, seed=0))
-    await settled(live, WARM_PAYMENTS)
+    await wait_for_final_state(live, WARM_PAYMENTS)
     return ids
 
 
-async def saturate(live: LiveSystem, wallets: Sequence[str], *, count: int, spread: str) -> Saturated:
+async def saturate(
+    live: LiveSystem, wallets: Sequence[str], *, count: int, distribution: str
+) -> SaturationRate:
     """Send `count` payments at once and wait until PostgreSQL has all of them."""
-    before, components = await counted(live), Components(live)
-    requests = transfers(count, wallets, spread=spread, seed=before.known)
-    async with looking(live.settings) as looks:
+    before, components = await count_payments(live), Components(live)
+    requests = transfers(count, wallets, distribution=distribution, seed=before.known)
+    async with sample_positions(live.settings) as sampler:
         began_s, used_s = time.perf_counter(), components.cpu_s()
         await send_all(live.settings, requests)
-        await settled(live, before.known + count)
+        await wait_for_final_state(live, before.known + count)
         seconds, used_s = time.perf_counter() - began_s, since(used_s, components.cpu_s())
-    kafka_s, postgres_s = looks.committed_s() - began_s, looks.projected_s() - began_s
+    kafka_s, postgres_s = sampler.committed_s() - began_s, sampler.projected_s() - began_s
     cores = shares(used_s, seconds)
-    return Saturated(count, round(count / kafka_s, 1), round(count / postgres_s, 1), cores)
+    return SaturationRate(count, round(count / kafka_s, 1), round(count / postgres_s, 1), cores)
 
 
-async def paced(live: LiveSystem, wallets: Sequence[str], *, rate_per_s: float, seconds: float) -> Paced:
+async def send_at_rate(
+    live: LiveSystem, wallets: Sequence[str], *, rate_per_s: float, seconds: float
+) -> PacedTiming:
     """Send at a steady rate, and time every payment."""
-    before, components = await counted(live), Components(live)
+    before, components = await count_payments(live), Components(live)
     requests = transfers(max(1, round(rate_per_s * seconds)), wallets, seed=before.known)
-    async with outcomes(live.settings) as read, looking(live.settings) as looks:
+    async with outcomes(live.settings) as read, sample_positions(live.settings) as sampler:
         used_s, began_s = components.cpu_s(), time.perf_counter()
         reading = asyncio.create_task(read.read(len(requests)))
         due_s = await send_paced(live.settings, requests, rate_per_s)
@@ -122,11 +128,11 @@ async def paced(live: LiveSystem, wallets: Sequence[str], *, rate_per_s: float, 
         await reading
         used_s = since(used_s, components.cpu_s())
         ended_s = time.perf_counter() - began_s
-        await settled(live, before.known + len(requests))
+        await wait_for_final_state(live, before.known + len(requests))
     assert read.failed == 0, f"{read.failed} payments have failed"
     placed = list(read.completed.items())
-    visible = looks.visible_s([place for _, place in placed])
-    return Paced(
+    visible = sampler.visible_s([place for _, place in placed])
+    return PacedTiming(
         round(rate_per_s, 1),
         len(requests),
         round(len(requests) / sent_s, 1),

@@ -30,7 +30,7 @@ SAGA = ROOT / "tests" / "golden" / "states" / "Saga.v1.json"
 _restored = re.compile(r"table partitions are up to their changelogs: (\d+) records in ([\d.]+) s").findall
 
 
-class Rebuilt(msgspec.Struct):
+class RebuildTiming(msgspec.Struct):
     """How long a worker took to have its tables again."""
 
     wallets: int
@@ -41,34 +41,34 @@ class Rebuilt(msgspec.Struct):
     """From the start of the process until it said that it was ready."""
 
 
-async def rebuild(live: LiveSystem, *, wallets: int) -> Rebuilt:
+async def rebuild(live: LiveSystem, *, wallets: int) -> RebuildTiming:
     """Fill wallet-events with so many wallets, then start a worker that has none of them."""
     await fill(live, wallets)
     began_s = time.monotonic()
     worker = live.start("worker")
     await live.ready()
     ready_s = time.monotonic() - began_s
-    records, seconds = max(restored(worker.log.read_text()))
+    records, seconds = max(restores_in(worker.log.read_text()))
     assert records == wallets, f"{records} records were read back"
-    return Rebuilt(wallets, seconds, round(records / seconds, 1), round(ready_s, 2))
+    return RebuildTiming(wallets, seconds, round(records / seconds, 1), round(ready_s, 2))
 
 
-class Restored(NamedTuple):
+class Restore(NamedTuple):
     """What one takeover has read back, as the worker's log says."""
 
     records: int
     seconds: float
 
 
-def restored(log: str) -> list[Restored]:
+def restores_in(log: str) -> list[Restore]:
     """Find the takeovers in a log."""
-    return [Restored(int(count), float(seconds)) for count, seconds in _restored(log)]
+    return [Restore(int(count), float(seconds)) for count, seconds in _restored(log)]
 
 
 async def fill(live: LiveSystem, wallets: int, *, payments: int = 0) -> None:
     """Write the opening of each wallet, and that of each payment all that tables know of it."""
     settings, headers = live.settings, ((source_header(None), b"0"),)
-    await write(settings, topics.WALLET_EVENTS, opened(wallets), headers=headers)
+    await write(settings, topics.WALLET_EVENTS, wallet_records(wallets), headers=headers)
     saga = SAGA.read_bytes().strip()
     ids = [derived_id(f"bench payment {number}").encode() for number in range(payments)]
     await write(settings, topics.PAYMENTS_CHANGELOG, ((key, FINGERPRINT) for key in ids), headers=headers)
@@ -100,7 +100,7 @@ async def write(
         await producer.flush()
 
 
-def opened(wallets: int) -> Iterator[tuple[bytes, bytes]]:
+def wallet_records(wallets: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield key and value of each wallet's first event."""
     for number in range(wallets):
         wallet_id = bench_wallet(number)

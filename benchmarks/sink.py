@@ -14,14 +14,14 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.history import migrated
+from benchmarks.history import migrated_database
 from ledger_streams import topics
 from ledger_streams.adapters.postgres.migrations import upgrade
 from ledger_streams.adapters.postgres.pool import create_pool
 from ledger_streams.adapters.postgres.rows import SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.day_close import close_and_publish
-from ledger_streams.cli.audit import verified
+from ledger_streams.audit.verification import verify_history
 from ledger_streams.settings import Settings
 from tests.projected import Story
 
@@ -30,7 +30,7 @@ PAYMENTS_A_BATCH: Final = 500
 STEPS: Final = ("SagaStarted", "WalletDeducted", "WalletCredited", "SagaCompleted")
 
 
-class Written(msgspec.Struct):
+class SinkTiming(msgspec.Struct):
     """How fast batches went in."""
 
     payments: int
@@ -38,7 +38,7 @@ class Written(msgspec.Struct):
     payments_per_s: float
 
 
-class Audited(msgspec.Struct):
+class AuditTiming(msgspec.Struct):
     """How long history takes to be closed and verified."""
 
     rows: int
@@ -49,13 +49,13 @@ class Audited(msgspec.Struct):
     """Verified."""
 
 
-async def sink(stack: Settings, *, payments: int) -> Written:
+async def sink(stack: Settings, *, payments: int) -> SinkTiming:
     """Write so many transfers into a database of its own."""
-    async with migrated(stack) as dsn:
+    async with migrated_database(stack) as dsn:
         return await write_all(dsn, batches(Story(), payments))
 
 
-async def audited(settings: Settings, *, payments: int) -> Audited:
+async def time_audit(settings: Settings, *, payments: int) -> AuditTiming:
     """Write so many transfers, close the day, verify all of it."""
     await upgrade(settings.postgres)
     story = Story()
@@ -64,10 +64,10 @@ async def audited(settings: Settings, *, payments: int) -> Audited:
     began_s = time.perf_counter()
     await close_and_publish(settings)
     closing_s = time.perf_counter() - began_s
-    result = await verified(settings, None, None)
+    result = await verify_history(settings, None, None)
     assert (result.findings, result.days) == ([], 1)
     rows = result.events + result.wallet_events
-    return Audited(rows, round(closing_s, 3), result.seconds, round(rows / result.seconds, 1))
+    return AuditTiming(rows, round(closing_s, 3), result.seconds, round(rows / result.seconds, 1))
 
 
 def batches(story: Story, payments: int) -> list[SinkBatch]:
@@ -85,7 +85,7 @@ def batches(story: Story, payments: int) -> list[SinkBatch]:
     return batches
 
 
-async def write_all(dsn: str, batches: Sequence[SinkBatch]) -> Written:
+async def write_all(dsn: str, batches: Sequence[SinkBatch]) -> SinkTiming:
     """Write the first batch, and those after it against the clock."""
     async with await create_pool(dsn) as pool:
         writer = PostgresSink(pool)
@@ -95,4 +95,4 @@ async def write_all(dsn: str, batches: Sequence[SinkBatch]) -> Written:
             await writer.write(batch)
         seconds = time.perf_counter() - began
     written = (len(batches) - 1) * PAYMENTS_A_BATCH
-    return Written(written, round(seconds, 2), round(written / seconds, 1))
+    return SinkTiming(written, round(seconds, 2), round(written / seconds, 1))

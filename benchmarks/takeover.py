@@ -22,7 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from benchmarks.load import KafkaLoad, record, transfer, wallet_ids
-from benchmarks.rebuild import restored
+from benchmarks.rebuild import restores_in
 from ledger_streams import topics
 from tests.live import LiveSystem, Process, eventually
 
@@ -36,7 +36,7 @@ _phase = re.compile(r"(\w+) ([\d.]+) s").findall
 _standby_left = re.compile(r"^ledger_standby_left_records\{.*\} (\S+)$", re.MULTILINE).findall
 
 
-class Recovered(msgspec.Struct):
+class TakeoverTiming(msgspec.Struct):
     """How long a takeover took, in seconds from the kill; what it read back; what became of the payments."""
 
     session_timeout_s: float
@@ -121,7 +121,7 @@ class Stream:
         return min(times, default=None)
 
 
-async def take_over(live: LiveSystem, *, rate_per_s: int) -> Recovered:
+async def take_over(live: LiveSystem, *, rate_per_s: int) -> TakeoverTiming:
     """Start two workers, kill the first under load, and measure; all payments have ended when it returns."""
     for number in "12":
         live.start("worker", number)
@@ -180,15 +180,15 @@ async def _warm(live: LiveSystem, stream: Stream) -> bool:
 
 def _recovered(
     live: LiveSystem, stream: Stream, killed_s: float, *, begun_s: float, on_s: float
-) -> Recovered:
+) -> TakeoverTiming:
     lines = list(_lines_since(live.processes["worker-2"], killed_s))
     at_s = {
         what: next(at for at, line in lines if what in line) - killed_s
         for what in ("(Re-)joining", "_on_partitions_assigned", "ready: ")
     }
     took = next(line for _, line in lines if "the takeover took" in line).partition(": ")[2]
-    (read,) = restored("\n".join(line for _, line in lines))
-    return Recovered(
+    (read,) = restores_in("\n".join(line for _, line in lines))
+    return TakeoverTiming(
         session_timeout_s=live.settings.session_timeout_ms / 1000,
         rejoined_s=round(at_s["(Re-)joining"], 3),
         assigned_s=round(at_s["_on_partitions_assigned"], 3),

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.load import record
 from benchmarks.rebuild import write
-from benchmarks.spread import SPREADS
+from benchmarks.wallet_distribution import DISTRIBUTIONS
 from ledger_streams import topics
 from ledger_streams.kafka.murmur2 import murmur2
 from ledger_streams.settings import Settings
@@ -34,10 +34,12 @@ class Request(NamedTuple):
     value: bytes
 
 
-def transfers(count: int, wallets: Sequence[str], *, spread: str = "uniform", seed: int) -> list[Request]:
+def transfers(
+    count: int, wallets: Sequence[str], *, distribution: str = "uniform", seed: int
+) -> list[Request]:
     """Return transfers of 10.25 EUR; a seed that was used before gives payments that are known."""
     random = Random(seed)
-    draw = SPREADS[spread](random, wallets)
+    draw = DISTRIBUTIONS[distribution](random, wallets)
     return [_transfer(random, *draw()) for _ in range(count)]
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.history import END, SQL, Asked, asked, own_database
+from benchmarks.history import END, SQL, QueryTiming, own_database, time_query
 from ledger_streams.adapters.postgres.pool import Connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.settings import Settings
@@ -22,14 +22,14 @@ MOMENTS: Final = 10
 MONTHS: Final = 24
 
 
-class Travelled(msgspec.Struct):
+class HistoryTiming(msgspec.Struct):
     """What was asked of one wallet of so many events."""
 
     events: int
-    asked: dict[str, Asked]
+    asked: dict[str, QueryTiming]
 
 
-async def travel(stack: Settings, *, events: int) -> Travelled:
+async def wallet_history(stack: Settings, *, events: int) -> HistoryTiming:
     """Make the wallet and ask for its past."""
     async with own_database(stack) as connection:
         await make_wallet(connection, events)
@@ -39,11 +39,11 @@ async def travel(stack: Settings, *, events: int) -> Travelled:
         }
         sql = queries("read_model")
         before = events - events // MONTHS
-        page = await asked(connection, sql["movements"], WALLET, before, events, None, 1000)
-        turnover = await asked(connection, sql["turnovers"], WALLET, before, events, None)
-        whole = await asked(connection, sql["turnovers"], WALLET, 0, events, None)
+        page = await time_query(connection, sql["movements"], WALLET, before, events, None, 1000)
+        turnover = await time_query(connection, sql["turnovers"], WALLET, before, events, None)
+        whole = await time_query(connection, sql["turnovers"], WALLET, 0, events, None)
         statement = {"1000 movements": page, "turnover of a 24th": turnover, "turnover of all": whole}
-        return Travelled(events, moments | statement)
+        return HistoryTiming(events, moments | statement)
 
 
 async def make_wallet(connection: Connection, events: int) -> None:
@@ -52,7 +52,7 @@ async def make_wallet(connection: Connection, events: int) -> None:
     await connection.execute("VACUUM (ANALYZE) wallet_events")
 
 
-async def balance_at(connection: Connection, events: int, share: float) -> Asked:
+async def balance_at(connection: Connection, events: int, share: float) -> QueryTiming:
     """Ask for the balance when that share of the events had occurred."""
     at = END + timedelta(milliseconds=int(events / EVENTS_A_MS * share))
-    return await asked(connection, queries("read_model")["wallet_at"], WALLET, at)
+    return await time_query(connection, queries("read_model")["wallet_at"], WALLET, at)

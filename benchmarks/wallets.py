@@ -18,11 +18,11 @@ from typing import Final
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.carried_out import CURRENCY, Wrong, left_by, partitions_of
 from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.outcome_check import CURRENCY, WrongOutcome, partitions_of, read_output
 from benchmarks.peers.task import PARTITIONS
-from benchmarks.rebuild import bench_wallet, opened, write
-from benchmarks.watch import watching
+from benchmarks.rebuild import bench_wallet, wallet_records, write
+from benchmarks.watch import watch_contender
 from ledger_streams import topics, wire
 from ledger_streams.domain.commands import AddFunds, Counterparty
 from ledger_streams.domain.ids import PaymentId, WalletId, derived_id
@@ -46,7 +46,7 @@ class Pace(msgspec.Struct):
     error: str | None = None
 
 
-class Compared(msgspec.Struct):
+class Comparison(msgspec.Struct):
     """All contenders, and our median as a multiple of each peer's."""
 
     commands: int
@@ -57,7 +57,7 @@ class Compared(msgspec.Struct):
 
 async def compare(
     stack: Settings, *, commands: int, wallets: int, rounds: int, names: Sequence[str] = tuple(CONTENDERS)
-) -> Compared:
+) -> Comparison:
     """Let the contenders take turns, each round on topics of its own and beginning with another one."""
     paces = {name: Pace(CONTENDERS[name].is_exactly_once) for name in names}
     pairs = credits(commands, wallets)
@@ -73,7 +73,7 @@ async def compare(
                     await _take_turn(contender, settings, pace, commands=commands, wallets=wallets)
     for pace in paces.values():
         pace.median_per_s = round(median(pace.commands_per_s), 1) if not pace.error else None
-    return Compared(commands, wallets, paces, _ratios(paces))
+    return Comparison(commands, wallets, paces, _ratios(paces))
 
 
 def credits(commands: int, wallets: int) -> Pairs:
@@ -84,7 +84,7 @@ def credits(commands: int, wallets: int) -> Pairs:
 
 async def fill(settings: Settings, pairs: Pairs, wallets: int) -> None:
     """Write the commands, and for a worker of ours the opening of each wallet."""
-    opening = opened(wallets)
+    opening = wallet_records(wallets)
     await write(settings, topics.WALLET_EVENTS, opening, headers=((source_header(None), b"0"),))
     await write(settings, topics.WALLET_COMMANDS, pairs)
 
@@ -94,15 +94,15 @@ async def carry_out(
 ) -> tuple[float, float]:
     """Have the commands carried out and return the seconds, and the processor's.
 
-    Raises Wrong if the contender has lost something or done it twice.
+    Raises WrongOutcome if the contender has lost something or done it twice.
     """
     task = contender.task(settings)
-    async with watching(contender.ready_to_start(settings), task.kafka, task.outcomes) as watch:
-        await watch.begun(contender.begins)
-        await watch.at_least(commands)
+    async with watch_contender(contender.ready_to_start(settings), task.kafka, task.outcomes) as watch:
+        await watch.wait_for_begin(contender.begins)
+        await watch.wait_for_outcomes(commands)
         events = commands + (wallets if contender is OURS else 0)
-        async with watch.going_on():
-            left = await left_by(task, events=events, outcomes=commands)
+        async with watch.sample_meanwhile():
+            left = await read_output(task, events=events, outcomes=commands)
     left.check(commands, amount_minor=AMOUNT_MINOR, is_exactly_once=contender.is_exactly_once)
     return watch.took()
 
@@ -135,7 +135,7 @@ async def _take_turn(
     await make_topics(contender, settings)
     try:
         seconds, used_s = await carry_out(contender, settings, commands=commands, wallets=wallets)
-    except Wrong as error:
+    except WrongOutcome as error:
         pace.error = str(error)
         return
     pace.commands_per_s.append(round(commands / seconds, 1))

@@ -16,15 +16,15 @@ from typing import Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.backlog import cpu_s
-from benchmarks.carried_out import STILL_S_MAX, Wrong, partitions_of
+from benchmarks.outcome_check import STILL_S_MAX, WrongOutcome, partitions_of
 from tests.live import Process
 
-LOOK_EVERY_S: Final = 0.02
+SAMPLE_EVERY_S: Final = 0.02
 """Each asks the broker and takes processor time from what is measured: 1 ms or so."""
 BEGINS_S_MAX: Final = 120.0
 
 
-class Look(NamedTuple):
+class PositionSample(NamedTuple):
     """What is seen at a moment: the contender's processor time, and how far its outcomes are committed."""
 
     at_s: float
@@ -37,66 +37,66 @@ class Watch:
 
     def __init__(self, contender: Process, reader: AIOKafkaConsumer, outcomes: list[TopicPartition]) -> None:
         self._contender, self._reader, self._outcomes = contender, reader, outcomes
-        self._looks: list[Look] = []
+        self._samples: list[PositionSample] = []
 
-    async def begun(self, text: str) -> None:
+    async def wait_for_begin(self, text: str) -> None:
         """Wait until the contender says that it begins."""
         deadline_s = time.perf_counter() + BEGINS_S_MAX
         while text not in self._contender.log.read_text(errors="replace"):
             self._check_alive()
             if time.perf_counter() > deadline_s:
-                raise Wrong(f"did not begin within {BEGINS_S_MAX} s: {self._contender.tail()}")
-            await asyncio.sleep(LOOK_EVERY_S)
-        self._looks.append(Look(time.perf_counter(), cpu_s([self._contender]), 0))
+                raise WrongOutcome(f"did not begin within {BEGINS_S_MAX} s: {self._contender.tail()}")
+            await asyncio.sleep(SAMPLE_EVERY_S)
+        self._samples.append(PositionSample(time.perf_counter(), cpu_s([self._contender]), 0))
 
-    async def look(self) -> Look:
-        """Look now."""
+    async def sample(self) -> PositionSample:
+        """Take a sample now."""
         ends = await self._reader.end_offsets(self._outcomes)
-        seen = Look(time.perf_counter(), cpu_s([self._contender]), sum(ends.values()))
-        self._looks.append(seen)
+        seen = PositionSample(time.perf_counter(), cpu_s([self._contender]), sum(ends.values()))
+        self._samples.append(seen)
         return seen
 
-    async def at_least(self, outcomes: int) -> None:
+    async def wait_for_outcomes(self, outcomes: int) -> None:
         """Look until so many may be committed; transactions' markers count as well."""
-        moved = self._looks[0]
-        while (seen := await self.look()).committed < outcomes:
+        moved = self._samples[0]
+        while (seen := await self.sample()).committed < outcomes:
             self._check_alive()
             moved = seen if seen.committed > moved.committed else moved
             if seen.at_s - moved.at_s > STILL_S_MAX:
-                raise Wrong(f"no more than {seen.committed} of {outcomes} outcomes")
-            await asyncio.sleep(LOOK_EVERY_S)
+                raise WrongOutcome(f"no more than {seen.committed} of {outcomes} outcomes")
+            await asyncio.sleep(SAMPLE_EVERY_S)
 
     @asynccontextmanager
-    async def going_on(self) -> AsyncIterator[None]:
+    async def sample_meanwhile(self) -> AsyncIterator[None]:
         """Look meanwhile, and once more at the end."""
 
         async def go_on() -> None:
             while True:
-                await self.look()
-                await asyncio.sleep(LOOK_EVERY_S)
+                await self.sample()
+                await asyncio.sleep(SAMPLE_EVERY_S)
 
-        looking = asyncio.create_task(go_on())
+        sampling = asyncio.create_task(go_on())
         try:
             yield
         finally:
-            looking.cancel()
+            sampling.cancel()
             with suppress(asyncio.CancelledError):
-                await looking
-        await self.look()
+                await sampling
+        await self.sample()
 
     def _check_alive(self) -> None:
         if (code := self._contender.exit_code) is not None:
-            raise Wrong(f"ended with {code}: {self._contender.tail()}")
+            raise WrongOutcome(f"ended with {code}: {self._contender.tail()}")
 
     def took(self) -> tuple[float, float]:
         """Return seconds and processor seconds from the begin to the last outcome."""
-        first = self._looks[0]
-        last = next(look for look in self._looks if look.committed == self._looks[-1].committed)
+        first = self._samples[0]
+        last = next(sample for sample in self._samples if sample.committed == self._samples[-1].committed)
         return last.at_s - first.at_s, last.cpu_s - first.cpu_s
 
 
 @asynccontextmanager
-async def watching(contender: Process, kafka: str, topic: str) -> AsyncIterator[Watch]:
+async def watch_contender(contender: Process, kafka: str, topic: str) -> AsyncIterator[Watch]:
     """Start a contender, and kill it afterwards."""
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka, isolation_level="read_committed", enable_auto_commit=False

@@ -23,7 +23,7 @@ TIMEOUT_S: Final = 40
 """Longer than a call may wait for a payment."""
 
 
-class Reported(msgspec.Struct):
+class WrkReport(msgspec.Struct):
     """What the script prints."""
 
     calls: int
@@ -40,7 +40,7 @@ class Reported(msgspec.Struct):
     timeout: int
 
 
-class Called(msgspec.Struct):
+class CallTiming(msgspec.Struct):
     """How fast calls were answered, and how."""
 
     connections: int
@@ -61,15 +61,15 @@ class Called(msgspec.Struct):
         return sum(count for status, count in self.statuses.items() if status.startswith("2"))
 
 
-def called(output: str, *, connections: int) -> Called:
+def called(output: str, *, connections: int) -> CallTiming:
     """Read what wrk has printed; raises Unavailable if it has no figures."""
     line = output.strip().rpartition("\n")[2]
     try:
-        found = msgspec.json.decode(line, type=Reported)
+        found = msgspec.json.decode(line, type=WrkReport)
     except msgspec.DecodeError as error:
         raise Unavailable(dependency="wrk", detail=f"no figures: {output[-1_500:]}") from error
     kinds = ("connect", "read", "write", "timeout", "batches_refused")
-    return Called(
+    return CallTiming(
         connections=connections,
         calls=found.calls,
         calls_per_s=round(found.calls / found.duration_us * 1e6, 1),
@@ -93,7 +93,7 @@ async def call(
     run: int = 0,
     query: str = "",
     batch: int = 0,
-) -> Called:
+) -> CallTiming:
     """Call for so long; `kind` is a payment, a batch or a balance, `run` is in the payments' ids."""
     found = program("wrk", package="wrk", dependency="wrk", say=quiet)
     ids = folder / "wallets.txt"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ledger_streams.local.stack.postgres import elsewhere
+from ledger_streams.local.stack.postgres import fallback_folder
 
 
 def remove_stack(home: Path) -> None:
     """Remove a stack that is down, and the data that PostgreSQL's user could not have reached in it."""
-    shutil.rmtree(elsewhere(home.resolve() / "stack" / "postgres"), ignore_errors=True)
+    shutil.rmtree(fallback_folder(home.resolve() / "stack" / "postgres"), ignore_errors=True)
     shutil.rmtree(home)

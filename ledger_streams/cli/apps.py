@@ -1,8 +1,7 @@
-"""`worker`, `api`, `gateway` and `projector`: Faust's worker command, told which app and where.
+"""`worker`, `api`, `gateway` and `projector`: Faust's worker command for each of our apps.
 
-All inherit every option of Faust's worker.  What is not said on the command line
-comes from Settings: the port and the address to bind to, the level of the log.  The
-app is Faust's `-A`, which here has a default.
+All inherit every option of Faust's worker.  Port, bind address and log level default
+to the Settings.  Faust's `-A` (the app) defaults to `faust_apps`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ APPS = "ledger_streams.cli.faust_apps"
 """The default of Faust's `-A`."""
 
 
-class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their classes)
+class worker(FaustWorker):  # noqa: N801 (Faust takes the command's name from the class)
     """Start a ledger worker: its agents, tables and web views."""
 
     app_name = "app"
@@ -56,33 +55,33 @@ class worker(FaustWorker):  # noqa: N801 (Faust names its commands after their c
 
 
 class api(worker):  # noqa: N801
-    """Start the web views alone: they read PostgreSQL and Redis, and write to Kafka."""
+    """Start the web views alone: they read PostgreSQL and Redis and write to Kafka."""
 
     app_name = "api"
 
 
-class behind(worker):  # noqa: N801
-    """A worker that answers nobody, and so has its web views only where it is told to."""
+class HeadlessWorker(worker):
+    """A worker without an HTTP API: its web views (health, metrics) are off by default."""
 
     abstract = True
     options = [  # noqa: RUF012 (as in Faust)
         option(
             "--with-web/--without-web",
             default=False,
-            help="Enable/disable web server and related components.",
+            help="Enable or disable the web server (health and metrics).",
         ),
         *[given for given in FaustWorker.options if given not in FaustWorker.worker_options[:1]],
     ]
 
 
-class gateway(behind):  # noqa: N801
-    """Start a gateway: what sagas ask of providers, over HTTP."""
+class gateway(HeadlessWorker):  # noqa: N801
+    """Start a gateway: it sends the sagas' orders to payment providers over HTTP."""
 
     app_name = "gateway"
 
 
-class projector(behind):  # noqa: N801
-    """Start a projector: what the log says, into PostgreSQL and Redis."""
+class projector(HeadlessWorker):  # noqa: N801
+    """Start a projector: it writes the events of the log to PostgreSQL and Redis."""
 
     app_name = "projector"
 

@@ -1,9 +1,9 @@
-"""`archive`: old months of the event store, in files.
+"""`archive`: old months of the event store in files.
 
-now           writes months to files, and drops them once those are there
-list          the months: how many of their rows are in the table, how many in files
-verify        files against manifests, rows against their chains
-attach MONTH  puts a month's rows back
+now           write months to files, verify the files, then drop the months from the table
+list          list the months: rows in the table, rows in files
+verify        check files against manifests and rows against their hash chains
+attach MONTH  put a month's rows back into the table
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ledger_streams.archive.months import (
     months_before,
     standing,
 )
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.errors import LedgerError
 from ledger_streams.settings import settings
 
@@ -33,14 +33,16 @@ COUNTS: Final = ("rows", "archived rows", "bytes")
 
 @click.group()
 def archive() -> None:
-    """Old months of `events`, in files of the folder LEDGER_ARCHIVE; with the rights of the tables' owner."""
+    """Old months of `events` as files in LEDGER_ARCHIVE; needs the rights of the tables' owner."""
 
 
 @archive.command()
-@click.option("--before", help="All months before this one, like 2024-11; else LEDGER_ARCHIVE_MONTHS says.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: the manifests.")
+@click.option(
+    "--before", help="Archive the months before this one (YYYY-MM).  [default: by LEDGER_ARCHIVE_MONTHS]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifests as JSON.")
 def now(before: str | None, as_json: bool) -> None:
-    """Write months to files, read them back, and drop them; safe to repeat, and to kill."""
+    """Write old months to files, read the files back, then drop the months.  Safe to repeat and to kill."""
     config = settings()
     try:
         limit = month_of(before) if before else None
@@ -49,10 +51,12 @@ def now(before: str | None, as_json: bool) -> None:
     if limit is None and config.archive_months:
         limit = months_before(datetime.now(UTC).date(), config.archive_months)
     if limit is None:
-        click.echo("LEDGER_ARCHIVE_MONTHS is 0: no month is old; --before names one.", err=True)
-    found = awaited(archive_months(config, limit, _say)) if limit else []
+        click.echo(
+            "Nothing archived: LEDGER_ARCHIVE_MONTHS is 0. Set it, or give --before YYYY-MM.", err=True
+        )
+    found = run_async(archive_months(config, limit, _say)) if limit else []
     if as_json:
-        say_json(found)
+        print_json(found)
     else:
         click.echo(f"{len(found)} months archived, {sum(one.rows for one in found):,} rows.")
 
@@ -60,10 +64,10 @@ def now(before: str | None, as_json: bool) -> None:
 @archive.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show the months, and where their rows are; a month that is attached may have files, too."""
-    found = awaited(standing(settings()))
+    """List the months and where their rows are.  An attached month may have files as well."""
+    found = run_async(standing(settings()))
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     rows = [
         (one.month, one.state, one.rows, one.archived_rows, one.bytes, ", ".join(one.files)) for one in found
@@ -75,14 +79,18 @@ def list_(as_json: bool) -> None:
 @archive.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(as_json: bool) -> None:
-    """Find files and archived rows that are not what was archived; exit 1 when there are any."""
-    result = awaited(checked(settings()))
+    """Find files and archived rows that were changed since; exit 1 if there are any."""
+    result = run_async(checked(settings()))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         click.echo(f"{result.files:,} files, {result.rows:,} archived rows.")
         rows = [msgspec.structs.astuple(found) for found in result.findings]
-        click.echo(table("NOT AS ARCHIVED", FINDING_COLUMNS, rows) if rows else "All is as it was archived.")
+        click.echo(
+            table("NOT AS ARCHIVED", FINDING_COLUMNS, rows)
+            if rows
+            else "No differences: files and rows are as archived."
+        )
     sys.exit(result.exit_code)
 
 
@@ -90,16 +98,16 @@ def verify(as_json: bool) -> None:
 @click.argument("month")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def attach(month: str, as_json: bool) -> None:
-    """Put the rows of MONTH (like 2024-11) back into `events`, once its files are verified; they stay."""
+    """Verify the files of MONTH (YYYY-MM) and put its rows back into `events`.  The files stay."""
     try:
         wanted = month_of(month)
     except LedgerError as error:
         raise click.BadParameter(str(error), param_hint="MONTH") from error
-    attached = awaited(attach_month(settings(), wanted))
+    attached = run_async(attach_month(settings(), wanted))
     if as_json:
-        say_json({"month": month, "rows": sum(one.rows for one in attached)})
+        print_json({"month": month, "rows": sum(one.rows for one in attached)})
     else:
-        click.echo(f"{sum(one.rows for one in attached):,} rows are in `events` again.")
+        click.echo(f"{sum(one.rows for one in attached):,} rows attached to `events` again.")
 
 
 def _say(line: str) -> None:

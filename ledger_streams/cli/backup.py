@@ -1,4 +1,4 @@
-"""`ledger-streams backup` and `restore`: PostgreSQL of the local stack, now and as of a moment."""
+"""`backup` and `restore`: backups of the local stack's PostgreSQL, and point-in-time recovery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 import msgspec
 
-from ledger_streams.cli.output import explained, say_json, table
+from ledger_streams.cli.output import click_error, print_json, table
 from ledger_streams.errors import Unavailable
 from ledger_streams.local import stack
 from ledger_streams.local.stack.backups import Backup, Backups
@@ -21,60 +21,71 @@ T = TypeVar("T")
 
 @click.group()
 def backup() -> None:
-    """Backups of the local stack's PostgreSQL, in the folder LEDGER_BACKUPS."""
+    """Backups of the local stack's PostgreSQL in the folder LEDGER_BACKUPS."""
 
 
 @backup.command()
-@click.option("--full", is_flag=True, help="All of it, not only what has changed since the last backup.")
+@click.option("--full", is_flag=True, help="Make a full backup, not an incremental one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def now(*, full: bool, as_json: bool) -> None:
-    """Make a backup, then drop what is older than the last two full ones."""
+    """Make a backup, then delete backups older than the last two full ones."""
     _show([_done(lambda opened: opened.now(full=full))], as_json=as_json)
 
 
 @backup.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_(*, as_json: bool) -> None:
-    """Show the backups; any moment after the end of the first can be restored."""
+    """List the backups.  Any time after the end of the first one can be restored."""
     _show(_done(Backups.all), as_json=as_json)
 
 
 @backup.command()
 def check() -> None:
-    """Have the log brought to the archive up to now, and wait for that; exit 1 if it does not get there."""
+    """Archive the write-ahead log up to now and wait for it; exit 1 if it does not arrive."""
     _done(Backups.check)
-    click.echo("The archive has everything up to now.")
+    click.echo("The archive is complete up to now.")
 
 
 @click.command()
-@click.option("--to", help='A moment, as "2026-11-25 17:00:00+00"; without it, all that the archive has.')
+@click.option(
+    "--to",
+    help='Point in time, e.g. "2026-11-25 17:00:00+00" (UTC if no offset).  [default: end of the archive]',
+)
 def restore(*, to: str | None) -> None:
-    """Fill the empty data folder of the stopped PostgreSQL from the backups; `stack up` then starts it."""
+    """Restore the backups into the empty data folder of the stopped PostgreSQL.
+
+    Then `ledger-streams stack up` starts it.
+    """
     moment = None if to is None else _moment(to)
     _done(lambda opened: opened.restore(moment))
-    click.echo("Restored: `ledger-streams stack up` starts it and replays its log up to there.")
+    click.echo(
+        "Restored. `ledger-streams stack up` starts PostgreSQL, which replays its log up to that time."
+    )
 
 
 def _done(what: Callable[[Backups], T]) -> T:
     try:
-        return what(stack.opened_backups(settings()))
+        return what(stack.open_backups(settings()))
     except Unavailable as error:
-        raise explained(error) from error
+        raise click_error(error) from error
 
 
 def _moment(text: str) -> datetime:
     if re.search(r"[.,]\d{7}", text):
-        raise click.BadParameter("must have at most six digits after the second", param_hint="--to")
+        raise click.BadParameter(
+            f"must have at most six digits after the second, got {text[:60]!r}", param_hint="--to"
+        )
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--to") from error
+        detail = f'must be a time like "2026-11-25 17:00:00+00", got {text[:60]!r}'
+        raise click.BadParameter(detail, param_hint="--to") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _show(found: list[Backup], *, as_json: bool) -> None:
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     columns = Backup.__struct_fields__
     rows = [msgspec.structs.astuple(one) for one in found]

@@ -1,8 +1,8 @@
-"""`demo`: the main job end to end on the local stack, with the commands a user would type.
+"""`demo`: the whole system on the local stack, by the commands that a user would type.
 
 stack up -> topics apply -> db upgrade -> run --workers 2 -> import -> balances over HTTP
--> reconcile.  It then keeps running until Ctrl-C, or, with DEMO_EXIT=1, stops what it
-has started and ends with reconcile's exit code.
+-> reconcile.  It then runs until Ctrl-C.  With DEMO_EXIT=1 it stops everything that it
+has started and exits with reconcile's exit code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ledger_streams.settings import Settings, settings
 
 WORKERS: Final = 2
 PROCESSES: Final = WORKERS + 2
-"""With a projector and a gateway, each of which has a port."""
+"""The workers, a projector and a gateway; each has an HTTP port."""
 READY_S_MAX: Final = 120.0
 STOP_S_MAX: Final = 60.0
 LOOK_EVERY_S: Final = 0.5
@@ -44,13 +44,12 @@ LOG_LINES_SHOWN: Final = 30
     "--exit/--stay",
     "exits",
     default=None,
-    help="Stop at the end, or stay until Ctrl-C.  [default: DEMO_EXIT]",
+    help="Exit at the end, or keep running until Ctrl-C.  [default: by DEMO_EXIT]",
 )
 def demo(exits: bool | None) -> None:
-    """Show the main job: a bank's transactions as payments, exact to the last minor unit.
+    """Import a bank's transactions as payments, show balances, and reconcile them to the minor unit.
 
-    Starts the local stack and two workers where they do not run, and leaves the stack up
-    unless it is told to exit.
+    Starts the local stack if it is down, and two workers. With --exit it stops them again at the end.
     """
     config = settings()
     stays = os.environ.get("DEMO_EXIT", "") in ("", "0") if exits is None else not exits
@@ -81,11 +80,11 @@ def _prepare() -> None:
     for arguments in (("stack", "up"), ("topics", "apply"), ("db", "upgrade")):
         _step(*arguments)
         if _ledger_streams(*arguments) != 0:
-            raise click.ClickException(f"`ledger-streams {' '.join(arguments)}` has failed, see above")
+            raise click.ClickException(f"`ledger-streams {' '.join(arguments)}` failed; its output is above")
 
 
 def _main_job(config: Settings) -> int:
-    """Import, show, reconcile; return the exit code."""
+    """Import, show, reconcile; return the exit code of reconcile, else of the import."""
     file = _transactions(config)
     _step("import", str(file), "--overdraft", "unlimited")
     code = _ledger_streams("import", str(file), "--overdraft", "unlimited")
@@ -105,13 +104,13 @@ def _transactions(config: Settings) -> Path:
     if real.is_file():
         return real
     made_up = config.home / "run" / "demo-transactions.csv.gz"
-    click.echo(f"\nThe real transactions are not at hand ({real}, see LEDGER_DATA): made-up ones instead.")
+    click.echo(f"\nNo file {real} (see LEDGER_DATA): importing generated transactions instead.")
     write_transactions(made_up)
     return made_up
 
 
 def _show_balances(config: Settings, wallet_ids: list[str]) -> None:
-    """Ask the two workers in turn: each answers for every wallet."""
+    """Ask the two workers in turn: each can answer for every wallet."""
     rows = []
     for number, wallet_id in enumerate(wallet_ids):
         path = f"/v1/wallets/{wallet_id}/balance"
@@ -127,19 +126,19 @@ def _show_balances(config: Settings, wallet_ids: list[str]) -> None:
 
 
 def worker_url(config: Settings, number: int) -> str:
-    """Return where worker `number` answers on this machine."""
+    """Return the base URL of worker `number` on this machine."""
     host = "127.0.0.1" if config.http_host == "0.0.0.0" else config.http_host  # noqa: S104 (compared, not bound)
     return f"http://{host}:{config.http_port + number - 1}"
 
 
 @contextmanager
 def _workers(config: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the workers until left; their output goes to a file."""
+    """Run the workers for the time of the block; their output goes to a file."""
     _step("run", "--workers", str(WORKERS))
     log = config.home.absolute() / "run" / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        running = subprocess.Popen(  # noqa: S603 (ourselves)
+        running = subprocess.Popen(  # noqa: S603 (our own program)
             [sys.executable, "-m", "ledger_streams", "run", "--workers", str(WORKERS)],
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -164,12 +163,10 @@ def _until_ready(config: Settings, running: subprocess.Popen[bytes], log: Path) 
     while waiting:
         if running.poll() is not None or time.monotonic() > give_up_at_s:
             click.echo("\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]))
-            raise click.ClickException(
-                f"the workers are not ready ({', '.join(waiting)}); their output: {log}"
-            )
+            raise click.ClickException(f"workers not ready: {', '.join(waiting)}; their output is in {log}")
         waiting = [url for url in waiting if not _is_ready(url)]
         time.sleep(LOOK_EVERY_S if waiting else 0)
-    click.echo(f"Ready: {WORKERS} workers and a projector; their output: {log}")
+    click.echo(f"Ready: {WORKERS} workers, a projector and a gateway; their output is in {log}")
 
 
 def _is_ready(url: str) -> bool:
@@ -187,18 +184,20 @@ def _where_to_look(config: Settings, *, stays: bool) -> None:
         f"Redis        redis-cli -u {config.redis} --scan --pattern 'wallet:*'",
         f"tables       {sys.argv[0]} tables",
         f"dead letters {sys.argv[0]} dlq list",
-        f"pids         {config.home / 'run'}/*.pid (kill -9 one: it comes back, and reconcile agrees)",
+        f"pids         {config.home / 'run'}/*.pid (kill -9 one: it restarts, and reconcile agrees)",
     ]
     click.echo("\nWhere to look\n" + "\n".join(f"  {line}" for line in lines))
     if stays:
         click.echo(f"\nRunning.  Ctrl-C stops the workers; `{sys.argv[0]} stack down` then stops the stack.")
     else:
-        click.echo("\nStopping what was started here; without DEMO_EXIT=1 it goes on running.")
+        click.echo("\nStopping what the demo has started (DEMO_EXIT=1 or --exit).")
 
 
 def _until_stopped(running: subprocess.Popen[bytes]) -> None:
     if running.wait() != 0:
-        raise click.ClickException("the workers have ended by themselves")
+        raise click.ClickException(
+            "`ledger-streams run` ended unexpectedly; its output is in LEDGER_HOME/run/demo.log"
+        )
 
 
 def _step(*arguments: str) -> None:
@@ -206,7 +205,7 @@ def _step(*arguments: str) -> None:
 
 
 def _ledger_streams(*arguments: str, quiet: bool = False) -> int:
-    """Run a command as a user would; return its exit code."""
+    """Run a command in a process of its own, as a user would; return its exit code."""
     output = subprocess.DEVNULL if quiet else None
     command = [sys.executable, "-m", "ledger_streams", *arguments]
-    return subprocess.run(command, stdout=output, stderr=output, check=False).returncode  # noqa: S603 (ourselves)
+    return subprocess.run(command, stdout=output, stderr=output, check=False).returncode  # noqa: S603 (our own program)

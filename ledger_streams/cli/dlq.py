@@ -1,4 +1,4 @@
-"""`dlq`: the dead letters: list, show, and redrive, which sends them back onto their own topic."""
+"""`dlq`: list and show dead letters, and redrive them onto their own topic."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from ledger_streams.cli.dlq_show import letter_shown, shown_text
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
+from ledger_streams.dlq.letter_details import details_text, read_letter
 from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
 from ledger_streams.dlq.redrive import Wanted, redrive_letters, redriven_text, would_redrive
 from ledger_streams.kafka.log_reader import opened_log
@@ -19,17 +19,17 @@ KEY_CHARACTERS_MAX = 60
 
 @click.group()
 def dlq() -> None:
-    """Dead letters: records that could not be carried out."""
+    """Dead letters: records that could not be processed and were parked."""
 
 
 @dlq.command("list")
-@click.option("--topic", type=LetterTopic(), help="Only those of this topic.")
+@click.option("--topic", type=LetterTopic(), help="Only dead letters of this topic.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(topic: str | None, as_json: bool) -> None:
     """List the dead letters, oldest first."""
-    letters = awaited(dead_letters(settings(), [topic] if topic else WITH_DEAD_LETTERS))
+    letters = run_async(dead_letters(settings(), [topic] if topic else WITH_DEAD_LETTERS))
     if as_json:
-        say_json(letters)
+        print_json(letters)
     else:
         click.echo(letters_text(letters))
 
@@ -40,23 +40,27 @@ def list_(topic: str | None, as_json: bool) -> None:
 @click.argument("offset", type=click.IntRange(min=0))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
-    """Show the dead letter of TOPIC at PARTITION and OFFSET, as `list` names them, with all that is in it."""
-    shown = awaited(letter_shown(settings(), topic, partition=partition, offset=offset))
+    """Show the dead letter of TOPIC at PARTITION and OFFSET (as in `list`) with headers and value."""
+    shown = run_async(read_letter(settings(), topic, partition=partition, offset=offset))
     if shown is None:
-        raise click.ClickException(f"no dead letter of {topic} is at partition {partition}, offset {offset}")
+        raise click.ClickException(
+            f"no dead letter of {topic} at partition {partition}, offset {offset}: see `dlq list`"
+        )
     if as_json:
-        say_json(shown)
+        print_json(shown)
     else:
-        click.echo(shown_text(shown))
+        click.echo(details_text(shown))
 
 
 @dlq.command()
 @click.argument("topic", type=LetterTopic())
-@click.option("--reason", help="Only those that were parked for this reason.")
-@click.option("--partition", type=click.IntRange(min=0), help="Only those of this partition.")
-@click.option("--offset", type=click.IntRange(min=0), help="Only the one at this offset; with --partition.")
-@click.option("--limit", type=click.IntRange(min=1), help="So many at most, oldest first.")
-@click.option("--dry-run", is_flag=True, help="Print what would go back, and send nothing.")
+@click.option("--reason", help="Only dead letters with this reason.")
+@click.option("--partition", type=click.IntRange(min=0), help="Only dead letters of this partition.")
+@click.option(
+    "--offset", type=click.IntRange(min=0), help="Only the dead letter at this offset; needs --partition."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of dead letters, oldest first.")
+@click.option("--dry-run", is_flag=True, help="Print what would be redriven; send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def redrive(  # noqa: PLR0913  # one parameter an option
     topic: str,
@@ -68,18 +72,18 @@ def redrive(  # noqa: PLR0913  # one parameter an option
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send dead letters back onto TOPIC, each once, however often this is called.
+    """Redrive dead letters: send each back onto TOPIC once.  Safe to repeat.
 
-    They go back as they were, into the partition they came from; those of reason wrong_partition into
-    their key's.  What still cannot be carried out is parked again, as a new letter that names this one.
+    A record goes back unchanged into its partition; with reason wrong_partition, into its key's. A record
+    that fails again is parked as a new dead letter, which names the old one.
     """
     if offset is not None and partition is None:
-        raise click.UsageError("--offset needs --partition")
+        raise click.UsageError("--offset needs --partition: an offset is unique within a partition only")
     wanted = Wanted(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
     carry_out = would_redrive if dry_run else redrive_letters
-    result = awaited(carry_out(settings(), wanted))
+    result = run_async(carry_out(settings(), wanted))
     if as_json:
-        say_json(result)
+        print_json(result)
     else:
         if dry_run and result.letters:
             click.echo(letters_text(result.letters))
@@ -93,7 +97,7 @@ async def dead_letters(config: Settings, names: Sequence[str]) -> list[DeadLette
 
 
 def letters_text(letters: Sequence[DeadLetter]) -> str:
-    """Return the list for people."""
+    """Return the dead letters as a table."""
     if not letters:
         return "No dead letters."
     columns = ("topic", "part.", "offset", "parked at", "reason", "detail", "key", "bytes", "redrive")
@@ -107,14 +111,14 @@ def letters_text(letters: Sequence[DeadLetter]) -> str:
             letter.detail,
             letter.key[:KEY_CHARACTERS_MAX],
             f"{letter.value_bytes:,}",
-            redrive_words(letter),
+            redrive_state(letter),
         )
         for letter in letters
     ]
     return table(f"{len(letters):,} dead letters", columns, rows, numbers=("part.", "offset", "bytes"))
 
 
-def redrive_words(letter: DeadLetter) -> str:
-    """Say what redrives have to do with a letter: it is parked `again` after one, or is `gone` by one."""
+def redrive_state(letter: DeadLetter) -> str:
+    """Return `again` for a letter parked after a redrive, `gone` for one that was redriven since."""
     words = ("again" if letter.repeats else "", "gone" if letter.redriven_to else "")
     return ", ".join(filter(None, words))

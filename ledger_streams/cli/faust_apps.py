@@ -1,7 +1,4 @@
-"""What Faust's `-A` is pointed at: a module, since Faust imports what it is given by that name.
-
-`app` is the name that Faust looks for in a module.
-"""
+"""The apps for Faust's `-A`, which takes a module and looks for a name in it (`app` by default)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking a running worker over HTTP: one GET, JSON back, or an error in plain words."""
+"""GET requests to a running worker: JSON, or an error that a user can act on."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ TIMEOUT_S: Final = 10.0
 DEFAULT_URL: Final = "http://127.0.0.1:6066"
 
 url_option = click.option(
-    "--url", default=DEFAULT_URL, show_default=True, envvar="LEDGER_URL", help="Of any worker."
+    "--url", default=DEFAULT_URL, show_default=True, envvar="LEDGER_URL", help="Base URL of any worker."
 )
 
 
 def get(url: str, path: str) -> tuple[int, Any]:
-    """Return status and decoded JSON body (None when it is none) of GET `url` + `path`."""
+    """Send GET `url` + `path`; return the status and the JSON body (None if the body is not JSON)."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.UsageError(f"--url must be like {DEFAULT_URL}, got {url}")
+        raise click.UsageError(f"--url must be like {DEFAULT_URL}, got {url[:200]!r}")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
     try:
@@ -32,7 +32,9 @@ def get(url: str, path: str) -> tuple[int, Any]:
         body = answer.read()
     except (OSError, HTTPException) as error:
         reason = str(error) or type(error).__name__
-        raise click.ClickException(f"no worker answers at {url} ({reason}); is one running?") from error
+        raise click.ClickException(
+            f"no worker answers at {url} ({reason}): start one with `ledger-streams run`, or set --url"
+        ) from error
     finally:
         connection.close()
     try:
@@ -42,7 +44,7 @@ def get(url: str, path: str) -> tuple[int, Any]:
 
 
 def get_document(url: str, path: str) -> Any:
-    """Return the body of a 200; anything else ends the command with what the problem document says."""
+    """Return the body of a 200; any other status ends the command with the problem document's detail."""
     status, body = get(url, path)
     if status == 200:
         return body

@@ -1,7 +1,7 @@
-"""Ordinary mistakes in a sentence: what is wrong, and the setting that changes it; never a traceback.
+"""Ordinary mistakes: one sentence with the problem and the setting to change, never a traceback.
 
-A server that is away, a folder that cannot be written, a port that is taken.  Whatever is not known
-here is a fault of the program, and keeps its traceback.
+Examples: a server is down, a folder is not writable, a port is taken.  Any other error is a bug
+of the program and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ CONNECT_S_MAX: Final = 5.0
 MODULES: Final = {"aiokafka": "kafka", "asyncpg": "postgres", "redis": "redis"}
 
 
-def sentence(error: BaseException) -> str | None:
-    """Return what a user can do about an error; None for a fault of the program."""
+def error_message(error: BaseException) -> str | None:
+    """Return the message for the user, with the setting to change; None if the error is a bug."""
     if isinstance(error, InvariantBroken):
         return None
     if isinstance(error, LedgerError):
@@ -40,12 +40,12 @@ def sentence(error: BaseException) -> str | None:
         said = f"{dependency} is not available: {type(error).__name__}: {error}"
         return said + _about_server(Unavailable(dependency=dependency, detail=""))
     if isinstance(error, sqlite3.OperationalError):
-        return f"the simulator's book: {error}"
+        return f"the provider simulator's book (--book) cannot be used: {error}"
     return _of_system(error) if isinstance(error, OSError) else None
 
 
 def _about_server(error: LedgerError) -> str:
-    """Name the setting that says where a server is."""
+    """Return a hint with the setting of the server's address."""
     name = SERVERS.get(error.dependency) if isinstance(error, Unavailable) else None
     if name is None or name in str(error):
         return ""
@@ -64,7 +64,7 @@ def _of_system(error: OSError) -> str | None:
 
 
 def _setting_of(path: Path) -> str:
-    """Name the setting of the folder that a path is in."""
+    """Return a hint with the setting of the folder that contains a path."""
     try:
         config = settings()
     except LedgerError:
@@ -76,17 +76,17 @@ def _setting_of(path: Path) -> str:
     }
     for name, folder in places.items():
         if folder and (path.is_relative_to(folder) or Path(folder).is_relative_to(path)):
-            return f"; set {name} to a folder that can be written"
+            return f"; set {name} to a writable folder"
     if path.is_relative_to(Path.home()):
-        return "; set HOME or XDG_CACHE_HOME to a folder that can be written"
+        return "; set HOME or XDG_CACHE_HOME to a writable folder"
     return ""
 
 
 def check_ports(host: str, ports: dict[int, str], setting: str = "LEDGER_HTTP_PORT") -> None:
-    """End the command if a port cannot be bound now; `ports` says whose each one would be."""
+    """End the command if a port cannot be bound now.  `ports` is `{port: its user}`, for the message."""
     for port, owner in ports.items():
         if port > 65_535:
-            raise click.ClickException(f"port {port} of {owner} is above 65535: set {setting} lower")
+            raise click.ClickException(f"port {port} for {owner} is above 65535: set {setting} lower")
         if problem := _port_problem(host, port):
             if problem.errno == errno.EADDRINUSE:
                 raise click.ClickException(
@@ -113,7 +113,7 @@ def _port_problem(host: str, port: int) -> OSError | None:
 
 
 def check_kafka(config: Settings) -> None:
-    """End the command unless something listens at one of Kafka's addresses: a worker cannot start then."""
+    """End the command unless one of Kafka's addresses accepts a connection: no worker starts without."""
     problems = []
     for server in config.kafka.split(","):
         try:
@@ -129,7 +129,7 @@ def check_kafka(config: Settings) -> None:
 
 
 def check_home(config: Settings) -> None:
-    """End the command unless the folder of tables and pids can be made and written."""
+    """End the command unless LEDGER_HOME (tables, pid files) can be created and written."""
     folder = config.home
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def check_home(config: Settings) -> None:
         probe.touch()
         probe.unlink(missing_ok=True)
     except OSError as error:
-        detail = f"LEDGER_HOME: {folder} cannot be written ({error.strerror}): set it to a folder that can be"
+        detail = f"LEDGER_HOME: {folder} is not writable ({error.strerror}): set it to a writable folder"
         raise click.ClickException(detail) from error
 
 

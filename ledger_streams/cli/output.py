@@ -1,7 +1,7 @@
-"""Output: tables for people, JSON for programs, and how a command says that it cannot.
+"""Output of commands: tables, JSON, and errors.
 
-JSON is one document on stdout and nothing else; what is only for eyes (progress,
-warnings) goes to stderr.
+With --json, stdout has one JSON document and nothing else.  Progress and warnings
+go to stderr.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ledger_streams.escaping import json_for_terminal, terminal_text
 T = TypeVar("T")
 RIGHT = "right"
 PIPED_WIDTH = 160
-"""A table that is not on a terminal is not cut to 80 characters."""
+"""Width of a table that does not go to a terminal."""
 
 
-def say_json(document: Any) -> None:
+def print_json(document: Any) -> None:
     """Print any JSON-like value or Struct as indented JSON."""
     click.echo(json_text(document))
 
@@ -53,35 +53,35 @@ def table(
     return "\n".join(line.rstrip() for line in lines)
 
 
-def awaited(work: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine to its end; an error of ours ends the command with exit code 1 and its message."""
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run the coroutine; a LedgerError ends the command with its message and exit code 1."""
     try:
         return asyncio.run(work)
     except LedgerError as error:
-        raise explained(error) from error
+        raise click_error(error) from error
 
 
 def parked_lines(document: Mapping[str, Any]) -> list[str]:
-    """Return a line for each parked record of a payment or wallet as HTTP shows it."""
+    """Return a line for each parked record in a payment's or wallet's JSON."""
     return [
         f"parked   {one['topic']}[{one['partition']}]@{one['offset']} ({one['reason']}): "
-        "what is shown is behind, see `ledger-streams projections parked list`"
+        "this view is out of date, see `ledger-streams projections parked list`"
         for one in document.get("parked") or ()
     ]
 
 
-def explained(error: LedgerError) -> click.ClickException:
-    """Return what a command ends with: the error, and the setting that changes it."""
-    from ledger_streams.cli.mistakes import sentence  # noqa: PLC0415 (it reads settings)
+def click_error(error: LedgerError) -> click.ClickException:
+    """Return the exception that ends a command with the error and the setting to change."""
+    from ledger_streams.cli.mistakes import error_message  # noqa: PLC0415 (it reads settings)
 
-    return click.ClickException(lines_for_terminal(sentence(error) or str(error)))
+    return click.ClickException(lines_for_terminal(error_message(error) or str(error)))
 
 
 def lines_for_terminal(text: str) -> str:
-    """Return text of several lines, with all that a terminal would obey escaped."""
+    """Return the lines with terminal control characters escaped."""
     return "\n".join(map(terminal_text, text.split("\n")))
 
 
 def _plain(cell: object) -> Text:
-    """Return a cell whose text is neither markup of rich nor obeyed by a terminal."""
+    """Return a cell's text without rich markup and with terminal control characters escaped."""
     return Text("" if cell is None else terminal_text(str(cell)))

@@ -1,4 +1,4 @@
-"""`payments`: one payment and its steps, or many, live over HTTP."""
+"""`payments`: show a payment with its steps, or list payments, from a worker over HTTP."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from urllib.parse import quote, urlencode
 import click
 
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import parked_lines, say_json, table
+from ledger_streams.cli.output import parked_lines, print_json, table
 from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.escaping import terminal_text
 
 PAGE_MAX: Final = 1000
 COLUMNS: Final = ("requested_at", "payment_id", "kind", "status", "reason", "amount", "currency")
 UNREADABLE: Final = "not readable"
-"""In place of what a payment that has failed as invalid does not say."""
+"""Shown for a field that a payment with the failure `invalid` does not have."""
 FIELDS: Final = (
     ("why", "detail"),
     ("from", "source_wallet_id"),
@@ -30,12 +30,12 @@ FIELDS: Final = (
     ("asked", "requested_at"),
     ("ended", "ended_at"),
 )
-"""What a payment shows, by its name for people."""
+"""Label and JSON field of the lines of `payments show`."""
 
 
 @click.group()
 def payments() -> None:
-    """Look at payments."""
+    """Show payments."""
 
 
 @payments.command()
@@ -43,25 +43,33 @@ def payments() -> None:
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(payment_id: str, url: str, as_json: bool) -> None:
-    """Show the payment PAYMENT_ID: what became of it, and its steps."""
+    """Show the payment PAYMENT_ID: status, reason, amounts, steps."""
     payment = get_document(url, f"/v1/payments/{quote(payment_id, safe='')}")
     if as_json:
-        say_json(payment)
+        print_json(payment)
     else:
         click.echo(payment_text(payment))
 
 
 @payments.command("list")
-@click.option("--wallet", "wallet_id", help="Out of this wallet or into it.")
-@click.option("--user", "user_id", help="Whose request names this user.")
-@click.option("--status", type=click.Choice([each.value for each in PaymentStatus]), help="With this status.")
-@click.option("--from", "since", help="Requested from this time on, like 2026-11-01T00:00:00Z.")
-@click.option("--to", help="Requested before this time.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Payments at most.")
+@click.option("--wallet", "wallet_id", help="Only payments from or to this wallet.")
+@click.option("--user", "user_id", help="Only payments with this user_id.")
+@click.option(
+    "--status",
+    type=click.Choice([each.value for each in PaymentStatus]),
+    help="Only payments with this status.",
+)
+@click.option(
+    "--from", "since", help="Only payments requested at or after this time, e.g. 2026-11-01T00:00:00Z."
+)
+@click.option("--to", help="Only payments requested before this time.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="Maximum number of payments."
+)
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, url: str, as_json: bool, since: str | None, **asked: str | None) -> None:
-    """List payments, the newest first."""
+    """List payments, newest first."""
     given = {name: value for name, value in {**asked, "from": since}.items() if value is not None}
     found: list[Mapping[str, Any]] = []
     cursor: str | None = ""
@@ -71,14 +79,14 @@ def list_(limit: int, url: str, as_json: bool, since: str | None, **asked: str |
         found += document["payments"]
         cursor = document["next"]
     if as_json:
-        say_json({"payments": found, "next": cursor})
+        print_json({"payments": found, "next": cursor})
         return
     rows = [[payment[column] for column in COLUMNS] for payment in found]
     click.echo(table("Payments", COLUMNS, rows, numbers=("amount",)))
 
 
 def payment_text(payment: Mapping[str, Any]) -> str:
-    """Return the payment for people."""
+    """Return the payment as text."""
     status = payment["status"] + (f" ({payment['reason']})" if payment.get("reason") else "")
     lines = [
         f"payment  {payment['payment_id']}",

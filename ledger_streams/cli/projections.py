@@ -1,4 +1,4 @@
-"""`projections`: what the projector could not project and has parked: list, show, retry, discard."""
+"""`projections parked`: records that the projector has parked: list, show, retry, discard."""
 
 from __future__ import annotations
 
@@ -12,27 +12,23 @@ from ledger_streams import topics
 from ledger_streams.adapters.postgres.parked_rows import BEHIND
 from ledger_streams.adapters.postgres.parked_views import (
     ParkedRecord,
-    parked_partitions,
     parked_record,
     parked_records,
 )
 from ledger_streams.adapters.postgres.parking import PostgresParking
-from ledger_streams.adapters.postgres.pool import Pool, create_pool
+from ledger_streams.adapters.postgres.pool import Pool, opened_pool
 from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres.sink import PostgresSink
-from ledger_streams.adapters.postgres.snapshots import snapshots
-from ledger_streams.adapters.redis.balances import RedisBalances, connect
-from ledger_streams.bounded_close import close_within
-from ledger_streams.cli.output import awaited, lines_for_terminal, say_json, table
+from ledger_streams.cli.output import lines_for_terminal, print_json, run_async, table
 from ledger_streams.dlq.letters import key_text
 from ledger_streams.domain.ids import is_canonical_id
-from ledger_streams.errors import Unavailable
-from ledger_streams.settings import Settings, settings
+from ledger_streams.recovery.retry_parked import retry_aggregate
+from ledger_streams.settings import settings
 
 T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OF_A_WALLET: Final = frozenset({NOT_STORABLE, BEHIND})
-"""Why an event is parked that can be read, and so is one of its wallet's."""
+"""Reasons of parked wallet events that are readable, so later events of the wallet depend on them."""
 TOPICS = (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
 place_arguments = (
     click.argument("topic", type=click.Choice(TOPICS)),
@@ -41,35 +37,26 @@ place_arguments = (
 )
 
 
-class Retried(msgspec.Struct, frozen=True):
-    """What a retry has projected of an aggregate."""
-
-    aggregate_id: str
-    records: int
-    cached: bool
-    """False while Redis is away: the cached balance is older until `replay cache` or the next event."""
-
-
 @click.group()
 def projections() -> None:
-    """Look after the projections in PostgreSQL."""
+    """Maintain the projections in PostgreSQL."""
 
 
 @projections.group()
 def parked() -> None:
-    """Records that could not be projected, and those that wait behind them."""
+    """Records that could not be projected, and later records of the same payment or wallet."""
 
 
 @parked.command("list")
-@click.option("--topic", type=click.Choice(TOPICS), help="Only those of this topic.")
-@click.option("--all", "ended", is_flag=True, help="Also those that were retried or discarded.")
+@click.option("--topic", type=click.Choice(TOPICS), help="Only records of this topic.")
+@click.option("--all", "ended", is_flag=True, help="Include retried and discarded records.")
 @json_option
 def list_(topic: str | None, ended: bool, as_json: bool) -> None:
     """List the parked records, oldest first."""
     name = topic and settings().topic(topic)
-    found = awaited(_on_pool(lambda pool: parked_records(pool, topic=name, ended=ended)))
+    found = run_async(_on_pool(lambda pool: parked_records(pool, topic=name, ended=ended)))
     if as_json:
-        say_json(found)
+        print_json(found)
     else:
         click.echo(parked_text(found))
 
@@ -80,15 +67,17 @@ def list_(topic: str | None, ended: bool, as_json: bool) -> None:
 @place_arguments[2]
 @json_option
 def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
-    """Show the parked record of TOPIC at PARTITION and OFFSET, with all that is in it."""
+    """Show the parked record of TOPIC at PARTITION and OFFSET with key and value."""
     place = settings().topic(topic), partition
-    found = awaited(_on_pool(lambda pool: parked_record(pool, place, offset)))
+    found = run_async(_on_pool(lambda pool: parked_record(pool, place, offset)))
     if found is None:
-        raise click.ClickException(f"no record is parked of {topic}, partition {partition}, offset {offset}")
+        raise click.ClickException(
+            f"no parked record {topic}[{partition}]@{offset} (see `projections parked list --all`)"
+        )
     about, record = found
     key, value = key_text(record.key), (record.value or b"").decode(errors="backslashreplace")
     if as_json:
-        say_json({**msgspec.to_builtins(about), "key": key, "value": value})
+        print_json({**msgspec.to_builtins(about), "key": key, "value": value})
     else:
         lines = [f"{name:<12} {text}" for name, text in msgspec.to_builtins(about).items()]
         click.echo(lines_for_terminal("\n".join([*lines, f"{'key':<12} {key}", "", *value.splitlines()])))
@@ -100,85 +89,59 @@ def show(topic: str, partition: int, offset: int, as_json: bool) -> None:
 def retry(aggregate_id: str, as_json: bool) -> None:
     """Project all parked records of the payment or wallet AGGREGATE_ID, in order, all or none.
 
-    Call it once the cause is mended.  Each record is projected once, however often this is called.
+    Run it when the cause is fixed.  Safe to repeat: each record is projected once.
     """
     if not is_canonical_id(aggregate_id):
-        raise click.UsageError("AGGREGATE_ID has to be a UUID, lower-case and hyphenated")
-    done = awaited(retried_aggregate(settings(), aggregate_id))
+        raise click.UsageError(
+            f"AGGREGATE_ID: must be a UUID, lower-case and hyphenated, got {aggregate_id[:60]!r}"
+        )
+    done = run_async(retry_aggregate(settings(), aggregate_id))
     if as_json:
-        say_json(done)
+        print_json(done)
         return
-    click.echo(f"{done.records:,} parked records of {aggregate_id} are projected.")
+    click.echo(f"Projected {done.records:,} parked records of {aggregate_id}.")
     if not done.cached:
-        click.echo("Redis is away: `ledger-streams replay cache` brings the balance there.", err=True)
+        click.echo(
+            "Redis unavailable: the cached balance is old; run `ledger-streams replay cache` later.", err=True
+        )
 
 
 @parked.command()
 @place_arguments[0]
 @place_arguments[1]
 @place_arguments[2]
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
-    """Give up the parked record of TOPIC at PARTITION and OFFSET: it is never projected.
+    """Discard the parked record of TOPIC at PARTITION and OFFSET: it is never projected.
 
-    For records that are no part of the ledger, such as a forged one.  Those behind it wait for `retry`.  An
-    event that a wallet has come to cannot be given up: the wallet's next one would not fit.
+    For records that do not belong to the ledger, such as forged ones. Records parked behind it wait for
+    `retry`. A readable event of a wallet cannot be discarded: the wallet's next event depends on it.
     """
     if not yes:
-        click.confirm("The projections will never have this record. Go on?", abort=True, err=True)
+        click.confirm("The record will never be projected. Continue?", abort=True, err=True)
     place = settings().topic(topic), partition
-    found = awaited(_on_pool(lambda pool: parked_record(pool, place, offset)))
+    found = run_async(_on_pool(lambda pool: parked_record(pool, place, offset)))
     if topic == topics.WALLET_EVENTS and found is not None and found[0].reason in OF_A_WALLET:
         raise click.ClickException(
-            f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, and later ones "
-            "count on from it: remove what refuses it (`projections parked show`), then run "
+            f"{topic}[{partition}]@{offset} is an event of wallet {found[0].aggregate_id}, on which later "
+            "events depend: it cannot be discarded. Fix the cause (`projections parked show`), then run "
             "`projections parked retry`"
         )
-    is_done = awaited(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
+    is_done = run_async(_on_pool(lambda pool: PostgresParking(PostgresSink(pool)).discard(place, offset)))
     if not is_done:
-        raise click.ClickException(f"no record waits of {topic}, partition {partition}, offset {offset}")
-    click.echo(
-        f"{topic}[{partition}]@{offset} is given up; its row stays, see `projections parked list --all`."
-    )
-
-
-async def retried_aggregate(config: Settings, aggregate_id: str) -> Retried:
-    """Retry what is parked of an aggregate, on each of its topics; raises Rejected when it is refused."""
-    from ledger_streams.recovery.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
-
-    async def retry_all(pool: Pool) -> Retried:
-        parking, count = PostgresParking(PostgresSink(pool)), 0
-
-        for partition in await parked_partitions(pool, aggregate_id):
-            count += await parking.retry(partition, aggregate_id, lambda record: part_of(config, record))
-        return Retried(aggregate_id, count, cached=await _cached(config, pool, aggregate_id))
-
-    return await _on_pool(retry_all)
-
-
-async def _cached(config: Settings, pool: Pool, wallet_id: str) -> bool:
-    """Bring the cache up to a wallet's snapshot; False when it is away."""
-    redis = connect(config.redis)
-    try:
-        views = await snapshots(pool, [wallet_id])
-        await RedisBalances(redis, ttl_s=config.balance_ttl_s).put(list(views.values()))
-    except Unavailable:
-        return False
-    finally:
-        await close_within("redis", redis.aclose())
-    return True
+        raise click.ClickException(
+            f"{topic}[{partition}]@{offset} is not parked, or was retried or discarded before"
+        )
+    click.echo(f"Discarded {topic}[{partition}]@{offset}; its row stays (`projections parked list --all`).")
 
 
 async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
-    pool = await create_pool(settings().postgres)
-    try:
+    async with opened_pool(settings().postgres) as pool:
         return await work(pool)
-    finally:
-        await close_within("postgres", pool.close())
 
 
 def parked_text(found: Sequence[ParkedRecord]) -> str:
-    """Return the list for people."""
+    """Return the parked records as a table."""
     if not found:
         return "No parked records."
     columns = ("place", "parked at", "reason", "detail", "of", "bytes", "became")

@@ -1,7 +1,7 @@
-"""`provider-simulator`: a payment provider on the loopback, for trying out and for tests.
+"""`provider-simulator`: a payment provider on the loopback, for trials and tests.
 
-It keeps its book on disk, so it may be killed and started again; two of them on one
-book are one provider.
+It keeps its book on disk, so it may be killed and restarted.  Two processes on one
+book act as one provider.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ledger_streams.settings import settings
 
 HOST = "127.0.0.1"
 STOP_S_MAX = 1.0
-"""How long a slow answer is waited for at the end; what it is about is in the book."""
+"""Time for slow responses at shutdown; their orders are in the book already."""
 
 SHARE = click.FloatRange(0, 1)
 MILLISECONDS = click.FloatRange(min=0)
@@ -30,36 +30,62 @@ MILLISECONDS = click.FloatRange(min=0)
 
 @click.command("provider-simulator")
 @click.option(
-    "--port", default=6200, show_default=True, type=click.IntRange(1, 65535), help="On the loopback."
+    "--port", default=6200, show_default=True, type=click.IntRange(1, 65535), help="Port on the loopback."
 )
 @click.option(
     "--book",
     "book_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File of its book.  [default: provider-simulator.sqlite3 in LEDGER_HOME]",
+    help="File of the book (SQLite).  [default: provider-simulator.sqlite3 in LEDGER_HOME]",
 )
 @click.option(
-    "--seed", default=1, show_default=True, help="Of all that is drawn; the same seed, the same faults."
-)
-@click.option("--latency-ms", default=20.0, show_default=True, type=MILLISECONDS, help="Of every call.")
-@click.option(
-    "--slow-share", default=0.05, show_default=True, type=SHARE, help="Calls carried out, and slow."
+    "--seed", default=1, show_default=True, help="Random seed: the same seed injects the same faults."
 )
 @click.option(
-    "--slow-ms", default=8_000.0, show_default=True, type=MILLISECONDS, help="What a slow call takes."
-)
-@click.option("--decline-share", default=0.1, show_default=True, type=SHARE, help="Keys that are declined.")
-@click.option(
-    "--error-share", default=0.05, show_default=True, type=SHARE, help="Calls not carried out, 503."
+    "--latency-ms", default=20.0, show_default=True, type=MILLISECONDS, help="Latency of every call, in ms."
 )
 @click.option(
-    "--lost-share", default=0.05, show_default=True, type=SHARE, help="Calls carried out, answer lost."
+    "--slow-share",
+    default=0.05,
+    show_default=True,
+    type=SHARE,
+    help="Share of calls that are executed but slow.",
 )
-@click.option("--double-share", default=0.02, show_default=True, type=SHARE, help="Calls carried out twice.")
+@click.option(
+    "--slow-ms", default=8_000.0, show_default=True, type=MILLISECONDS, help="Duration of a slow call, in ms."
+)
+@click.option(
+    "--decline-share",
+    default=0.1,
+    show_default=True,
+    type=SHARE,
+    help="Share of idempotency keys that are declined.",
+)
+@click.option(
+    "--error-share",
+    default=0.05,
+    show_default=True,
+    type=SHARE,
+    help="Share of calls that fail with 503, not executed.",
+)
+@click.option(
+    "--lost-share",
+    default=0.05,
+    show_default=True,
+    type=SHARE,
+    help="Share of calls that are executed, response lost.",
+)
+@click.option(
+    "--double-share",
+    default=0.02,
+    show_default=True,
+    type=SHARE,
+    help="Share of calls that are executed twice.",
+)
 def provider_simulator(*, port: int, book_path: Path | None, **behaviour: Any) -> None:
-    """Run a payment provider that misbehaves in reproducible ways, until SIGTERM or Ctrl-C.
+    """Run a payment provider with reproducible faults until SIGTERM or Ctrl-C.
 
-    Point LEDGER_PROVIDERS at it: name=http://127.0.0.1:6200. GET /book has what it has really done.
+    Set LEDGER_PROVIDERS to name=http://127.0.0.1:6200. GET /book returns the orders it has executed.
     """
     try:
         drawn = Behaviour(**behaviour)
@@ -83,7 +109,7 @@ async def serve(port: int, book_path: Path, behaviour: Behaviour) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()
-        click.echo(f"provider on http://{HOST}:{port}, its book is {book_path}")
+        click.echo(f"Provider on http://{HOST}:{port}, book {book_path}")
         await stopped.wait()
     except OSError as error:
         raise click.ClickException(str(error)) from error

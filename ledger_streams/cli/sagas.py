@@ -1,8 +1,8 @@
-"""`sagas`: those under way, from the workers' RocksDB, and a person's word where a provider has none.
+"""`sagas`: list sagas in progress from the workers' RocksDB; settle one for a silent provider.
 
-A settlement is a record on saga-commands: the saga answers it with the event that the
-provider owes it, with the reason in it, and goes on from there as ever.  It may come when
-the saga has just moved on, so it is said again when a time-out of the provider came between.
+A settlement is a record on saga-commands.  The saga writes the event that the provider
+owes, with the operator's reason in it, and continues as usual.  A saga that has just
+moved on refuses it (a dead letter), so it is sent again after each time-out of the provider.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from ledger_streams import topics, wire
 from ledger_streams.cli.http import get_document, url_option
-from ledger_streams.cli.output import awaited, say_json, table
+from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.money import format_amount
@@ -31,14 +31,14 @@ from ledger_streams.kafka_settings import client_options
 from ledger_streams.ports import Message
 from ledger_streams.settings import settings
 
-LOOK_EVERY_S: Final = 0.2
-SAID_MAX: Final = 5
-"""A saga that does not take it by then awaits no such answer; each try that it refuses is a dead letter."""
+POLL_EVERY_S: Final = 0.2
+COMMANDS_MAX: Final = 5
+"""Maximum number of commands of a settlement: each one that the saga refuses is a dead letter."""
 COLUMNS: Final = ("payment_id", "kind", "status", "amount", "provider", "attempts", "since", "seconds", "why")
 
 
-class SagaUnderWay(msgspec.Struct, frozen=True):
-    """A saga that has not ended: where it stands, and for how long it has stood there."""
+class OpenSaga(msgspec.Struct, frozen=True):
+    """A saga that has not ended: its status and its age."""
 
     payment_id: str
     kind: str
@@ -49,35 +49,35 @@ class SagaUnderWay(msgspec.Struct, frozen=True):
     attempts: int
     started_at: str
     seconds: int
-    """Since it was started."""
+    """Age, since `started_at`."""
     reason: str | None
 
 
 @click.group()
 def sagas() -> None:
-    """Look at the sagas of payments that have not ended."""
+    """Sagas of payments that have not ended."""
 
 
 @sagas.command("list")
-@click.option("--stuck", is_flag=True, help="Only those under way for longer than LEDGER_SAGA_STUCK_S.")
+@click.option("--stuck", is_flag=True, help="Only sagas older than LEDGER_SAGA_STUCK_S.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(stuck: bool, as_json: bool) -> None:
-    """List the sagas under way on the workers of this machine, the oldest first."""
+    """List the sagas in progress on this machine's workers, oldest first."""
     from ledger_streams.reconciliation.rocksdb_tables import stored_sagas, tables_below  # noqa: PLC0415 (it imports Faust)
 
     now_ms = int(time.time() * 1000)
     least_s = settings().saga_stuck_s if stuck else 0
     open_sagas = [saga for saga in stored_sagas(tables_below(settings().home)) if not has_ended(saga)]
-    found = [under_way(saga, now_ms) for saga in sorted(open_sagas, key=lambda saga: saga.started_ms)]
+    found = [open_saga(saga, now_ms) for saga in sorted(open_sagas, key=lambda saga: saga.started_ms)]
     found = [saga for saga in found if saga.seconds >= least_s]
     if as_json:
-        say_json(found)
+        print_json(found)
         return
     click.echo(sagas_text(found))
 
 
-def sagas_text(found: Sequence[SagaUnderWay]) -> str:
-    """Return the sagas for people."""
+def sagas_text(found: Sequence[OpenSaga]) -> str:
+    """Return the sagas as a table."""
     rows = [
         (
             saga.payment_id,
@@ -92,12 +92,12 @@ def sagas_text(found: Sequence[SagaUnderWay]) -> str:
         )
         for saga in found
     ]
-    return table(f"{len(found)} sagas under way", COLUMNS, rows, numbers=("attempts", "seconds"))
+    return table(f"{len(found)} sagas in progress", COLUMNS, rows, numbers=("attempts", "seconds"))
 
 
-def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:
-    """Return what is shown of a saga."""
-    return SagaUnderWay(
+def open_saga(saga: Saga, now_ms: int) -> OpenSaga:
+    """Return the columns of a saga."""
+    return OpenSaga(
         saga.payment_id,
         saga.kind.value,
         saga.status.value,
@@ -114,18 +114,24 @@ def under_way(saga: Saga, now_ms: int) -> SagaUnderWay:
 @sagas.command()
 @click.argument("payment_id")
 @click.argument("outcome", type=click.Choice(["approved", "declined"]))
-@click.option("--reason", required=True, help="Why you say so; it is kept in the event.")
-@click.option("--wait", "wait_s", default=10.0, show_default=True, help="Seconds to wait for the end.")
+@click.option("--reason", required=True, help="Your evidence; it is kept in the event.")
+@click.option(
+    "--wait",
+    "wait_s",
+    default=10.0,
+    show_default=True,
+    help="Maximum seconds to wait for the payment to end.",
+)
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def settle(  # noqa: PLR0913 (an option each)
     payment_id: str, outcome: str, *, reason: str, wait_s: float, url: str, as_json: bool
 ) -> None:
-    """Say what the provider of PAYMENT_ID has done, where it does not say so itself.
+    """Settle the payment PAYMENT_ID by hand when its provider does not answer.
 
-    Ask the provider first: approved means that the money has moved, declined that it has not and never will.
-    It is said again, up to five times, when the provider's silence comes between. Exit code 1 when the
-    payment has not ended in time: then see `dlq list --topic saga-commands`.
+    Ask the provider first: approved means that the money has moved, declined that it has not and never
+    will. The command is sent up to five times, once after each time-out of the provider. Exit code 1 if
+    the payment has not ended in time: see `dlq list --topic saga-commands`.
     """
     try:
         wire.settlement_reason(reason, at="--")
@@ -134,41 +140,42 @@ def settle(  # noqa: PLR0913 (an option each)
     path = f"/v1/payments/{quote(payment_id, safe='')}"
     payment = get_document(url, path)
     if payment["status"] != "pending":
-        raise click.ClickException(f"payment {payment_id} is {payment['status']}: nothing is awaited")
+        raise click.ClickException(f"payment {payment_id} is {payment['status']}: it awaits no provider")
     command = SettlePayment(PaymentId(payment["payment_id"]), outcome == "approved", reason)
-    payment, said = insisted(
-        lambda: awaited(publish(command)), lambda: get_document(url, path), payment, wait_s=wait_s
+    payment, said = settle_until_ended(
+        lambda: run_async(publish(command)), lambda: get_document(url, path), payment, wait_s=wait_s
     )
     if as_json:
-        say_json(payment)
+        print_json(payment)
     else:
         click.echo(payment_text(payment))
-    times = "once" if said == 1 else f"{said} times, for the provider's silence came between"
+    times = "once" if said == 1 else f"{said} times (the provider timed out in between)"
     if payment["status"] == "pending":
-        raise click.ClickException(f"said {times}: payment {payment_id} has not ended within {wait_s:g} s")
-    click.echo(f"said {times}: the payment is {payment['status']}", err=True)
+        raise click.ClickException(f"sent {times}: payment {payment_id} has not ended within {wait_s:g} s")
+    click.echo(f"sent {times}: the payment is {payment['status']}", err=True)
 
 
-def insisted(
+def settle_until_ended(
     say: Callable[[], None], look: Callable[[], Any], payment: Any, *, wait_s: float
 ) -> tuple[Any, int]:
-    """Say it, and again when the provider was silent since; return the payment and how often it was said.
+    """Send the command, and again after each time-out of the provider, until the payment has ended.
 
-    Returns when the payment has ended, or time is up.  A saga takes it once, however often it is said.
+    Return the payment and the number of commands sent; it may be pending still after `wait_s`.
+    A saga applies a settlement once, however many commands it gets.
     """
     end_s, said, heard = time.monotonic() + wait_s, 0, -1
     while payment["status"] == "pending" and time.monotonic() < end_s:
         silences = sum(step["event_type"] == "ProviderTimedOut" for step in payment["steps"])
-        if silences > heard and said < SAID_MAX:
+        if silences > heard and said < COMMANDS_MAX:
             say()
             said, heard = said + 1, silences
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
         payment = look()
     return payment, said
 
 
 async def publish(command: SettlePayment) -> None:
-    """Put the settlement on saga-commands."""
+    """Send the settlement to saga-commands."""
     config = settings()
     value = wire.encode_settlement(command, command_id=str(uuid4()), occurred_ms=int(time.time() * 1000))
     async with KafkaPublisher(

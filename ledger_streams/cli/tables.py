@@ -1,4 +1,4 @@
-"""`tables`: what a worker keeps in RocksDB, read-only and beside the worker."""
+"""`tables`: the tables in a worker's RocksDB, read-only, while the worker may run."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from typing import Any
 import click
 
 from ledger_streams import topics
-from ledger_streams.cli.output import say_json, table
+from ledger_streams.cli.output import print_json, table
 from ledger_streams.settings import settings
 
 COLUMNS = ("table", "source", "changelog", "partitions", "on disk", "keys", "help")
 
 
 @click.command()
-@click.option("--worker", "worker_id", help="The worker, by its id.  [default: LEDGER_WORKER_ID]")
+@click.option("--worker", "worker_id", help="Worker id.  [default: LEDGER_WORKER_ID]")
 @click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A worker's data folder, instead of LEDGER_HOME/workers/<worker id>.",
+    help="Data folder of the worker.  [default: LEDGER_HOME/workers/<worker id>]",
 )
 @click.option(
-    "--partitions", "each", is_flag=True, help="Show each partition, and how far it has read its logs."
+    "--partitions",
+    "each",
+    is_flag=True,
+    help="Also show each partition with its positions in changelog and source.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with each partition.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, including each partition.")
 def tables(worker_id: str | None, data_dir: Path | None, each: bool, as_json: bool) -> None:
-    """Show the tables: source topic, changelog, and what a worker of this machine has of them on disk."""
+    """Show the tables: source topic, changelog, and a local worker's partitions and keys on disk."""
     from ledger_streams.reconciliation.rocksdb_tables import TABLES, table_partitions  # noqa: PLC0415 (it imports Faust)
 
     folder = data_dir or settings().home / "workers" / (worker_id or settings().worker_id)
     if not (folder / "tables").is_dir():
         raise click.ClickException(
-            f"there are no tables in {folder.absolute()}: name a worker of this machine with --worker, and "
-            "set LEDGER_HOME to the folder of the workers"
+            f"no tables in {folder.absolute()}: set --worker to the id of a worker that has run on this "
+            "machine, and LEDGER_HOME to its home folder"
         )
     found = {spec.name: table_partitions(folder / "tables", spec.name) for spec in TABLES}
     if as_json:
-        say_json(
+        print_json(
             [
                 _document(spec.name, spec.source, spec.changelog, spec.help, found[spec.name])
                 for spec in TABLES

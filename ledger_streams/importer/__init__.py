@@ -1,1 +1,1 @@
-"""Importer: bank transactions and payments read from a file and sent as payments."""
+"""Importer: reads bank transactions or payments from a file and sends them as payments."""

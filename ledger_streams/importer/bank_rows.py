@@ -1,9 +1,9 @@
-"""Bank transactions: a bank's statement lines as deposits and withdrawals.
+"""Bank transactions: the lines of a bank statement as deposits and withdrawals.
 
 A credit is a deposit into the account's wallet, a debit a withdrawal from it, both
-without a provider.  All ids are derived from the bank's, so the same file is the same
-payments.  What the bank knows beyond that (its booking date, operation, counterparty,
-balance) is the payment's metadata.
+without a provider.  All ids are derived from the bank's ids, so importing a file twice
+gives the same payments.  The other columns (booking date, operation, counterparty,
+balance) become the payment's metadata.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from ledger_streams.importer.rows import REASON_INVALID, RefusedRow, Row, paymen
 REQUIRED_COLUMNS: Final = ("trans_id", "account_id", "date", "direction", "amount")
 DIRECTIONS: Final = ("credit", "debit")
 ID_CHARACTERS_MAX: Final = 100
-"""A bank's own id is part of a derived id and of metadata."""
+"""Maximum length of a bank's id, which goes into a derived id and into metadata."""
+SHOWN_CHARACTERS_MAX: Final = 40
 _TYPED: Final = frozenset({"amount", "direction"})
 _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
 def bank_rows(records: Iterable[tuple[int, dict[str, str] | RefusedRow]], *, currency: str) -> Iterator[Row]:
-    """Yield each record as a payment of its account's lane, or refused; `import --help` has the columns."""
+    """Yield each record as a payment in its account's lane, or as a refused row.
+
+    `import --help` lists the columns.
+    """
     for line, record in records:
         yield record if isinstance(record, RefusedRow) else _row(line, record, currency)
 
@@ -37,7 +41,7 @@ def wallet_of_account(account_id: str) -> str:
 
 
 def owner_of_account(account_id: str) -> str:
-    """Return the id of the account's owner, whom the bank does not name."""
+    """Return a user id for the account's owner, derived since the file has none."""
     return derived_id(f"owner:{account_id}")
 
 
@@ -64,18 +68,30 @@ def _refused(line: int, record: dict[str, str]) -> RefusedRow | None:
         if (problem := _id_problem(record[name])) is not None:
             return RefusedRow(line, name, REASON_INVALID, problem)
     if record["direction"] not in DIRECTIONS:
-        return RefusedRow(line, "direction", REASON_INVALID, "must be credit or debit")
+        return RefusedRow(
+            line, "direction", REASON_INVALID, f"must be credit or debit, got {_shown(record['direction'])}"
+        )
     if not _is_date(record["date"]):
-        return RefusedRow(line, "date", REASON_INVALID, "must be a date like 1993-01-31")
+        return RefusedRow(
+            line, "date", REASON_INVALID, f"must be a date like 1993-01-31, got {_shown(record['date'])}"
+        )
     return None
+
+
+def _shown(text: str) -> str:
+    return repr(text[:SHOWN_CHARACTERS_MAX])
 
 
 def _id_problem(text: str) -> str | None:
     if not 1 <= len(text) <= ID_CHARACTERS_MAX:
-        return f"must be an id of 1 to {ID_CHARACTERS_MAX} characters"
+        return f"must be an id of 1 to {ID_CHARACTERS_MAX} characters, got {len(text)}"
     if (unseen := invisible(text)) is not None:
-        return f"must be an id of visible characters, holds {unseen}"
-    return None if text == text.strip() else "must be an id without spaces around it"
+        return f"must be an id of visible characters, contains {unseen}"
+    return (
+        None
+        if text == text.strip()
+        else f"must be an id without leading or trailing spaces, got {_shown(text)}"
+    )
 
 
 def _is_date(text: str) -> bool:

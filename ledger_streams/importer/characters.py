@@ -1,7 +1,7 @@
-"""Characters: which text of a file can be stored, and which of it a person cannot see.
+"""Characters: storable text, and characters that a person cannot see.
 
-Two ids that look the same and differ in an invisible character are two accounts, so an
-id and a column's name consist of visible characters, with plain spaces inside at most.
+Two ids that differ in an invisible character look like one account.  So ids and column
+names consist of visible characters and plain spaces.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _UNSEEN: Final = frozenset(
         *map(chr, range(0xE0100, 0xE01F0)),
     ]
 )
-"""Joiners, fillers and variation selectors: letters, marks and symbols by category, and drawn as nothing."""
+"""Joiners, fillers and variation selectors: invisible, although Unicode calls them letters or marks."""
 
 
 def is_text(value: str) -> bool:
-    """Say whether bytes were text of the file's encoding and can be stored: no surrogate, no NUL."""
+    """Return whether the text is storable: no NUL, no surrogate (bytes that the encoding cannot decode)."""
     return value.isprintable() or _UNSTORABLE(value) is None
 
 
 def invisible(value: str) -> str | None:
-    """Return the first invisible character as U+nnnn, or None; of all blanks a plain space is seen."""
+    """Return the first invisible character as U+nnnn, or None.  A plain space counts as visible."""
     if value.isascii() and value.isprintable():
         return None
     for character in value:

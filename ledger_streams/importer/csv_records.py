@@ -1,8 +1,8 @@
-"""CSV records as RFC 4180 has them: a record ends where a line ends outside of quotes.
+"""CSV records by RFC 4180: a record ends at a line end outside of quotes.
 
-A line break in a quoted cell belongs to the cell, whatever the next line looks like.  A
-record whose quotes are wrong is refused with all lines that may belong to it; a quote
-that is never closed leaves no way to tell rows apart, so the file is unusable.
+A line break in a quoted cell belongs to the cell.  A record with malformed quotes is
+refused together with all lines that may belong to it.  After a quote that is never
+closed, rows cannot be told apart, so the file is unusable.
 """
 
 from __future__ import annotations
@@ -14,34 +14,40 @@ from typing import Final
 
 from ledger_streams.importer.characters import invisible, is_text
 from ledger_streams.importer.file_lines import Line, Lines, utf8_bytes
-from ledger_streams.importer.rows import REASON_INVALID, RECORD_BYTES_MAX, RefusedRow, UnusableFile, too_long
+from ledger_streams.importer.rows import (
+    REASON_INVALID,
+    RECORD_BYTES_MAX,
+    RefusedRow,
+    UnusableFile,
+    oversized_row,
+)
 
 BROKEN_QUOTES: Final = (
-    "not CSV: a quote in a cell that is not quoted, or text after a closing quote"
-    " (a quoted cell is quoted whole, and a quote in it is doubled)"
+    "not CSV: a quote inside an unquoted cell, or text after a closing quote"
+    " (quote the whole cell and double a quote inside it)"
 )
 NUL: Final = "\0"
-LONE_RETURN: Final = "not CSV: a carriage return that does not end a line"
+LONE_RETURN: Final = "not CSV: a carriage return without a line feed"
 Cells = tuple[int, list[str] | RefusedRow]
-"""The number of a record's first line, and its cells or why it has none."""
+"""Number of a record's first line, and its cells or its refusal."""
 
 
 class Shape(Enum):
-    """Where a line leaves its record."""
+    """State of a record after one of its lines."""
 
     CLOSED = auto()
-    """The record ends with the line."""
+    """The record ends here."""
     OPEN = auto()
-    """The line ends within a quoted cell: the record goes on."""
+    """The line ends inside a quoted cell: the record continues."""
     BROKEN = auto()
-    """The quotes are not RFC 4180's."""
+    """The quotes violate RFC 4180."""
 
 
 def shape_of(line: Line, *, quoted: bool, delimiter: str) -> Shape:
-    """Say how a line ends that begins within a quoted cell or not.
+    """Return the state after a line; `quoted` says that the line begins inside a quoted cell.
 
-    Cut at its quotes, a line is text outside and inside of cells by turns.  Between two
-    quoted cells stands a delimiter at least; nothing between two quotes is a doubled one.
+    Split at its quotes, a line alternates between text outside and inside of quoted cells.  Between
+    two quoted cells there is at least a delimiter; an empty piece is a doubled quote.
     """
     open_after = quoted ^ bool(line.quotes % 2)
     if line.whole and line.quotes:
@@ -57,7 +63,7 @@ def shape_of(line: Line, *, quoted: bool, delimiter: str) -> Shape:
 
 
 class CsvRecords:
-    """The records of a CSV file, the header first; blank lines are no records."""
+    """The records of a CSV file, header first; blank lines are skipped."""
 
     def __init__(self, lines: Lines, *, delimiter: str, name: str) -> None:
         self._lines = lines
@@ -66,7 +72,7 @@ class CsvRecords:
         csv.field_size_limit(RECORD_BYTES_MAX)
 
     def __iter__(self) -> Iterator[Cells]:
-        """Yield the cells of each record, or its refusal; raises UnusableFile for an open quote."""
+        """Yield the cells of each record, or its refusal; raises UnusableFile if a quote is never closed."""
         for line in self._lines:
             if line.text.strip("\r\n"):
                 yield line.number, self._record(line)
@@ -85,7 +91,7 @@ class CsvRecords:
         if shape is Shape.BROKEN:
             self._skip_broken(first, line)
             return RefusedRow(first.number, None, REASON_INVALID, BROKEN_QUOTES)
-        return too_long(first.number) if is_long else self._cells(first.number, "".join(texts))
+        return oversized_row(first.number) if is_long else self._cells(first.number, "".join(texts))
 
     def _shape(self, line: Line, *, quoted: bool) -> Shape:
         return shape_of(line, quoted=quoted, delimiter=self._delimiter)
@@ -93,14 +99,14 @@ class CsvRecords:
     def _within(self, first: Line) -> Line:
         line = self._lines.next()
         if line is None:
-            raise UnusableFile(f"{self._name}: a quote that is opened in line {first.number} is never closed")
+            raise UnusableFile(f"{self._name}: a quote opened in line {first.number} is never closed")
         return line
 
     def _skip_broken(self, first: Line, line: Line) -> None:
-        """Skip the lines that may belong to a record that is broken in `line`.
+        """Skip the lines that may belong to the record that is broken in `line`.
 
-        The next quote tells: one that opens a cell begins another record's, any other one
-        may end the cell that the broken line has begun.
+        The next quote decides: a quote that opens a cell belongs to a new record, any other
+        quote may close the cell that the broken line has opened.
         """
         while (quoting := self._next_with_quotes()) is not None:
             skipped, following = quoting
@@ -117,7 +123,7 @@ class CsvRecords:
                 return
 
     def _next_with_quotes(self) -> tuple[list[Line], Line] | None:
-        """Take the lines up to the next one with a quote, as far as a record reaches, or put them back."""
+        """Take the lines up to the next line with a quote; put them back if it is too far for one record."""
         taken: list[Line] = []
         size = 0
         while size <= RECORD_BYTES_MAX and (line := self._lines.next()) is not None:
@@ -129,7 +135,7 @@ class CsvRecords:
         return None
 
     def _opens(self, line: Line) -> bool:
-        """Say whether the line's first quote begins a cell with content, or an empty one."""
+        """Return whether the line's first quote opens a cell (and the cell has content)."""
         before, _, after = line.text.partition('"')
         is_at_start = not before or before.endswith(self._delimiter)
         return is_at_start and not after.startswith((self._delimiter, "\r", "\n")) and bool(after)
@@ -146,33 +152,33 @@ class CsvRecords:
 
 
 def header_of(records: Iterator[Cells], *, name: str, encoding: str) -> list[str]:
-    """Read the header's column names; raises UnusableFile unless each is visible text and stands once."""
+    """Return the header's column names; raises UnusableFile unless they are visible text and unique."""
     _, cells = next(records, (0, [""]))
     if isinstance(cells, RefusedRow):
         raise UnusableFile(f"{name}: the header is {cells.detail}")
     header = [cell.strip(" \t") for cell in cells]
     for number, column in enumerate(header, start=1):
         if NUL in column:
-            raise UnusableFile(f"{name}: the name of column {number} holds the character U+0000")
+            raise UnusableFile(f"{name}: the name of column {number} contains the character U+0000")
         if not is_text(column):
             raise UnusableFile(f"{name}: the name of column {number} is not {encoding} text (see --encoding)")
         if (unseen := invisible(column)) is not None:
             hint = " (see --delimiter)" if "\t" in column else ""
-            problem = f"the name of column {number} holds an invisible character, {unseen}{hint}"
+            problem = f"the name of column {number} contains an invisible character, {unseen}{hint}"
             raise UnusableFile(f"{name}: {problem}")
         if not column and len(header) > 1:
             raise UnusableFile(f"{name}: column {number} has no name")
         if header.index(column) < number - 1:
-            raise UnusableFile(f"{name}: column {column} stands twice in the header")
+            raise UnusableFile(f"{name}: column {column} occurs twice in the header")
     return header
 
 
 def records_of(
     records: Iterator[Cells], header: Sequence[str], *, columns: Sequence[str], name: str, encoding: str
 ) -> Iterator[tuple[int, dict[str, str] | RefusedRow]]:
-    """Yield line number and record of each row; a row of another shape comes as a RefusedRow.
+    """Yield line number and record of each row; a row with other columns comes as a RefusedRow.
 
-    Raises UnusableFile when one of `columns` is not in the header.
+    Raises UnusableFile if one of `columns` is not in the header.
     """
     if missing := [column for column in columns if column not in header]:
         raise UnusableFile(
@@ -189,7 +195,7 @@ def _record(
         return RefusedRow(line, None, REASON_INVALID, f"{len(cells)} values for {len(header)} columns")
     for column, cell in zip(header, cells, strict=True):
         if not is_text(cell):
-            problem = f"{'holds U+0000; ' if NUL in cell else ''}not {encoding} text that can be stored"
+            problem = f"{'contains U+0000; ' if NUL in cell else ''}not {encoding} text that can be stored"
             return RefusedRow(line, column, REASON_INVALID, problem)
     return dict(zip(header, cells, strict=True))
 

@@ -1,8 +1,8 @@
-"""Lines of an import file: bytes from a path or from standard input, unpacked, decoded and numbered.
+"""Lines of an import file: read from a path or standard input, unpacked, decoded and numbered.
 
-A line ends with a line feed.  It is kept up to a bound and the rest of a longer one is
-dropped while it is read, so neither a large file nor a packed one fills the memory.
-Bytes that the encoding does not know come as surrogates, see `characters.is_text`.
+A line ends with a line feed.  Reading drops the part of a line beyond a bound, so that
+neither a large file nor a gzip bomb fills the memory.  Bytes that the encoding cannot
+decode become surrogates, see `characters.is_text`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks; the longer ones first, for UTF-32's begins with UTF-16's."""
+"""Byte order marks, longer ones first: UTF-32's begins with UTF-16's."""
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _HEAD_BYTES: Final = 4
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A line with its end; of one that is not `whole`, the beginning. `quotes` counts all of the line's."""
+    """A line with its end, or the beginning of one that is not `whole`; `quotes` counts all of the line's."""
 
     number: int
     text: str
@@ -47,7 +47,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Lines:
-    """The lines of a file in order, with a look ahead."""
+    """The lines of a file in order, with look-ahead."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -63,7 +63,7 @@ class Lines:
         return self._ahead.popleft() if self._ahead else self._read()
 
     def put_back(self, lines: list[Line]) -> None:
-        """Let the lines come next, in their order."""
+        """Put lines back, to be returned next in their order."""
         self._ahead.extendleft(reversed(lines))
 
     def _read(self) -> Line | None:
@@ -80,18 +80,18 @@ class Lines:
 
 
 def utf8_bytes(text: str) -> int:
-    """Return how many bytes the text has in UTF-8."""
+    """Return the length of the text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def name_of(path: Path) -> str:
-    """Return how messages call the file."""
+    """Return the file's name for messages."""
     return "standard input" if path == STANDARD_INPUT else str(path)
 
 
 @contextmanager
-def opened(path: Path, *, encoding: str = "utf-8") -> Iterator[Lines]:
-    """Open the file, or standard input for `-`, gzip or not; raises UnusableFile for what it is not."""
+def open_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[Lines]:
+    """Open the file (`-`: standard input), plain or gzip; raises UnusableFile if it is not text."""
     name = name_of(path)
     if path == STANDARD_INPUT and sys.stdin is None:
         raise UnusableFile(f"{name}: it is closed")
@@ -114,13 +114,13 @@ def _decoded(source: io.BufferedReader, encoding: str, name: str) -> TextIO:
     marked = next((marked for mark, marked in _MARKS if head.startswith(mark)), None)
     if marked is not None and not chosen.startswith(marked):
         raise UnusableFile(
-            f"{name}: it begins with the byte order mark of {marked}, not {encoding} (see --encoding)"
+            f"{name}: begins with the byte order mark of {marked}, not {encoding} (see --encoding)"
         )
     return io.TextIOWrapper(source, encoding, errors="surrogateescape", newline="\n")
 
 
 class _Ahead(io.RawIOBase):
-    """Bytes with the first few of them read already."""
+    """A byte stream whose first few bytes are read in advance."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
@@ -138,5 +138,5 @@ class _Ahead(io.RawIOBase):
 
 
 def _ahead(raw: BinaryIO) -> io.BufferedReader:
-    """Return a reader whose `peek` shows the first bytes even where a pipe delivers them one by one."""
+    """Return a reader whose `peek` has the first bytes, even if a pipe delivers them one by one."""
     return io.BufferedReader(_Ahead(raw))

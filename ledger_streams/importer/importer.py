@@ -1,9 +1,9 @@
-"""The import itself: lanes of payments, each sent when the one before it has ended.
+"""The import itself: lanes of payments; a lane's next payment is sent when its previous one has ended.
 
-A lane is a wallet's rows in the file's order (or a single independent payment).  At
-most `in_flight_max` payments are under way; one query a tick asks the read model which
-of them have ended, and each that has lets its lane's next one go.  Everything sent may
-be sent again: ids are derived, and the ledger knows a payment it has seen.
+A lane has a wallet's rows in the order of the file, or a single independent payment.  At
+most `in_flight_max` payments are in flight.  One query per tick asks the read model for
+the payments that have ended.  Sending again is safe: ids are derived from the file, and
+the ledger deduplicates payments by id.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ T = TypeVar("T")
 IDS_A_QUERY_MAX: Final = 5_000
 TICK_S: Final = 0.02
 AWAY: Final = Backoff(first_ms=200, wait_ms_max=5_000, attempts_max=20)
-"""An import outlives a restart of PostgreSQL or Kafka: it waits for a minute and a half, or its patience."""
+"""The import survives a restart of PostgreSQL or Kafka: it retries for 90 s, or for its `patience_s`."""
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How hard to push, and how long to wait when nothing moves."""
+    """The load of an import, and its patience (seconds without progress)."""
 
     in_flight_max: int = 2_000
     patience_s: float = 60.0
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """The way in and the way to see what became of it; topics by their full names."""
+    """Ports of the ledger for an import, and full names of the topics."""
 
     read_model: ReadModel
     publisher: Publisher
@@ -51,7 +51,7 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 class Importer:
-    """Sends rows and counts what becomes of them into a `Tally`."""
+    """Sends rows and counts their outcomes in a `Tally`."""
 
     def __init__(self, ledger: Ledger, tally: Tally, pace: Pace) -> None:
         self._read_model = ledger.read_model
@@ -64,8 +64,8 @@ class Importer:
         self._ready: deque[deque[PaymentRow]] = deque()
         self._busy: dict[str, deque[PaymentRow]] = {}
 
-    async def not_there_yet(self, rows: Iterable[PaymentRow]) -> list[PaymentRow]:
-        """Return the rows that have still to be carried out; the others are counted."""
+    async def remaining_rows(self, rows: Iterable[PaymentRow]) -> list[PaymentRow]:
+        """Return the rows whose payments have not ended; count the others."""
         left: list[PaymentRow] = []
         for some in chunked(rows, IDS_A_QUERY_MAX):
             known = await self._known([row.payment_id for row in some])
@@ -73,7 +73,7 @@ class Importer:
         return left
 
     async def carry_out(self, rows: Sequence[PaymentRow]) -> None:
-        """Send all rows and return when all have ended, or when nothing has moved for `patience_s`."""
+        """Send all rows; return when all have ended, or after `patience_s` without progress."""
         for lane in lanes(rows):
             self._ready.append(lane)
         moved_at_s = time.monotonic()
@@ -103,7 +103,7 @@ class Importer:
         return False
 
     async def _send_ready(self) -> int:
-        """Send the next row of as many lanes as may be under way; return how many there were."""
+        """Send the next row of each ready lane, up to `in_flight_max` in all; return the number of rows."""
         rows: list[PaymentRow] = []
         while self._ready and len(self._in_flight) < self._pace.in_flight_max:
             lane = self._ready.popleft()
@@ -132,7 +132,7 @@ class Importer:
         return await self._patiently(lambda: self._read_model.outcomes(ids), "outcomes")
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], purpose: str) -> T:
-        return await patiently(call, purpose=purpose, patience_s=self._pace.patience_s)
+        return await retry_unavailable(call, purpose=purpose, patience_s=self._pace.patience_s)
 
     def _take_ended(self, outcomes: Mapping[str, Outcome]) -> int:
         for payment_id, outcome in outcomes.items():
@@ -148,8 +148,8 @@ class Importer:
         return len(outcomes)
 
 
-async def patiently(call: Callable[[], Awaitable[T]], *, purpose: str, patience_s: float) -> T:
-    """Await `call()` until it is not `Unavailable`, for `patience_s` at most; then raise the last one."""
+async def retry_unavailable(call: Callable[[], Awaitable[T]], *, purpose: str, patience_s: float) -> T:
+    """Retry `call` while it raises Unavailable, for at most `patience_s`; then raise the last error."""
     last = Unavailable(dependency="ledger", detail=f"no answer within {patience_s:g} s ({purpose})")
 
     async def tried() -> T:
@@ -168,7 +168,7 @@ async def patiently(call: Callable[[], Awaitable[T]], *, purpose: str, patience_
 
 
 def lanes(rows: Iterable[PaymentRow]) -> list[deque[PaymentRow]]:
-    """Group rows by lane, in the file's order within each and by their first row among them."""
+    """Group rows by lane, in the order of the file; lanes are ordered by their first row."""
     grouped: dict[str, deque[PaymentRow]] = {}
     for row in rows:
         grouped.setdefault(row.lane, deque()).append(row)
@@ -176,14 +176,14 @@ def lanes(rows: Iterable[PaymentRow]) -> list[deque[PaymentRow]]:
 
 
 def request(row: PaymentRow, *, topic: str, now: datetime) -> Message:
-    """Return the row's PaymentRequested; sending it again is the same event."""
+    """Return the row's PaymentRequested; its event id is derived, so a resend is the same event."""
     event_id = derived_id(f"{row.payment_id}:PaymentRequested:1")
     value = wire.encode_payment_request(row.data, event_id=event_id, occurred_ms=wire.time_ms(now))
     return Message(topic, row.payment_id, value)
 
 
 def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of up to `size`."""
+    """Yield the items in lists of at most `size`."""
     remaining = iter(items)
     while some := list(islice(remaining, size)):
         yield some

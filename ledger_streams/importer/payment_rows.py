@@ -1,8 +1,8 @@
-"""Payments in a file: PaymentRequested's `data`, a JSON object or a CSV row a line.
+"""Payments in a file: the `data` of PaymentRequested, one JSON object or CSV row each.
 
-Each must name its payment_id: that is what makes an import safe to repeat.  In CSV an
-empty cell is null and `metadata` is a JSON object.  A field or column that a payment does
-not have is refused by name, for what it was to say would be lost.
+Each row must have a payment_id, which makes the import safe to repeat.  In CSV an empty
+cell is null, and `metadata` is a JSON object.  A row with an unknown field is refused,
+since its content would be lost.
 """
 
 from __future__ import annotations
@@ -18,35 +18,42 @@ from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unreadable
 from ledger_streams.importer.characters import is_text
 from ledger_streams.importer.file_lines import Line
-from ledger_streams.importer.rows import REASON_INVALID, RefusedRow, Row, payment_row, refused_row, too_long
+from ledger_streams.importer.rows import (
+    REASON_INVALID,
+    RefusedRow,
+    Row,
+    oversized_row,
+    payment_row,
+    refused_row,
+)
 from ledger_streams.wire.repeated_keys import find_repeated_key
 
 REQUIRED_COLUMNS: Final = ("payment_id", "kind", "amount", "currency")
 NAME_CHARACTERS_MAX: Final = 100
-INEXACT: Final = "holds a number with more digits than are kept; write it as text"
+INEXACT: Final = "contains a number with more digits than can be stored; write it as text"
 
 
 def json_rows(lines: Iterable[Line], *, encoding: str) -> Iterator[Row]:
-    """Yield each line's object as a payment, or refused; empty lines are skipped."""
+    """Yield each line's object as a payment or a refused row; skips empty lines."""
     for line in lines:
         if line.text.strip(" \t\r\n"):
             yield _json_row(line, encoding)
 
 
 def csv_rows(records: Iterable[tuple[int, dict[str, str] | RefusedRow]]) -> Iterator[Row]:
-    """Yield each CSV record as a payment, or refused."""
+    """Yield each CSV record as a payment or a refused row."""
     for line, record in records:
         yield record if isinstance(record, RefusedRow) else _csv_row(line, record)
 
 
 def _json_row(line: Line, encoding: str) -> Row:
     if not line.whole:
-        return too_long(line.number)
+        return oversized_row(line.number)
     if not is_text(line.text):
         return RefusedRow(line.number, None, REASON_INVALID, f"not {encoding} text that can be stored")
     text = line.text.encode()
     try:
-        data = read_exactly(text)
+        data = decode_object(text)
     except Unreadable as error:
         refused = refused_row(line.number, error)
         return msgspec.structs.replace(refused, field=refused.field or repeated_field(text, error))
@@ -59,14 +66,14 @@ def _csv_row(line: int, record: dict[str, str]) -> Row:
     data: dict[str, Any] = {name: value for name, value in record.items() if value}
     if "metadata" in data:
         try:
-            data["metadata"] = read_exactly(data["metadata"].encode(), at="metadata.")
+            data["metadata"] = decode_object(data["metadata"].encode(), at="metadata.")
         except Unreadable as error:
             return refused_row(line, error)
     return payment_row(line, data)
 
 
-def read_exactly(text: bytes, *, at: str = "") -> dict[str, Any]:
-    """Read a JSON object whose numbers are kept to the last digit; raises Unreadable, naming the field."""
+def decode_object(text: bytes, *, at: str = "") -> dict[str, Any]:
+    """Decode a JSON object; raises Unreadable with the field if a number would lose digits."""
     data = wire.read_document(text, at=at)
     try:
         _exact_numbers(text)
@@ -81,11 +88,11 @@ def repeated_field(text: bytes, error: Unreadable) -> str | None:
     if not isinstance(error, wire.RepeatedKey):
         return None
     repeated = find_repeated_key(text)
-    return None if repeated is None else shown_name(repeated)
+    return None if repeated is None else bounded_name(repeated)
 
 
-def shown_name(name: str) -> str:
-    """Return a field's name as a report shows it: whoever wrote the file has chosen its characters."""
+def bounded_name(name: str) -> str:
+    """Return a field's name for the report, bounded and with unprintable characters escaped."""
     shown = name if name.isprintable() else name.encode("unicode_escape").decode()
     return shown[:NAME_CHARACTERS_MAX]
 
@@ -95,7 +102,7 @@ def _known_fields_only(line: int, row: Iterable[str]) -> RefusedRow | None:
     if unknown is None:
         return None
     return RefusedRow(
-        line, shown_name(unknown), REASON_INVALID, "is no field of a payment (see `import --help`)"
+        line, bounded_name(unknown), REASON_INVALID, "not a field of a payment (see `import --help`)"
     )
 
 

@@ -1,9 +1,9 @@
-"""Rows: the content of an import file, each row readable or refused with its reason.
+"""Rows of an import file: a payment, or a refused row with its reason.
 
-A row that cannot be read is a result like any other, never an exception: it is
-reported with line, field and reason, and the rows after it go on.  Only a file as a
-whole can be unusable (not readable, no header, a column missing), which ends the
-import before anything is sent.  A row that is taken passes the checks of the workers.
+An unreadable row is a result, not an exception: the report has its line, field and
+reason, and the import continues.  Only the file as a whole can be unusable (not
+readable, no header, a missing column); the import then ends before it sends anything.
+Accepted rows pass the same checks as in the workers.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from ledger_streams.domain.payment import fingerprint, read_request
 from ledger_streams.errors import Unreadable
 
 RECORD_BYTES_MAX: Final = 900_000
-"""Of a row as it is written; a record of Kafka is at most 1 MiB, the envelope included."""
+"""Maximum size of a row in the file; a Kafka record with its envelope is at most 1 MiB."""
 REASON_INVALID: Final = "invalid"
 
 
 class UnusableFile(click.ClickException):
-    """The file as a whole cannot be imported; the command ends with exit code 1 and this sentence."""
+    """The file as a whole cannot be imported; the command prints this message and exits with 1."""
 
     exit_code = 1
 
     def format_message(self) -> str:
-        """Return the sentence for stderr."""
+        """Return the message for stderr."""
         return f"unusable file: {self.message}"
 
 
 class RefusedRow(msgspec.Struct, frozen=True):
-    """A row of the file that was not taken; `line` is its first, `field` the offending one, if one is."""
+    """A row that was not imported: its first line, the offending field if there is one, the reason."""
 
     line: int
     field: str | None
@@ -42,9 +42,9 @@ class RefusedRow(msgspec.Struct, frozen=True):
 
 
 class PaymentRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of the file as a payment: `data` is PaymentRequested's content, checked.
+    """A row as a payment; `data` is the checked content of PaymentRequested.
 
-    Rows of one `lane` are sent strictly one after the other, in the file's order.
+    Rows of one `lane` are sent one after the other, in the order of the file.
     """
 
     line: int
@@ -58,7 +58,7 @@ Row = PaymentRow | RefusedRow
 
 
 def payment_row(line: int, data: dict[str, Any], *, lane: str | None = None) -> Row:
-    """Check `data` as a payment's content; without a lane it is independent of all others."""
+    """Return `data` as a checked payment, or as a refused row; without a lane it is sent independently."""
     try:
         request = read_request(data, at="")
         wire.check_sendable(data)
@@ -69,11 +69,11 @@ def payment_row(line: int, data: dict[str, Any], *, lane: str | None = None) -> 
 
 
 def refused_row(line: int, error: Unreadable) -> RefusedRow:
-    """Return the refusal that an error about one field stands for; `value` is the row as a whole."""
+    """Return the refused row for a field's error; the field `value` stands for the whole row."""
     field, _, problem = error.detail.partition(": ")
     return RefusedRow(line, None if field == "value" else field, error.reason, problem)
 
 
-def too_long(line: int) -> RefusedRow:
-    """Return the refusal of a row that would not fit into a record."""
+def oversized_row(line: int) -> RefusedRow:
+    """Return the refused row for a row that does not fit into a Kafka record."""
     return RefusedRow(line, None, REASON_INVALID, f"longer than {RECORD_BYTES_MAX:,} bytes")

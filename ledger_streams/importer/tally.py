@@ -1,8 +1,8 @@
-"""What became of an import's rows: counted while they end, reported when all have.
+"""The outcomes of an import's rows, and the report.
 
-Every row of the file is in exactly one place: taken, already there, repeated in the
-file, refused (by us or by the ledger), or not ended in time.  Of the last kind the report
-tells how many may have been sent: their outcome is unknown, and the others were not sent.
+Every row of the file is counted once: taken, already there, repeated in the file, refused
+(by the import or by the ledger), or not ended in time.  Rows that have not ended are
+unknown if they may have been sent, else not sent.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Final
 import msgspec
 
 from ledger_streams.domain.money import format_amount, parse_amount
-from ledger_streams.importer.import_file import ImportFile, mismatch
+from ledger_streams.importer.import_file import ImportFile, mismatch_row
 from ledger_streams.importer.rows import PaymentRow, RefusedRow
 from ledger_streams.ports import PaymentView
 
-Placed = Callable[[int], None]
-"""Told how many more rows have found their place."""
+ReportProgress = Callable[[int], None]
+"""Called with the number of newly counted rows."""
 SIGNS: Final = {"deposit": 1, "withdrawal": -1, "transfer": 0}
-"""What a completed payment of the kind adds to all wallets together."""
+"""Sign of a completed payment in the sum of all wallets, by kind."""
 REFUND: Final = "refund"
-"""It adds the opposite of what the refunded payment has added."""
+"""A refund has the opposite sign of the refunded payment."""
 UNREADABLE_REASON: Final = "invalid"
 STOPPED_EXIT_CODES: Final = {"interrupted": 130, "terminated": 143}
-"""As a shell has it for SIGINT and SIGTERM."""
+"""128 + signal number, as shells report SIGINT and SIGTERM."""
 
 
 class CurrencyTotals(msgspec.Struct, frozen=True):
-    """Completed payments of one currency; `net` is deposits less withdrawals."""
+    """Completed payments of one currency; `net` is deposits minus withdrawals."""
 
     currency: str
     deposits: str
@@ -40,13 +40,13 @@ class CurrencyTotals(msgspec.Struct, frozen=True):
     transfers: str
     net: str
     net_whole_file: str
-    """With what was there already: the sum of the wallets if the file is all they know."""
+    """Including payments of earlier imports of the file: the sum of the wallets if no others paid."""
     refunds: str | None = None
-    """The sum that refunds have moved, whichever way; None when there were none."""
+    """Sum of refunds in both directions; None if there were none."""
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """The end of an import, as printed and as JSON."""
+    """The report of an import; the fields are its JSON keys."""
 
     file: str
     form: str
@@ -65,28 +65,28 @@ class ImportReport(msgspec.Struct, frozen=True):
     seconds: float
     payments_per_s: float
     sent: int = 0
-    """Payments whose request Kafka has acknowledged in this import."""
+    """Payments whose request Kafka has acknowledged in this run."""
     completed: int = 0
     failed: int = 0
-    """Of those that this import has waited for, like `completed`."""
+    """Failed payments that this run has waited for, like `completed`."""
     unknown: int = 0
-    """Not ended, and sent now or before, or perhaps sent: the connection was lost before the answer."""
+    """Payments not ended that were sent, or may have been: the connection broke before the response."""
     not_sent: int = 0
     wallets_sent: int = 0
-    """Commands to open a wallet that were sent, or perhaps sent."""
+    """OpenWallet commands that were or may have been sent."""
     stopped: str | None = None
-    """Why the import has ended before its rows; None when it has come to its end."""
+    """Reason of an early end; None if the import ran to its end."""
 
     @property
     def exit_code(self) -> int:
-        """Return 0 when all rows were readable and have ended, in whichever way the ledger decided."""
+        """Return 0 if all rows were readable and have ended, completed or refused."""
         if self.stopped in STOPPED_EXIT_CODES:
             return STOPPED_EXIT_CODES[self.stopped]
         return 1 if self.unreadable or self.not_ended or self.stopped else 0
 
 
 def unusable_report(name: str, sentence: str) -> ImportReport:
-    """Return the report of a file of which nothing was read, so nothing was sent."""
+    """Return the report of an unusable file, of which nothing was sent."""
     return ImportReport(
         file=name,
         form="unknown",
@@ -109,9 +109,9 @@ def unusable_report(name: str, sentence: str) -> ImportReport:
 
 
 class Tally:
-    """Counts rows into their places."""
+    """Counts the outcomes of rows."""
 
-    def __init__(self, file: ImportFile, placed: Placed) -> None:
+    def __init__(self, file: ImportFile, placed: ReportProgress) -> None:
         self._file = file
         self._placed = placed
         self._sums: Counter[tuple[str, str]] = Counter()
@@ -128,12 +128,12 @@ class Tally:
         self.seconds = 0.0
 
     def wallet_commands_sent(self, count: int) -> None:
-        """Count commands to open a wallet."""
+        """Count OpenWallet commands."""
         self.wallets_sent += count
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Take the time of the payments, however they end."""
+        """Measure the duration of the block, also after an error."""
         began_s = time.monotonic()
         try:
             yield
@@ -141,7 +141,7 @@ class Tally:
             self.seconds = time.monotonic() - began_s
 
     def already(self, row: PaymentRow, known: PaymentView) -> None:
-        """Count a row whose payment had ended before this import."""
+        """Count a row whose payment had ended before this run."""
         self._placed(1)
         completed = known.status != "failed"
         self._already[completed] += 1
@@ -150,15 +150,15 @@ class Tally:
             self._sums_before[currency] += _sign(row, known) * amount_minor
 
     def other_content(self, row: PaymentRow, known: PaymentView) -> None:
-        """Count a row whose payment_id the ledger knows with other content."""
+        """Count a row whose payment_id exists in the ledger with other content."""
         self._placed(1)
-        detail = "the ledger knows this payment with other content (another currency?)"
+        detail = "the ledger has this payment_id with other content (another --currency?)"
         if known.status == "failed" and known.reason == UNREADABLE_REASON:
-            detail = "a payment with this id was sent before with content that could not be read"
-        self._unreadable.append(mismatch(row, detail))
+            detail = "a payment with this id was sent before, and its content could not be read"
+        self._unreadable.append(mismatch_row(row, detail))
 
     def ended(self, row: PaymentRow, payment: PaymentView) -> None:
-        """Count a row whose payment has ended now."""
+        """Count a row whose payment has ended in this run."""
         self._placed(1)
         if payment.status == "failed":
             self._refused_by_ledger.append(_refusal(row, payment))
@@ -169,7 +169,7 @@ class Tally:
         self._net[currency] += _sign(row, payment) * amount_minor
 
     def report(self, *, name: str, seconds: float, stopped: str | None = None) -> ImportReport:
-        """Return what there is to say; what was counted nowhere has not ended."""
+        """Return the report; rows that were not counted have not ended."""
         file, refused = self._file, [*self._unreadable, *self._refused_by_ledger]
         rows = len(file.rows) + len(file.refused) + file.repeated
         placed = self._taken + self._already.total() + file.repeated + len(refused)
@@ -218,7 +218,7 @@ class Tally:
 
 
 def _money(row: PaymentRow, payment: PaymentView) -> tuple[str, int]:
-    """Return currency and minor units; a refund's row need not name them, the completed payment does."""
+    """Return currency and minor units; a refund's are those of the completed payment, not of the row."""
     is_refund = row.data["kind"] == REFUND
     currency = payment.currency if is_refund else row.data["currency"]
     return currency, parse_amount(payment.amount if is_refund else row.data["amount"], currency)

@@ -1,7 +1,7 @@
-"""Opening the wallets that an import needs, and waiting until all can see them.
+"""Opens the wallets that an import needs, and waits until the read model has them.
 
-A wallet that is there already stays as it is, provided it is the account's: the same
-owner, and a balance in the import's currency.  Its overdraft is its own affair.
+An existing wallet is not changed.  It must have the account's owner and a balance in the
+import's currency; its overdraft limit may differ.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ledger_streams.domain.commands import OpenWallet
 from ledger_streams.domain.ids import UserId, WalletId, derived_id
 from ledger_streams.domain.money import AMOUNT_MINOR_MAX, format_amount, parse_limit
 from ledger_streams.errors import Unavailable
-from ledger_streams.importer.importer import Ledger, chunked, patiently
+from ledger_streams.importer.importer import Ledger, chunked, retry_unavailable
 from ledger_streams.importer.rows import UnusableFile
 from ledger_streams.ports import Message, ReadModel, WalletView
 
 LOOK_AT_ONCE: Final = 50
-"""Single queries side by side; the pool has fewer connections and queues them."""
+"""Concurrent queries; the pool has fewer connections and queues them."""
 LOOK_EVERY_S: Final = 0.1
 UNLIMITED: Final = "unlimited"
 
 
-class WantedWallet(msgspec.Struct, frozen=True):
-    """A wallet as an import opens it; `overdraft` is a decimal string of `currency`."""
+class WalletToOpen(msgspec.Struct, frozen=True):
+    """A wallet to open; `overdraft` is a decimal string in `currency`."""
 
     wallet_id: str
     user_id: str
@@ -39,27 +39,27 @@ class WantedWallet(msgspec.Struct, frozen=True):
 
 
 def overdraft_limit(text: str, currency: str) -> str:
-    """Return what `--overdraft` says in the currency's full digits; raises Unreadable if no amount."""
+    """Return `--overdraft` with all digits of the currency; raises Unreadable if it is not an amount."""
     if text == UNLIMITED:
         return format_amount(AMOUNT_MINOR_MAX, currency)
     return format_amount(parse_limit(text, currency, field="--overdraft"), currency)
 
 
 def _untold(_commands: int) -> None:
-    """Count for nobody."""
+    """Ignore the count."""
 
 
 async def open_wallets(
-    wanted: Sequence[WantedWallet],
+    wanted: Sequence[WalletToOpen],
     ledger: Ledger,
     *,
     patience_s: float,
     sent: Callable[[int], None] = _untold,
 ) -> int:
-    """Open those that are not there and return how many, once all are in the read model.
+    """Open the missing wallets; return their number when all are in the read model.
 
-    `sent` is told how many commands are sent from here on.  Raises UnusableFile when a wallet belongs to
-    somebody else or lacks the currency, and Unavailable when no wallet has appeared for `patience_s`.
+    It calls `sent` with the number of commands before it sends them.  Raises UnusableFile if a wallet has
+    another owner or lacks the currency, Unavailable if no wallet has appeared for `patience_s`.
     """
     there = await _look(ledger.read_model, [wallet.wallet_id for wallet in wanted], patience_s)
     _check(wanted, there)
@@ -68,15 +68,15 @@ async def open_wallets(
     commands = [open_command(wallet, topic=ledger.wallet_commands, now=now) for wallet in missing]
     if commands:
         sent(len(commands))
-        await patiently(
+        await retry_unavailable(
             lambda: ledger.publisher.publish(commands), purpose="opening wallets", patience_s=patience_s
         )
     await _until_there(ledger.read_model, [wallet.wallet_id for wallet in missing], patience_s)
     return len(missing)
 
 
-def open_command(wallet: WantedWallet, *, topic: str, now: datetime) -> Message:
-    """Return the wallet's OpenWallet; sending it again is the same command."""
+def open_command(wallet: WalletToOpen, *, topic: str, now: datetime) -> Message:
+    """Return the wallet's OpenWallet; its command id is derived, so a resend is the same command."""
     command_id = derived_id(f"import:{wallet.wallet_id}:OpenWallet")
     limits = {wallet.currency: parse_limit(wallet.overdraft, wallet.currency, field="overdraft")}
     command = OpenWallet(WalletId(wallet.wallet_id), UserId(wallet.user_id), (wallet.currency,), limits)
@@ -94,7 +94,7 @@ async def _until_there(read_model: ReadModel, wallet_ids: Sequence[str], patienc
             moved_at_s = time.monotonic()
         elif time.monotonic() - moved_at_s > patience_s:
             detail = (
-                f"{len(waiting)} wallets not opened within {patience_s:g} s; do worker and projector run?"
+                f"{len(waiting)} wallets not opened within {patience_s:g} s: do worker and projector run?"
             )
             raise Unavailable(dependency="ledger", detail=detail)
         await asyncio.sleep(LOOK_EVERY_S)
@@ -111,10 +111,12 @@ async def _look(read_model: ReadModel, wallet_ids: Sequence[str], patience_s: fl
 
 
 async def _wallet(read_model: ReadModel, wallet_id: str, patience_s: float) -> WalletView | None:
-    return await patiently(lambda: read_model.wallet(wallet_id), purpose="wallets", patience_s=patience_s)
+    return await retry_unavailable(
+        lambda: read_model.wallet(wallet_id), purpose="wallets", patience_s=patience_s
+    )
 
 
-def _check(wanted: Sequence[WantedWallet], there: Mapping[str, WalletView]) -> None:
+def _check(wanted: Sequence[WalletToOpen], there: Mapping[str, WalletView]) -> None:
     for wallet in wanted:
         view = there.get(wallet.wallet_id)
         if view is None:
@@ -126,5 +128,5 @@ def _check(wanted: Sequence[WantedWallet], there: Mapping[str, WalletView]) -> N
         if wallet.currency not in view.balances:
             held = ", ".join(sorted(view.balances))
             raise UnusableFile(
-                f"wallet {view.wallet_id} holds {held}, not {wallet.currency} (see --currency)"
+                f"wallet {view.wallet_id} has balances in {held}, not {wallet.currency} (see --currency)"
             )

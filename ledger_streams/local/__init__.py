@@ -1,1 +1,1 @@
-"""Local: servers, supervisor, provider simulator and demo data for a laptop; never in the image."""
+"""Local: servers, supervisor, provider simulator and demo data for a laptop; not used in production."""

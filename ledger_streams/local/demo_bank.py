@@ -1,7 +1,7 @@
-"""Bank transactions made up for the demo, where no real file is at hand.
+"""Generated bank transactions for the demo, if there is no real file.
 
-They have the real file's shape (data/README.md describes it); the same seed makes
-the same file, so a second demo finds its payments already there.
+They have the columns of the real file (see data/README.md).  The seed is fixed: a second
+demo generates the same file and finds its payments already there.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _OPERATIONS: Final = {"credit": ("VKLAD", "PREVOD Z UCTU", ""), "debit": ("VYBER
 
 
 def write_transactions(path: Path, *, rows: int = 2_000, accounts: int = 60) -> None:
-    """Write a file of `rows` transactions in the order of their dates; each account begins with a credit."""
-    source = random.Random(SEED)  # noqa: S311 (made-up money, not a secret)
+    """Write a file of `rows` transactions ordered by date; the first one of each account is a credit."""
+    source = random.Random(SEED)  # noqa: S311 (generated amounts, not a secret)
     balances: Counter[int] = Counter()
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")

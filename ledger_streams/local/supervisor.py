@@ -1,10 +1,9 @@
-"""Child processes kept alive: what ends is started again, what is told to stop stops.
+"""Supervisor: restarts child processes that end, until it is told to stop.
 
-A child that ends is started again after a back-off that doubles from 1 s to 30 s
-and starts over once a child has lived for a minute.  Each child is alone in its
-session, so that Ctrl-C reaches the supervisor only, which then asks all children to
-stop; and each dies with the supervisor (PR_SET_PDEATHSIG), however that ends.
-Pids stand in one file a child, for people and for tests that kill.
+The back-off before a restart doubles from 1 s to 30 s, and is reset once a child has run
+for a minute.  Each child has a session of its own, so that Ctrl-C reaches the supervisor
+only, which then stops the children.  The kernel kills a child when the supervisor ends in
+any way (PR_SET_PDEATHSIG).  Each child has a pid file.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ import msgspec
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 30.0
 ALIVE_LONG_ENOUGH_S: Final = 60.0
-"""A child that lived this long has started well: its next end is a new trouble, not the old one."""
+"""A child that ran this long has started well: its next end resets the back-off."""
 STOP_WAIT_S: Final = 30.0
-"""Time to finish a cycle and to leave the consumer group; then it is killed."""
+"""Time for a child to finish a cycle and leave the consumer group before it is killed."""
 _PR_SET_PDEATHSIG: Final = 1
 _CHUNK_BYTES: Final = 65_536
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
-    """One process to keep alive: `name` prefixes its output and names its pid file."""
+    """A process to supervise; `name` prefixes its output and names its pid file."""
 
     name: str
     command: tuple[str, ...]
@@ -49,7 +48,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Supervisor:
-    """Runs children until `stop` is called; `say` gets each line of output, complete and prefixed."""
+    """Runs children until `stop`; `say` gets each whole line of their output, with the name before it."""
 
     def __init__(
         self,
@@ -69,7 +68,7 @@ class Supervisor:
         self._killed: list[str] = []
 
     def stop(self, within_s: float | None = None) -> None:
-        """Ask all children to end within a time, and do not start them again; asked again, kill them."""
+        """Stop all children within `within_s` and restart none; a second call kills them."""
         if self._stopping.is_set():
             self._impatient.set()
         if within_s is not None:
@@ -77,7 +76,7 @@ class Supervisor:
         self._stopping.set()
 
     async def run(self) -> list[str]:
-        """Keep all children alive until `stop`; return the names of those that had to be killed."""
+        """Supervise the children until `stop`; return the names of those that had to be killed."""
         self._pid_folder.mkdir(parents=True, exist_ok=True)
         await asyncio.gather(*(self._keep_alive(child) for child in self._children))
         return self._killed
@@ -91,7 +90,7 @@ class Supervisor:
                 return
             if time.monotonic() - started_s >= self._timing.alive_long_enough_s:
                 wait_s = self._timing.backoff_first_s
-            self._say(f"{child.name} | {_how_it_ended(code)}; it is started again in {wait_s:g} s")
+            self._say(f"{child.name} | {_exit_text(code)}; restarting it in {wait_s:g} s")
             await self._stopping_within(wait_s)
             wait_s = next_backoff_s(wait_s, max_s=self._timing.backoff_max_s)
 
@@ -115,7 +114,7 @@ class Supervisor:
         return code
 
     async def _until_ended(self, name: str, running: asyncio.subprocess.Process) -> int:
-        """Wait for the process; once stopping, ask it to end and in the end kill it."""
+        """Wait for the process to end; once stopping, send SIGTERM, and SIGKILL after the wait."""
         ended, stopping = asyncio.create_task(running.wait()), asyncio.create_task(self._stopping.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -128,12 +127,12 @@ class Supervisor:
             impatient.cancel()
         if not ended.done():
             self._killed.append(name)
-            self._say(f"{name} | did not stop within {self._stop_wait_s:g} s and is killed")
+            self._say(f"{name} | did not stop within {self._stop_wait_s:g} s; killing it")
             running.kill()
         return await ended
 
     async def _relay(self, name: str, running: asyncio.subprocess.Process) -> None:
-        """Hand the output on line by line, however long a line is."""
+        """Pass the output on line by line; lines may have any length."""
         assert running.stdout is not None
         rest = b""
         while chunk := await running.stdout.read(_CHUNK_BYTES):
@@ -149,28 +148,28 @@ class Supervisor:
 
 
 def next_backoff_s(wait_s: float, *, max_s: float = BACKOFF_MAX_S) -> float:
-    """Return the back-off that follows `wait_s`."""
+    """Return the next back-off after `wait_s`."""
     return min(wait_s * 2, max_s)
 
 
 async def _at_most(task: asyncio.Task[object] | asyncio.Task[None], *, seconds: float) -> None:
-    """Wait for the task, but no longer; then it is cancelled."""
+    """Wait for the task for at most `seconds`, then cancel it."""
     await asyncio.wait({task}, timeout=seconds)
     task.cancel()
 
 
-def _how_it_ended(code: int) -> str:
+def _exit_text(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def dies_with(parent_pid: int, *, by: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
-    """Return what a child does between fork and exec: have the kernel end it when its parent is gone."""
+    """Return a preexec_fn that has the kernel signal the child when its parent ends."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
     def before_exec() -> None:
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, by)
-            if os.getppid() != parent_pid:  # it ended between fork and prctl
+            if os.getppid() != parent_pid:  # the parent ended between fork and prctl
                 os._exit(1)
 
     return before_exec

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.load import KafkaLoad, wallet_ids
-from benchmarks.seen import outcomes
 from benchmarks.transfers import send_all, transfers
+from benchmarks.visibility import outcomes
 from ledger_streams import topics
 from ledger_streams.engine.consumer_thread import IN_FLIGHT_MAX
 from ledger_streams.settings import Settings

@@ -220,7 +220,7 @@ async def test_nothing_is_compensated_while_the_provider_may_have_paid(shared: L
     again, _, error = await shared.command(
         "sagas", "settle", payment_id, "declined", "--reason", "x", *at(shared)
     )
-    assert (again, "is failed: nothing is awaited" in error) == (1, True)
+    assert (again, "is failed: it awaits no provider" in error) == (1, True)
 
 
 async def test_a_person_says_what_the_provider_has_done(shared: LiveSystem) -> None:

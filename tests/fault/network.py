@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from ledger_streams.local.stack import daemon
-from ledger_streams.local.stack.install import Say, cache, fetched, program, run
+from ledger_streams.local.stack.install import Say, cache, fetch_once, program, run
 from ledger_streams.local.stack.server import local_port, port_is_open
 from ledger_streams.settings import Settings
 from tests.live import eventually
@@ -162,4 +162,4 @@ def fetch(say: Say) -> Path:
         go = program("go", package="golang-go", dependency="toxiproxy", say=say)
         run(["env", f"GOBIN={folder}", go, "install", MODULE], dependency="toxiproxy")
 
-    return fetched(cache() / f"toxiproxy-{VERSION}", build) / "server"
+    return fetch_once(cache() / f"toxiproxy-{VERSION}", build) / "server"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from benchmarks.rebuild import fill
-from benchmarks.takeover import Recovered, take_over
+from benchmarks.takeover import TakeoverTiming, take_over
 from ledger_streams.settings import Settings
 from tests.live import LiveSystem, running
 from tests.own_system import own_system
@@ -40,7 +40,7 @@ async def test_payments_go_on_within_three_seconds_of_the_session(
         assert reconciled["differences"] == []
 
 
-async def measured(live: LiveSystem) -> Recovered:
+async def measured(live: LiveSystem) -> TakeoverTiming:
     """Kill a worker and print what its successor took, part by part."""
     recovered = await take_over(live, rate_per_s=RATE_PER_S)
     print(msgspec.json.format(msgspec.json.encode(recovered)).decode())

@@ -22,7 +22,7 @@ from ledger_streams.audit.day_close import close_elsewhere
 from ledger_streams.audit.proofs import proof, proves
 from ledger_streams.audit.published_roots import publish_missing
 from ledger_streams.audit.roots import Root
-from ledger_streams.cli.audit import verified
+from ledger_streams.audit.verification import verify_history
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.publisher import KafkaPublisher
@@ -71,7 +71,7 @@ class Told:
     async def findings(self, **changes: str) -> set[tuple[str, str, str]]:
         """Verify; return table, place and the first word of each finding."""
         config = self.config.model_copy(update=changes)
-        result = await verified(config, None, None)
+        result = await verify_history(config, None, None)
         return {(found.table, found.place, re.split(r"[\s,]", found.detail)[0]) for found in result.findings}
 
     async def chains(self) -> dict[str, list[str]]:
@@ -276,17 +276,17 @@ async def test_closed_days_outlive_lost_logs(told: Told) -> None:
     await told.pool.execute(
         "UPDATE events SET event_type = 'Other' WHERE source_offset = (SELECT min(source_offset) FROM events)"
     )
-    (found,) = (await verified(told.config, None, None)).findings
+    (found,) = (await verify_history(told.config, None, None)).findings
     assert (found.day, found.detail.split(",")[0]) == (str(today - timedelta(days=3)), "changed")
 
 
 async def test_from_a_day_on_only_what_came_later_is_read(told: Told) -> None:
     root = await told.close()
     assert root is not None
-    all_of_it = await verified(told.config, None, None)
+    all_of_it = await verify_history(told.config, None, None)
     await told.pay()
     day_after = str((await told.pool.fetchval("SELECT max(day) FROM audit_roots")) + timedelta(days=1))
-    later = await verified(told.config, day_after, None)
+    later = await verify_history(told.config, day_after, None)
     assert (later.events, later.findings) == (all_of_it.events, [])
-    one = await verified(told.config, None, told.ada)
+    one = await verify_history(told.config, None, told.ada)
     assert (one.events, one.wallet_events, one.findings) == (0, 5, [])

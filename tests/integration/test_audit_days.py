@@ -12,7 +12,7 @@ from ledger_streams.adapters.postgres.pool import Pool, create_pool, opened_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.database import SQL, close_day, is_due, roots
 from ledger_streams.audit.day_close import close_and_publish
-from ledger_streams.cli.audit import verified
+from ledger_streams.audit.verification import verify_history
 from ledger_streams.errors import Rejected
 from ledger_streams.settings import Settings
 from tests.projected import Story, new_id
@@ -85,7 +85,7 @@ async def test_records_of_today_are_not_in_yesterday_s_root(projected: Projected
     rows = await projected.project("today - INTERVAL '1 microsecond'")
     assert await projected.project("today") > rows
     assert await projected.close() == (ago(1), rows)
-    result = await verified(projected.config, None, None)
+    result = await verify_history(projected.config, None, None)
     assert {(one.place, one.detail) for one in result.findings} == {("root", "is not on Kafka")}
 
 
@@ -100,7 +100,7 @@ async def test_each_day_on_which_nothing_closed_is_closed_and_empty_days_are_emp
         (ago(4), before), (ago(3), 0), (ago(2), later - before), (ago(1), 0),
     ]  # fmt: skip
     assert await close_and_publish(projected.config) == []
-    assert (await verified(projected.config, None, None)).findings == []
+    assert (await verify_history(projected.config, None, None)).findings == []
 
 
 async def test_days_that_were_closed_too_late_stay_valid(
@@ -114,7 +114,7 @@ async def test_days_that_were_closed_too_late_stay_valid(
         assert await projected.close() == (ago(2), rows)
     await projected.project("now()")
     assert [(root.day, root.leaves) for root in await close_and_publish(projected.config)] == [(ago(1), 0)]
-    assert (await verified(projected.config, None, None)).findings == []
+    assert (await verify_history(projected.config, None, None)).findings == []
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
@@ -133,9 +133,9 @@ async def test_days_are_those_of_utc_wherever_the_server_is(projected: Projected
 
 async def test_a_verification_of_what_is_not_there_does_not_pass(projected: Projected) -> None:
     await projected.project("now()")
-    result = await verified(projected.config, None, new_id())
+    result = await verify_history(projected.config, None, new_id())
     assert [(one.table, one.detail) for one in result.findings] == [("wallet_events", "no such wallet")]
     assert result.exit_code == 1
     with pytest.raises(Rejected, match="in the future"):
-        await verified(projected.config, ago(-1), None)
-    assert (await verified(projected.config, ago(0), projected.ada)).exit_code == 0
+        await verify_history(projected.config, ago(-1), None)
+    assert (await verify_history(projected.config, ago(0), projected.ada)).exit_code == 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from benchmarks.__main__ import measured, parser
-from benchmarks.case import Given
+from benchmarks.__main__ import parser, run_case
+from benchmarks.case import CaseRun
 from benchmarks.cases import CASES
 from benchmarks.envelope import Result
-from benchmarks.of_payments import CALLS, TIMES
+from benchmarks.suite_payments import CALLS, TIMES
 from benchmarks.table import missing
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ SMALL = ("--wallets", "20", "--seconds", "1")
 async def result_of(name: str, *arguments: str) -> Result:
     """Measure and read back what a file would have."""
     options = parser().parse_args([name, *SMALL, *arguments])
-    encoded = msgspec.json.encode(await measured(CASES[name], Given(options)))
+    encoded = msgspec.json.encode(await run_case(CASES[name], CaseRun(options)))
     return msgspec.json.decode(encoded, type=Result)
 
 

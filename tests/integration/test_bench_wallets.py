@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.carried_out import Left, Wrong
 from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.outcome_check import ContenderOutput, WrongOutcome
 from benchmarks.wallets import AMOUNT_MINOR, carry_out, compare, credits, fill, make_topics
 from ledger_streams.settings import Settings
 
@@ -29,19 +29,19 @@ async def test_an_outcome_too_many_is_found_on_the_topic(topics_only: Settings) 
     await make_topics(contender, topics_only)
     async with AIOKafkaProducer(bootstrap_servers=topics_only.kafka) as producer:
         await producer.send_and_wait(contender.task(topics_only).outcomes, b"{}", b"another payment")
-    with pytest.raises(Wrong, match="501 payments of 500 have an outcome"):
+    with pytest.raises(WrongOutcome, match="501 payments of 500 have an outcome"):
         await carry_out(contender, topics_only, commands=COMMANDS, wallets=WALLETS)
 
 
 async def test_a_contender_that_ends_has_no_figure(topics_only: Settings) -> None:
     dying = Contender("dying", ("-c", "raise SystemExit('no money')"))
     await make_topics(dying, topics_only)
-    with pytest.raises(Wrong, match="ended with 1: no money"):
+    with pytest.raises(WrongOutcome, match="ended with 1: no money"):
         await carry_out(dying, topics_only, commands=COMMANDS, wallets=WALLETS)
 
 
-def left(*, outcomes: int, payments: int, balance_minor: int) -> Left:
-    return Left(
+def left(*, outcomes: int, payments: int, balance_minor: int) -> ContenderOutput:
+    return ContenderOutput(
         outcomes=outcomes,
         payments={b"%d" % number for number in range(payments)},
         balances_minor={b"wallet": balance_minor},
@@ -58,8 +58,8 @@ def left(*, outcomes: int, payments: int, balance_minor: int) -> Left:
     ],
     ids=["a lost outcome", "lost money", "a doubled outcome", "doubled money"],
 )
-def test_what_was_lost_or_doubled_is_told(found: Left, is_exactly_once: bool) -> None:
-    with pytest.raises(Wrong):
+def test_what_was_lost_or_doubled_is_told(found: ContenderOutput, is_exactly_once: bool) -> None:
+    with pytest.raises(WrongOutcome):
         found.check(2, amount_minor=AMOUNT_MINOR, is_exactly_once=is_exactly_once)
 
 

@@ -50,9 +50,12 @@ async def test_months_are_archived_listed_verified_and_attached(told: Old) -> No
     assert drawn.startswith("4 months\n")
     assert FILE in drawn
     verified = await call("verify")
-    assert (verified.exit_code, verified.stdout.endswith("All is as it was archived.\n")) == (0, True)
+    assert (
+        verified.exit_code,
+        verified.stdout.endswith("No differences: files and rows are as archived.\n"),
+    ) == (0, True)
     attached = await call("attach", "2024-11")
-    assert attached.stdout == f"{rows} rows are in `events` again.\n"
+    assert attached.stdout == f"{rows} rows attached to `events` again.\n"
 
 
 async def test_verify_names_what_is_wrong_and_fails(told: Old) -> None:
@@ -115,7 +118,7 @@ async def test_archived_events_are_links_for_the_audit_and_missing_for_filling_k
         before = await told.tables()
         code, out, err = await LiveSystem(told.config).command("audit", "verify")
         assert (code, err) == (0, "")
-        assert f"{rows} of the events are archived: `archive verify` looks at those.\nNothing was" in out
+        assert f"{rows} of the events are archived: `archive verify` checks those.\nNo differences" in out
         code, out, err = await LiveSystem(told.config).command("replay", "topics")
         assert (code, out) == (1, "")
         assert "filling Kafka needs all events, and those of 2024-10, 2024-11 are archived" in err

@@ -14,10 +14,10 @@ from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.adapters.postgres.snapshots import snapshots
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
 from ledger_streams.cli.dlq import dead_letters
-from ledger_streams.cli.reconcile import Reconciliation, compare
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.ports import BalanceView, WalletView
+from ledger_streams.reconciliation.comparison import Reconciliation, compare
 from ledger_streams.settings import Settings
 from tests.projected import Story
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from benchmarks.history import asked
+from benchmarks.history import time_query
 from benchmarks.wallet import WALLET, balance_at, make_wallet
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.settings import Settings
@@ -26,9 +26,9 @@ async def test_a_balance_of_the_past_reads_a_handful_of_pages(schema_only: Setti
             assert "Index Scan wallet_events_as_of" in scan, found.plan
             assert pages(scan) <= PAGES_MAX, found.plan
         span = (WALLET, EVENTS - 100, EVENTS, None)
-        page = await asked(connection, queries("read_model")["movements"], *span, 10)
+        page = await time_query(connection, queries("read_model")["movements"], *span, 10)
         assert "Index Scan wallet_events_pkey" in "\n".join(page.plan)
-        turnover = await asked(connection, queries("read_model")["turnovers"], *span)
+        turnover = await time_query(connection, queries("read_model")["turnovers"], *span)
         assert "Index Scan wallet_events_pkey" in "\n".join(turnover.plan)
         assert pages(turnover.plan[0]) < 50
     finally:

@@ -138,7 +138,7 @@ def test_the_command_upgrades_and_says_what_it_did(dsn: str, monkeypatch: pytest
     again = CliRunner().invoke(db, ["upgrade"])
     down = CliRunner().invoke(db, ["downgrade", "--to", "4", "--yes"])
     assert first.output == '{"migrations": ["' + '", "'.join(ALL) + '"]}\n'
-    assert again.output == "the schema is up to date\n"
+    assert again.output == "The schema is up to date.\n"
     assert down.output == "\n".join(reversed(ALL[4:])) + "\n"
 
 

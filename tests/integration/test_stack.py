@@ -52,7 +52,7 @@ def test_up_on_a_running_stack_starts_nothing(stack: Settings) -> None:
     up(stack, say=said.append)
     assert pids(status(stack)) == before
     assert None not in before.values()
-    assert sum("runs already" in line for line in said) == len(before)
+    assert sum("already running" in line for line in said) == len(before)
 
 
 def test_status_as_json_names_every_server_and_its_address(stack: Settings) -> None:
@@ -99,7 +99,7 @@ def test_a_stack_lives_beside_another_survives_kills_and_stops(second: Settings)
 def test_down_on_a_stopped_stack_says_so(second: Settings) -> None:
     said: list[str] = []
     down(second, say=said.append)
-    assert all("does not run" in line for line in said), said
+    assert all("not running" in line for line in said), said
 
 
 def test_a_pid_that_another_process_has_now_is_not_taken_for_a_server(

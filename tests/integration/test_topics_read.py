@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from ledger_streams import topics
-from ledger_streams.cli.topics_read import Reading, records, value_line, whole_line
+from ledger_streams.cli.topics import ReadOptions, read_records, value_line, whole_line
 from ledger_streams.errors import Rejected, Unavailable
 from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.settings import Settings
@@ -42,9 +42,9 @@ async def written(topics_only: Settings) -> AsyncIterator[Settings]:
 
 
 async def values(config: Settings, **asked: object) -> list[bytes | None]:
-    reading = msgspec.convert({"topic": "payment-events", **asked}, Reading)
+    reading = msgspec.convert({"topic": "payment-events", **asked}, ReadOptions)
     async with opened_log(config.kafka) as log:
-        return [record.value async for record in records(config, log, reading)]
+        return [record.value async for record in read_records(config, log, reading)]
 
 
 async def test_topics_read_shows_committed_records(written: Settings) -> None:
@@ -66,7 +66,9 @@ async def test_what_is_read_is_json_lines_that_a_terminal_does_not_obey(written:
     assert lines[0] == '{"a":1.10,"a":2}'
     assert lines[2] == "null"
     async with opened_log(written.kafka) as log:
-        whole = [whole_line(one) async for one in records(written, log, Reading(topic="payment-events"))]
+        whole = [
+            whole_line(one) async for one in read_records(written, log, ReadOptions(topic="payment-events"))
+        ]
     for line in (*lines, *whole):
         msgspec.json.decode(line)
         assert not {"Cc", "Cf", "Cs", "Zl", "Zp"} & set(map(unicodedata.category, line))

@@ -11,7 +11,7 @@ from benchmarks.__main__ import parser
 from benchmarks.case import Case
 from benchmarks.cases import CASES
 from benchmarks.charts import Bars, Lines
-from benchmarks.envelope import commit, differing
+from benchmarks.envelope import changed_settings, commit
 from ledger_streams.settings import Settings
 
 
@@ -38,7 +38,7 @@ def test_what_cannot_be_measured_is_an_error_of_usage(arguments: list[str]) -> N
 
 def test_settings_that_are_as_they_come_and_addresses_are_not_told() -> None:
     own = Settings(kafka="elsewhere:1", audit_key="a secret", standby=False, drain_s=0)
-    assert differing(own) == {"LEDGER_STANDBY": False, "LEDGER_DRAIN_S": 0.0}
+    assert changed_settings(own) == {"LEDGER_STANDBY": False, "LEDGER_DRAIN_S": 0.0}
 
 
 def test_a_commit_is_told_with_whether_files_differ_from_it(tmp_path: Path) -> None:

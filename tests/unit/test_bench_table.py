@@ -11,24 +11,24 @@ import pytest
 from benchmarks.envelope import Machine, Result
 from benchmarks.faults import Fault, faults_in
 from benchmarks.figures import figure_at, figures_at
-from benchmarks.growth import Grown
-from benchmarks.http_calls import Answered
-from benchmarks.memory import Held
-from benchmarks.payments import QUANTILES, RATES_PER_S, Paced, Paid, Saturated
-from benchmarks.spread import SPREADS
+from benchmarks.growth import GrowthCost
+from benchmarks.http_calls import HttpTiming
+from benchmarks.memory import MemoryUse
+from benchmarks.payments import QUANTILES, RATES_PER_S, PacedTiming, PaymentTimings, SaturationRate
 from benchmarks.table import missing, results_in, table
 from benchmarks.targets import TARGETS, Target
 from benchmarks.usage import Memory
-from benchmarks.wrk import Called
+from benchmarks.wallet_distribution import DISTRIBUTIONS
+from benchmarks.wrk import CallTiming
 
 PACE = Target("wallets", "ours_to.peer", "a peer's pace", "x", 1.5)
 TIME = Target("payments", "rates.200/s.p99_ms", "a payment, p99", "ms", 300, is_most=True)
 CALLS = Target("http", "32.called.calls_per_s", "calls", "calls/s", 1_500)
 SPEED = Target("rebuild", "records_per_s", "cold rebuild", "records/s", 150_000)
 MEMORY = Memory(1.0, 1.0)
-SATURATED = Saturated(1, 1.0, 1.0, {})
-PACED = Paced(1.0, 1, 1.0, dict.fromkeys(QUANTILES, 1.0), dict.fromkeys(QUANTILES, 1.0), {})
-ANSWERED = Answered(Called(1, 1, 1.0, 1.0, 1.0, 1.0, {"200": 1}, {}, 1), {}, 1.0, 1.0)
+SATURATED = SaturationRate(1, 1.0, 1.0, {})
+PACED = PacedTiming(1.0, 1, 1.0, dict.fromkeys(QUANTILES, 1.0), dict.fromkeys(QUANTILES, 1.0), {})
+ANSWERED = HttpTiming(CallTiming(1, 1, 1.0, 1.0, 1.0, 1.0, {"200": 1}, {}, 1), {}, 1.0, 1.0)
 MACHINE = Machine("a processor", cores=2, memory_mb=24_105, kernel="6.18.1", load_before=0.25)
 
 
@@ -87,12 +87,12 @@ def test_every_way_to_tell_of_a_fault_is_found_and_nothing_else() -> None:
 
 def test_a_target_s_path_is_one_that_its_case_has() -> None:
     wanted = {
-        "payments": Paid(
-            1, dict.fromkeys(SPREADS, SATURATED), {f"{rate:g}/s": PACED for rate in RATES_PER_S}
+        "payments": PaymentTimings(
+            1, dict.fromkeys(DISTRIBUTIONS, SATURATED), {f"{rate:g}/s": PACED for rate in RATES_PER_S}
         ),
         "http": dict.fromkeys(("payments?wait, 32", "batches", "balance, cached, beside 7/s"), ANSWERED),
-        "memory": Held(1, 1, MEMORY, MEMORY, MEMORY, 1.0, 1.0),
-        "growth": {"wallets": [Grown(10, 5.0), Grown(100, 5.0)]},
+        "memory": MemoryUse(1, 1, MEMORY, MEMORY, MEMORY, 1.0, 1.0),
+        "growth": {"wallets": [GrowthCost(10, 5.0), GrowthCost(100, 5.0)]},
     }
     results = {name: result(name, msgspec.to_builtins(figures)) for name, figures in wanted.items()}
     assert {target.case for target in TARGETS} >= wanted.keys()

@@ -57,4 +57,6 @@ def test_a_package_without_its_checkout_refuses(tmp_path: Path) -> None:
     shutil.copytree(installed, tmp_path / "ledger_streams", ignore=shutil.ignore_patterns("__pycache__"))
     refused = bench("sink", packages=tmp_path, cwd=tmp_path)
     assert refused.returncode == 1
-    assert refused.stderr == f"Error: the benchmarks need the project's checkout, and {tmp_path} is none\n"
+    assert (
+        refused.stderr == f"Error: the benchmarks need a checkout of the project, and {tmp_path} is not one\n"
+    )

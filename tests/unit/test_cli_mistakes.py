@@ -12,7 +12,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports, sentence
+from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports, error_message
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.client_options import unavailable
 from ledger_streams.local.stack import install
@@ -31,22 +31,22 @@ from ledger_streams.settings import Settings, settings
     ],
 )
 def test_a_server_that_is_away_is_said_with_its_setting(error: Exception, setting: str) -> None:
-    said = sentence(error)
+    said = error_message(error)
     assert said is not None
     assert setting in said
 
 
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
     for error in (ValueError("x"), KeyError("x"), InvariantBroken("x"), RuntimeError("x")):
-        assert sentence(error) is None
+        assert error_message(error) is None
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENOENT])
 def test_a_folder_that_cannot_be_reached_is_said_with_its_setting(code: int) -> None:
-    said = sentence(OSError(code, "not there", str(settings().home / "run")))
+    said = error_message(OSError(code, "not there", str(settings().home / "run")))
     assert said is not None
-    assert "; set LEDGER_HOME to a folder" in said
-    said = sentence(OSError(code, "not there", str(Path.home() / ".cache" / "x")))
+    assert "; set LEDGER_HOME to a writable folder" in said
+    said = error_message(OSError(code, "not there", str(Path.home() / ".cache" / "x")))
     assert said is not None
     assert "XDG_CACHE_HOME" in said
 
@@ -79,7 +79,7 @@ def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("LEDGER_POSTGRES", url)
         settings.cache_clear()
         try:
-            said = sentence(asyncpg.InvalidPasswordError("no"))
+            said = error_message(asyncpg.InvalidPasswordError("no"))
         finally:
             settings.cache_clear()
         assert said is not None
@@ -113,10 +113,10 @@ def test_a_home_of_the_user_that_is_read_only_is_said_or_gone_around(
     (tmp_path / "home").touch()  # nothing can be made below a file, whoever tries
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    with pytest.raises(Unavailable, match="set XDG_CACHE_HOME to a folder that can be"):
-        install.fetched(install.cache() / "thing", lambda _: None)
+    with pytest.raises(Unavailable, match="set XDG_CACHE_HOME to a writable folder"):
+        install.fetch_once(install.cache() / "thing", lambda _: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert install.fetched(install.cache() / "thing", lambda _: None).is_dir()
+    assert install.fetch_once(install.cache() / "thing", lambda _: None).is_dir()
     assert install._repository() == [f"-Dmaven.repo.local={tmp_path}/cache/ledger-streams/maven"]
     monkeypatch.setenv("HOME", str(tmp_path / "own"))
     assert install._repository() == []

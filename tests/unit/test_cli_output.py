@@ -10,19 +10,20 @@ import pytest
 
 from ledger_streams.adapters.postgres.reconciliation import Difference
 from ledger_streams.cli.dlq import letters_text
-from ledger_streams.cli.dlq_show import shown_letter, shown_text
-from ledger_streams.cli.import_report import report_text
+from ledger_streams.cli.imports import report_text
 from ledger_streams.cli.output import json_text
 from ledger_streams.cli.payments import payment_text
-from ledger_streams.cli.reconcile import Reconciliation, result_text
-from ledger_streams.cli.sagas import sagas_text, under_way
+from ledger_streams.cli.reconcile import result_text
+from ledger_streams.cli.sagas import open_saga, sagas_text
 from ledger_streams.cli.wallets import wallet_text
+from ledger_streams.dlq.letter_details import details_text, letter_details
 from ledger_streams.dlq.letters import dead_letter
 from ledger_streams.dlq.redrive import Redriven, redriven_text
 from ledger_streams.domain.saga.decisions import decide
 from ledger_streams.importer.rows import RefusedRow
 from ledger_streams.importer.tally import CurrencyTotals, ImportReport
 from ledger_streams.kafka.redrive import Mark
+from ledger_streams.reconciliation.comparison import Reconciliation
 from tests.model.samples import AT_MS, deposit, refund, started
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
@@ -112,7 +113,7 @@ WAITING = {
     "steps": [{"event_type": "ProviderTimedOut", "occurred_at": "2026-11-24T22:00:05.020000Z"}],
 }
 SAGAS = [
-    under_way(saga, AT_MS + 61_500)
+    open_saga(saga, AT_MS + 61_500)
     for saga in (
         decide(None, started(deposit(provider="acme")), at_ms=AT_MS).saga,
         decide(None, started(refund(amount=None, currency=None)), at_ms=AT_MS + 1_000).saga,
@@ -139,10 +140,10 @@ BAD_AMOUNT = letter(
     redriven="payment-events.dlq:3:1",
 )
 SHOWN_LETTERS = {
-    "json": shown_letter(BAD_AMOUNT, MARKS),
-    "text": shown_letter(letter(None, b"amount: 10 EUR", **ABOUT)),
-    "hex": shown_letter(letter(b"\xff", b"\x1b[1m")),
-    "none": shown_letter(letter(b"k", None)),
+    "json": letter_details(BAD_AMOUNT, MARKS),
+    "text": letter_details(letter(None, b"amount: 10 EUR", **ABOUT)),
+    "hex": letter_details(letter(b"\xff", b"\x1b[1m")),
+    "none": letter_details(letter(b"k", None)),
 }
 LETTERS = [
     dead_letter(
@@ -169,7 +170,7 @@ OUTPUTS = {
     "dlq_list.txt": letters_text(LETTERS),
     "dlq_list.json": json_text(LETTERS),
     "dlq_list_empty.txt": letters_text([]),
-    **{f"dlq_show_{form}.txt": shown_text(shown) for form, shown in SHOWN_LETTERS.items()},
+    **{f"dlq_show_{form}.txt": details_text(shown) for form, shown in SHOWN_LETTERS.items()},
     "dlq_show_json.json": json_text(SHOWN_LETTERS["json"]),
     "dlq_redrive.txt": redriven_text(Redriven("payment-events", False, LETTERS[:2], 3, 1)),
     "dlq_redrive_dry_run.txt": redriven_text(Redriven("payment-events", True, LETTERS[:1], 0, 0)),

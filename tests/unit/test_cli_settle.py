@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ledger_streams.cli.sagas import SAID_MAX, insisted
+from ledger_streams.cli.sagas import COMMANDS_MAX, settle_until_ended
 
 
 def seen(silences: int, status: str = "pending") -> dict[str, Any]:
@@ -18,7 +18,7 @@ def said_while(*looks: dict[str, Any], wait_s: float = 30.0) -> tuple[str, int]:
     first, *later = looks
     said: list[None] = []
     answers: Iterator[dict[str, Any]] = iter(later)
-    payment, count = insisted(
+    payment, count = settle_until_ended(
         lambda: said.append(None), lambda: next(answers, looks[-1]), first, wait_s=wait_s
     )
     assert count == len(said)
@@ -34,8 +34,8 @@ def test_it_is_said_again_when_a_time_out_came_between() -> None:
 
 
 def test_it_is_not_said_for_ever() -> None:
-    looks = [seen(silences) for silences in range(SAID_MAX + 4)]
-    assert said_while(*looks, seen(99, "failed")) == ("failed", SAID_MAX)
+    looks = [seen(silences) for silences in range(COMMANDS_MAX + 4)]
+    assert said_while(*looks, seen(99, "failed")) == ("failed", COMMANDS_MAX)
 
 
 def test_a_payment_that_goes_on_waiting_is_left_when_time_is_up() -> None:

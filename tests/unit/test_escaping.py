@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.cli.dlq_show import ShownLetter, shown_text
 from ledger_streams.cli.output import json_text, table
 from ledger_streams.cli.payments import payment_text
-from ledger_streams.cli.wallet_statement import COLUMNS, _write_csv
+from ledger_streams.cli.wallets import COLUMNS, _write_csv
+from ledger_streams.dlq.letter_details import LetterDetails, details_text
 from ledger_streams.dlq.letters import DeadLetter
 from ledger_streams.escaping import csv_cell, escape_log_arguments, json_for_terminal, terminal_text
 
@@ -91,7 +91,7 @@ def test_what_is_shown_of_payments_and_dead_letters_is_harmless() -> None:
     others: dict[str, Any] = {"partition": 1, "offset": 1, "value_bytes": 1, "too_large": False}
     letter = DeadLetter(**{**texts, **others})
     value = json.dumps({"x": "\x9b\u202e"}, ensure_ascii=False).encode()
-    assert is_harmless(shown_text(ShownLetter(letter, [(EVIL, EVIL)], "json", value)))
+    assert is_harmless(details_text(LetterDetails(letter, [(EVIL, EVIL)], "json", value)))
 
 
 def test_text_from_outside_makes_no_line_of_its_own_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

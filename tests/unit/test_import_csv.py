@@ -85,16 +85,16 @@ def test_a_broken_quote_in_one_row_leaves_the_quoted_rows_after_it_as_they_are(t
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (HEADER + THANKS + LAST, "a quote that is opened in line 2 is never closed"),
+        (HEADER + THANKS + LAST, "a quote opened in line 2 is never closed"),
         (HEADER + LAST + '5,77,2026-01-31,credit,5.00,"', "opened in line 3"),
-        (HEADER.replace("memo", "amount") + LAST, "column amount stands twice"),
-        (HEADER.replace("memo", " date\t") + LAST, "column date stands twice"),
+        (HEADER.replace("memo", "amount") + LAST, "column amount occurs twice"),
+        (HEADER.replace("memo", " date\t") + LAST, "column date occurs twice"),
         (HEADER.replace("memo", '"memo') + LAST, "never closed"),
         (HEADER.replace("memo", 'me"mo') + LAST, "the header is not CSV"),
-        (HEADER.replace("memo", "me\0mo") + LAST, r"column 6 holds the character U\+0000"),
-        (HEADER.replace("memo", "\0") + LAST, r"column 6 holds the character U\+0000"),
-        (HEADER.replace("memo", "am\u200bount") + LAST, r"column 6 holds an invisible character, U\+200B"),
-        ("\ufeff\ufeff" + HEADER + LAST, r"column 1 holds an invisible character, U\+FEFF"),
+        (HEADER.replace("memo", "me\0mo") + LAST, r"column 6 contains the character U\+0000"),
+        (HEADER.replace("memo", "\0") + LAST, r"column 6 contains the character U\+0000"),
+        (HEADER.replace("memo", "am\u200bount") + LAST, r"column 6 contains an invisible character, U\+200B"),
+        ("\ufeff\ufeff" + HEADER + LAST, r"column 1 contains an invisible character, U\+FEFF"),
         (HEADER.replace("memo", "") + LAST, "column 6 has no name"),
         (HEADER.replace("amount,", "") + LAST, "column missing: amount"),
         ((HEADER + LAST).replace("\n", "\r"), "carriage return"),
@@ -153,7 +153,9 @@ def test_invisible_characters_in_an_id_are_refused_with_the_column_s_name(
 )
 def test_dates_have_exactly_the_form_that_the_message_asks_for(tmp_path: Path, date: str) -> None:
     file = read(tmp_path, f"{HEADER}1,77,{date},credit,5.00,\n{LAST}")
-    assert [(row.field, row.detail) for row in file.refused] == [("date", "must be a date like 1993-01-31")]
+    assert [(row.field, row.detail) for row in file.refused] == [
+        ("date", f"must be a date like 1993-01-31, got {date!r}")
+    ]
 
 
 @pytest.mark.parametrize("memo", ["a\rb", '"a"\r', "a\r"])

@@ -16,15 +16,15 @@ import pytest
 from click.testing import CliRunner
 
 from ledger_streams.adapters.postgres.rows import SinkBatch
-from ledger_streams.cli.import_report import report_text
-from ledger_streams.cli.imports import carried_out, import_
+from ledger_streams.cli.imports import import_, report_text
 from ledger_streams.domain.payment import FIELDS
 from ledger_streams.errors import Unavailable
 from ledger_streams.importer.bank_rows import owner_of_account
 from ledger_streams.importer.import_file import ImportFile, read_file
 from ledger_streams.importer.importer import Importer, Ledger, Pace
+from ledger_streams.importer.session import run_import
 from ledger_streams.importer.tally import ImportReport, Tally
-from ledger_streams.importer.wallets import WantedWallet, open_wallets
+from ledger_streams.importer.wallets import WalletToOpen, open_wallets
 from ledger_streams.ports import Message, Outcome, PaymentView
 from ledger_streams.testing.memory_read_model import MemoryReadModel
 from tests.unit.cli_ledger import MemoryLedger
@@ -74,14 +74,14 @@ def imported(tmp_path: Path, memory: MemoryLedger) -> ImportReport:
 
     async def work() -> None:
         ((wallet_id, account),) = file.accounts.items()
-        wanted = WantedWallet(wallet_id, owner_of_account(account), "CZK", "0.00")
+        wanted = WalletToOpen(wallet_id, owner_of_account(account), "CZK", "0.00")
         tally.wallets_opened = await open_wallets(
             [wanted], ledger, patience_s=1, sent=tally.wallet_commands_sent
         )
         with tally.timed():
             await Importer(ledger, tally, Pace(patience_s=0.3)).carry_out(file.rows)
 
-    stopped = carried_out(work())
+    stopped = run_import(work())
     return tally.report(name="file.csv", seconds=tally.seconds, stopped=stopped)
 
 
@@ -147,7 +147,7 @@ def test_wallets_that_were_asked_for_are_told_when_none_has_opened(tmp_path: Pat
 
     report = imported(tmp_path, Deaf())
     assert (report.wallets_sent, report.wallets_opened, report.sent, report.not_sent) == (1, 0, 0, 4)
-    assert "wallets opened              0  (1 more were asked for)" in report_text(report)
+    assert "wallets opened              0  (1 more requested)" in report_text(report)
 
 
 def test_refunds_with_and_without_an_amount_are_counted_whether_they_end_now_or_had_before(
@@ -221,7 +221,7 @@ def test_an_unusable_file_ends_in_a_report_for_programs_too(tmp_path: Path) -> N
     report = json.loads(ran.stdout)
     assert (ran.exit_code, report["sent"], report["rows"]) == (1, 0, 0)
     assert report["stopped"] == ran.stderr.removeprefix("Error: ").strip()
-    assert "amount stands twice" in report["stopped"]
+    assert "amount occurs twice" in report["stopped"]
     assert json.loads(written.read_bytes()) == report
 
 

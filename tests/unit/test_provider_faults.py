@@ -61,5 +61,5 @@ def test_without_shares_nothing_goes_wrong() -> None:
 
 
 def test_shares_above_one_in_sum_are_refused() -> None:
-    with pytest.raises(ValueError, match="above 1 in sum"):
+    with pytest.raises(ValueError, match="add up to at most 1"):
         Behaviour(slow_share=0.6, error_share=0.5)

@@ -41,7 +41,7 @@ def test_a_stack_keeps_the_number_of_brokers_it_was_created_with(tmp_path: Path)
     voters = "controller.quorum.voters=1@127.0.0.1:29095,2@127.0.0.1:29096,3@127.0.0.1:29097\n"
     (tmp_path / "kafka-1" / "server.properties").write_text(voters)
     assert len(brokers_of(ONE, tmp_path)) == len(brokers_of(THREE, tmp_path)) == 3
-    with pytest.raises(Unavailable, match=r"this stack has 3 broker\(s\), not 2"):
+    with pytest.raises(Unavailable, match=r"the stack was created with 3 broker\(s\), not 2"):
         brokers_of(THREE.rpartition(",")[0], tmp_path)
-    with pytest.raises(Unavailable, match=r"this stack has 3 broker\(s\), not 1"):
+    with pytest.raises(Unavailable, match=r"the stack was created with 3 broker\(s\), not 1"):
         brokers_of(ONE, tmp_path, count=1)

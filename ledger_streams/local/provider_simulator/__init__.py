@@ -1,6 +1,6 @@
-"""The provider simulator: a payment provider as a real HTTP server that misbehaves as real ones do.
+"""The provider simulator: an HTTP server that acts as a payment provider, with injected faults.
 
-`book` is what it has done, durable before it answers; `faults` draws what goes wrong,
-reproducibly; `server` speaks the protocol of ARCHITECTURE.md, "Providers".  What it
-answers may be lost; what its book has is the truth, and GET /book tells it.
+`book` stores the executed orders before the server answers; `faults` draws the faults
+reproducibly; `server` implements the protocol of ARCHITECTURE.md, "Providers".  A response
+may be lost, so the book is the truth; GET /book returns it.
 """

@@ -1,9 +1,9 @@
-"""The book: what a provider has carried out, declined and cancelled, in SQLite.
+"""The book: a provider's executed, declined and cancelled orders, in SQLite.
 
-Each call is one transaction, committed when it returns, so a process killed with -9
-has forgotten nothing it answered (after a power cut the last moments may be missing).
-A payment is effective when it was approved and its key is not cancelled.  Amounts are
-integers of minor units, and a key is a row: twice the same is once.
+Each call is one transaction, committed when it returns, so a killed process loses nothing
+that it has answered (a power cut may lose the last moments).  A payment is effective if it
+is approved and its key is not cancelled.  Amounts are integer minor units.  A key is a
+row, so a repeated order is executed once.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import msgspec
 from ledger_streams.domain.money import format_amount
 
 CANCELLED: Final = "cancelled"
-"""The status of a cancelled key, and the reason its orders are declined with."""
+"""Status of a cancelled key, and the reason of its declined orders."""
 
 BUSY_S_MAX: Final = 10.0
-"""How long to wait for another process that writes the same book."""
+"""Time to wait for another process that writes the same book."""
 
 SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
@@ -43,7 +43,7 @@ CREATE VIEW IF NOT EXISTS effective AS
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is to be done: `kind` is deposit or withdrawal."""
+    """An order; `kind` is deposit or withdrawal."""
 
     payment_id: str
     kind: str
@@ -52,17 +52,17 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What the book has under a key; `order` is None for a key that was cancelled before it was seen."""
+    """The entry of a key; `order` is None if the key was cancelled before its order arrived."""
 
     status: str
     """approved, declined or cancelled."""
     detail: str | None = None
-    """The reference when it was approved, the reason when it was declined; kept when it is cancelled."""
+    """Reference of an approval or reason of a decline; a cancellation keeps it."""
     order: Order | None = None
 
 
 class Sums(msgspec.Struct):
-    """The effective payments of one currency, as decimal strings, and how many they are."""
+    """Sums (decimal strings) and counts of the effective payments of one currency."""
 
     collected: str
     collected_count: int
@@ -82,9 +82,9 @@ class Book:
         self._db.close()
 
     def carry_out(self, key: str, order: Order, *, refusal: str | None = None) -> Entry | None:
-        """Carry out the order, or decline it with `refusal`, unless the key is known; return its entry.
+        """Execute the order, or decline it with `refusal`, unless the key is known; return its entry.
 
-        None when the key is known with another order: then nothing is changed.
+        Return None, and change nothing, if the key is known with another order.
         """
         with self._transaction():
             entry = self.entry(key)
@@ -97,12 +97,12 @@ class Book:
             return Entry(CANCELLED if entry else status, detail, order)
 
     def cancel(self, key: str) -> None:
-        """See to it that the key never has an effect, or no longer; safe to repeat."""
+        """Cancel the key: its order, past or future, has no effect.  Safe to repeat."""
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO cancellations VALUES (?)", (key,))
 
     def entry(self, key: str) -> Entry | None:
-        """Return what is known of the key."""
+        """Return the key's entry; None if the key is unknown."""
         found = self._db.execute(
             "SELECT payment_id, kind, amount_minor, currency, status, detail FROM payments WHERE key = ?",
             (key,),
@@ -140,5 +140,5 @@ class Book:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
-        with self._db:  # commits, or takes back when there is an exception
+        with self._db:  # commits, or rolls back on an exception
             yield

@@ -1,8 +1,8 @@
-"""Faults: what goes wrong with a call, drawn from the seed, the key and the call's number.
+"""Faults of calls, drawn from the seed, the key and the call's number.
 
-Nothing else enters the draw, neither time nor the order of calls of different keys, so
-a run can be repeated; and each call of a key draws anew, so a retry gets through in the
-end.  Whether a key is declined is drawn once, for ever: an answer does not change.
+The draw depends on nothing else (neither time nor the order of calls of other keys), so a
+run can be repeated.  Each call of a key draws anew, so a retry succeeds in the end.  A
+decline is drawn once per key: the answer never changes.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from hashlib import sha256
 
 
 class Fault(StrEnum):
-    """What becomes of one call."""
+    """The fault of one call."""
 
     NONE = "none"
     LATE_ANSWER = "late_answer"
-    """Carried out at once, answered too late."""
+    """Executed at once, answered too late."""
     LATE_ACTION = "late_action"
-    """Carried out when the caller has long given up, and may have cancelled."""
+    """Executed after the caller has given up, and may have cancelled."""
     ERROR = "error"
-    """503, and nothing was done."""
+    """Not executed, answered with 503."""
     LOST_ERROR = "lost_error"
-    """Carried out, and answered with 503."""
+    """Executed, answered with 503."""
     LOST_CONNECTION = "lost_connection"
-    """Carried out, and the connection cut."""
+    """Executed, connection closed without a response."""
     DOUBLE = "double"
-    """Carried out twice."""
+    """Executed twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """How often what goes wrong: shares of the calls, from 0 to 1; `decline_share` is one of the keys.
+    """Frequencies of faults: shares of calls from 0 to 1; `decline_share` is a share of keys.
 
-    Where slow, error and lost are 1 in sum, no answer ever gets through.
+    If slow, error and lost add up to 1, no call ever succeeds.
     """
 
     seed: int = 1
@@ -49,10 +49,12 @@ class Behaviour:
     def __post_init__(self) -> None:
         shares = self.slow_share + self.error_share + self.lost_share + self.double_share
         if round(shares, 9) > 1:
-            raise ValueError("the shares of slow, error, lost and double are above 1 in sum")
+            raise ValueError(
+                f"the shares of slow, error, lost and double must add up to at most 1, got {shares:g}"
+            )
 
     def fault(self, key: str, call: str, number: int) -> Fault:
-        """Return what becomes of the `number`-th call of its kind (`carry_out`, `cancel`) for the key."""
+        """Return the fault of the `number`-th call of this kind (`carry_out`, `cancel`) for the key."""
         drawn = self._draw(key, call, number)
         for share, faults in (
             (self.slow_share, (Fault.LATE_ANSWER, Fault.LATE_ACTION)),
@@ -66,10 +68,10 @@ class Behaviour:
         return Fault.NONE
 
     def declines(self, key: str) -> bool:
-        """Say whether the provider declines the key's order."""
+        """Return whether the provider declines the key's order."""
         return self._draw(key, "decline", 0) < self.decline_share
 
     def _draw(self, key: str, what: str, number: int) -> float:
-        """Draw from [0, 1), evenly."""
+        """Draw uniformly from [0, 1)."""
         digest = sha256(f"{self.seed}:{key}:{what}:{number}".encode()).digest()
         return int.from_bytes(digest[:6]) / 2**48

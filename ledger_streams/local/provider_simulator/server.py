@@ -1,8 +1,8 @@
-"""The server: the provider's protocol over HTTP, on one book and with one behaviour.
+"""The server: the provider's protocol over HTTP, with one book and one fault behaviour.
 
-Whatever goes wrong on the way, the book is asked first and answers the same: faults hit
-the answer, or keep the call from the book, and never change what the book would say.
-Calls are counted in memory, for the faults alone; reading the book has none.
+A fault delays or loses the response, or keeps the call from the book.  It never changes
+the book's answer.  Calls are counted in memory, for the draw of faults only; GET requests
+have no faults.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ledger_streams.local.provider_simulator.faults import Behaviour, Fault
 from ledger_streams.wire import read_document
 
 REFUSAL: Final = "not_honoured"
-"""The reason of a payment that the provider declines by itself."""
+"""Reason of a payment that the provider declines."""
 BODY_BYTES_MAX: Final = 64 * 1024
-"""Of a request; an order has some hundred."""
+"""Maximum size of a request; an order has some hundred bytes."""
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class _Content(msgspec.Struct, frozen=True):
 
 
 class ProviderServer:
-    """The pages of one provider."""
+    """The HTTP routes of one provider."""
 
     def __init__(self, book: Book, behaviour: Behaviour) -> None:
         self._book = book
@@ -67,9 +67,7 @@ class ProviderServer:
         def act() -> web.Response:
             entry = self._book.carry_out(key, order, refusal=refusal)
             return (
-                _json({"error": "the key is known with other content"}, 409)
-                if entry is None
-                else _told(entry)
+                _json({"error": "the key exists with other content"}, 409) if entry is None else _told(entry)
             )
 
         return await self._misbehaving(request, "carry_out", act)
@@ -88,7 +86,7 @@ class ProviderServer:
     async def _misbehaving(
         self, request: web.Request, call: str, act: Callable[[], web.Response]
     ) -> web.Response:
-        """Answer what `act` says, or let go wrong what is drawn for this call."""
+        """Return the response of `act`, with the fault that is drawn for this call."""
         key = request.match_info["key"]
         self._calls[call, key] += 1
         fault = self._behaviour.fault(key, call, self._calls[call, key])
@@ -113,7 +111,7 @@ class ProviderServer:
         key = request.match_info["key"]
         entry = self._book.entry(key)
         if entry is None:
-            return _json({"error": "the book has nothing under this key"}, status=404)
+            return _json({"error": "the book has no entry for this key"}, status=404)
         content = {} if entry.order is None else _shown(key, entry.order)
         return _json({"key": key} | content | {"status": entry.status, "detail": entry.detail})
 
@@ -125,7 +123,7 @@ class ProviderServer:
 
 
 def _read_order(key: str, body: bytes) -> Order:
-    """Check key and content; raises Unreadable, naming the field."""
+    """Return the checked order; raises Unreadable with the name of the field."""
     try:
         content = msgspec.convert(read_document(body), _Content)
     except msgspec.ValidationError as error:
@@ -141,7 +139,7 @@ def _read_order(key: str, body: bytes) -> Order:
 
 
 def _told(entry: Entry) -> web.Response:
-    """Tell the caller of an order what became of it."""
+    """Return the response to an order."""
     match entry.status:
         case "approved":
             return _json({"status": "approved", "reference": entry.detail})

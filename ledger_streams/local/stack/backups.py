@@ -1,8 +1,8 @@
-"""Backups of the stack's PostgreSQL by pgBackRest, where `Settings.backups` names a folder for them.
+"""Backups of the stack's PostgreSQL by pgBackRest, in the folder `Settings.backups`.
 
-A backup is the data folder as it was copied; with the write-ahead log, which the server
-gives to the archive segment by segment, it becomes the database of any moment since.
-Everything runs as the server's user and stays on this machine.
+A backup is a copy of the data folder.  With the write-ahead log, which the server archives
+segment by segment, it can be restored to any later point in time.  Everything runs as the
+server's user and stays on this machine.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import msgspec
 from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack import daemon
 from ledger_streams.local.stack.install import TEMPLATES, Say, program, run
-from ledger_streams.local.stack.postgres_owner import as_owner, give, owner, reachable
-from ledger_streams.local.stack.server import local_port, rendered, write_if_other
+from ledger_streams.local.stack.postgres_owner import as_owner, give_to_owner, owner, reachable
+from ledger_streams.local.stack.server import local_port, render, write_if_changed
 from ledger_streams.settings import Settings
 
 STANZA: Final = "ledger"
-"""pgBackRest's word for one database cluster and its backups."""
+"""pgBackRest's name for one database cluster and its backups."""
 
 
 class Backup(msgspec.Struct, frozen=True):
-    """One backup: any moment after `ended_at` that the archive reaches can be restored from it."""
+    """One backup: it can be restored to any time after `ended_at` that the archive covers."""
 
     label: str
     kind: str
@@ -42,34 +42,34 @@ class Backups:
 
     repository: Path
     folder: Path
-    """The server's folder in the stack; its data is below."""
+    """The server's folder in the stack."""
     port: int
 
     def prepare(self, say: Say) -> None:
-        """Install pgBackRest, make the folders, write its configuration."""
+        """Install pgBackRest, create its folders, write its configuration."""
         self._program(say)
         locks = self.folder / "pgbackrest"
         for folder in (self.repository, locks):
             folder.mkdir(parents=True, exist_ok=True)
-            give(folder)
+            give_to_owner(folder)
             if not reachable(folder):
-                detail = f"user {owner()} cannot reach {folder}: set other LEDGER_BACKUPS and LEDGER_HOME"
+                detail = f"user {owner()} cannot enter {folder}: set other LEDGER_BACKUPS and LEDGER_HOME"
                 raise Unavailable(dependency="backups", detail=detail)
         names = {"repository": self.repository, "locks": locks, "data": self._data, "port": self.port}
         template = TEMPLATES / "postgres" / "pgbackrest.conf"
-        write_if_other(self._configuration, rendered(template, stanza=STANZA, **names))
+        write_if_changed(self._configuration, render(template, stanza=STANZA, **names))
 
     def archiving(self) -> str:
-        """Return what postgresql.conf says so that the server gives its log to the archive."""
+        """Return the lines of postgresql.conf that archive the write-ahead log."""
         command = f"{self._program(print)} --config={self._configuration} --stanza={STANZA} archive-push %p"
-        return rendered(TEMPLATES / "postgres" / "archiving.conf", command=command)
+        return render(TEMPLATES / "postgres" / "archiving.conf", command=command)
 
     def create(self) -> None:
-        """Make the archive ready for this very cluster; safe to repeat, and needs the server."""
+        """Create the archive for this cluster; the server has to run.  Safe to repeat."""
         self._run("stanza-create")
 
     def now(self, *, full: bool) -> Backup:
-        """Make a backup: what has changed since the last one, or all; then drop what is too old."""
+        """Make an incremental or full backup, then delete old ones."""
         self._run("backup", f"--type={'full' if full else 'incr'}")
         return self.all()[-1]
 
@@ -89,22 +89,24 @@ class Backups:
         ]
 
     def check(self) -> None:
-        """Have the server end a segment of its log and wait until the archive has it."""
+        """Have the server end a segment of its log, and wait until it is archived."""
         self._run("check")
 
     def restore(self, to: datetime | None) -> None:
-        """Fill the data folder, which has to be empty or gone, with the database of that moment.
+        """Restore the database to a point in time, into an empty or missing data folder.
 
-        The newest backup before it is taken, and the server replays its log from there when it starts.
-        Without a moment it replays all that the archive has.
+        It restores the newest backup before `to`; the server replays its log from there when it starts.
+        Without `to` the server replays the whole archive.
         """
         if daemon.running_pid(self.folder) is not None:
-            raise Unavailable(dependency="backups", detail="PostgreSQL runs: stop it first")
+            raise Unavailable(
+                dependency="backups", detail="PostgreSQL is running: stop it first (`stack down`)"
+            )
         self._data.mkdir(mode=0o700, exist_ok=True)
         if any(self._data.iterdir()):
-            detail = f"{self._data} is not empty: move what is in it away first"
+            detail = f"{self._data} is not empty: move its content away first"
             raise Unavailable(dependency="backups", detail=detail)
-        give(self._data)
+        give_to_owner(self._data)
         target = [] if to is None else ["--type=time", f"--target={to:%F %T.%f%z}", "--target-action=promote"]
         self._run("restore", *target)
 
@@ -118,7 +120,7 @@ class Backups:
 
     def _run(self, command: str, *options: str) -> str:
         words = [self._program(print), f"--config={self._configuration}", f"--stanza={STANZA}", *options]
-        # The server has no socket in a folder; pgBackRest leaves the host to libpq, which reads PGHOST.
+        # The server has no Unix socket; pgBackRest leaves the host to libpq, which reads PGHOST.
         return run(
             [*as_owner(), "env", "PGHOST=127.0.0.1", *words, command], dependency="backups", cwd=self.folder
         )
@@ -129,7 +131,7 @@ class Backups:
 
 
 def backups(settings: Settings, folder: Path) -> Backups | None:
-    """Return the backups of the PostgreSQL in this folder of a stack, if they are asked for."""
+    """Return the backups of the PostgreSQL in this folder; None if LEDGER_BACKUPS is not set."""
     if not settings.backups:
         return None
     port = local_port(settings.postgres, dependency="postgres")

@@ -1,8 +1,8 @@
-"""Daemon: a detached child, known by its pid file, in a session of its own.
+"""Daemon: a detached process in a session of its own, identified by its pid file.
 
-A pid alone proves nothing, for the number is given again: the pid file also holds
-the process's start time in clock ticks and the machine's boot id, and only a process
-with the same three is ours.  Linux only, since it reads /proc.
+The kernel reuses pids, so the pid file also has the process's start time in clock ticks
+and the boot id.  Only a process with the same three values is ours.  Linux only, since it
+reads /proc.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 POLL_S: Final = 0.05
 LOG_TAIL_BYTES: Final = 2_000
-"""Enough of a log's end to hold the reason why a server ended."""
+"""Size of the end of a log that contains the reason why a server ended."""
 
 
 def start(folder: Path, command: list[str]) -> int:
@@ -37,7 +37,7 @@ def start(folder: Path, command: list[str]) -> int:
 
 
 def running_pid(folder: Path) -> int | None:
-    """Return the pid of the daemon of `folder` if that very process is alive."""
+    """Return the pid of the daemon of `folder`; None if that process is not alive."""
     try:
         pid_text, _, identity = (folder / "pid").read_text().strip().partition(" ")
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def running_pid(folder: Path) -> int | None:
 
 
 def ask_to_stop(folder: Path, stop_signal: signal.Signals) -> bool:
-    """Send the signal that means an orderly stop; False if nothing runs."""
+    """Send the stop signal; return False if the daemon is not running."""
     pid = running_pid(folder)
     if pid is None:
         return False
@@ -57,7 +57,7 @@ def ask_to_stop(folder: Path, stop_signal: signal.Signals) -> bool:
 
 
 def wait_for_end(folder: Path, *, patience_s: float) -> bool:
-    """Wait for the daemon's end and kill it when patience is out; True if it ended by itself."""
+    """Wait for the daemon to end, kill it after `patience_s`; return True if it ended by itself."""
     deadline = time.monotonic() + patience_s
     while (pid := running_pid(folder)) is not None and time.monotonic() < deadline:
         time.sleep(POLL_S)
@@ -79,11 +79,11 @@ def log_tail(folder: Path) -> str:
 
 
 def _identity(pid: int) -> str:
-    """Return what tells this process from a later one of the same number; "" if it has ended."""
+    """Return start time and boot id, which identify the process beside its pid; "" if it has ended."""
     with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # a child of this very process would stay as a zombie
+        os.waitpid(pid, os.WNOHANG)  # reap it if it is our own child: it would stay a zombie
     try:
-        # The name in parentheses may hold spaces; the fields after it are counted from the state.
+        # The name in parentheses may contain spaces; the first field after it is the state.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return ""

@@ -1,9 +1,9 @@
-"""Kafka: brokers from Maven's jars, each its own controller too (KRaft, static voters).
+"""Kafka: brokers from Maven's jars, each of them a controller too (KRaft, static voters).
 
-Each address of `Settings.kafka` is a broker's; more of them take the ports after the
-last one.  The controllers come after all brokers, in the same order, so three brokers
-fill 29092 to 29097, and one 29092 and 29093.  How many brokers a stack has is settled
-when it is created, and the voters in the first one's configuration say it.
+Each address of `Settings.kafka` is a broker; further brokers take the ports after the
+last address, and the controllers take the ports after all brokers.  Three brokers use
+29092 to 29097, one broker 29092 and 29093.  The number of brokers is fixed when the stack
+is created; it is read from the voters in the first broker's configuration.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from aiokafka.errors import KafkaError
 from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.client_options import options
-from ledger_streams.local.stack.install import TEMPLATES, Say, cache, fetched, maven, program, run
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered
+from ledger_streams.local.stack.install import TEMPLATES, Say, cache, fetch_once, maven, program, run
+from ledger_streams.local.stack.server import local_port, port_is_open, render
 from ledger_streams.local.stack.tls import ADMIN, Tls, tls, write_secret
 from ledger_streams.settings import Settings
 
 VERSION: Final = "4.3.1"
 HEAP_MAX_ALONE: Final = "1g"
 HEAP_MAX_OF_SEVERAL: Final = "512m"
-"""Each broker of several has the same topics to keep as one alone, but a share of the clients' requests."""
+"""Heap of one of several brokers: it stores the same topics, but serves a part of the requests only."""
 REPLICAS_MAX: Final = 3
 PROBE_TIMEOUT_MS: Final = 5_000
 CLEANUP_MS: Final = 1_000
 CLEANUP_MS_DEFAULT: Final = 10_000
-"""Kafka's: how often a broker looks for transactions that take too long."""
+"""Kafka's default interval of the search for transactions that have timed out."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Broker:
         return signal.SIGTERM
 
     def prepare(self, say: Say) -> bool:
-        """Fetch the jars, write the configuration, format the data folder unless it is."""
+        """Fetch the jars, write the configuration, format the data folder if it is new."""
         fetch_jars(say)
         java = program("java", package="default-jre-headless", dependency="kafka", say=say)
         changed = write_secret(self._configuration, self._properties())
@@ -91,9 +91,9 @@ class Broker:
         return [*self._java(java, *heap), "kafka.Kafka", str(self._configuration)]
 
     async def complaint(self) -> str | None:
-        """Ask for the metadata: healthy when every broker of the cluster is in it."""
+        """Request the metadata; healthy if it contains every broker of the cluster."""
         if not await port_is_open(self.port):
-            return "nobody listens"
+            return f"no process listens on port {self.port}"
         address = f"127.0.0.1:{self.port}"
         bootstrap = address if self.tls is None else self.tls.admin(address)
         client = AIOKafkaClient(**options(bootstrap), request_timeout_ms=PROBE_TIMEOUT_MS)
@@ -104,7 +104,9 @@ class Broker:
             return str(error) or type(error).__name__
         finally:
             await close_within("the probe of Kafka", client.close())
-        return None if present == len(self.ports) else f"{present} of {len(self.ports)} brokers are there"
+        return (
+            None if present == len(self.ports) else f"{present} of {len(self.ports)} brokers have registered"
+        )
 
     @property
     def _configuration(self) -> Path:
@@ -113,7 +115,7 @@ class Broker:
     def _properties(self) -> str:
         voters = [f"{number}@127.0.0.1:{port}" for number, port in enumerate(self.controller_ports, start=1)]
         replicas = min(len(self.ports), REPLICAS_MAX)
-        text = rendered(
+        text = render(
             TEMPLATES / "kafka" / "server.properties",
             protocol="PLAINTEXT" if self.tls is None else "SASL_SSL",
             cleanup_interval_ms=CLEANUP_MS if self.tls is None else CLEANUP_MS_DEFAULT,
@@ -129,10 +131,10 @@ class Broker:
         return text if self.tls is None else text + self._security(self.tls)
 
     def _security(self, tls: Tls) -> str:
-        """Return what the configuration says of TLS, users and rights."""
+        """Return the configuration of TLS, users and the authorizer."""
         users = " ".join(f'user_{name}="{password}"' for name, password in tls.users.items())
         own = f'required username="{ADMIN}" password="{tls.users[ADMIN]}"'
-        return rendered(
+        return render(
             TEMPLATES / "kafka" / "security.properties",
             keystore=tls.keystore,
             ca=tls.ca,
@@ -141,7 +143,7 @@ class Broker:
         )
 
     def _scram(self) -> list[str]:
-        """Return the words that give a new cluster its users for SCRAM; PLAIN's are in the configuration."""
+        """Return the format options that create the SCRAM users; PLAIN's users are in the configuration."""
         users = {} if self.tls is None else self.tls.users
         return [
             word
@@ -151,9 +153,10 @@ class Broker:
         ]
 
     def _detours(self) -> dict[str, str]:
-        """Further listeners, a line each in the folder's file `detours`: its port, and the one it advertises.
+        """Return further listeners, for tests with a proxy before the broker.
 
-        Whoever comes that way is sent that way again, so something may stand in between.
+        Each line of the file `detours` in the folder has a listener's port and its advertised port.  A
+        client that connects through the proxy is directed through the proxy again.
         """
         file = self.folder / "detours"
         lines = file.read_text().splitlines() if file.is_file() else []
@@ -165,7 +168,7 @@ class Broker:
         }
 
     def _cluster_id(self) -> str:
-        """Derive one id for all brokers of a stack; the zero byte keeps it from starting with a dash."""
+        """Return the cluster id, derived from the stack's folder; the zero byte avoids a leading dash."""
         name = uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder.parent))
         return base64.urlsafe_b64encode(b"\0" + name.bytes[1:]).decode().rstrip("=")
 
@@ -176,13 +179,14 @@ class Broker:
 
 
 def brokers(settings: Settings, stack: Path, count: int | None) -> list[Broker]:
-    """Return the stack's brokers: as many as it was created with, else `count`, else one an address."""
+    """Return the stack's brokers: as many as it was created with, else `count`, else one per address."""
     addresses = [address.strip() for address in settings.kafka.split(",")]
     given = [local_port(address, dependency="kafka") for address in addresses]
     created, wanted = _created(stack), count or (len(given) if len(given) > 1 else None)
     if created and wanted is not None and wanted != created:
         detail = (
-            f"this stack has {created} broker(s), not {wanted}: take another LEDGER_HOME or remove {stack}"
+            f"the stack was created with {created} broker(s), not {wanted}: "
+            f"set another LEDGER_HOME or remove {stack}"
         )
         raise Unavailable(dependency="kafka", detail=detail)
     total = created or wanted or 1
@@ -193,7 +197,7 @@ def brokers(settings: Settings, stack: Path, count: int | None) -> list[Broker]:
 
 
 def _created(stack: Path) -> int:
-    """Return how many brokers the stack was created with; 0 before that."""
+    """Return the number of brokers that the stack was created with; 0 if it is new."""
     configuration = stack / "kafka-1" / "server.properties"
     return configuration.read_text().count("@127.0.0.1:") if configuration.is_file() else 0
 
@@ -204,7 +208,7 @@ def jars() -> Path:
 
 
 def fetch_jars(say: Say) -> None:
-    """Have Maven fetch the jars unless they are there."""
+    """Fetch the jars with Maven unless they are in the cache."""
     if jars().is_dir():
         return
     say(f"kafka: fetching Apache Kafka {VERSION} from Maven to {jars()}")
@@ -214,4 +218,4 @@ def fetch_jars(say: Say) -> None:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
         maven(["-f", pom, *goal], dependency="kafka", say=say)
 
-    fetched(jars(), copy)
+    fetch_once(jars(), copy)

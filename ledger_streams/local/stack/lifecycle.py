@@ -1,8 +1,8 @@
 """Lifecycle: up, down and status of all servers of one stack.
 
-`up` is safe to repeat: a server that runs with the configuration wanted is left
-alone, one that died is started on its data, one whose configuration changed is
-restarted.  A lock on the stack's folder lets one `up` or `down` run at a time.
+`up` is safe to repeat: it leaves a server alone that runs with the same configuration,
+starts one that died, and restarts one whose configuration has changed.  A lock on the
+stack's folder allows one `up` or `down` at a time.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from ledger_streams.local.stack.tls import create_tls, tls
 from ledger_streams.settings import Settings
 
 READY_WITHIN_S: Final = 90.0
-"""A broker replays its log after a kill; three at once on two cores take half of this."""
+"""A broker replays its log after a kill; three at once on two cores take half of this time."""
 STOP_PATIENCE_S: Final = 30.0
-"""After so long a stop becomes a kill; a broker that has lost its quorum would wait for minutes."""
+"""Time to stop before a server is killed; a broker without quorum would wait for minutes."""
 PORT_FREE_WITHIN_S: Final = 3.0
 POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """One server as seen now; `detail` says what is wrong, or "answers"."""
+    """Current state of one server; `detail` is the problem, or "answers"."""
 
     name: str
     address: str
@@ -50,10 +50,10 @@ class ServerStatus:
 
 
 def up(settings: Settings, *, brokers: int | None = None, with_tls: bool = False, say: Say = print) -> None:
-    """Start what does not run and return when all servers answer.
+    """Start the servers that are down; return when all servers answer.
 
-    `with_tls` makes it serve TLS from now on.  `brokers` counts for a new stack only (if not given, one an
-    address of Kafka's).  Raises Unavailable, with the end of its log, when a server does not come up.
+    `with_tls` makes the stack serve TLS from now on.  `brokers` applies to a new stack only (default: one
+    per address of Kafka).  Raises Unavailable with the end of its log if a server does not start.
     """
     stack = _folder(settings)
     stack.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def up(settings: Settings, *, brokers: int | None = None, with_tls: bool = False
 
 
 def exports(settings: Settings) -> list[str]:
-    """Return the settings of a system on this stack, as a shell takes them; none if it has no TLS."""
+    """Return `export` lines with the settings for this stack; none if it has no TLS."""
     if (own := tls(_folder(settings))) is None:
         return []
     return [
@@ -80,25 +80,27 @@ def exports(settings: Settings) -> list[str]:
 
 
 def down(settings: Settings, *, say: Say = print) -> None:
-    """Stop what runs, in order, and return when all have ended; the data stays."""
+    """Stop the servers and return when all have ended; their data stays."""
     stack = _folder(settings)
     if not stack.is_dir():
-        say(f"There is no stack in {stack}")
+        say(f"Nothing to stop: no stack in {stack}")
         return
     with _locked(stack, say):
         _stop(_servers(settings, stack, None), say)
 
 
 def status(settings: Settings) -> list[ServerStatus]:
-    """Look at each server: is its process alive, does it answer."""
+    """Return the state of each server: whether its process is alive, and whether it answers."""
     return asyncio.run(_status(_servers(settings, _folder(settings), None)))
 
 
-def opened_backups(settings: Settings) -> Backups:
-    """Return the backups of the stack's PostgreSQL; raises Unavailable where none are asked for."""
+def open_backups(settings: Settings) -> Backups:
+    """Return the backups of the stack's PostgreSQL; raises Unavailable if LEDGER_BACKUPS is not set."""
     found = backups(settings, _folder(settings) / "postgres")
     if found is None:
-        raise Unavailable(dependency="backups", detail="LEDGER_BACKUPS names no folder for them")
+        raise Unavailable(
+            dependency="backups", detail="LEDGER_BACKUPS is not set: set it to a folder, then run `stack up`"
+        )
     return found
 
 
@@ -121,33 +123,33 @@ def _locked(stack: Path, say: Say) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Another up or down works on {stack}: waiting for it")
+            say(f"Waiting for another `stack up` or `stack down` on {stack}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _prepare(server: Server, say: Say) -> None:
-    """Prepare its folder, and stop it if its configuration has changed: it runs with the old one."""
+    """Prepare the server's folder; stop the server if its configuration has changed."""
     server.folder.mkdir(exist_ok=True)
     if server.prepare(say) and daemon.running_pid(server.folder) is not None:
-        say(f"{server.name}: its configuration has changed")
+        say(f"{server.name}: configuration changed, restarting")
         _stop([server], say)
 
 
 async def _start_if_needed(server: Server, say: Say) -> None:
     pid = daemon.running_pid(server.folder)
     if pid is not None:
-        say(f"{server.name}: runs already, pid {pid}, port {server.port}")
+        say(f"{server.name}: already running, pid {pid}, port {server.port}")
         return
     if not await _port_gets_free(server.port):
-        detail = f"port {server.port} of 127.0.0.1 is taken by a process that is not of this stack"
+        detail = f"port {server.port} of 127.0.0.1 is used by another process: stop it, or set another port"
         raise Unavailable(dependency=server.name, detail=detail)
     pid = daemon.start(server.folder, server.command())
     say(f"{server.name}: started, pid {pid}, port {server.port}, log {server.folder / 'log'}")
 
 
 async def _port_gets_free(port: int) -> bool:
-    """Wait a moment for the port: a killed process keeps it until its last thread is gone."""
+    """Wait for the port: a killed process keeps it until its last thread has ended."""
     deadline = time.monotonic() + PORT_FREE_WITHIN_S
     while await port_is_open(port):
         if time.monotonic() > deadline:
@@ -164,11 +166,11 @@ async def _answers(server: Server, say: Say) -> None:
     deadline, may_start = time.monotonic() + READY_WITHIN_S, True
     while (complaint := await server.complaint()) is not None:
         if daemon.running_pid(server.folder) is None:
-            if may_start:  # one that was killed a moment ago may have looked alive
+            if may_start:  # a server killed a moment ago may have looked alive
                 may_start = False
                 await _start_if_needed(server, say)
                 continue
-            complaint = "it ended right after its start"
+            complaint = "ended right after its start"
         elif time.monotonic() < deadline:
             await asyncio.sleep(POLL_S)
             continue
@@ -182,14 +184,16 @@ async def _answers(server: Server, say: Say) -> None:
 
 
 def _stop(servers: Sequence[Server], say: Say) -> None:
-    """Ask all first and wait then: brokers that stop one by one would wait for each other."""
+    """Signal all servers before waiting: brokers stopped one by one would wait for each other."""
     asked = [server for server in servers if daemon.ask_to_stop(server.folder, server.stop_signal)]
     for server in servers:
         if server not in asked:
-            say(f"{server.name}: does not run")
+            say(f"{server.name}: not running")
     for server in asked:
         orderly = daemon.wait_for_end(server.folder, patience_s=STOP_PATIENCE_S)
-        say(f"{server.name}: {'stopped' if orderly else 'killed, for it did not stop'}")
+        say(
+            f"{server.name}: {'stopped' if orderly else f'killed, did not stop within {STOP_PATIENCE_S:g} s'}"
+        )
 
 
 async def _status(servers: Sequence[Server]) -> list[ServerStatus]:
@@ -198,7 +202,7 @@ async def _status(servers: Sequence[Server]) -> list[ServerStatus]:
 
 async def _look(server: Server) -> ServerStatus:
     pid = daemon.running_pid(server.folder)
-    complaint = "does not run" if pid is None else await server.complaint()
+    complaint = "not running" if pid is None else await server.complaint()
     return ServerStatus(
         name=server.name,
         address=f"127.0.0.1:{server.port}",

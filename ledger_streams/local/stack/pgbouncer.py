@@ -1,8 +1,8 @@
-"""PgBouncer in transaction mode before the stack's PostgreSQL, where `Settings.pgbouncer` asks for it.
+"""PgBouncer in transaction mode before the stack's PostgreSQL, if `Settings.pgbouncer` is set.
 
-Many clients share few server connections, each lent for one transaction.  PgBouncer
-refuses root: it reads its configuration and then becomes the user `postgres`.
-Everybody on the loopback is trusted, as by the server behind it.
+Many clients share few server connections; a connection is lent for one transaction.
+PgBouncer does not run as root: it reads its configuration and then becomes the user
+`postgres`.  It trusts every client on the loopback, as the server does.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from urllib.parse import unquote, urlsplit
 from ledger_streams.adapters.postgres import pgbouncer_console
 from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack.install import TEMPLATES, Say, is_root, program
-from ledger_streams.local.stack.postgres_owner import give
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.local.stack.postgres_owner import give_to_owner
+from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
 from ledger_streams.local.stack.tls import Tls, tls, write_secret
 from ledger_streams.settings import Settings
 
 CLIENTS_MAX: Final = 1_000
-"""The owner's: with ten connections each, a hundred processes."""
+"""Project requirement: a hundred processes with ten connections each."""
 POOL_SIZE: Final = 50
-"""The owner's: server connections of one role in one database; more than eight cores can keep busy."""
+"""Project requirement: server connections per role and database; more than eight cores can use."""
 SERVERS_MAX: Final = 200
-"""The owner's, of one database; as many as PostgreSQL's max_connections."""
+"""Project requirement: server connections per database, equal to PostgreSQL's max_connections."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +47,34 @@ class PgBouncer:
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Return the signal of an immediate end; SIGINT would wait for every client."""
+        """Return the signal of an immediate shutdown; SIGINT would wait for every client."""
         return signal.SIGTERM
 
     def prepare(self, say: Say) -> bool:
-        """Install it, write its users and its configuration."""
+        """Install it, write its users and configuration."""
         _program(say)
-        users_changed = write_if_other(self._users, f'"{self.role}" ""\n')
-        return write_if_other(self._configuration, self._text() + self._tls_text()) or users_changed
+        users_changed = write_if_changed(self._users, f'"{self.role}" ""\n')
+        return write_if_changed(self._configuration, self._text() + self._tls_text()) or users_changed
 
     def _tls_text(self) -> str:
-        """Return what its configuration says of TLS; it reads its own copies, as another user."""
+        """Return the TLS configuration; PgBouncer runs as another user and reads copies of the files."""
         if self.tls is None:
             return ""
         copies = {"certificate": self.tls.certificate, "key": self.tls.key}
         for file in copies.values():
             write_secret(self.folder / file.name, file.read_text())
-            give(self.folder / file.name)
+            give_to_owner(self.folder / file.name)
         files = {name: self.folder / file.name for name, file in copies.items()}
-        return rendered(TEMPLATES / "pgbouncer" / "tls.ini", **files)
+        return render(TEMPLATES / "pgbouncer" / "tls.ini", **files)
 
     def command(self) -> list[str]:
         """Return the command that runs it in the foreground."""
         return [_program(print), str(self._configuration)]
 
     async def complaint(self) -> str | None:
-        """Ask its console for the version."""
+        """Query the version on its console."""
         if not await port_is_open(self.port):
-            return "nobody listens"
+            return f"no process listens on port {self.port}"
         try:
             context = None if self.tls is None else self.tls.context
             await pgbouncer_console.show(
@@ -93,7 +93,7 @@ class PgBouncer:
         return self.folder / "users.txt"
 
     def _text(self) -> str:
-        return rendered(
+        return render(
             TEMPLATES / "pgbouncer" / self._configuration.name,
             port=self.port,
             postgres_port=self.postgres_port,
@@ -107,7 +107,7 @@ class PgBouncer:
 
 
 def pgbouncer(settings: Settings, stack: Path) -> list[PgBouncer]:
-    """Return the stack's PgBouncer, if it has one."""
+    """Return the stack's PgBouncer; empty if it has none."""
     if not settings.pgbouncer:
         return []
     port = local_port(settings.pgbouncer, dependency="pgbouncer")

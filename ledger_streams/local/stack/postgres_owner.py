@@ -1,4 +1,4 @@
-"""The user who runs PostgreSQL and what belongs to it: `postgres` instead of root, else who runs this."""
+"""The user that runs PostgreSQL and owns its files: `postgres` if this process is root, else its own user."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ SUPERUSER: Final = "postgres"
 
 
 def owner() -> str | None:
-    """Return the user whom root becomes; None for who is not root."""
+    """Return the user that root switches to; None if this process is not root."""
     return SUPERUSER if is_root() else None
 
 
 def as_owner() -> list[str]:
-    """Return the words before a command that make it the owner's."""
+    """Return the prefix that runs a command as the owner."""
     name = owner()
     if name is None:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise Unavailable(
-            dependency="postgres", detail="there is no setpriv: as root, apt-get install util-linux"
+            dependency="postgres", detail="program setpriv not found: install it (Debian package util-linux)"
         )
     return [setpriv, f"--reuid={name}", f"--regid={name}", "--init-groups"]
 
 
-def give(path: Path) -> None:
-    """Make the server's user the owner."""
+def give_to_owner(path: Path) -> None:
+    """Make the server's user the owner of the path."""
     name = owner()
     if name is not None:
         entry = pwd.getpwnam(name)
@@ -42,6 +42,6 @@ def give(path: Path) -> None:
 
 
 def reachable(folder: Path) -> bool:
-    """Tell whether the server's user can enter a folder."""
+    """Return whether the server's user can enter a folder."""
     test = [*as_owner(), "/usr/bin/test", "-x", str(folder)]
     return subprocess.run(test, check=False).returncode == 0  # noqa: S603  literals and our own path

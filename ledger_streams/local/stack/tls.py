@@ -1,7 +1,8 @@
-"""TLS of the local stack: an authority of its own, one certificate for its servers, and Kafka's users.
+"""TLS of the local stack: a certificate authority, one server certificate, and Kafka's users.
 
-All of it is in the folder `tls` of the stack, which only its owner may enter.  A stack that has the folder
-serves TLS, until the folder is removed; who has the authority's key could pose as any of the servers.
+The files are in the folder `tls` of the stack, which only its owner may enter.  A stack with this folder
+serves TLS until the folder is removed.  Keep the authority's key secret: with it, anybody could
+impersonate the servers.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from ledger_streams.local.stack.install import Say, program, run
 from ledger_streams.settings import Settings
 
 ADMIN: Final = "admin"
-"""The brokers themselves, and whoever may do everything."""
+"""User of the brokers and of the administrator; it has all rights."""
 USERS: Final = (ADMIN, "worker", "projector", "gateway", "api", "operator", "payments")
-"""One a role of `topics acls`, beside the first."""
+"""The administrator, and one user per role of `topics acls`."""
 DAYS: Final = "3650"
 NAMES: Final = "subjectAltName=IP:127.0.0.1,DNS:localhost"
 
@@ -46,12 +47,12 @@ class Tls:
 
     @property
     def key(self) -> Path:
-        """Return the file of its key."""
+        """Return the file of the servers' key."""
         return self.folder / "server.key"
 
     @property
     def keystore(self) -> Path:
-        """Return the file with both, as Kafka wants them."""
+        """Return the file with key and certificate, in the format for Kafka."""
         return self.folder / "server.keystore.pem"
 
     @cached_property
@@ -62,11 +63,11 @@ class Tls:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """Return what a client of these servers trusts."""
+        """Return an SSL context that trusts the authority."""
         return ssl.create_default_context(cafile=str(self.ca))
 
     def admin(self, address: str) -> ClientOptions:
-        """Return how Kafka's administrator reaches a broker."""
+        """Return the client options of Kafka's administrator."""
         return ClientOptions(
             address,
             protocol="SASL_SSL",
@@ -77,7 +78,7 @@ class Tls:
         )
 
     def settings(self, plain: Settings, user: str = ADMIN) -> dict[str, str]:
-        """Return the settings that differ from `plain` for a system on this stack, as a user of Kafka."""
+        """Return the settings that differ from `plain` on this stack, for one of Kafka's users."""
         return {
             "kafka_security": "sasl_ssl",
             "kafka_ca": str(self.ca),
@@ -90,19 +91,19 @@ class Tls:
 
 
 def tls(stack: Path) -> Tls | None:
-    """Return the TLS of a stack that serves it."""
+    """Return the TLS files of the stack; None if it serves no TLS."""
     found = Tls(stack / "tls")
     return found if found.ca.is_file() else None
 
 
 def create_tls(stack: Path, say: Say) -> Tls:
-    """Make authority, certificate and users, unless they are there; the authority comes last."""
+    """Create authority, certificate and users unless they exist; the authority's file is created last."""
     made = Tls(stack / "tls")
     if made.ca.is_file():
         return made
     made.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made.folder.chmod(0o700)
-    say(f"tls: making an authority and a certificate in {made.folder}")
+    say(f"tls: creating an authority and a certificate in {made.folder}")
     openssl, authority = program("openssl", package="openssl", dependency="tls", say=say), "ca.new"
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", DAYS]
     new = [openssl, "req", "-x509", *curve]
@@ -124,7 +125,7 @@ def create_tls(stack: Path, say: Say) -> Tls:
 
 
 def write_secret(path: Path, text: str) -> bool:
-    """Write a file that only its owner may read, unless it says so already; True if it was written."""
+    """Write a file with mode 0600 if its content differs; return True if it was written."""
     if path.is_file() and path.read_text() == text:
         return False
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -134,7 +135,7 @@ def write_secret(path: Path, text: str) -> bool:
 
 
 def _with(url: str, **parameters: object) -> str:
-    """Add parameters to a URL, each in place of one of its name."""
+    """Return the URL with these query parameters set."""
     parts = urlsplit(url)
     given = [pair for pair in parts.query.split("&") if pair and pair.partition("=")[0] not in parameters]
     added = [f"{name}={quote(str(value), safe='/')}" for name, value in parameters.items()]

@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from benchmarks.history import migrated
+from benchmarks.history import migrated_database
 from benchmarks.load import percentiles
 from benchmarks.sink import PAYMENTS_A_BATCH, batches
 from ledger_streams.adapters.postgres.pool import create_pool
@@ -40,7 +40,7 @@ CREATE CONSTRAINT TRIGGER posting_added AFTER INSERT ON postings DEFERRABLE INIT
 WAYS: Final = {"none": NO_CHECK, "statement": "SELECT", "row": ROW_BY_ROW}
 
 
-class Checked(msgspec.Struct):
+class CheckCost(msgspec.Struct):
     """How fast batches went in with one kind of check."""
 
     p50_ms: float
@@ -53,14 +53,14 @@ class Checked(msgspec.Struct):
     """Median over the batches, each compared with the same one without a check."""
 
 
-async def legs(stack: Settings, *, payments: int) -> dict[str, Checked]:
+async def double_entry_cost(stack: Settings, *, payments: int) -> dict[str, CheckCost]:
     """Write so many transfers each way; return the figures by way."""
     took_ms: dict[str, list[float]] = {way: [] for way in WAYS}
     told = batches(Story(), payments)
     async with AsyncExitStack() as open_still:
         sinks = {}
         for way, changes in WAYS.items():
-            dsn = await open_still.enter_async_context(migrated(stack))
+            dsn = await open_still.enter_async_context(migrated_database(stack))
             connection = await asyncpg.connect(dsn)
             await connection.execute(changes)
             await connection.close()
@@ -75,9 +75,9 @@ async def legs(stack: Settings, *, payments: int) -> dict[str, Checked]:
     return {way: _figures(took_ms["none"], times) for way, times in took_ms.items()}
 
 
-def _figures(without_ms: list[float], took_ms: list[float]) -> Checked:
+def _figures(without_ms: list[float], took_ms: list[float]) -> CheckCost:
     p50_ms, p90_ms, p99_ms = percentiles(took_ms)
     ratios = [took / without for took, without in zip(took_ms, without_ms, strict=True)]
     costs_percent = round(100 * (statistics.median(ratios) - 1), 1)
     per_s = round(PAYMENTS_A_BATCH / p50_ms * 1_000, 1)
-    return Checked(p50_ms, p90_ms, p99_ms, per_s, costs_percent)
+    return CheckCost(p50_ms, p90_ms, p99_ms, per_s, costs_percent)

@@ -47,7 +47,7 @@ def run_one(case: Case, folder: Path, *, draws: bool, seconds_max: float = CASE_
     command = [sys.executable, "-m", "benchmarks", case.name, *case.small, *plot]
     unfinished = folder / f"{case.name}.json.part"
     with unfinished.open("wb") as output, log.open("wb") as errors:
-        code = _ended(command, output.fileno(), errors.fileno(), seconds_max)
+        code = _exit_code(command, output.fileno(), errors.fileno(), seconds_max)
     if code != 0:
         unfinished.unlink()
         return f"{'did not end in time' if code is None else f'ended with {code}'}, see {log}"
@@ -56,7 +56,7 @@ def run_one(case: Case, folder: Path, *, draws: bool, seconds_max: float = CASE_
     return ""
 
 
-def _ended(command: list[str], output: int, errors: int, seconds_max: float) -> int | None:
+def _exit_code(command: list[str], output: int, errors: int, seconds_max: float) -> int | None:
     """Return the exit code; None of one that had to be stopped, and all that it had started with it."""
     with subprocess.Popen(command, stdout=output, stderr=errors, start_new_session=True) as child:
         try:

@@ -55,7 +55,7 @@ def hot(random: Random, wallets: Sequence[str]) -> Draw:
     return draw
 
 
-SPREADS: Final[Mapping[str, Callable[[Random, Sequence[str]], Draw]]] = {
+DISTRIBUTIONS: Final[Mapping[str, Callable[[Random, Sequence[str]], Draw]]] = {
     "uniform": uniform,
     "zipf": partial(zipf, s=ZIPF_S),
     "hot": hot,

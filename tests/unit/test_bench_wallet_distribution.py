@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.spread import SPREADS, Draw, zipf
+from benchmarks.wallet_distribution import DISTRIBUTIONS, Draw, zipf
 
 WALLETS = [f"wallet {number}" for number in range(100)]
 DRAWS = 20_000
@@ -18,20 +18,20 @@ def parts(draw: Draw) -> Counter[str]:
     return Counter(wallet for _ in range(DRAWS) for wallet in draw())
 
 
-@pytest.mark.parametrize("name", SPREADS)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_nobody_pays_himself(name: str) -> None:
-    draw = SPREADS[name](Random(1), WALLETS[:3])
+    draw = DISTRIBUTIONS[name](Random(1), WALLETS[:3])
     assert all(source != target for source, target in (draw() for _ in range(1_000)))
 
 
 def test_a_uniform_draw_takes_every_wallet_about_as_often() -> None:
-    counts = parts(SPREADS["uniform"](Random(1), WALLETS))
+    counts = parts(DISTRIBUTIONS["uniform"](Random(1), WALLETS))
     assert len(counts) == len(WALLETS)
     assert max(counts.values()) < 1.3 * min(counts.values())
 
 
 def test_a_hot_wallet_is_in_every_payment_on_both_sides() -> None:
-    draw = SPREADS["hot"](Random(1), WALLETS)
+    draw = DISTRIBUTIONS["hot"](Random(1), WALLETS)
     pairs = [draw() for _ in range(DRAWS)]
     assert all(WALLETS[0] in pair for pair in pairs)
     pays = sum(source == WALLETS[0] for source, _ in pairs)
@@ -47,5 +47,5 @@ def test_by_zipf_a_source_is_as_likely_as_its_rank_says() -> None:
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    draws = [[SPREADS["zipf"](Random(3), WALLETS)() for _ in range(5)] for _ in range(2)]
+    draws = [[DISTRIBUTIONS["zipf"](Random(3), WALLETS)() for _ in range(5)] for _ in range(2)]
     assert draws[0] == draws[1]

@@ -14,7 +14,7 @@ from typing import TypeVar
 import click
 import pytest
 
-from ledger_streams.cli.run import alone, specs_behind, worker_specs
+from ledger_streams.local.processes import headless_specs, run_lock, worker_specs
 from ledger_streams.local.supervisor import ChildSpec, Supervisor, Timing, next_backoff_s
 from tests.live import eventually
 
@@ -73,7 +73,7 @@ async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
     os.kill(first, signal.SIGKILL)
     await running.said("child | here", times=2)
     assert running.pid("child") != first
-    assert any("ended by SIGKILL; it is started again in 0.05 s" in line for line in running.lines)
+    assert any("ended by SIGKILL; restarting it in 0.05 s" in line for line in running.lines)
     assert await running.stop() == []
     assert running.pid_files() == []
 
@@ -89,7 +89,7 @@ async def test_the_back_off_doubles_up_to_its_maximum(tmp_path: Path) -> None:
 async def test_the_back_off_starts_over_after_a_child_that_lived_long_enough(tmp_path: Path) -> None:
     timing = Timing(backoff_first_s=0.05, backoff_max_s=30, alive_long_enough_s=0.0)
     running = Running(tmp_path, python("child", "raise SystemExit(3)"), timing=timing)
-    await running.said("again in 0.05 s", times=3)
+    await running.said("restarting it in 0.05 s", times=3)
     await running.stop()
 
 
@@ -145,12 +145,16 @@ def test_workers_gateways_and_projectors_have_ids_and_ports_of_their_own(tmp_pat
     assert [spec.environment["LEDGER_HTTP_PORT"] for spec in workers] == ["6066", "6067"]
     assert [spec.environment["LEDGER_WORKER_ID"] for spec in workers] == ["1", "2"]
     for command in ("projector", "gateway"):
-        (behind,) = specs_behind(command, 1, home=tmp_path, first_port=7000, loglevel="INFO")
+        (behind,) = headless_specs(command, 1, home=tmp_path, first_port=7000, loglevel="INFO")
         assert behind.command[-4:] == (command, "-l", "info", "--with-web")
         assert behind.environment["LEDGER_HTTP_PORT"] == "7000"
         assert behind.environment["LEDGER_WORKER_ID"] == f"{command}-1"
 
 
 def test_two_runs_in_one_home_are_refused(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(click.ClickException, match=f"pid {os.getpid()}"), alone(tmp_path):
+    with (
+        run_lock(tmp_path),
+        pytest.raises(click.ClickException, match=f"pid {os.getpid()}"),
+        run_lock(tmp_path),
+    ):
         pytest.fail("the second was let in")

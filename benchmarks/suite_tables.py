@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.case import NO_STANDBY, Case, Given, Option
+from benchmarks.case import NO_STANDBY, Case, CaseRun, Option
 from benchmarks.charts import Bars
-from benchmarks.growth import Grown, growth
-from benchmarks.memory import Held, held
-from benchmarks.rebuild import Rebuilt, fill, rebuild
-from benchmarks.takeover import Recovered, take_over
+from benchmarks.growth import GrowthCost, growth
+from benchmarks.memory import MemoryUse, memory_use
+from benchmarks.rebuild import RebuildTiming, fill, rebuild
+from benchmarks.takeover import TakeoverTiming, take_over
 
 TAKEOVER_RATE_PER_S: Final = 200
 
 
-async def _rebuild(given: Given) -> Rebuilt:
+async def _rebuild(given: CaseRun) -> RebuildTiming:
     async with given.live() as live:
         return await rebuild(live, wallets=given.options.wallets)
 
 
-async def _takeover(given: Given) -> Recovered:
+async def _takeover(given: CaseRun) -> TakeoverTiming:
     wallets = given.options.wallets
     async with given.live() as live:
         await fill(live, wallets, payments=wallets)
         return await take_over(live, rate_per_s=TAKEOVER_RATE_PER_S)
 
 
-async def _memory(given: Given) -> Held:
+async def _memory(given: CaseRun) -> MemoryUse:
     async with given.live() as live:
-        return await held(live, wallets=given.options.wallets, payments=given.options.payments)
+        return await memory_use(live, wallets=given.options.wallets, payments=given.options.payments)
 
 
-async def _growth(given: Given) -> dict[str, list[Grown]]:
+async def _growth(given: CaseRun) -> dict[str, list[GrowthCost]]:
     of = given.options
     sizes = {"commands": of.commands, "payments": of.payments, "events": of.events}
     return await growth(given.settings, wallets=of.wallets, **sizes)
 
 
-OF_TABLES: Final = (
+TABLE_CASES: Final = (
     Case(
         "rebuild",
         "a worker with an empty folder reads its wallets back from Kafka",

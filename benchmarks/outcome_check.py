@@ -24,7 +24,7 @@ READ_RECORDS_MAX: Final = 5_000
 CURRENCY: Final = "EUR"
 
 
-class Wrong(Exception):
+class WrongOutcome(Exception):
     """Something was lost or done twice."""
 
 
@@ -44,7 +44,7 @@ class _Event(msgspec.Struct):
 _event = msgspec.json.Decoder(_Event).decode
 
 
-class Left(msgspec.Struct):
+class ContenderOutput(msgspec.Struct):
     """Counted from a contender's two topics."""
 
     outcomes: int = 0
@@ -54,11 +54,11 @@ class Left(msgspec.Struct):
     balances_minor: dict[bytes, int] = msgspec.field(default_factory=dict)
     """Of each wallet, after its last event."""
 
-    def take_outcome(self, record: Any) -> None:
+    def add_outcome(self, record: Any) -> None:
         self.outcomes += 1
         self.payments.add(record.key)
 
-    def take_event(self, record: Any) -> None:
+    def add_event(self, record: Any) -> None:
         self.events += 1
         balance = _event(record.value).wallet.balances[CURRENCY].balance
         # an amount is positive, and a wallet that was opened has nothing yet
@@ -67,20 +67,20 @@ class Left(msgspec.Struct):
     def check(self, commands: int, *, amount_minor: int, is_exactly_once: bool) -> None:
         """Raise Wrong unless so many commands, each of another payment, were carried out."""
         if len(self.payments) != commands:
-            raise Wrong(f"{len(self.payments)} payments of {commands} have an outcome")
+            raise WrongOutcome(f"{len(self.payments)} payments of {commands} have an outcome")
         repeated = self.outcomes - commands
         surplus_minor = sum(self.balances_minor.values()) - commands * amount_minor
         if is_exactly_once and (repeated or surplus_minor):
-            raise Wrong(f"{repeated} outcomes too many, {surplus_minor} minor units too many")
+            raise WrongOutcome(f"{repeated} outcomes too many, {surplus_minor} minor units too many")
         if surplus_minor < 0:
-            raise Wrong(f"{-surplus_minor} minor units were lost")
+            raise WrongOutcome(f"{-surplus_minor} minor units were lost")
 
 
-async def left_by(task: Task, *, events: int, outcomes: int) -> Left:
+async def read_output(task: Task, *, events: int, outcomes: int) -> ContenderOutput:
     """Read both topics of a contender to their ends, after at least so many records of each."""
-    left = Left()
-    await read_committed(task.kafka, task.outcomes, outcomes, left.take_outcome)
-    await read_committed(task.kafka, task.events, events, left.take_event)
+    left = ContenderOutput()
+    await read_committed(task.kafka, task.outcomes, outcomes, left.add_outcome)
+    await read_committed(task.kafka, task.events, events, left.add_event)
     return left
 
 
@@ -102,7 +102,7 @@ async def read_committed(kafka: str, topic: str, records_min: int, take: Callabl
                 take(record)
                 read, moved_s = read + 1, time.monotonic()
             if time.monotonic() - moved_s > STILL_S_MAX:
-                raise Wrong(f"{read} records of {records_min} on {topic}")
+                raise WrongOutcome(f"{read} records of {records_min} on {topic}")
 
 
 async def _is_behind(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> bool:

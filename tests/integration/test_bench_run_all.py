@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cases import CASES
-from benchmarks.charts import Bars, drawing
-from benchmarks.every import run_all, run_one
+from benchmarks.charts import Bars, chart_writer
+from benchmarks.run_all import run_all, run_one
 from benchmarks.table import results_in
 from ledger_streams.settings import Settings
 
@@ -45,5 +45,5 @@ def test_figures_are_drawn(tmp_path: Path, ending: str) -> None:
     pytest.importorskip("matplotlib", reason="of the extra `bench`")
     figures = {"steps": {"now": {"rows_per_s": 10.0}, "verify": {"rows_per_s": 20.0}}}
     file = tmp_path / f"drawn.{ending}"
-    drawing()(figures, Bars("rows/s", ("steps.*.rows_per_s",)), "archive", file)
+    chart_writer()(figures, Bars("rows/s", ("steps.*.rows_per_s",)), "archive", file)
     assert file.read_bytes().startswith(b"<?xml" if ending == "svg" else b"\x89PNG")

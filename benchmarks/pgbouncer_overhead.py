@@ -26,7 +26,7 @@ PAYMENTS_PER_CYCLE: Final = 400
 WALLETS: Final = 200
 
 
-class Bounced(msgspec.Struct):
+class WriteTiming(msgspec.Struct):
     """How fast one way of writing was."""
 
     p50_ms: float
@@ -37,7 +37,7 @@ class Bounced(msgspec.Struct):
     """By the median."""
 
 
-async def bounced(settings: Settings, *, payments: int) -> dict[str, Bounced]:
+async def pgbouncer_overhead(settings: Settings, *, payments: int) -> dict[str, WriteTiming]:
     """Write so many payments each way; return the figures by way."""
     took_ms: dict[str, list[float]] = {"direct": [], "pgbouncer": []}
     async with AsyncExitStack() as stack:
@@ -49,19 +49,19 @@ async def bounced(settings: Settings, *, payments: int) -> dict[str, Bounced]:
         stories = {way: Story() for way in sinks}
         for _ in range(payments // PAYMENTS_PER_CYCLE):
             for way, written in sinks.items():
-                batch = told(stories[way])
+                batch = transfer_batch(stories[way])
                 began_s = time.perf_counter()
                 await written.write(batch)
                 took_ms[way].append((time.perf_counter() - began_s) * 1_000)
     return {way: _figures(times) for way, times in took_ms.items()}
 
 
-def _figures(took_ms: list[float]) -> Bounced:
+def _figures(took_ms: list[float]) -> WriteTiming:
     p50_ms, p90_ms, p99_ms = percentiles(took_ms)
-    return Bounced(p50_ms, p90_ms, p99_ms, round(PAYMENTS_PER_CYCLE / p50_ms * 1_000, 1))
+    return WriteTiming(p50_ms, p90_ms, p99_ms, round(PAYMENTS_PER_CYCLE / p50_ms * 1_000, 1))
 
 
-def told(story: Story) -> SinkBatch:
+def transfer_batch(story: Story) -> SinkBatch:
     """Tell a cycle's transfers."""
     while len(story.wallets) < WALLETS:
         story.deposit(story.open(), 1_000_000)

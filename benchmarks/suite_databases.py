@@ -4,59 +4,59 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.analytics import Analyzed, analytics
+from benchmarks.analytics import AnalyticsTiming, analytics
 from benchmarks.archive import Months, archive
-from benchmarks.balances import Refreshed, balances
-from benchmarks.bounced import Bounced, bounced
-from benchmarks.case import PAYMENTS, Case, Given, Option
+from benchmarks.balances import RefreshTiming, balances
+from benchmarks.case import PAYMENTS, Case, CaseRun, Option
 from benchmarks.charts import Bars
-from benchmarks.gin import Inserted, gin
-from benchmarks.legs import Checked, legs
-from benchmarks.sink import Audited, Written, audited, sink
-from benchmarks.wallet import Travelled, travel
+from benchmarks.double_entry_cost import CheckCost, double_entry_cost
+from benchmarks.gin import InsertTiming, gin
+from benchmarks.pgbouncer_overhead import WriteTiming, pgbouncer_overhead
+from benchmarks.sink import AuditTiming, SinkTiming, sink, time_audit
+from benchmarks.wallet import HistoryTiming, wallet_history
 
 EVENTS: Final = Option("events", 1_000_000, "rows of history")
 
 
-async def _sink(given: Given) -> Written:
+async def _sink(given: CaseRun) -> SinkTiming:
     return await sink(given.settings, payments=given.options.payments)
 
 
-async def _legs(given: Given) -> dict[str, Checked]:
-    return await legs(given.settings, payments=given.options.payments)
+async def _legs(given: CaseRun) -> dict[str, CheckCost]:
+    return await double_entry_cost(given.settings, payments=given.options.payments)
 
 
-async def _audit(given: Given) -> Audited:
+async def _audit(given: CaseRun) -> AuditTiming:
     async with given.live() as live:
-        return await audited(live.settings, payments=given.options.payments)
+        return await time_audit(live.settings, payments=given.options.payments)
 
 
-async def _bounced(given: Given) -> dict[str, Bounced]:
+async def _bounced(given: CaseRun) -> dict[str, WriteTiming]:
     async with given.live() as live:
-        return await bounced(live.settings, payments=given.options.payments)
+        return await pgbouncer_overhead(live.settings, payments=given.options.payments)
 
 
-async def _archive(given: Given) -> Months:
+async def _archive(given: CaseRun) -> Months:
     return await archive(given.settings, payments=given.options.payments)
 
 
-async def _wallet(given: Given) -> Travelled:
-    return await travel(given.settings, events=given.options.events)
+async def _wallet(given: CaseRun) -> HistoryTiming:
+    return await wallet_history(given.settings, events=given.options.events)
 
 
-async def _analytics(given: Given) -> Analyzed:
+async def _analytics(given: CaseRun) -> AnalyticsTiming:
     return await analytics(given.settings, events=given.options.events)
 
 
-async def _balances(given: Given) -> Refreshed:
+async def _balances(given: CaseRun) -> RefreshTiming:
     return await balances(given.settings, events=given.options.events)
 
 
-async def _gin(given: Given) -> dict[str, Inserted]:
+async def _gin(given: CaseRun) -> dict[str, InsertTiming]:
     return await gin(given.settings, events=given.options.events)
 
 
-OF_DATABASES: Final = (
+DATABASE_CASES: Final = (
     Case(
         "sink",
         "payments written by the projector's sink alone, without Kafka",

@@ -22,14 +22,14 @@ from ledger_streams import topics
 from ledger_streams.adapters.postgres.pool import Connection
 from ledger_streams.settings import Settings
 
-LOOK_EVERY_S: Final = 0.01
+SAMPLE_EVERY_S: Final = 0.01
 READ_EVERY_S: Final = 0.005
 """A reader that never rests takes the processor that is measured."""
-SEEN_S_MAX: Final = 300.0
+OUTCOME_S_MAX: Final = 300.0
 POSITIONS: Final = "SELECT partition, next_offset FROM projection_positions WHERE topic = $1"
 
 
-class Placed(NamedTuple):
+class OutcomePosition(NamedTuple):
     """An outcome: when it was read, and where it stands."""
 
     at_s: float
@@ -42,19 +42,19 @@ class Outcomes:
 
     def __init__(self, reader: AIOKafkaConsumer) -> None:
         self._reader = reader
-        self.completed: dict[bytes, Placed] = {}
+        self.completed: dict[bytes, OutcomePosition] = {}
         self.failed = 0
 
     async def read(self, count: int) -> None:
         """Read until so many payments have ended."""
-        deadline_s = time.perf_counter() + SEEN_S_MAX
+        deadline_s = time.perf_counter() + OUTCOME_S_MAX
         while (ended := len(self.completed) + self.failed) < count:
             assert time.perf_counter() < deadline_s, f"{ended} of {count} have ended"
             polled = await self._reader.getmany(timeout_ms=1000)
             now_s = time.perf_counter()
             for outcome in (outcome for records in polled.values() for outcome in records):
                 if b'"PaymentCompleted"' in outcome.value:
-                    self.completed[outcome.key] = Placed(now_s, outcome.partition, outcome.offset)
+                    self.completed[outcome.key] = OutcomePosition(now_s, outcome.partition, outcome.offset)
                 elif b'"PaymentFailed"' in outcome.value:
                     self.failed += 1
             await asyncio.sleep(READ_EVERY_S)
@@ -67,7 +67,7 @@ async def outcomes(settings: Settings) -> AsyncIterator[Outcomes]:
         yield Outcomes(reader)
 
 
-class Look(NamedTuple):
+class PositionSample(NamedTuple):
     """How far payment-events are committed and projected at a moment, by partition."""
 
     at_s: float
@@ -75,7 +75,7 @@ class Look(NamedTuple):
     projected: dict[int, int]
 
 
-class Looks:
+class PositionSampler:
     """Looks at Kafka's and PostgreSQL's positions, again and again."""
 
     def __init__(self, settings: Settings, reader: AIOKafkaConsumer, connection: Connection) -> None:
@@ -83,59 +83,59 @@ class Looks:
         count = topics.spec(topics.PAYMENT_EVENTS).partitions
         self._partitions = [TopicPartition(self._topic, number) for number in range(count)]
         self._reader, self._connection = reader, connection
-        self.looks: list[Look] = []
+        self.samples: list[PositionSample] = []
 
-    async def look(self) -> None:
-        """Look now."""
+    async def sample(self) -> None:
+        """Take a sample now."""
         ends = await self._reader.end_offsets(self._partitions)
         rows = await self._connection.fetch(POSITIONS, self._topic)
         committed = {tp.partition: end for tp, end in ends.items()}
         projected = {row["partition"]: row["next_offset"] for row in rows}
-        self.looks.append(Look(time.perf_counter(), committed, projected))
+        self.samples.append(PositionSample(time.perf_counter(), committed, projected))
 
     def committed_s(self) -> float:
         """Return when all was committed that is in the end."""
-        return next(look.at_s for look in self.looks if look.committed == self.looks[-1].committed)
+        return next(sample.at_s for sample in self.samples if sample.committed == self.samples[-1].committed)
 
     def projected_s(self) -> float:
         """Return when all was projected that is committed in the end; a transaction's marker is no record."""
-        ends = {number: end - 1 for number, end in self.looks[-1].committed.items() if end}
-        return next(look.at_s for look in self.looks if _has(look, ends))
+        ends = {number: end - 1 for number, end in self.samples[-1].committed.items() if end}
+        return next(sample.at_s for sample in self.samples if _has(sample, ends))
 
-    def visible_s(self, placed: Sequence[Placed]) -> list[float]:
+    def visible_s(self, placed: Sequence[OutcomePosition]) -> list[float]:
         """Return of each outcome when it was first seen to be projected."""
-        times = [look.at_s for look in self.looks]
+        times = [sample.at_s for sample in self.samples]
         numbers = {one.partition for one in placed}
-        far = {number: [look.projected.get(number, 0) for look in self.looks] for number in numbers}
+        far = {number: [sample.projected.get(number, 0) for sample in self.samples] for number in numbers}
         return [times[bisect_left(far[one.partition], one.offset + 1)] for one in placed]
 
 
 @asynccontextmanager
-async def looking(settings: Settings) -> AsyncIterator[Looks]:
+async def sample_positions(settings: Settings) -> AsyncIterator[PositionSampler]:
     """Look meanwhile, and once more at the end."""
     is_over = asyncio.Event()
 
-    async def go_on(looks: Looks) -> None:
+    async def go_on(sampler: PositionSampler) -> None:
         while not is_over.is_set():
-            await looks.look()
-            await asyncio.sleep(LOOK_EVERY_S)
-        await looks.look()
+            await sampler.sample()
+            await asyncio.sleep(SAMPLE_EVERY_S)
+        await sampler.sample()
 
     async with AIOKafkaConsumer(
         bootstrap_servers=settings.kafka, isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
         connection = await asyncpg.connect(settings.postgres)
-        looks = Looks(settings, reader, connection)
+        sampler = PositionSampler(settings, reader, connection)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(go_on(looks))
+                tasks.create_task(go_on(sampler))
                 try:
-                    yield looks
+                    yield sampler
                 finally:
                     is_over.set()
         finally:
             await connection.close()
 
 
-def _has(look: Look, ends: dict[int, int]) -> bool:
-    return all(look.projected.get(number, 0) >= end for number, end in ends.items())
+def _has(sample: PositionSample, ends: dict[int, int]) -> bool:
+    return all(sample.projected.get(number, 0) >= end for number, end in ends.items())

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.backlog import Backlogs, in_turn
-from benchmarks.case import NO_STANDBY, PAYMENTS, Case, Given, Option
+from benchmarks.case import NO_STANDBY, PAYMENTS, Case, CaseRun, Option
 from benchmarks.charts import Bars, Lines
 from benchmarks.contenders import CONTENDERS
 from benchmarks.cost import Cost, cost
-from benchmarks.http_calls import CONNECTIONS, Answered, http_calls
+from benchmarks.http_calls import CONNECTIONS, HttpTiming, http_calls
 from benchmarks.load import Timing, at_rates, http_at_rates
-from benchmarks.payments import PARTS, RATES_PER_S, Paid, payments
-from benchmarks.spread import SPREADS
-from benchmarks.wallets import Compared, compare
+from benchmarks.payments import PARTS, RATES_PER_S, PaymentTimings, payments
+from benchmarks.wallet_distribution import DISTRIBUTIONS
+from benchmarks.wallets import Comparison, compare
 
 WALLETS: Final = Option("wallets", 2_000, "that pay each other")
 WORKERS: Final = Option("workers", 1, "how many")
@@ -31,54 +31,54 @@ COMPONENTS: Final = ("worker", "projector", "kafka", "postgres", "redis")
 CALLS: Final = Bars("calls/s; of batches, 100 payments each", ("*.called.calls_per_s",))
 
 
-async def _wallets(given: Given) -> Compared:
+async def _wallets(given: CaseRun) -> Comparison:
     of = given.options
     sizes = {"commands": of.commands, "wallets": of.wallets, "rounds": of.rounds}
     return await compare(given.settings, names=of.contenders, **sizes)
 
 
-async def _backlog(given: Given) -> Backlogs:
+async def _backlog(given: CaseRun) -> Backlogs:
     of = given.options
     return await in_turn(given.live, workers=of.workers, payments=of.payments, rounds=of.rounds)
 
 
-async def _payments(given: Given) -> Paid:
+async def _payments(given: CaseRun) -> PaymentTimings:
     of = given.options
     sizes = {"count": of.payments, "wallets": of.wallets, "seconds": of.seconds}
     async with given.live() as live:
-        return await payments(live, spreads=of.spreads, rates_per_s=of.rates, parts=of.parts, **sizes)
+        return await payments(live, distributions=of.spreads, rates_per_s=of.rates, parts=of.parts, **sizes)
 
 
-async def _worker(given: Given, *, with_projector: bool = False) -> dict[str, Timing]:
+async def _worker(given: CaseRun, *, with_projector: bool = False) -> dict[str, Timing]:
     of = given.options
     sizes = {"payments": of.payments, "rates_per_s": of.rates, "workers": of.workers}
     async with given.live() as live:
         return await at_rates(live, with_projector=with_projector, **sizes)
 
 
-async def _projector(given: Given) -> dict[str, Timing]:
+async def _projector(given: CaseRun) -> dict[str, Timing]:
     return await _worker(given, with_projector=True)
 
 
-async def _http(given: Given) -> dict[str, Answered]:
+async def _http(given: CaseRun) -> dict[str, HttpTiming]:
     of = given.options
     sizes = {"wallets": of.wallets, "connections": of.connections, "seconds": of.seconds}
     async with given.live() as live:
         return await http_calls(live, rate_per_s=of.rate, **sizes)
 
 
-async def _http_rate(given: Given) -> dict[str, Timing]:
+async def _http_rate(given: CaseRun) -> dict[str, Timing]:
     of = given.options
     async with given.live() as live:
         return await http_at_rates(live, payments=of.payments, rates_per_s=of.rates, workers=of.workers)
 
 
-async def _cost(given: Given) -> Cost:
+async def _cost(given: CaseRun) -> Cost:
     async with given.live() as live:
         return await cost(live, payments=given.options.payments, wallets=given.options.wallets)
 
 
-OF_PAYMENTS: Final = (
+PAYMENT_CASES: Final = (
     Case(
         "wallets",
         "commands through the wallets agent alone, and through its peers, in turn",
@@ -108,7 +108,9 @@ OF_PAYMENTS: Final = (
         (
             PAYMENTS,
             WALLETS,
-            Option("spreads", tuple(SPREADS), "who pays whom, uniform first", choices=tuple(SPREADS)),
+            Option(
+                "spreads", tuple(DISTRIBUTIONS), "who pays whom, uniform first", choices=tuple(DISTRIBUTIONS)
+            ),
             Option("rates", RATES_PER_S, "payments a second"),
             Option("parts", PARTS, "rates as parts of the saturation"),
             Option("seconds", 30.0, "at each rate"),

@@ -74,7 +74,7 @@ def test_gzip_and_a_byte_order_mark_make_no_difference(tmp_path: Path, packed: b
         ("1,704,1993-01-01,Credit,V,5.00,,,,\n", "direction", "credit or debit"),
         ("1,704,1993-02-30,credit,V,5.00,,,,\n", "date", "1993-01-31"),
         (",704,1993-01-01,credit,V,5.00,,,,\n", "trans_id", "must be an id"),
-        ("1, 704,1993-01-01,credit,V,5.00,,,,\n", "account_id", "without spaces"),
+        ("1, 704,1993-01-01,credit,V,5.00,,,,\n", "account_id", "without leading or trailing spaces"),
         ("1,704,1993-01-01\n", None, "3 values for 10 columns"),
         ('1,704,1993-01-01,credit,"V"x,5.00,,,,\n', None, "not CSV"),
         ("1,704,1993-01-01,credit,V\x00,5.00,,,,\n", "operation", "not UTF-8 text"),

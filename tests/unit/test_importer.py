@@ -14,7 +14,7 @@ from ledger_streams.importer.import_file import ImportFile, read_file
 from ledger_streams.importer.importer import Importer, Ledger, Pace
 from ledger_streams.importer.rows import UnusableFile
 from ledger_streams.importer.tally import ImportReport, Tally
-from ledger_streams.importer.wallets import WantedWallet, open_wallets, overdraft_limit
+from ledger_streams.importer.wallets import WalletToOpen, open_wallets, overdraft_limit
 from ledger_streams.local.demo_bank import write_transactions
 from tests.unit.cli_ledger import MemoryLedger
 
@@ -39,9 +39,9 @@ async def imported(
     ledger, placed = ledger_of(memory), Counter[str]()
     tally = Tally(file, lambda count: placed.update(rows=count))
     importer = Importer(ledger, tally, Pace(in_flight_max=50, patience_s=patience_s))
-    left = await importer.not_there_yet(file.rows)
+    left = await importer.remaining_rows(file.rows)
     wanted = [
-        WantedWallet(wallet_id, owner_of_account(account), "CZK", overdraft_limit(overdraft, "CZK"))
+        WalletToOpen(wallet_id, owner_of_account(account), "CZK", overdraft_limit(overdraft, "CZK"))
         for wallet_id, account in file.accounts.items()
         if wallet_id in {row.lane for row in left}
     ]
@@ -118,8 +118,8 @@ async def test_wallets_of_somebody_else_or_of_another_currency_end_the_import_fi
     await imported(file, memory)
     (wallet_id,) = file.accounts
     for wanted, words in (
-        (WantedWallet(wallet_id, "somebody", "CZK", "0.00"), "belongs to user"),
-        (WantedWallet(wallet_id, owner_of_account("7"), "EUR", "0.00"), "holds CZK, not EUR"),
+        (WalletToOpen(wallet_id, "somebody", "CZK", "0.00"), "belongs to user"),
+        (WalletToOpen(wallet_id, owner_of_account("7"), "EUR", "0.00"), "has balances in CZK, not EUR"),
     ):
         with pytest.raises(UnusableFile, match=words):
             await open_wallets([wanted], ledger_of(memory), patience_s=1)
@@ -130,7 +130,7 @@ async def test_wallets_that_nobody_opens_end_the_import_with_a_hint() -> None:
         async def publish(self, messages: object) -> None:
             """Take them and do nothing."""
 
-    wanted = WantedWallet("8c5d8b38-0000-5000-8000-000000000000", "user", "CZK", "0.00")
+    wanted = WalletToOpen("8c5d8b38-0000-5000-8000-000000000000", "user", "CZK", "0.00")
     with pytest.raises(Unavailable, match="do worker and projector run"):
         await open_wallets([wanted], ledger_of(Deaf()), patience_s=0.1)
 

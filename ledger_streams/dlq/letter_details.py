@@ -22,7 +22,7 @@ from ledger_streams.settings import Settings
 Form = Literal["none", "json", "text", "hex"]
 
 
-class ShownLetter(msgspec.Struct, frozen=True):
+class LetterDetails(msgspec.Struct, frozen=True):
     """A letter whole: `value` is the JSON itself, or a string, as `value_form` says."""
 
     letter: DeadLetter
@@ -31,7 +31,7 @@ class ShownLetter(msgspec.Struct, frozen=True):
     value: Any
 
 
-async def letter_shown(config: Settings, topic: str, *, partition: int, offset: int) -> ShownLetter | None:
+async def read_letter(config: Settings, topic: str, *, partition: int, offset: int) -> LetterDetails | None:
     """Return the dead letter at this place; None when there is none."""
     name = config.topic(topics.dead_letters(topic))
     where = (name, partition)
@@ -42,18 +42,18 @@ async def letter_shown(config: Settings, topic: str, *, partition: int, offset: 
         marks = await read_marks(log, config.topic(topics.REDRIVES))
         async for _, records in log.read({where: offset + 1}, begin={where: offset}):
             for record in records:
-                return shown_letter(record, marks)
+                return letter_details(record, marks)
     return None
 
 
-def shown_letter(record: Any, marks: Mapping[str, Mark] = NO_MARKS) -> ShownLetter:
+def letter_details(record: Any, marks: Mapping[str, Mark] = NO_MARKS) -> LetterDetails:
     """Read aiokafka's record as a letter to be shown."""
     form, value = _readable(record.value)
     headers = [(name, key_text(text)) for name, text in record.headers]
-    return ShownLetter(dead_letter(record, marks), headers, form, value)
+    return LetterDetails(dead_letter(record, marks), headers, form, value)
 
 
-def shown_text(shown: ShownLetter) -> str:
+def details_text(shown: LetterDetails) -> str:
     """Return the letter for people."""
     letter = shown.letter
     pairs = [
@@ -78,7 +78,7 @@ def _source(letter: DeadLetter) -> str:
     return f"{letter.source_topic}:{letter.source_partition}:{letter.source_offset}"
 
 
-def _value_lines(shown: ShownLetter) -> list[str]:
+def _value_lines(shown: LetterDetails) -> list[str]:
     if shown.value_form == "none":
         return ["no value"]
     text = shown.value

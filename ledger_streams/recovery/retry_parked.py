@@ -1,0 +1,51 @@
+"""The retry of an aggregate's parked records."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger_streams.adapters.postgres.parked_views import (
+    parked_partitions,
+)
+from ledger_streams.adapters.postgres.parking import PostgresParking
+from ledger_streams.adapters.postgres.pool import Pool, opened_pool
+from ledger_streams.adapters.postgres.sink import PostgresSink
+from ledger_streams.adapters.postgres.snapshots import snapshots
+from ledger_streams.adapters.redis.balances import RedisBalances, connect
+from ledger_streams.bounded_close import close_within
+from ledger_streams.errors import Unavailable
+from ledger_streams.settings import Settings
+
+
+class RetryResult(msgspec.Struct, frozen=True):
+    """What a retry has projected of an aggregate."""
+
+    aggregate_id: str
+    records: int
+    cached: bool
+    """False while Redis is away: the cached balance is older until `replay cache` or the next event."""
+
+
+async def retry_aggregate(config: Settings, aggregate_id: str) -> RetryResult:
+    """Retry what is parked of an aggregate, on each of its topics; raises Rejected when it is refused."""
+    from ledger_streams.recovery.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
+
+    count = 0
+    async with opened_pool(config.postgres) as pool:
+        parking = PostgresParking(PostgresSink(pool))
+        for partition in await parked_partitions(pool, aggregate_id):
+            count += await parking.retry(partition, aggregate_id, lambda record: part_of(config, record))
+        return RetryResult(aggregate_id, count, cached=await _refresh_cache(config, pool, aggregate_id))
+
+
+async def _refresh_cache(config: Settings, pool: Pool, wallet_id: str) -> bool:
+    """Bring the cache up to a wallet's snapshot; False when it is away."""
+    redis = connect(config.redis)
+    try:
+        views = await snapshots(pool, [wallet_id])
+        await RedisBalances(redis, ttl_s=config.balance_ttl_s).put(list(views.values()))
+    except Unavailable:
+        return False
+    finally:
+        await close_within("redis", redis.aclose())
+    return True
