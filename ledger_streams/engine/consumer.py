@@ -24,9 +24,9 @@ from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.consumer_positions import ConsumerPositions
 from ledger_streams.engine.consumer_thread import BatchConsumerThread, MembershipListener
 from ledger_streams.engine.state.timers import Due
-from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.engine.worker import Worker
 from ledger_streams.kafka.static_membership import StaticConsumer
+from ledger_streams.kafka.transactions import CycleLost
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
 from ledger_streams.process_exit import exit_now
 

@@ -10,16 +10,31 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
-from ledger_streams.engine.group_client import group_member
 from ledger_streams.engine.worker import Worker
+from ledger_streams.kafka.group_client import MemberOptions, group_member
 from ledger_streams.kafka.static_membership import StaticConsumer
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import RECORDS_UNDER_WAY
+from ledger_streams.settings import Settings
 
 TOPICS_RETRY_S: Final = 0.2
 """First pause between two questions for missing topics; it doubles up to TOPICS_RETRY_S_MAX."""
 TOPICS_RETRY_S_MAX: Final = 2.0
 IN_FLIGHT_MAX: Final = 4_000
 """Own records in flight, about one a payment; at this number request topics are not polled."""
+
+
+def worker_consumer(group_id: str, settings: Settings) -> StaticConsumer:
+    """Return the consumer of a worker in its group, not yet started."""
+    member = MemberOptions(
+        group_id=group_id,
+        worker_id=settings.worker_id,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        fetch_wait_ms=settings.fetch_wait_ms,
+        poll_records_max=settings.poll_records_max,
+    )
+    return group_member(client_options(settings), member)
 
 
 class MembershipListener(driver.ConsumerRebalanceListener):
@@ -36,7 +51,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
         app: Worker = self.app
-        return group_member(app.conf.id, app.engine_settings)
+        return worker_consumer(app.conf.id, app.engine_settings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +66,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         would stay unassigned until the leader's next metadata refresh, while all members report ready.
         """
         wanted, retry_s = frozenset(topics), TOPICS_RETRY_S
-        while unknown := await self.call_thread(self._ensure_consumer().unknown_of, wanted):
+        while unknown := await self.call_thread(self._ensure_consumer().unknown_topics, wanted):
             self.app.tables.progress.wait_for_topics(unknown)
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, TOPICS_RETRY_S_MAX)
@@ -90,7 +105,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_thread_stop(self) -> None:
         """Leave the group, so that the partitions move at once; a static member would not leave by itself."""
         if self._consumer is not None:
-            self._consumer._coordinator._group_instance_id = None
+            self._consumer.leave_when_stopped()
         await close_within("the group's consumer", super().on_thread_stop())
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from ledger_streams.engine.batches import Cycle, PartitionBatch, Record, merge_outboxes
 from ledger_streams.engine.dlq_limit import ConsecutiveDeadLetters, encode_offset_metadata
-from ledger_streams.engine.loopback import Appended, LoopbackQueue
+from ledger_streams.engine.loopback import LoopbackQueue
 from ledger_streams.engine.state.changelogs import Changelogs
 from ledger_streams.engine.state.source_offset_log import SourceOffsetLogs
 from ledger_streams.engine.state.standby import Standby
@@ -24,9 +24,10 @@ from ledger_streams.engine.state.store import PartitionStore, Position, TableSpe
 from ledger_streams.engine.state.takeover import Takeover
 from ledger_streams.engine.state.takeover_progress import Place, TakeoverProgress
 from ledger_streams.engine.state.timers import Due
-from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.fenced_offsets import Membership
+from ledger_streams.kafka.records import AppendedBatch
+from ledger_streams.kafka.transactions import Transactions
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
 
 log = logging.getLogger(__name__)
@@ -193,7 +194,7 @@ class LedgerCommitter:
             return False
         return sum(len(batch.records) for batch in cycle.round_batches) < ROUND_RECORDS_MAX
 
-    def _note_sent(self, cycle: Cycle, appended: Sequence[Appended]) -> None:
+    def _note_sent(self, cycle: Cycle, appended: Sequence[AppendedBatch]) -> None:
         cycle.ends.update({batch.tp: batch.last_offset for batch in appended})
         self.loopback.add(appended, self._next)
 

@@ -12,13 +12,14 @@ consumer returns the same records later; they lie below the source offset and ar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Container, Iterable
+from typing import Final
 
 from faust.types import TP
 
-from ledger_streams.engine.batches import Outgoing, Record
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.engine.batches import Record
+from ledger_streams.kafka.records import AppendedBatch
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.metrics import RECORDS_AHEAD
 
 QUEUED_PER_PARTITION_MAX: Final = 10_000
@@ -27,28 +28,13 @@ IN_FLIGHT_PER_PARTITION_MAX: Final = 1_000
 """Records of one partition that count as in flight, so that a stuck partition does not stop the others."""
 
 
-class Appended(NamedTuple):
-    """A record batch that the broker has acknowledged, with its place in the log."""
-
-    tp: TP
-    first_offset: int
-    append_ms: int | None
-    """Append time in ms since 1970; None if the topic does not use the broker's time."""
-    records: Sequence[Outgoing]
-
-    @property
-    def last_offset(self) -> int:
-        """The offset of its last record."""
-        return self.first_offset + len(self.records) - 1
-
-
 class LoopbackQueue:
     """Own batches that the consumer has not read yet; the same transaction or the next one takes them."""
 
     def __init__(self, intake: Iterable[str] = ()) -> None:
         """Make an empty queue; the request topics, `intake` (full names), do not count as in flight."""
         self.intake = frozenset(intake)
-        self._queues: dict[TP, deque[Appended]] = {}
+        self._queues: dict[TP, deque[AppendedBatch]] = {}
         self._popped_to: dict[TP, int] = {}
         """The offset behind the last popped batch; the consumer's position may be lower."""
         self._counts: dict[TP, int] = {}
@@ -56,7 +42,7 @@ class LoopbackQueue:
         self._written: dict[TP, int] = {}
         """Offset of the last own record in each partition; a marker will follow it."""
 
-    def add(self, appended: Iterable[Appended], owned: Container[TP]) -> None:
+    def add(self, appended: Iterable[AppendedBatch], owned: Container[TP]) -> None:
         """Queue the batches of `owned` partitions; call it in the order of their offsets."""
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
@@ -115,8 +101,8 @@ class LoopbackQueue:
         return max(read_to(tp), self._popped_to.get(tp, 0))
 
 
-def _records(batch: Appended) -> Iterable[MadeRecord]:
+def _records(batch: AppendedBatch) -> Iterable[SyntheticRecord]:
     (topic, partition), first_offset, append_ms, outgoing = batch
     assert append_ms is not None, "a batch without append time is never queued"
     for number, (key, value, headers) in enumerate(outgoing):
-        yield MadeRecord(topic, partition, first_offset + number, append_ms, key, value, headers)
+        yield SyntheticRecord(topic, partition, first_offset + number, append_ms, key, value, headers)

@@ -121,6 +121,11 @@ class FencedProducer(AIOKafkaProducer):
             request_timeout_ms=self._request_timeout_ms,
         )
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open and no error has ended it."""
+        return bool(self._txn_manager.is_in_transaction())
+
     def announce(self, partition: TopicPartition) -> None:
         """Make a partition part of the open transaction; raises IllegalOperation when an error ended that."""
         self._check_in_transaction()
@@ -136,7 +141,7 @@ class FencedProducer(AIOKafkaProducer):
             self._txn_manager.add_offsets_to_txn({}, group_id).add_done_callback(noted)
 
     def _check_in_transaction(self) -> None:
-        if not self._txn_manager.is_in_transaction():  # where aiokafka asserts
+        if not self.is_in_transaction:  # where aiokafka asserts
             raise kafka_errors.IllegalOperation(f"the transaction is in state {self._txn_manager.state.name}")
 
     async def send_fenced_offsets(

@@ -25,7 +25,7 @@ from ledger_streams.kafka.hanging_transactions import (
     Committed,
     MarkersDenied,
     MarkersUnanswered,
-    commit_forgotten,
+    complete_hanging_transactions,
     has_leader,
     last_committed,
 )
@@ -39,7 +39,7 @@ EVERY_S: Final = 10.0
 """So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
 
 
-class LookingBack:
+class HangingTransactionScan:
     """Looks at producers, one at a time."""
 
     def __init__(
@@ -67,7 +67,7 @@ class LookingBack:
         if self._looking is None and self._next and len(self._producers) > 1:
             producer = self._next.pop()
             self._producers.remove(producer)
-            self._looking = asyncio.create_task(self._look_at(producer))
+            self._looking = asyncio.create_task(self._scan_producer(producer))
             self._looking.add_done_callback(partial(self._put_back, producer))
 
     async def stop(self) -> None:
@@ -78,7 +78,7 @@ class LookingBack:
             await asyncio.wait([self._looking])
         self.is_spoilt = False
 
-    async def _look_at(self, producer: FencedProducer) -> None:
+    async def _scan_producer(self, producer: FencedProducer) -> None:
         try:
             if await self._can_settle_more(producer):
                 self.is_spoilt = True  # those that start next settle it
@@ -106,7 +106,7 @@ class LookingBack:
     async def _commit(self, producer: FencedProducer, own: Committed) -> None:
         """Commit what the producer's last transaction has left open; without the right to, by its next."""
         try:
-            await commit_forgotten(producer.client, own, self._topics)
+            await complete_hanging_transactions(producer.client, own, self._topics)
         except MarkersDenied as error:
             go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
             try:

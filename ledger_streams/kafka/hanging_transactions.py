@@ -95,7 +95,9 @@ async def last_committed(client: AIOKafkaClient, transactional_id: str) -> Commi
     return None
 
 
-async def commit_forgotten(client: AIOKafkaClient, committed: Committed, topics: Collection[str]) -> None:
+async def complete_hanging_transactions(
+    client: AIOKafkaClient, committed: Committed, topics: Collection[str]
+) -> None:
     """Commit in `topics`, and in all groups' offsets, what the producer has left open there.
 
     Its epochs must be out of use: see above.  What the broker does not tell or allow, and partitions without

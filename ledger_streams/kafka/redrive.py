@@ -49,13 +49,13 @@ def place(letter: Any) -> str:
     return f"{letter.topic}:{letter.partition}:{letter.offset}"
 
 
-def headers_back(letter: Any) -> list[tuple[str, bytes]]:
+def restored_headers(letter: Any) -> list[tuple[str, bytes]]:
     """Return the headers of the record that a letter goes back as: those it came with, and the place."""
     kept = [header for header in letter.headers if not header[0].startswith(LETTER_HEADERS)]
     return [*kept, (REDRIVEN_HEADER, place(letter).encode())]
 
 
-def partition_back(letter: Any) -> int | None:
+def restored_partition(letter: Any) -> int | None:
     """Return the partition that a letter goes back to: its own, or None, its key's, if it was in another."""
     is_misplaced = (LETTER_REASON, Reason.WRONG_PARTITION.value.encode()) in letter.headers
     return None if is_misplaced else letter.partition
@@ -64,7 +64,7 @@ def partition_back(letter: Any) -> int | None:
 def is_too_large(letter: Any) -> bool:
     """Say whether no broker would take the record back: it filled its topic's limit, and gets a header."""
     record_bytes = len(letter.key or b"") + len(letter.value or b"")
-    for name, text in headers_back(letter):
+    for name, text in restored_headers(letter):
         record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES
     return record_bytes > RECORD_BYTES_MAX
 
@@ -124,8 +124,8 @@ class Redrive:
                     topic,
                     letter.value,
                     letter.key,
-                    partition=partition_back(letter),
-                    headers=headers_back(letter),
+                    partition=restored_partition(letter),
+                    headers=restored_headers(letter),
                 )
                 for letter in letters
             ]

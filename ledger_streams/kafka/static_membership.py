@@ -83,7 +83,11 @@ class StaticConsumer(AIOKafkaConsumer):
         coordinator = self._coordinator
         return Membership(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
 
-    async def unknown_of(self, topics: Collection[str]) -> set[str]:
+    def leave_when_stopped(self) -> None:
+        """Send a LeaveGroup when the consumer stops; aiokafka sends none for a static member."""
+        self._coordinator._group_instance_id = None
+
+    async def unknown_topics(self, topics: Collection[str]) -> set[str]:
         """Ask the broker, and return which of these topics it does not know."""
         self._client.set_topics(topics)
         await self._client.force_metadata_update()

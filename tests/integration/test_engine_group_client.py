@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
-from ledger_streams.engine.group_client import GroupClient, group_member
+from ledger_streams.engine.consumer_thread import worker_consumer
+from ledger_streams.kafka.group_client import GroupClient
 from ledger_streams.kafka.static_membership import Heartbeat
 from tests.engine_app.harness import EngineWorkers
 from tests.live import eventually
@@ -76,7 +77,7 @@ async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
     workers: EngineWorkers, kind: type[Any], error: int
 ) -> None:
     """A coordinator that is loading answers a SyncGroup so; nobody polls while partitions are waited for."""
-    async with group_member(workers.settings.app_id, workers.settings) as member:
+    async with worker_consumer(workers.settings.app_id, workers.settings) as member:
         send = member._send
         refused: list[Any] = []
 

@@ -8,12 +8,11 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
-from ledger_streams.engine.batches import Outbox
-from ledger_streams.engine.loopback import Appended
-from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership
+from ledger_streams.kafka.records import AppendedBatch, Outbox
+from ledger_streams.kafka.transactions import PRODUCERS, CycleLost, Transactions
 from tests.engine_app.faults import PARTITIONS
 from tests.engine_app.group import Group, transactions_of
 from tests.engine_app.harness import EngineWorkers
@@ -40,7 +39,7 @@ class LateTransactions(Transactions):
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+    ) -> list[AppendedBatch]:
         appended = await super()._send(producer, outbox, sources, membership)
         if self._is_late:
             await self._group.committed()  # which waits until no transaction on it is open
@@ -156,7 +155,7 @@ async def test_producers_of_which_a_marker_may_be_under_way_are_thrown_away(
     workers: EngineWorkers, group: Group
 ) -> None:
     await group.commit(b"1", group.membership, source_next=1)
-    group.transactions._looking_back.is_spoilt = True
+    group.transactions._scan.is_spoilt = True
     with pytest.raises(CycleLost):
         await group.transactions.commit({}, {group.source: 2}, group.membership)
     await group.commit(b"2", group.membership, source_next=2)

@@ -19,8 +19,6 @@ from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, P
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from ledger_streams.engine.batches import Outbox
-from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.hanging_transaction_messages import (
     DescribeProducers,
@@ -29,8 +27,10 @@ from ledger_streams.kafka.hanging_transaction_messages import (
 )
 from ledger_streams.kafka.hanging_transaction_scan import EVERY_S
 from ledger_streams.kafka.hanging_transactions import Committed
+from ledger_streams.kafka.records import Outbox
 from ledger_streams.kafka.transaction_settlement import found_open, settle
 from ledger_streams.kafka.transactional_producer import connect, discard, noted
+from ledger_streams.kafka.transactions import CycleLost
 from ledger_streams.settings import Settings
 from tests.engine_app.group import Group, transactions_of
 from tests.engine_app.harness import EngineWorkers
@@ -183,7 +183,7 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
         await committed(settings, places)
 
     async def is_ended() -> bool:
-        living._looking_back._looked_s -= EVERY_S
+        living._scan._looked_s -= EVERY_S
         await living.look_back()
         try:
             return await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
@@ -205,7 +205,7 @@ async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_ha
     transactions._owed[0] = {places[0]: None}
 
     async def is_noticed() -> bool:
-        transactions._looking_back._looked_s -= EVERY_S
+        transactions._scan._looked_s -= EVERY_S
         try:
             await transactions.look_back()
         except CycleLost:
@@ -316,7 +316,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     newer = transactions_of(group.settings)
     at, topic = group.partition(0), group.partition(0).topic
     await group.commit(b"1", group.membership)
-    older._looking_back._topics = [topic]
+    older._scan._topics = [topic]
     looked_at, _ = reversed(older._producers)
     await group._replace(transactions=newer).commit(b"2", group.membership)
 
@@ -334,7 +334,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
 
     before(looked_at.client, DescribeProducers, begin)
     before(looked_at.client, WriteTxnMarkers, begin_another)
-    await older._looking_back._look_at(looked_at)
+    await older._scan._scan_producer(looked_at)
     await newer.drop()
     await newer.start()  # which aborts what it has left open
     await newer.drop()
@@ -357,7 +357,7 @@ async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
 
     await eventually(is_left, what="a transaction is open where nobody knows of it")
     await group._replace(transactions=newer).commit(b"1", group.membership)
-    await older._looking_back._look_at(older._producers[-1])
+    await older._scan._scan_producer(older._producers[-1])
     await older.drop()
     await older.start()  # which aborts it everywhere
     await asyncio.gather(older.drop(), newer.drop())

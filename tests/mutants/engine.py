@@ -12,7 +12,7 @@ ENGINE = (
         old="membership.generation,\n            membership.member_id,\n            membership.instance_id,",
         new='-1,\n            "",\n            None,',
         tests=(
-            "tests/integration/test_kip447.py"
+            "tests/integration/test_fenced_offsets.py"
             "::test_another_is_refused_and_its_records_never_appear[an old generation]",
         ),
     ),
@@ -23,7 +23,7 @@ ENGINE = (
         old="if membership.generation < 0 or not membership.member_id:",
         new="if False:",
         tests=(
-            "tests/integration/test_kip447.py"
+            "tests/integration/test_fenced_offsets.py"
             "::test_a_membership_that_would_not_be_checked_is_refused_before_anything_is_sent",
         ),
     ),
@@ -34,7 +34,7 @@ ENGINE = (
         old="for topic, ps in topics.items()], True, {})",
         new="for topic, ps in topics.items()], False, {})",
         tests=(
-            "tests/integration/test_kip447.py::test_a_position_is_not_read_while_a_transaction_is_open_on_it",
+            "tests/integration/test_fenced_offsets.py::test_a_position_is_not_read_while_a_transaction_is_open_on_it",
         ),
     ),
     Mutant(
@@ -48,7 +48,7 @@ ENGINE = (
     Mutant(
         name="transactional-ids",
         rule="A worker's producers have the same transactional ids after a restart: they fence the old ones.",
-        file="ledger_streams/engine/transactions.py",
+        file="ledger_streams/kafka/transactions.py",
         old='transactional_id=f"{self._transactional_id}-{number}"',
         new='transactional_id=f"{self._transactional_id}-{number}-{id(self)}"',
         tests=(
@@ -59,7 +59,7 @@ ENGINE = (
     Mutant(
         name="given-up-is-aborted",
         rule="A cycle given up leaves nothing that a later transaction of its producer commits.",
-        file="ledger_streams/engine/transactions.py",
+        file="ledger_streams/kafka/transactions.py",
         old="        await self.drop()\n\n    @asynccontextmanager",
         new="\n    @asynccontextmanager",
         tests=(

@@ -9,7 +9,8 @@ import pytest
 from faust.types import TP
 
 from ledger_streams.engine.consumer_thread import IN_FLIGHT_MAX, BatchConsumerThread
-from ledger_streams.engine.loopback import IN_FLIGHT_PER_PARTITION_MAX, Appended, LoopbackQueue
+from ledger_streams.engine.loopback import IN_FLIGHT_PER_PARTITION_MAX, LoopbackQueue
+from ledger_streams.kafka.records import AppendedBatch
 
 REQUESTS = {TP("requests", number) for number in range(2)}
 STEPS = {TP("steps", number) for number in range(IN_FLIGHT_MAX // IN_FLIGHT_PER_PARTITION_MAX)}
@@ -18,7 +19,7 @@ STEPS = {TP("steps", number) for number in range(IN_FLIGHT_MAX // IN_FLIGHT_PER_
 def polled(in_flight: int, active: set[TP], *, is_ready: bool = True) -> set[TP] | None:
     """Return what is polled of the active partitions while so many records of each step are in flight."""
     loopback = LoopbackQueue(intake=("requests",))
-    loopback.add([Appended(tp, 0, 1, [(b"key", b"", ())] * in_flight) for tp in STEPS], STEPS)
+    loopback.add([AppendedBatch(tp, 0, 1, [(b"key", b"", ())] * in_flight) for tp in STEPS], STEPS)
     app = SimpleNamespace(ready=is_ready, committer=SimpleNamespace(loopback=loopback))
     return BatchConsumerThread._to_be_polled(cast(BatchConsumerThread, SimpleNamespace(app=app)), active)
 

@@ -11,8 +11,9 @@ from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
 from ledger_streams.engine.consumer_positions import ConsumerPositions
-from ledger_streams.engine.group_client import Fetched, fetched_in, group_member
+from ledger_streams.engine.consumer_thread import worker_consumer
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME, BrokerClock
+from ledger_streams.kafka.group_client import Fetched, fetched_in
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.settings import Settings
 
@@ -32,7 +33,7 @@ class Reader:
         self.clock = BrokerClock(
             wall_ms=lambda: WALL_MS + self.steady_ms - 5_000, steady_ms=lambda: self.steady_ms
         )
-        self.consumer: StaticConsumer = group_member("group", Settings())
+        self.consumer: StaticConsumer = worker_consumer("group", Settings())
         self.consumer._subscription.assign_from_user([TopicPartition(*tp) for tp in (OURS, OTHER)])
         for tp in (OURS, OTHER):
             self.seek(tp, READ_TO)

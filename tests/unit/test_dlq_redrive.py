@@ -15,10 +15,10 @@ from ledger_streams.dlq.redrive import Wanted, chosen
 from ledger_streams.kafka.redrive import (
     RECORD_BYTES_MAX,
     Mark,
-    headers_back,
     is_too_large,
-    partition_back,
     place,
+    restored_headers,
+    restored_partition,
 )
 
 TOPIC = "payment-events.dlq"
@@ -70,12 +70,12 @@ def test_what_is_asked_for_goes_back_unless_it_has_or_cannot(
 def test_a_record_goes_back_with_its_own_headers_and_the_place_of_its_letter() -> None:
     letter = parked(3, 4)
     assert place(letter) == "payment-events.dlq:3:4"
-    assert headers_back(letter) == [("trace", b"t"), ("dlq.redriven", b"payment-events.dlq:3:4")]
+    assert restored_headers(letter) == [("trace", b"t"), ("dlq.redriven", b"payment-events.dlq:3:4")]
 
 
 def test_of_a_letter_parked_again_only_the_last_place_goes_back() -> None:
     letter = parked(3, 9, headers=(("dlq.redriven", b"payment-events.dlq:3:4"), ("dlq.reason", b"invalid")))
-    assert headers_back(letter) == [("dlq.redriven", b"payment-events.dlq:3:9")]
+    assert restored_headers(letter) == [("dlq.redriven", b"payment-events.dlq:3:9")]
     assert dead_letter(letter).repeats == "payment-events.dlq:3:4"
 
 
@@ -110,5 +110,7 @@ def test_an_offset_without_a_partition_is_an_error_of_usage() -> None:
 
 
 def test_a_letter_goes_back_into_its_partition_and_a_misplaced_one_into_that_of_its_key() -> None:
-    assert partition_back(parked(5, 1)) == 5
-    assert partition_back(parked(5, 1, reason="wrong_partition")) is None  # the producer then asks the key
+    assert restored_partition(parked(5, 1)) == 5
+    assert (
+        restored_partition(parked(5, 1, reason="wrong_partition")) is None
+    )  # the producer then asks the key

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from ledger_streams.engine.loopback import (
     IN_FLIGHT_PER_PARTITION_MAX,
     QUEUED_PER_PARTITION_MAX,
-    Appended,
     LoopbackQueue,
 )
+from ledger_streams.kafka.records import AppendedBatch
 
 HERE, ELSEWHERE = TP("commands", 0), TP("commands", 1)
 AT_MS = 1_700_000_000_000
 
 
-def batch(first_offset: int, count: int = 1, tp: TP = HERE, append_ms: int | None = AT_MS) -> Appended:
-    return Appended(
+def batch(first_offset: int, count: int = 1, tp: TP = HERE, append_ms: int | None = AT_MS) -> AppendedBatch:
+    return AppendedBatch(
         tp, first_offset, append_ms, [(b"key", b"%d" % (first_offset + n), ()) for n in range(count)]
     )
 
 
-def loopback_of(*batches: Appended, owned: Sequence[TP] = (HERE, ELSEWHERE)) -> LoopbackQueue:
+def loopback_of(*batches: AppendedBatch, owned: Sequence[TP] = (HERE, ELSEWHERE)) -> LoopbackQueue:
     loopback = LoopbackQueue()
     loopback.add(batches, owned)
     return loopback
@@ -40,7 +40,7 @@ def offsets(loopback: LoopbackQueue, position: int, tp: TP = HERE) -> list[int]:
 
 
 def test_records_are_as_the_consumer_would_bring_them() -> None:
-    loopback = loopback_of(Appended(HERE, 7, AT_MS, [(b"k", b"v", (("name", b"text"),))]))
+    loopback = loopback_of(AppendedBatch(HERE, 7, AT_MS, [(b"k", b"v", (("name", b"text"),))]))
     (record,) = loopback.pop_ready(read_to(7))[HERE]
     assert (record.topic, record.partition, record.offset, record.timestamp) == ("commands", 0, 7, AT_MS)
     assert (record.key, record.value, record.headers) == (b"k", b"v", (("name", b"text"),))

@@ -13,7 +13,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from ledger_streams.engine.batches import Outgoing
+from ledger_streams.kafka.records import Outgoing
 
 KEY: Final = b"next"
 """Key of all records: each partition of the log has one source partition, the one of its number."""

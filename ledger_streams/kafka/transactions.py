@@ -19,18 +19,16 @@ from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
-from faust.types import TP
 
-from ledger_streams.engine.batches import Outbox
-from ledger_streams.engine.loopback import Appended
-from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.client_options import Bootstrap, options
 from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership, check_fences
-from ledger_streams.kafka.hanging_transaction_scan import LookingBack
+from ledger_streams.kafka.hanging_transaction_scan import HangingTransactionScan
 from ledger_streams.kafka.lz4 import compress_fast
 from ledger_streams.kafka.missing_rights import missing_right
+from ledger_streams.kafka.record_batches import BATCH_BYTES_MAX, acknowledged, queued
+from ledger_streams.kafka.records import AppendedBatch, Outbox
 from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
 from ledger_streams.kafka.transaction_settlement import NOTHING_OWED, Owed
 from ledger_streams.kafka.transactional_producer import discard, start_settled
@@ -84,8 +82,8 @@ class Transactions:
         self._open: FencedProducer | None = None
         """Whose transaction is open."""
         self._began_s = time.monotonic()
-        self._looking_back = LookingBack(self._producers, topics, lambda: set().union(*self._owed))
-        self.notes: dict[TP, str] = {}
+        self._scan = HangingTransactionScan(self._producers, topics, lambda: set().union(*self._owed))
+        self.notes: dict[TopicPartition, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
     async def start(self) -> None:
@@ -113,12 +111,12 @@ class Transactions:
         Call it while no transaction is open; the look itself is not waited for.  Raises CycleLost when an
         earlier look has found that new producers are needed.
         """
-        if self._looking_back.is_spoilt:
+        if self._scan.is_spoilt:
             await self.drop()
             raise CycleLost(dependency="kafka", detail="transactions are to be settled by new producers")
-        self._looking_back.go_on()
+        self._scan.go_on()
 
-    async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
+    async def send(self, outbox: Outbox, membership: Membership) -> list[AppendedBatch]:
         """Send records in the transaction that is open, or in a new one; return where they stand.
 
         Raises as `commit` does.
@@ -130,8 +128,8 @@ class Transactions:
             return await acknowledged(sent)
 
     async def commit(
-        self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+        self, outbox: Outbox, sources: Mapping[TopicPartition, int], membership: Membership
+    ) -> list[AppendedBatch]:
         """Send these records and the source positions, and commit with them what was sent before.
 
         Returns where the records stand.  Raises CycleLost when the transaction was refused, its producer is
@@ -161,7 +159,7 @@ class Transactions:
         if producer is None:
             return
         try:
-            if producer._txn_manager.is_in_transaction():
+            if producer.is_in_transaction:
                 async with asyncio.timeout(GIVE_UP_S_MAX):
                     await producer.abort_transaction()
                 log.info("a cycle is given up, and its transaction aborted")
@@ -173,7 +171,7 @@ class Transactions:
     async def _transaction(self, membership: Membership) -> AsyncIterator[FencedProducer]:
         """Give the producer whose transaction is open, after beginning one if none is."""
         check_fences(membership)
-        if self._open is None and self._looking_back.is_spoilt:
+        if self._open is None and self._scan.is_spoilt:
             await self.drop()
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
@@ -208,8 +206,12 @@ class Transactions:
         return self._open is not None and open_ms >= self._transaction_timeout_ms * LONG_PART
 
     async def _send(
-        self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+        self,
+        producer: FencedProducer,
+        outbox: Outbox,
+        sources: Mapping[TopicPartition, int],
+        membership: Membership,
+    ) -> list[AppendedBatch]:
         """Put records and positions into the transaction together; return where the records stand."""
         sent = await queued(producer, outbox)
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
@@ -218,7 +220,7 @@ class Transactions:
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
         self._open = None
-        await self._looking_back.stop()
+        await self._scan.stop()
         while self._producers:
             await discard(self._producers.popleft())
 

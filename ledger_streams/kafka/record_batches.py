@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
-from faust.types import TP
 
-from ledger_streams.engine.batches import Outbox, Outgoing
-from ledger_streams.engine.loopback import Appended
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
 from ledger_streams.kafka.fenced_offsets import FencedProducer
+from ledger_streams.kafka.records import AppendedBatch, Outbox, Outgoing
 from ledger_streams.kafka.transactional_producer import noted, placed
 
 BATCH_BYTES_MAX = 1_000_000
@@ -24,7 +22,7 @@ BATCH_BYTES_MAX = 1_000_000
 class Sent(NamedTuple):
     """A record batch on its way."""
 
-    tp: TP
+    tp: TopicPartition
     records: Sequence[Outgoing]
     delivered: asyncio.Future[RecordMetadata]
 
@@ -47,7 +45,7 @@ async def queued(producer: FencedProducer, outbox: Outbox) -> list[Sent]:
     return sent
 
 
-async def acknowledged(sent: Sequence[Sent]) -> list[Appended]:
+async def acknowledged(sent: Sequence[Sent]) -> list[AppendedBatch]:
     """Wait until the broker has all of these, and return where they stand.
 
     Raises KafkaError, also where the broker does not say at which offset: nothing is built upon that.
@@ -56,7 +54,7 @@ async def acknowledged(sent: Sequence[Sent]) -> list[Appended]:
     for tp, records, delivered in sent:
         said = placed(await delivered)
         append_ms = said.timestamp if said.timestamp_type == LOG_APPEND_TIME else None
-        appended.append(Appended(tp, said.offset, append_ms, records))
+        appended.append(AppendedBatch(tp, said.offset, append_ms, records))
     return appended
 
 

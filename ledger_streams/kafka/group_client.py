@@ -19,11 +19,9 @@ from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from ledger_streams.kafka.assignor import EvenAssignor
 from ledger_streams.kafka.broker_clock import steady_ms
-from ledger_streams.kafka.client_options import options
+from ledger_streams.kafka.client_options import Bootstrap, options
 from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
 from ledger_streams.kafka.static_membership import StaticConsumer
-from ledger_streams.kafka_settings import client_options
-from ledger_streams.settings import Settings
 
 METADATA_AGE_MS_MAX: Final = 30_000
 """So long may partitions that are added later belong to nobody; aiokafka's own is five minutes."""
@@ -76,29 +74,40 @@ def fetched_in(response: Any, *, node_id: int, sent_ms: float) -> dict[TopicPart
     }
 
 
-def group_member(group_id: str, settings: Settings) -> StaticConsumer:
+class MemberOptions(NamedTuple):
+    """Options of a worker's consumer: its place in the group, its patience, and the size of a poll."""
+
+    group_id: str
+    worker_id: str
+    session_timeout_ms: int
+    heartbeat_interval_ms: int
+    fetch_wait_ms: int
+    poll_records_max: int
+
+
+def group_member(bootstrap: Bootstrap, member: MemberOptions) -> StaticConsumer:
     """Return the consumer of a worker in its group, not yet started."""
     client: dict[str, Any] = {
-        **options(client_options(settings)),
-        "client_id": f"{group_id}-{settings.worker_id}",
+        **options(bootstrap),
+        "client_id": f"{member.group_id}-{member.worker_id}",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "metadata_max_age_ms": METADATA_AGE_MS_MAX,
     }
     consumer = StaticConsumer(
         **client,
-        group_id=group_id,
-        group_instance_id=f"{group_id}-{settings.worker_id}",
+        group_id=member.group_id,
+        group_instance_id=f"{member.group_id}-{member.worker_id}",
         partition_assignment_strategy=[EvenAssignor],
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
-        max_poll_records=settings.poll_records_max,
+        max_poll_records=member.poll_records_max,
         max_poll_interval_ms=3_600_000,
-        fetch_max_wait_ms=settings.fetch_wait_ms,
-        session_timeout_ms=settings.session_timeout_ms,
-        rebalance_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        fetch_max_wait_ms=member.fetch_wait_ms,
+        session_timeout_ms=member.session_timeout_ms,
+        rebalance_timeout_ms=member.session_timeout_ms,
+        heartbeat_interval_ms=member.heartbeat_interval_ms,
     )
-    rebalance_timeout_ms = settings.session_timeout_ms + REQUEST_TIMEOUT_MS
+    rebalance_timeout_ms = member.session_timeout_ms + REQUEST_TIMEOUT_MS
     consumer._client = GroupClient(**client, rebalance_timeout_ms=rebalance_timeout_ms)
     return consumer
