@@ -1,4 +1,4 @@
-"""Tables that are followed before they are owned: what a takeover has still to read, and what kills leave."""
+"""Standby: a takeover reads the rest of a followed changelog, and kills leave exact tables."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ RECORDS = TIMES * len(ONES)
 _read_back = re.compile(r"are up to their changelogs: (\d+) records").findall
 
 
-def read_back(toy: Process) -> int:
+def read_back(worker: Process) -> int:
     """Return how many records the last takeover of a toy has read."""
-    return int(_read_back(toy.log.read_text())[-1])
+    return int(_read_back(worker.log.read_text())[-1])
 
 
 def positions(tables_dir: Path) -> dict[int, int]:
@@ -65,7 +65,7 @@ async def test_a_takeover_by_a_warm_standby_reads_the_tail_alone(
     await workers.all_exact()
 
 
-async def test_what_comes_after_the_standby_s_last_look_is_read_by_the_takeover(
+async def test_records_after_the_standbys_last_poll_are_read_by_the_takeover(
     workers: EngineWorkers,
 ) -> None:
     killed, other = await two_ready(workers)
@@ -99,13 +99,13 @@ async def test_workers_killed_in_turn_at_any_time_leave_owned_and_followed_table
     await two_ready(workers)
     async with records_coming_in(workers):
         for number, worker_id in enumerate("121212"):
-            toy = workers.processes[worker_id]
+            worker = workers.processes[worker_id]
             fed = workers.fed.total()
             await more_fed(workers, fed + 137 * (number % 4))  # in another moment of a look each time
-            toy.kill()
-            ready = toy.log.read_text().count("ready: ")
-            toy.start()
-            await said(toy, "ready: ", times=ready + 1)
+            worker.kill()
+            ready = worker.log.read_text().count("ready: ")
+            worker.start()
+            await said(worker, "ready: ", times=ready + 1)
     await workers.all_exact()
 
 

@@ -1,4 +1,4 @@
-"""The committer by itself: what a cycle writes with its commit, and what a lost one leaves behind."""
+"""The ledger committer alone: the records of a commit, and the state after a lost cycle."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def cycle_of(batch: PartitionBatch, group: Group, *, generation: int = 0) -> Cyc
         return cycle
 
 
-async def test_a_cycle_that_the_broker_refuses_is_not_in_the_table(
+async def test_a_refused_cycle_is_not_in_the_table(
     workers: EngineWorkers, group: Group, committer: LedgerCommitter
 ) -> None:
     batch = added_one(committer, group)
@@ -90,7 +90,7 @@ async def test_a_cycle_that_the_broker_refuses_is_not_in_the_table(
     assert [record.value for record in changelog[group.source.partition]] == [b"1"]
 
 
-async def test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_the_takeover(
+async def test_a_takeover_clears_the_loopback_queue_of_a_lost_cycle(
     group: Group, committer: LedgerCommitter
 ) -> None:
     def start(_tp: TP) -> int:
@@ -104,7 +104,7 @@ async def test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_t
     assert not committer.loopback.has_ready(start)
 
 
-async def test_a_cycle_without_a_table_writes_its_position_to_the_position_log(
+async def test_a_cycle_without_a_table_writes_its_source_offset_log(
     workers: EngineWorkers, group: Group
 ) -> None:
     settings = workers.settings

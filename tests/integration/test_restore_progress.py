@@ -1,4 +1,4 @@
-"""What a worker says while its tables are read back, and a replay while it runs."""
+"""Progress that a worker reports while it restores its tables, and a replay while it runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def told(live: LiveSystem) -> str:
 
 
 @pytest.mark.timeout(120)
-async def test_a_worker_that_reads_its_tables_back_says_how_far_it_is(migrated: Settings) -> None:
+async def test_a_restoring_worker_reports_its_progress(migrated: Settings) -> None:
     left, took = (
         'ledger_restore_left_records{table="wallets"}',
         'ledger_last_takeover_seconds{phase="restore"}',

@@ -43,7 +43,9 @@ ENGINE = (
         file="ledger_streams/kafka/static_membership.py",
         old="if is_fenced and asker.member_id == self.membership.member_id:",
         new="if False:",
-        tests=("tests/integration/test_engine_worker_ids.py::test_of_two_that_are_idle_the_older_ends",),
+        tests=(
+            "tests/integration/test_engine_worker_ids.py::test_the_older_of_two_idle_workers_with_one_id_exits",
+        ),
     ),
     Mutant(
         name="transactional-ids",
@@ -73,7 +75,7 @@ ENGINE = (
         file="ledger_streams/engine/loopback.py",
         old="if batch.first_offset == next_offset:",
         new="if True:",
-        tests=("tests/unit/test_loopback.py::test_what_the_consumer_has_read_is_forgotten",),
+        tests=("tests/unit/test_loopback.py::test_a_batch_that_the_consumer_has_read_is_dropped",),
     ),
     Mutant(
         name="ahead-in-place",
@@ -81,7 +83,7 @@ ENGINE = (
         file="ledger_streams/engine/loopback.py",
         old="            next_offset = self._next(tp, read_to)\n",
         new="            next_offset = waiting[0].first_offset\n",
-        tests=("tests/unit/test_loopback.py::test_what_another_has_written_before_it_is_waited_for",),
+        tests=("tests/unit/test_loopback.py::test_a_batch_waits_for_another_producers_record_before_it",),
     ),
     Mutant(
         name="ahead-ends-at-takeover",
@@ -91,7 +93,7 @@ ENGINE = (
         new="",
         tests=(
             "tests/integration/test_ledger_committer.py"
-            "::test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_the_takeover",
+            "::test_a_takeover_clears_the_loopback_queue_of_a_lost_cycle",
         ),
     ),
     Mutant(
@@ -108,10 +110,7 @@ ENGINE = (
         file="ledger_streams/engine/ledger_committer.py",
         old="self._note_sent(cycle, await self._transactions.commit(",
         new="self._committed(cycle, sources); self._note_sent(cycle, await self._transactions.commit(",
-        tests=(
-            "tests/integration/test_ledger_committer.py"
-            "::test_a_cycle_that_the_broker_refuses_is_not_in_the_table",
-        ),
+        tests=("tests/integration/test_ledger_committer.py::test_a_refused_cycle_is_not_in_the_table",),
     ),
     Mutant(
         name="timer-not-early",
@@ -119,7 +118,7 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old=" and next_ms <= until_ms",
         new="",
-        tests=("tests/unit/test_timers.py::test_deadlines_come_in_their_order_and_none_before_its_time",),
+        tests=("tests/unit/test_timers.py::test_timers_fire_in_order_and_none_before_its_time",),
     ),
     Mutant(
         name="timer-fires-again",
@@ -127,7 +126,7 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old="            heapq.heappush(self._heap, (due_ms, key))\n        self._fired.clear()",
         new="            pass\n        self._fired.clear()",
-        tests=("tests/unit/test_timers.py::test_what_a_lost_cycle_was_given_comes_again",),
+        tests=("tests/unit/test_timers.py::test_timers_of_a_lost_cycle_fire_again",),
     ),
     Mutant(
         name="timer-after-records",
@@ -136,7 +135,7 @@ ENGINE = (
         old="if fetched is None or self.position(tp) < fetched.stable_end:",
         new="if fetched is None:",
         tests=(
-            "tests/unit/test_consumer_positions.py::test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again",
+            "tests/unit/test_consumer_positions.py::test_after_a_lost_cycle_nothing_counts_until_all_is_read_again",
         ),
     ),
     Mutant(
@@ -145,10 +144,7 @@ ENGINE = (
         file="ledger_streams/engine/state/takeover.py",
         old="if changelog_next >= ends[tp]:",
         new="if True:",
-        tests=(
-            "tests/integration/test_takeover.py"
-            "::test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it",
-        ),
+        tests=("tests/integration/test_takeover.py::test_a_changelog_is_read_to_its_end_over_several_polls",),
     ),
     Mutant(
         name="open-changelog-is-awaited",
@@ -158,7 +154,7 @@ ENGINE = (
         new="await changelogs.end_offsets(list(stores))",
         tests=(
             "tests/integration/test_takeover.py"
-            "::test_a_transaction_that_is_open_in_a_changelog_is_waited_for",
+            "::test_a_takeover_waits_for_an_open_transaction_in_a_changelog",
         ),
     ),
     Mutant(
@@ -167,10 +163,7 @@ ENGINE = (
         file="ledger_streams/engine/state/takeover.py",
         old="known.append(store.position.source_next)",
         new="pass",
-        tests=(
-            "tests/integration/test_takeover.py"
-            "::test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it",
-        ),
+        tests=("tests/integration/test_takeover.py::test_a_changelog_is_read_to_its_end_over_several_polls",),
     ),
     Mutant(
         name="source-offset-log",
@@ -180,7 +173,7 @@ ENGINE = (
         new="for offset in (commit.offset,)",
         tests=(
             "tests/integration/test_takeover.py"
-            "::test_a_source_without_a_table_goes_on_where_its_position_log_is",
+            "::test_a_source_without_a_table_continues_at_its_source_offset_log",
         ),
     ),
     Mutant(
@@ -191,7 +184,7 @@ ENGINE = (
         new="SourceOffsetLogs().records(",
         tests=(
             "tests/integration/test_ledger_committer.py"
-            "::test_a_cycle_without_a_table_writes_its_position_to_the_position_log",
+            "::test_a_cycle_without_a_table_writes_its_source_offset_log",
         ),
     ),
     Mutant(
@@ -200,7 +193,7 @@ ENGINE = (
         file="ledger_streams/engine/dlq_limit.py",
         old="if self._count_max and self.count >= self._count_max:",
         new="if False:",
-        tests=("tests/unit/test_dlq_limit.py::test_a_letter_too_many_cuts_the_share_before_it",),
+        tests=("tests/unit/test_dlq_limit.py::test_a_letter_beyond_the_limit_cuts_the_batch_before_it",),
     ),
     Mutant(
         name="dead-letters-in-a-row",
@@ -210,7 +203,7 @@ ENGINE = (
         new="",
         tests=(
             "tests/unit/test_dlq_limit.py"
-            "::test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not",
+            "::test_a_good_record_resets_the_count_and_an_outcome_or_a_redriven_letter_does_not",
         ),
     ),
     Mutant(
@@ -219,7 +212,9 @@ ENGINE = (
         file="ledger_streams/engine/consumer_thread.py",
         old="if not active or in_flight < IN_FLIGHT_MAX:",
         new="if True:",
-        tests=("tests/unit/test_back_pressure.py::test_while_much_is_under_way_requests_are_not_polled",),
+        tests=(
+            "tests/unit/test_back_pressure.py::test_request_topics_are_not_polled_while_too_many_records_are_in_flight",
+        ),
     ),
     Mutant(
         name="hanging-is-committed",
@@ -259,9 +254,7 @@ ENGINE = (
         file="ledger_streams/engine/batches.py",
         old=".partition) == record.partition:",
         new=".partition) >= 0:",
-        tests=(
-            "tests/unit/test_batches.py::test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it",
-        ),
+        tests=("tests/unit/test_batches.py::test_a_record_belongs_where_kafkas_default_partitioner_puts_it",),
     ),
     Mutant(
         name="wrong-partition-payment",

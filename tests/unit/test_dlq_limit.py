@@ -1,4 +1,4 @@
-"""The row of dead letters of a partition: what counts, what ends it, and where a share is cut."""
+"""The limit of consecutive dead letters: which records count, and where a batch is cut."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def decided(batch: PartitionBatch) -> list[int]:
         ("rrrrr", 0, 0),
     ],
 )
-def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
+def test_a_good_record_resets_the_count_and_an_outcome_or_a_redriven_letter_does_not(
     kinds: str, before: int, in_a_row: int
 ) -> None:
     batch = share_of(kinds, before=before)
@@ -94,7 +94,7 @@ def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
         ("rrbr", 3, 2, 104),
     ],
 )
-def test_a_letter_too_many_cuts_the_share_before_it(
+def test_a_letter_beyond_the_limit_cuts_the_batch_before_it(
     kinds: str, before: int, letters: int, source_next: int
 ) -> None:
     batch = share_of(kinds, before=before)
@@ -125,10 +125,10 @@ def test_a_letter_keeps_the_header_that_says_which_letter_it_was_before() -> Non
 
 
 @pytest.mark.parametrize("count", [0, 1, 20, 1_000_000])
-def test_a_note_is_read_as_it_was_written(count: int) -> None:
+def test_the_offset_metadata_is_read_as_written(count: int) -> None:
     assert decode_offset_metadata(encode_offset_metadata(count)) == count
 
 
 @pytest.mark.parametrize("metadata", ["", "by hand", "-1", "1.5", "\N{SUPERSCRIPT TWO}"])
-def test_a_note_of_somebody_else_counts_for_nothing(metadata: str) -> None:
+def test_foreign_offset_metadata_counts_as_zero(metadata: str) -> None:
     assert decode_offset_metadata(metadata) == 0

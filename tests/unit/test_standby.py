@@ -1,4 +1,4 @@
-"""Standing back: a takeover waits for it, so it ends whatever the client of the followed log does."""
+"""Pausing a standby always ends, because a takeover waits for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stubborn(Standby):
             raise KafkaError("did not stop")
 
 
-async def test_a_cancellation_that_is_lost_is_said_again(tmp_path: Path) -> None:
+async def test_pause_repeats_a_lost_cancellation(tmp_path: Path) -> None:
     stubborn = Stubborn(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
     stubborn.follow(())
     await asyncio.sleep(0)
@@ -46,7 +46,7 @@ class Broken(Standby):
         raise InvariantBroken("the table holds states but no position")
 
 
-async def test_what_it_cannot_follow_ends_it_and_not_the_worker(tmp_path: Path) -> None:
+async def test_a_broken_invariant_stops_the_standby_and_not_the_worker(tmp_path: Path) -> None:
     broken = Broken(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
     broken.follow(())
     assert broken._following is not None
