@@ -19,7 +19,7 @@ JOINING = "(Re-)joining group"
 
 @asynccontextmanager
 async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
-    """Feed ones all the time, about 1,000 a second."""
+    """Feed ones in the background, about 1,000 a second."""
     is_over = asyncio.Event()
 
     async def feed() -> None:
@@ -46,7 +46,7 @@ async def test_a_worker_joins_its_group_once_its_topics_are_there(alone: Setting
     workers = EngineWorkers(alone)
     early = workers.start()
     try:
-        await said(early, f"the broker does not know: {alone.topic('worker-in')}")
+        await said(early, f"the broker does not know: {alone.topic('toy-in')}")
         assert JOINING not in early.log.read_text()
         await workers.create_topics()
         await said(early, "ready: 4 partitions")
@@ -180,5 +180,5 @@ async def test_a_worker_restarted_within_its_session_causes_no_rebalance(workers
 
 
 def generation_of(worker: Process) -> int:
-    """Return the generation in which a toy has last become ready."""
+    """Return the generation of a worker's last completed takeover."""
     return int(worker.log.read_text().rpartition("partitions of generation ")[2].split()[0])

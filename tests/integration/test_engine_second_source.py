@@ -41,7 +41,7 @@ async def feed_both(workers: EngineWorkers, *, times: int = 1) -> None:
 
 @asynccontextmanager
 async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
-    """Feed both sources all the time."""
+    """Feed both sources in the background."""
     is_over = asyncio.Event()
 
     async def feed() -> None:
@@ -57,7 +57,7 @@ async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
 
 
 async def all_exact(workers: EngineWorkers, *running: Process) -> None:
-    """Wait for all sums, stop the toys, and compare outputs, changelog, tables and positions."""
+    """Wait for all sums, stop the workers, and compare outputs, changelog, tables and source offsets."""
     await workers.all_added_once()
     for worker in running:
         worker.signal(signal.SIGTERM)
@@ -71,7 +71,7 @@ async def all_exact(workers: EngineWorkers, *running: Process) -> None:
 
 
 async def last_records_tell_both_ends(workers: EngineWorkers) -> None:
-    """Check that the last changelog record of each partition tells the ends of both sources."""
+    """Check that the last changelog record of each partition has the source offsets of both ends."""
     changelog = await committed(workers.settings, "toy-changelog")
     names = {source_header(None): "toy-in", source_header(workers.settings.topic("toy-more")): "toy-more"}
     fed = {name: await committed(workers.settings, topic) for name, topic in names.items()}

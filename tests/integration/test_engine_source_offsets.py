@@ -16,7 +16,7 @@ ONES = {f"key-{number}": 1 for number in range(20)}
 
 
 async def run_and_kill(workers: EngineWorkers, *, times: int) -> None:
-    """Feed ones, let a toy add them, and kill it."""
+    """Feed ones, let a worker add them, and kill it."""
     worker = workers.start()
     await workers.feed(ONES, times=times)
     await workers.all_added()

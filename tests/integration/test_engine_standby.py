@@ -21,12 +21,12 @@ _read_back = re.compile(r"are up to their changelogs: (\d+) records").findall
 
 
 def read_back(worker: Process) -> int:
-    """Return how many records the last takeover of a toy has read."""
+    """Return the number of records that a worker's last takeover has restored."""
     return int(_read_back(worker.log.read_text())[-1])
 
 
 def positions(tables_dir: Path) -> dict[int, int]:
-    """Return how far each copy below a folder has read its changelog."""
+    """Return the changelog position of each store below a folder."""
     found: dict[int, int] = {}
     for folder in (tables_dir / "sums").glob("*"):
         database = read_only(tables_dir, "sums", int(folder.name))
@@ -36,7 +36,7 @@ def positions(tables_dir: Path) -> dict[int, int]:
 
 
 async def all_followed(workers: EngineWorkers, worker_id: str) -> None:
-    """Wait until a worker's copies, owned or not, have the last record of each changelog."""
+    """Wait until a worker's stores, owned or followed, have the last record of each changelog."""
     log = await committed(workers.settings, "toy-changelog")
     ends = {partition: records[-1].offset + 1 for partition, records in log.items() if records}
 
@@ -123,7 +123,7 @@ async def test_kills_with_takeovers_leave_owned_and_followed_tables_exact(worker
 
 
 async def more_fed(workers: EngineWorkers, goal: int) -> None:
-    """Wait until so much has been fed in all."""
+    """Wait until the sum of all numbers fed has reached a value."""
 
     async def is_fed() -> bool:
         return workers.fed.total() >= goal

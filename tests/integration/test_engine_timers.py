@@ -20,7 +20,7 @@ from tests.live import Process, eventually
 
 OFF = b"off"
 RUNG_MS_MAX = 10_000
-"""An alarm is late by less, on a busy machine too."""
+"""Upper bound of an alarm's delay, also on a busy machine."""
 
 
 @pytest.fixture
@@ -31,14 +31,14 @@ async def workers(alone: Settings) -> AsyncIterator[EngineWorkers]:
 
 
 def in_ms(delay_ms: int) -> int:
-    """Return a time from now on."""
+    """Return a time so many ms from now."""
     return int(time.time() * 1000) + delay_ms
 
 
 async def send(
     workers: EngineWorkers, alarms: Mapping[str, int | None], *, partition: int | None = None
 ) -> None:
-    """Send what sets alarms to their times, or withdraws them."""
+    """Send records that set alarms to their times, or delete them."""
     name = workers.settings.topic("toy-in")
     async with AIOKafkaProducer(
         bootstrap_servers=workers.settings.kafka, acks="all", linger_ms=5
@@ -52,7 +52,7 @@ async def send(
 async def set_alarms(
     workers: EngineWorkers, alarms: Mapping[str, int | None], *, partition: int | None = None
 ) -> None:
-    """Set alarms to their times, or withdraw them; they are in the table when this returns."""
+    """Set alarms to their times, or delete them, and wait until the table has them."""
     await send(workers, alarms, partition=partition)
 
     async def are_set() -> bool:
@@ -68,12 +68,12 @@ async def set_alarms(
 
 
 async def records(workers: EngineWorkers, topic: str) -> list[Any]:
-    """Return the committed records of a topic, partition by partition."""
+    """Return the committed records of a topic, by partition."""
     return [record for records in (await committed(workers.settings, topic)).values() for record in records]
 
 
 async def rings(workers: EngineWorkers) -> dict[str, list[int]]:
-    """Return the deadlines for which each alarm has rung, in order; none has come too early."""
+    """Return the times for which each alarm has rung, in order; check that none was early."""
     found: dict[str, list[int]] = {}
     for record in await records(workers, "toy-out"):
         assert record.timestamp >= int(record.value), f"{record.key} rang too early"
@@ -92,7 +92,7 @@ async def have_rung(workers: EngineWorkers, *keys: str) -> dict[str, list[int]]:
 
 
 async def started(workers: EngineWorkers, worker_id: str = "1", *, fault: str = "") -> Process:
-    """Start a toy and wait until it is ready."""
+    """Start a worker and wait until it is ready."""
     worker = workers.start(worker_id, fault=fault)
     ready = worker.log.read_text().count("ready: ") if worker.log.exists() else 0
     await said(worker, "ready: ", times=ready + 1)
@@ -292,7 +292,7 @@ async def test_a_timer_older_than_a_record_comes_first_after_an_absence(
 async def test_a_record_older_than_a_timer_comes_first_after_a_pause(
     workers: EngineWorkers,
 ) -> None:
-    """The last fetch before the pause has left nothing unread, and says nothing of the time after it."""
+    """The last fetch before the pause left nothing unread, and proves nothing about the time after it."""
     worker = await started(workers)
     due_ms = in_ms(2_500)
     await set_alarms(workers, {f"note-{number}": due_ms + number for number in range(3)}, partition=0)
@@ -306,7 +306,7 @@ async def test_a_record_older_than_a_timer_comes_first_after_a_pause(
 
 
 async def is_past(time_ms: int) -> bool:
-    """Whether a time is past."""
+    """Return whether a time is past."""
     return in_ms(0) > time_ms
 
 

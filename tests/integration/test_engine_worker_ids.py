@@ -20,7 +20,7 @@ USED = "worker id 1 is used by another process"
 
 
 async def is_ended_as_the_older(workers: EngineWorkers, older: Process, newer: Process) -> None:
-    """The older one ends and says why, and the newer one has everything to itself."""
+    """Check that the older worker exits with the reason, and the newer one owns all partitions."""
     await said(newer, "ready: 4 partitions")
     assert older.wait() == EXIT_SOFTWARE
     assert USED in older.log.read_text(), older.tail()
@@ -88,7 +88,7 @@ async def test_a_worker_replaced_while_paused_exits_when_it_resumes(
 async def test_a_fenced_worker_still_in_the_group_goes_on(
     workers: EngineWorkers,
 ) -> None:
-    """A broker fences a slow worker's producer too, so only the group tells that it was replaced."""
+    """A broker also fences the producer of a slow worker; only the group knows whether it was replaced."""
     worker = workers.start()
     await said(worker, "ready: 4 partitions")
     await workers.feed(ONES)

@@ -26,7 +26,7 @@ KEY = b"key"
 
 @pytest.fixture
 async def committer(workers: EngineWorkers, group: Group) -> AsyncIterator[LedgerCommitter]:
-    """A committer of the toys' table that has taken over one partition."""
+    """Yield a committer of the workers' table that has taken over one partition."""
     changelogs = {SUMS.name: workers.settings.topic("toy-changelog")}
     committer = LedgerCommitter(
         tables={group.source.topic: SUMS},
@@ -43,13 +43,13 @@ async def committer(workers: EngineWorkers, group: Group) -> AsyncIterator[Ledge
 
 
 async def take_over(committer: LedgerCommitter, group: Group) -> int:
-    """Take the partition over, again if it is owned, and return the position to read from."""
+    """Take the partition over, again if it is owned, and return its source offset."""
     positions = await committer.take_over(frozenset({group.source}), group.membership, TakeoverProgress())
     return positions[group.source]
 
 
 def batch_of_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
-    """Return the share of the source's first record."""
+    """Return a batch with the source's first record."""
     record = MadeRecord(group.source.topic, group.source.partition, 0, 1_000, KEY, b"1")
     batch = committer.new_batch(group.source, [record], ())
     assert batch is not None
@@ -57,7 +57,7 @@ def batch_of_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
 
 
 def added_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
-    """Return that share, with its number in the table and on the changelog."""
+    """Return that batch, with its number in the table and on the changelog."""
     batch = batch_of_one(committer, group)
     changelog = PartitionedTopic(group.settings.topic("toy-changelog"), PARTITIONS)
     batch.put_state(KEY, 1, stored=b"1", logged=b"1", changelog=changelog)
@@ -65,7 +65,7 @@ def added_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
 
 
 def cycle_of(batch: PartitionBatch, group: Group, *, generation: int = 0) -> Cycle:
-    """Return a decided cycle of one share, in the name of a generation so far from the present one."""
+    """Return a decided cycle of one batch, under a generation so far from the current one."""
     membership = group.membership._replace(generation=group.membership.generation + generation)
     cycle = Cycle(membership, {batch.tp.topic: [batch]})
     with cycle.topic_batches[0]:

@@ -26,7 +26,7 @@ ERRORS = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordi
 
 
 class EarlyAdmin(AIOKafkaAdminClient):  # type: ignore[misc]
-    """Asks before there is a coordinator."""
+    """Describes groups before there is a coordinator."""
 
     def __init__(self, errors: list[type[KafkaError]], **config: Any) -> None:
         super().__init__(**config)
@@ -39,7 +39,7 @@ class EarlyAdmin(AIOKafkaAdminClient):  # type: ignore[misc]
 
 
 class EarlyClient(AIOKafkaClient):  # type: ignore[misc]
-    """The same for one that reads offsets."""
+    """Reads offsets before there is a coordinator."""
 
     def __init__(self, errors: list[type[KafkaError]], **config: Any) -> None:
         super().__init__(**config)

@@ -37,7 +37,7 @@ def takeover_of(settings: Settings, source_offset_logs: SourceOffsetLogs | None 
 
 @pytest.fixture
 async def store(workers: EngineWorkers) -> AsyncIterator[PartitionStore]:
-    """The empty store of partition 0."""
+    """Yield the empty store of partition 0."""
     store = PartitionStore(workers.tables_dir(), SUMS, 0)
     yield store
     store.close()
@@ -87,7 +87,7 @@ async def test_a_takeover_waits_for_an_open_transaction_in_a_changelog(
 async def test_a_source_without_a_table_continues_at_its_source_offset_log(
     workers: EngineWorkers, group: Group
 ) -> None:
-    """The group's offset may be of long ago."""
+    """The group's offset may be far too old."""
     logs = SourceOffsetLogs({group.source.topic: workers.settings.topic("toy-more")})
     await group.transactions.start()
     for source_next in (4, 5):

@@ -16,7 +16,7 @@ STEPS = {TP("steps", number) for number in range(IN_FLIGHT_MAX // IN_FLIGHT_PER_
 
 
 def polled(in_flight: int, active: set[TP], *, is_ready: bool = True) -> set[TP] | None:
-    """Return what is polled of the active partitions while so many records of each step are in flight."""
+    """Return the polled partitions of `active` while so many records of each step are in flight."""
     loopback = LoopbackQueue(intake=("requests",))
     loopback.add([Appended(tp, 0, 1, [(b"key", b"", ())] * in_flight) for tp in STEPS], STEPS)
     app = SimpleNamespace(ready=is_ready, committer=SimpleNamespace(loopback=loopback))

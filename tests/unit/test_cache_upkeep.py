@@ -22,7 +22,7 @@ def wallet(version: int, wallet_id: str = "w") -> WalletView:
 
 
 class Positions:
-    """What PostgreSQL has: dirty wallets by partition, and marks; `hold` keeps a question waiting."""
+    """PostgreSQL's dirty wallets and cached offsets by partition; a cleared `hold` delays a query."""
 
     def __init__(self) -> None:
         self.dirty: dict[int, list[WalletView]] = {}

@@ -25,7 +25,7 @@ LEADER, OTHER_LEADER = 1, 2
 
 
 class Reader:
-    """A consumer that has read two partitions up to READ_TO, on a machine whose wall clock is right."""
+    """A consumer that has read two partitions up to READ_TO, on a machine with a correct clock."""
 
     def __init__(self) -> None:
         self.steady_ms = 5_000.0
@@ -42,20 +42,20 @@ class Reader:
         self.consumer._subscription.subscription.assignment.state_value(tp).seek(position)
 
     def fetch(self, tp: TP = OURS, *, stable_end: int, took_ms: int = 5, leader: int = LEADER) -> None:
-        """A fetch that is sent now and answered later."""
+        """Send a fetch now; it is answered later."""
         sent_ms = self.steady_ms
         self.steady_ms += took_ms
         self.consumer._client.fetched[TopicPartition(*tp)] = Fetched(sent_ms, leader, stable_end)
 
     def acknowledge(self, leader: int, *, ahead_ms: int) -> None:
-        """A broker, whose clock is so far ahead, acknowledges a record at once."""
+        """Have a broker, whose clock is so far ahead, acknowledge a record at once."""
         at = TopicPartition("any", 0)
         appended_ms = int(WALL_MS + self.steady_ms - 5_000) + ahead_ms
         record = RecordMetadata(*at, at, 0, appended_ms, LOG_APPEND_TIME, 0)
         self.clock.acknowledged(record, sent_ms=self.steady_ms, node_id=leader)
 
     def until(self, tp: TP = OURS, *, polled_at: int | None = None) -> int:
-        """Return up to when a partition is read, in ms since WALL_MS; NOTHING when that is not known."""
+        """Return the time up to which a partition is read, in ms since WALL_MS; NOTHING if unknown."""
         polled = {} if polled_at is None else {tp: [SimpleNamespace(timestamp=WALL_MS + polled_at)]}
         until_ms = self._positions.read_up_to_ms(polled)(tp)
         return until_ms - WALL_MS if until_ms else NOTHING

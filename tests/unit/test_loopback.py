@@ -113,7 +113,7 @@ LOGS = st.lists(st.tuples(st.sampled_from([OWN, OTHERS, MARKER]), st.integers(1,
 
 @given(log=LOGS, reads=st.lists(st.integers(0, 6), max_size=20))
 def test_each_record_comes_once_in_order_for_any_log(log: list[tuple[str, int]], reads: list[int]) -> None:
-    """The consumer reads a little further now and then; what it brings below the position is passed over."""
+    """The consumer reads a little further now and then; records below the source offset are skipped."""
     kinds = [kind for kind, count in log for _ in range(count)]
     loopback, offset = LoopbackQueue(), 0
     for kind, count in log:

@@ -17,7 +17,7 @@ FOREIGN = [(), (("traceparent", b"00-1"),), ((source_header("second"), b"9"),)]
 
 
 def read_form(value: bytes | None) -> bytes:
-    """Refuse what no worker writes, as the wallets table does."""
+    """Raise for a value that no worker writes, as the wallets table does."""
     if value is None or not value.startswith(b"{"):
         raise Unreadable(reason="invalid", detail="value: is not valid JSON")
     return value

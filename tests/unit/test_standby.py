@@ -14,7 +14,7 @@ from ledger_streams.errors import InvariantBroken
 
 
 class Stubborn(Standby):
-    """Follows with a consumer that fails to stop: its error comes instead of the cancellation."""
+    """Follows with a consumer that fails to stop: its error replaces the cancellation."""
 
     cancel_again_s = 0.01
     begun = 0
@@ -40,7 +40,7 @@ async def test_pause_repeats_a_lost_cancellation(tmp_path: Path) -> None:
 
 
 class Broken(Standby):
-    """Follows a log that is not its tables'."""
+    """Follows a changelog of another log generation."""
 
     async def _follow(self, owned: Collection[Place]) -> None:
         raise InvariantBroken("the table holds states but no position")

@@ -23,7 +23,7 @@ def db(tmp_path: Path) -> Iterator[Rdict]:
 
 
 def moved(db: Rdict, timers: Timers, **due_ms: int | None) -> None:
-    """Write a batch that moves the deadlines of `k0`, `k1`, ... and makes past what was given."""
+    """Write a batch that moves the timers of `k0`, `k1`, ... and deletes the fired ones."""
     batch = WriteBatch(raw_mode=True)
     for name, at_ms in due_ms.items():
         timers.move(batch, KEYS[int(name[1:])], at_ms)
