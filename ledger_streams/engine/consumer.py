@@ -68,7 +68,7 @@ class BatchConsumer(driver.Consumer):
         """Poll once and yield the topic batches, round by round; return when the cycle is over."""
         try:
             await self._between_cycles()
-            # Last: the takeover waits for the poll before it resumes the flow.
+            # Wait before the poll counts as running: a takeover waits for it, then resumes the flow.
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
             self._poll_over.clear()

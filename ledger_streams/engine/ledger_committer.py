@@ -189,7 +189,7 @@ class LedgerCommitter:
         return {}
 
     def _may_continue(self, cycle: Cycle) -> bool:
-        """Whether another round may follow in this transaction."""
+        """Return whether another round may follow in this transaction."""
         if cycle.rounds >= ROUNDS_MAX or cycle.dlq_limit_error is not None or self._transactions.is_long_open:
             return False
         return sum(len(batch.records) for batch in cycle.round_batches) < ROUND_RECORDS_MAX

@@ -60,7 +60,7 @@ class LoopbackQueue:
         return sum(min(count, IN_FLIGHT_PER_PARTITION_MAX) for count in counts)
 
     def is_unread(self, read_to: Callable[[TP], int]) -> bool:
-        """Whether the consumer has still to read past own records somewhere.
+        """Return whether the consumer has still to read past own records somewhere.
 
         Until it has, a record that is written next in that partition cannot become ready.
         """
@@ -68,7 +68,7 @@ class LoopbackQueue:
         return bool(self._written)
 
     def has_ready(self, read_to: Callable[[TP], int]) -> bool:
-        """Whether `pop_ready` would return a record."""
+        """Return whether `pop_ready` would return a record."""
         return any(queue[0].first_offset == self._next(tp, read_to) for tp, queue in self._queues.items())
 
     def pop_ready(self, read_to: Callable[[TP], int]) -> dict[TP, list[Record]]:

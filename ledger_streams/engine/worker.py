@@ -25,7 +25,7 @@ class WorkerTables(Protocol):
 
     @property
     def taken_over(self) -> Membership | None:
-        """The membership under which the partitions now held were taken over; None while they are not."""
+        """The membership of the completed takeover; None while partitions are not taken over."""
 
     def take_over_again(self) -> None:
         """Stop the flow and take over the assigned partitions, as after a rebalance."""
@@ -35,13 +35,13 @@ class WorkerConsumer(Protocol):
     """The consumer, as the takeover sees it."""
 
     async def wait_cycle_over(self) -> None:
-        """Return when no cycle is under way."""
+        """Return when no cycle is in flight."""
 
     async def wait_poll_over(self) -> None:
-        """Return when no poll is under way."""
+        """Return when no poll is running."""
 
     async def confirm_membership(self) -> None:
-        """Return once the broker has confirmed that no other process has this member's place."""
+        """Ask the broker whether another process has taken this member's place; exit if it has."""
 
     def assignment(self) -> Iterable[Any]:
         """Return the partitions assigned to this member."""
@@ -79,7 +79,7 @@ class Worker(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether everything assigned has been taken over and is being read."""
+        """Whether the takeover of all assigned partitions is complete and they are polled."""
 
     @property
     def tables(self) -> WorkerTables:

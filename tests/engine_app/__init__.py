@@ -1,1 +1,1 @@
-"""A toy on the real engine: adds numbers, exactly once, and can be made to fail at the worst moments."""
+"""A small app on the real engine: adds numbers, and fails on command at chosen moments."""

@@ -1,9 +1,8 @@
 """toy-in, toy-more -> sums -> toy-changelog, toy-out: adds up the numbers of each key.
 
-A zero comes out with the sum so far and changes nothing.
-With TOY_ECHO a number is followed by the next smaller one, in toy-in again, down to 1.
-It reads toy-more too when TOY_SOURCES is 2.  TOY_FAULT makes it fail: as `faults` says, or
-`raise` lets the agent fail on the value 13.
+For a zero the app writes the sum so far and changes nothing.  With TOY_ECHO it writes after each number the
+next smaller one to toy-in again, down to 1.  With TOY_SOURCES=2 it reads toy-more too.  TOY_FAULT makes it
+fail as described in `faults`; `raise` makes the agent fail on the value 13.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""toy-in -> alarms -> toy-changelog, toy-out: rings when an alarm's time has come.
+"""toy-in -> alarms -> toy-changelog, toy-out: writes a record when an alarm's timer fires.
 
-A record sets the alarm of its key to a time (ms since 1970), or withdraws it (`off`).  A
-`bell` that rings is off from then on, so it rings once whatever is given twice.  A `note`
-tells every deadline it is given and changes nothing: its state goes on saying when it was due.
+A record sets the alarm of its key to a time (ms since 1970), or deletes it (`off`).  A key that begins with
+`bell` turns its alarm off when the timer fires, so it rings once even if the timer fires twice.  A key that
+begins with `note` records each firing and leaves its state as it is.
 """
 
 from __future__ import annotations

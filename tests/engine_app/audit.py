@@ -1,9 +1,9 @@
-"""Audit: what a group of toys has left behind, compared with what it was fed.
+"""Audit: compares the outputs and tables of a group of workers with its inputs.
 
     toy-out, toy-changelog   the running sums of toy-in, partition by partition, in order
-    each RocksDB             the changelog as far as its position says, and nothing else
-So a record carried out twice, never, or out of order is found, and so is a table that
-holds what the log does not.  No toy may be running: their tables are opened.
+    each RocksDB             the changelog up to the store's position, and nothing else
+It finds records carried out twice, never or out of order, and states that the log does not have.  All
+workers have to be stopped, because it opens their tables.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Log = dict[int, list[Any]]
 
 
 async def audit(settings: Settings) -> None:
-    """Compare everything; the toys of these settings have ended and nothing is left to be carried out."""
+    """Compare outputs, changelog and tables; all workers are stopped and no record is left."""
     await audit_outputs(settings)
     await audit_outputs(settings, topic="toy-changelog")
     await audit_tables(settings)
 
 
 async def audit_outputs(settings: Settings, *, topic: str = "toy-out") -> None:
-    """Compare a topic with what was fed."""
+    """Compare a topic with the running sums of toy-in."""
     fed, out = await committed(settings, "toy-in"), await committed(settings, topic)
     for partition in range(PARTITIONS):
         assert pairs(out[partition]) == running_sums(fed[partition]), f"{topic} {partition} is another sum"
@@ -50,7 +50,7 @@ async def audit_tables(settings: Settings) -> None:
 
 
 def running_sums(records: Sequence[Any]) -> Sums:
-    """Return the sum of each record's key after it."""
+    """Return each record's key with its sum behind the record."""
     sums: dict[bytes, int] = defaultdict(int)
     running: Sums = []
     for record in records:
@@ -60,12 +60,12 @@ def running_sums(records: Sequence[Any]) -> Sums:
 
 
 def pairs(records: Sequence[Any]) -> Sums:
-    """Return keys and sums as they came out."""
+    """Return keys and sums of the output records, in order."""
     return [(record.key, int(record.value)) for record in records]
 
 
 def last_of_each_key(log: Log) -> Log:
-    """Return what compaction would leave of a log."""
+    """Return the records that compaction leaves of a log."""
     return {
         partition: sorted({record.key: record for record in records}.values(), key=lambda r: int(r.offset))
         for partition, records in log.items()
@@ -73,7 +73,7 @@ def last_of_each_key(log: Log) -> Log:
 
 
 def check_table(folder: Path, changelog: Sequence[Any]) -> None:
-    """Check that RocksDB holds the changelog up to its position, and the source position of there."""
+    """Check that RocksDB has the changelog up to its position, and the source offset of that position."""
     store = PartitionStore(folder.parents[1], SUMS, int(folder.name))
     try:
         held, position = dict(store.items()), store.position
@@ -89,7 +89,7 @@ def check_table(folder: Path, changelog: Sequence[Any]) -> None:
 
 
 def highest_of_each_header(records: Sequence[Any]) -> dict[str, int]:
-    """Return the highest position that the headers of changelog records tell, by header."""
+    """Return the highest source offset in the headers of changelog records, by header."""
     told: dict[str, int] = {}
     for record in records:
         for name, value in record.headers:
@@ -98,7 +98,7 @@ def highest_of_each_header(records: Sequence[Any]) -> dict[str, int]:
 
 
 async def committed(settings: Settings, topic: str, *, partitions: int = PARTITIONS) -> Log:
-    """Return what a reader of committed records sees of a topic, up to its end.
+    """Return the committed records of a topic by partition, up to its end.
 
     The end is the high watermark: to a reader of committed records a log ends where a
     transaction is open or its markers are still being written, and that is waited for.

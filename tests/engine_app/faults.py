@@ -1,12 +1,14 @@
-"""Faults: an app of the engine with one table, that fails as TOY_FAULT says.
+"""Faults: an app of the engine with one table, which fails as TOY_FAULT says.
 
-`die-in-cycle:N` kills it when the N-th round of a cycle is sent and not committed, `die-before-keep:N`
-at the N-th store that is to be written after a commit, before RocksDB is; `lose-answer:N` drops the
-answer of every N-th commit, which has happened; `abort:N` commits for the N-th time in the name of
-another generation, so that the broker refuses it; `slow-seek` takes its time between one partition and
-the next, `slow-look-back` between one cycle and the next, `slow-rounds` between one round and the next;
-`clock:S` sets its machine's clock S seconds wrong; what else is said concerns the agents.  No commit
-begins while `hold-<worker id>` is in LEDGER_HOME.
+    die-in-cycle:N     is killed when the N-th round is sent and not committed
+    die-before-keep:N  is killed after a commit, before it writes the N-th store
+    lose-answer:N      drops the response of every N-th commit, which has happened
+    abort:N            commits the N-th time under another generation, so that the broker refuses it
+    slow-seek          pauses between two partitions of a seek
+    slow-look-back     pauses between two cycles
+    slow-rounds        pauses between two rounds
+    clock:S            has a machine clock that is S seconds wrong
+Other values concern the agents.  No commit begins while the file `hold-<worker id>` is in LEDGER_HOME.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class FaultyTransactions(Transactions):
-    """Commits, and then has not heard of it, every NTH time; or commits too late, the NTH time."""
+    """Loses the response of every NTH commit, or commits the NTH time under another generation."""
 
     commits = 0
     sends = 0
@@ -74,7 +76,7 @@ class FaultyTransactions(Transactions):
 
 
 class MortalCommitter(LedgerCommitter):
-    """Waits before a commit while it is held; dies between it and the WriteBatch, at the NTH time."""
+    """Waits while a commit is held; is killed between commit and WriteBatch at the NTH store."""
 
     keeps = 0
 
@@ -98,7 +100,7 @@ class MortalCommitter(LedgerCommitter):
 
 
 class SlowConsumer(BatchConsumer):
-    """Is slow to seek."""
+    """Pauses after each seek."""
 
     async def seek(self, partition: TP, offset: int) -> None:
         await super().seek(partition, offset)
@@ -107,26 +109,26 @@ class SlowConsumer(BatchConsumer):
 
 
 class SlowTransport(BatchTransport):
-    """The transport with the consumer above."""
+    """The transport with the slow consumer."""
 
     Consumer = SlowConsumer
 
 
 class FaultyApp(EngineApp):
-    """The engine's app with the transport above."""
+    """The engine's app with the slow transport."""
 
     def _new_transport(self) -> BatchTransport:
         return SlowTransport(self.conf.broker_consumer, self)
 
 
 def faulty_clock() -> BrokerClock:
-    """Return the broker's clock, on a machine whose own one may be wrong."""
+    """Return the broker's clock on a machine whose own clock may be wrong."""
     wrong_ms = NTH * 1000 if FAULT == "clock" else 0
     return BrokerClock(wall_ms=lambda: time.time() * 1000 + wrong_ms)
 
 
 def faulty_app(spec: TableSpec[Any]) -> EngineApp:
-    """Return an app with this table; its agents are added by the caller."""
+    """Return an app with this table; the caller adds the agents."""
     config, clock = settings(), faulty_clock()
     changelogs = {spec.name: config.topic(spec.changelog)}
     sources = [config.topic(source) for source in (spec.source, *spec.further_sources)]

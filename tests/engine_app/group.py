@@ -1,4 +1,4 @@
-"""A consumer group with members of the test's own, and a worker's transactions in their name."""
+"""A consumer group with the test's own members, and a worker's transactions for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ledger_streams.settings import Settings
 
 
 class Group(NamedTuple):
-    """A group's first member, and the transactions of a worker."""
+    """The first member of a group, and the transactions of a worker."""
 
     settings: Settings
     consumer: AIOKafkaConsumer
@@ -25,12 +25,12 @@ class Group(NamedTuple):
 
     @property
     def membership(self) -> Membership:
-        """The first member's place in the group, as it is now."""
+        """The current membership of the first member."""
         return membership_of(self.consumer)
 
     @property
     def source(self) -> TP:
-        """The partition whose positions are committed."""
+        """The partition whose source offsets are committed."""
         return TP(self.settings.topic("toy-in"), 0)
 
     def partition(self, number: int, topic: str = "toy-out") -> TP:
@@ -38,27 +38,27 @@ class Group(NamedTuple):
         return TP(self.settings.topic(topic), number)
 
     async def commit(self, value: bytes, membership: Membership, *, source_next: int = 1) -> None:
-        """Commit one record and a source position, with producers that are started if there are none."""
+        """Commit one record and a source offset; start the producers first if there are none."""
         await self.transactions.start()
         outbox: Outbox = {self.partition(0): [(b"key", value, ())]}
         await self.transactions.commit(outbox, {self.source: source_next}, membership)
 
     async def committed(self) -> int:
-        """Return the stable position of the source."""
+        """Return the stable committed offset of the source."""
         offsets = await self.offsets([self.source])
         return offsets[TopicPartition(*self.source)]
 
     async def offsets(
         self, partitions: list[TP], group_id: str | None = None
     ) -> Mapping[TopicPartition, int]:
-        """Return the stable positions of some partitions, of this group or another."""
+        """Return the stable committed offsets of some partitions, of this group or another."""
         wanted = [TopicPartition(*tp) for tp in partitions]
         commits = await stable_commits(self.consumer._client, group_id or self.settings.app_id, wanted)
         return {tp: commit.offset for tp, commit in commits.items()}
 
 
 def member(settings: Settings, *, instance_id: str | None = None) -> AIOKafkaConsumer:
-    """Return a consumer that joins the toys' group when it is started."""
+    """Return a consumer that joins the workers' group when it is started."""
     return AIOKafkaConsumer(
         settings.topic("toy-in"),
         bootstrap_servers=settings.kafka,
@@ -71,13 +71,13 @@ def member(settings: Settings, *, instance_id: str | None = None) -> AIOKafkaCon
 
 
 def membership_of(consumer: AIOKafkaConsumer) -> Membership:
-    """Return a member's place in the group, as it is now."""
+    """Return the current membership of a member."""
     coordinator = consumer._coordinator
     return Membership(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
 
 
 def transactions_of(settings: Settings, topics: Collection[str] = ()) -> Transactions:
-    """Return transactions under the id that the tests' group has."""
+    """Return transactions under the transactional id of the tests' group."""
     return Transactions(
         bootstrap=settings.kafka,
         transactional_id=settings.app_id,
@@ -90,7 +90,7 @@ def transactions_of(settings: Settings, topics: Collection[str] = ()) -> Transac
 
 @asynccontextmanager
 async def group_of(settings: Settings, *, instance_id: str | None = None) -> AsyncIterator[Group]:
-    """A group whose first member has joined."""
+    """Yield a group whose first member has joined."""
     transactions = transactions_of(settings)
     async with member(settings, instance_id=instance_id) as consumer:
         await consumer.getmany(timeout_ms=100)

@@ -1,4 +1,4 @@
-"""Runs toys as processes on topics of their own and looks at what came out."""
+"""Runs the engine's test app as worker processes on topics of their own, and reads their outputs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.ports import free_port
 
 
 class EngineWorkers:
-    """A group of toys; every worker id is a process with a folder of its own."""
+    """A group of workers; each worker id is a process with a folder of its own."""
 
     def __init__(self, settings: Settings, *, module: str = "tests.engine_app", sources: int = 1) -> None:
         self.settings = settings
         self.module = module
         self.sources = sources
-        """Of the toys that are started from now on."""
+        """Source topics of the workers started from now on."""
         self.echo = False
-        """Whether these send each number on, less one."""
+        """Whether the workers started from now on write each number less one to toy-in."""
         self.fed: Counter[str] = Counter()
         self.processes: dict[str, Process] = {}
 
     async def create_topics(self) -> None:
-        """Create them, and wait until the broker knows what its controller has acknowledged."""
+        """Create the topics, and wait until the broker knows them."""
         names = [self.settings.topic(name) for name in TOPICS]
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
         await admin.start()
@@ -43,7 +43,7 @@ class EngineWorkers:
 
         try:
             await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
-            await eventually(are_known, what="the toys' topics are known")
+            await eventually(are_known, what="the topics of the workers are known")
         finally:
             await admin.close()
 
@@ -56,7 +56,7 @@ class EngineWorkers:
             await admin.close()
 
     async def make_anew(self, topic: str, log: Log, *, headers: bool = True) -> None:
-        """Delete a topic and put another in its place, with these records."""
+        """Delete a topic and create it again with these records."""
         name = self.settings.topic(topic)
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
         await admin.start()
@@ -83,9 +83,9 @@ class EngineWorkers:
     def start(
         self, worker_id: str = "1", *, fault: str = "", group: str | None = None, machine: str = ""
     ) -> Process:
-        """Start a toy, again if it has ended; another fault or group replaces the old ones.
+        """Start a worker, with this fault and group; start it again if it has ended.
 
-        On another machine it is one more: it knows nothing of this one's folders.
+        On another `machine` it has folders of its own, so two may have one worker id.
         """
         values = self.settings.model_dump(mode="json")
         values |= {"worker_id": worker_id, "http_port": free_port(), "transaction_timeout_ms": 5_000}
@@ -102,15 +102,15 @@ class EngineWorkers:
         return process
 
     def hold(self, worker_id: str = "1") -> None:
-        """Let no commit of this worker begin from now on; it says so when it comes to one."""
+        """Hold the next commit of this worker; it logs `a commit is held`."""
         (self.settings.home / f"hold-{worker_id}").touch()
 
     def release(self, worker_id: str = "1") -> None:
-        """Let the commit that is held begin."""
+        """Let the held commit go on."""
         (self.settings.home / f"hold-{worker_id}").unlink()
 
     async def feed(self, numbers: dict[str, int], *, times: int = 1, topic: str = "toy-in") -> None:
-        """Send each key's number as often as said, with the partition of the key."""
+        """Send each key's number `times` times, to the partition of the key."""
         async with AIOKafkaProducer(
             bootstrap_servers=self.settings.kafka, enable_idempotence=True, linger_ms=2
         ) as producer:
@@ -129,7 +129,7 @@ class EngineWorkers:
         return found
 
     async def all_added(self, *, seconds: float = 60.0) -> dict[str, list[int]]:
-        """Wait until every key's sum is what was fed, and return all that came out."""
+        """Wait until every key's sum is that of the numbers fed, and return all outputs."""
 
         async def added() -> dict[str, list[int]] | None:
             found = await self.outputs()
@@ -139,13 +139,13 @@ class EngineWorkers:
         return await eventually(added, what=f"sums are {dict(self.fed)}", seconds=seconds, every_s=0.2)
 
     async def all_added_once(self, number: int = 1) -> None:
-        """Wait for all sums and check that each addition came out once, in order."""
+        """Wait for all sums and check that each addition was written once, in order."""
         found = await self.all_added()
         for key, total in self.fed.items():
             assert found[key] == list(range(number, total + 1, number)), f"{key}: not each sum exactly once"
 
     async def all_exact(self) -> None:
-        """Wait for all sums, stop the toys, and audit everything they have left behind."""
+        """Wait for all sums, stop the workers, and audit topics, group offsets and tables."""
         await self.all_added()
         running = [process for process in self.processes.values() if process.exit_code is None]
         for process in running:
@@ -165,7 +165,7 @@ class EngineWorkers:
 async def engine_workers(
     settings: Settings, *, module: str = "tests.engine_app", sources: int = 1
 ) -> AsyncIterator[EngineWorkers]:
-    """Toys with topics of their own, which end with them."""
+    """Yield workers with topics of their own; stop them and delete the topics afterwards."""
     workers = EngineWorkers(settings, module=module, sources=sources)
     await workers.create_topics()
     try:
@@ -176,7 +176,7 @@ async def engine_workers(
 
 
 async def said(process: Process, text: str, *, times: int = 1, seconds: float = 40.0) -> None:
-    """Wait until the log has the text so many times; a process that ends before fails the test."""
+    """Wait until the log has the text `times` times; fail if the process exits before."""
 
     async def is_there() -> bool:
         is_over = process.exit_code is not None

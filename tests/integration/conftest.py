@@ -13,7 +13,7 @@ from tests.engine_app.harness import EngineWorkers, engine_workers
 
 @pytest.fixture
 async def workers(alone: Settings) -> AsyncIterator[EngineWorkers]:
-    """Toys with topics of their own; none runs yet."""
+    """Workers with topics of their own, not started."""
     async with engine_workers(alone) as workers:
         yield workers
 

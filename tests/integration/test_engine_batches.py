@@ -1,4 +1,4 @@
-"""Transactions of unusual sizes, and what of them is written where."""
+"""Transactions of unusual sizes, and the records that they write to each partition."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ async def test_headers_count_for_the_size_of_a_batch(group: Group) -> None:
 
 
 @pytest.mark.parametrize("value_bytes", [1_100_000, 2_000_000])
-async def test_a_record_no_broker_takes_is_a_broken_invariant_not_a_reason_to_try_again(
-    group: Group, value_bytes: int
-) -> None:
+async def test_a_record_above_the_brokers_limit_is_a_broken_invariant(group: Group, value_bytes: int) -> None:
     outbox: Outbox = {group.partition(0): [(b"key", INCOMPRESSIBLE.randbytes(value_bytes), ())]}
     await group.transactions.start()
     with pytest.raises(InvariantBroken):
@@ -83,7 +81,7 @@ async def test_a_transaction_of_hundreds_of_partitions_is_one_transaction(group:
         await admin.close()
 
 
-async def test_a_cycle_that_causes_nothing_still_moves_the_position(group: Group) -> None:
+async def test_a_cycle_without_effects_still_moves_the_source_offset(group: Group) -> None:
     await group.transactions.start()
     assert await group.transactions.commit({}, {group.source: 5}, group.membership) == []
     assert await group.committed() == 5

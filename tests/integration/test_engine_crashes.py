@@ -1,4 +1,4 @@
-"""A toy that dies, or does not hear, at the worst moments."""
+"""A worker is killed, or loses a response, at the most harmful moments."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.engine_app.harness import EngineWorkers, said
 ONES = {f"key-{number}": 1 for number in range(20)}
 
 
-async def test_everything_comes_out_once(workers: EngineWorkers) -> None:
+async def test_each_record_has_its_effect_once(workers: EngineWorkers) -> None:
     workers.start()
     await workers.feed(ONES, times=100)
     await workers.all_exact()
 
 
-async def test_killed_between_the_commit_and_rocksdb_nothing_is_added_twice(workers: EngineWorkers) -> None:
+async def test_a_kill_between_commit_and_rocksdb_write_adds_nothing_twice(workers: EngineWorkers) -> None:
     for nth in (1, 3):
         dying = workers.start(fault=f"die-before-keep:{nth}")
         await workers.feed(ONES, times=50)
@@ -26,7 +26,7 @@ async def test_killed_between_the_commit_and_rocksdb_nothing_is_added_twice(work
     await workers.all_exact()
 
 
-async def test_a_commit_without_an_answer_is_not_repeated(workers: EngineWorkers) -> None:
+async def test_an_unanswered_commit_is_not_repeated(workers: EngineWorkers) -> None:
     forgetful = workers.start(fault="lose-answer:3")
     for times in (1, 2):
         await said(forgetful, "ready:", times=times)

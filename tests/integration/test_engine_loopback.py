@@ -1,7 +1,8 @@
-"""Toys that send themselves records: carried out as they were written, or read back, once and in order.
+"""Workers that write records to their own partitions carry each out once and in order.
 
-Each number is followed by the next smaller one, in the partition it came from, while others feed the
-same partitions.  The audit compares what came out with the log, record by record.
+A worker takes such a record from its loopback queue or reads it back.  For each number it writes the next
+smaller one to the same partition, while other producers write there too.  The audit compares the outputs
+with the log, record by record.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from tests.engine_app.harness import EngineWorkers, said
 EIGHTS = {f"key-{number}": 8 for number in range(20)}
 
 
-async def test_what_comes_ahead_keeps_its_place_among_what_others_write(workers: EngineWorkers) -> None:
+async def test_looped_back_records_keep_their_place_among_other_producers_records(
+    workers: EngineWorkers,
+) -> None:
     workers.echo = True
     workers.start()
     for _ in range(10):
@@ -41,7 +44,9 @@ async def test_two_workers_feed_each_other(workers: EngineWorkers) -> None:
         pytest.param("die-in-cycle", (1, 4, 9), id="between two rounds: nothing of the cycle has happened"),
     ],
 )
-async def test_a_worker_is_killed(workers: EngineWorkers, fault: str, times: tuple[int, ...]) -> None:
+async def test_a_killed_worker_loses_and_repeats_nothing(
+    workers: EngineWorkers, fault: str, times: tuple[int, ...]
+) -> None:
     workers.echo = True
     for nth in times:
         dying = workers.start(fault=f"{fault}:{nth}")
@@ -52,7 +57,7 @@ async def test_a_worker_is_killed(workers: EngineWorkers, fault: str, times: tup
     await workers.all_exact()
 
 
-async def test_partitions_that_move_between_two_rounds_leave_nothing_behind(workers: EngineWorkers) -> None:
+async def test_partitions_revoked_between_two_rounds_leave_no_effects(workers: EngineWorkers) -> None:
     workers.echo = True
     slow = workers.start("1", fault="slow-rounds")
     await said(slow, "ready: 4 partitions")
@@ -69,7 +74,7 @@ async def test_partitions_that_move_between_two_rounds_leave_nothing_behind(work
     await workers.all_exact()
 
 
-async def test_after_a_commit_without_an_answer_nothing_comes_ahead(workers: EngineWorkers) -> None:
+async def test_after_an_unanswered_commit_no_record_is_looped_back(workers: EngineWorkers) -> None:
     workers.echo = True
     forgetful = workers.start(fault="lose-answer:5")
     for times in (1, 2, 3):
@@ -79,7 +84,7 @@ async def test_after_a_commit_without_an_answer_nothing_comes_ahead(workers: Eng
     await workers.all_exact()
 
 
-async def test_a_worker_that_is_paused_and_replaced_carries_out_nothing_more(workers: EngineWorkers) -> None:
+async def test_a_paused_and_replaced_worker_commits_nothing(workers: EngineWorkers) -> None:
     workers.echo = True
     paused = workers.start("1")
     await workers.feed(EIGHTS, times=20)

@@ -1,4 +1,4 @@
-"""Workers that come, go, stop and sleep: what the others get, and what a late commit is worth."""
+"""Workers join, leave, stop and pause: the others take over, and late commits are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOINING = "(Re-)joining group"
 
 @asynccontextmanager
 async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
-    """Feed ones all the time, about 1,000 a second."""
+    """Feed ones in the background, about 1,000 a second."""
     is_over = asyncio.Event()
 
     async def feed() -> None:
@@ -46,7 +46,7 @@ async def test_a_worker_joins_its_group_once_its_topics_are_there(alone: Setting
     workers = EngineWorkers(alone)
     early = workers.start()
     try:
-        await said(early, f"waited for: {alone.topic('toy-in')}")
+        await said(early, f"the broker does not know: {alone.topic('toy-in')}")
         assert JOINING not in early.log.read_text()
         await workers.create_topics()
         await said(early, "ready: 4 partitions")
@@ -57,14 +57,14 @@ async def test_a_worker_joins_its_group_once_its_topics_are_there(alone: Setting
         await workers.delete_topics()
 
 
-async def test_a_worker_that_waits_for_its_topics_stops_when_it_is_told_to(alone: Settings) -> None:
+async def test_a_worker_waiting_for_its_topics_stops_on_sigterm(alone: Settings) -> None:
     early = EngineWorkers(alone).start()
-    await said(early, "waited for")
+    await said(early, "the broker does not know")
     early.signal(signal.SIGTERM)
     assert early.wait() == 0
 
 
-async def test_a_second_worker_comes_and_goes_while_records_come_in(workers: EngineWorkers) -> None:
+async def test_a_second_worker_joins_and_leaves_under_load(workers: EngineWorkers) -> None:
     first = workers.start("1")
     await said(first, "ready: 4 partitions")
     async with records_coming_in(workers):
@@ -79,7 +79,7 @@ async def test_a_second_worker_comes_and_goes_while_records_come_in(workers: Eng
     await workers.all_exact()
 
 
-async def test_a_poll_from_before_a_takeover_takes_no_record_away_from_after_it(
+async def test_a_poll_from_before_a_takeover_loses_no_later_record(
     workers: EngineWorkers,
 ) -> None:
     slow = workers.start("1", fault="slow-seek")
@@ -97,7 +97,7 @@ async def test_a_poll_from_before_a_takeover_takes_no_record_away_from_after_it(
     await workers.all_exact()
 
 
-async def test_partitions_that_move_while_a_worker_looks_back_are_taken_over(workers: EngineWorkers) -> None:
+async def test_partitions_moved_during_the_work_between_cycles_are_taken_over(workers: EngineWorkers) -> None:
     slow = workers.start("1", fault="slow-look-back")
     await said(slow, "ready: 4 partitions")
     other = workers.start("2")
@@ -108,7 +108,7 @@ async def test_partitions_that_move_while_a_worker_looks_back_are_taken_over(wor
     await workers.all_exact()
 
 
-async def test_a_worker_asked_to_end_in_mid_commit_ends_the_commit_first(workers: EngineWorkers) -> None:
+async def test_a_worker_stopped_during_a_commit_completes_it(workers: EngineWorkers) -> None:
     leaving, other = await two_ready(workers)
     workers.hold("1")
     await workers.feed(ONES, times=10)
@@ -124,7 +124,7 @@ async def test_a_worker_asked_to_end_in_mid_commit_ends_the_commit_first(workers
     await workers.all_exact()
 
 
-async def test_a_commit_held_until_another_owns_the_partitions_is_lost_and_the_worker_lives(
+async def test_a_commit_after_the_partitions_moved_is_refused_and_the_worker_lives(
     workers: EngineWorkers,
 ) -> None:
     late = workers.start("1")
@@ -143,7 +143,7 @@ async def test_a_commit_held_until_another_owns_the_partitions_is_lost_and_the_w
     await workers.all_exact()
 
 
-async def test_a_worker_that_slept_with_a_cycle_in_hand_commits_nothing_of_it(workers: EngineWorkers) -> None:
+async def test_a_worker_suspended_during_a_cycle_commits_nothing_of_it(workers: EngineWorkers) -> None:
     sleeping, other = await two_ready(workers)
     workers.hold("1")
     await workers.feed(ONES, times=10)
@@ -165,7 +165,7 @@ async def test_a_worker_that_slept_with_a_cycle_in_hand_commits_nothing_of_it(wo
     await workers.all_exact()
 
 
-async def test_a_worker_killed_and_back_in_time_disturbs_nobody(workers: EngineWorkers) -> None:
+async def test_a_worker_restarted_within_its_session_causes_no_rebalance(workers: EngineWorkers) -> None:
     workers.settings = workers.settings.model_copy(update={"session_timeout_ms": 25_000})
     killed, other = await two_ready(workers)
     joined = other.log.read_text().count("Joined group")
@@ -179,6 +179,6 @@ async def test_a_worker_killed_and_back_in_time_disturbs_nobody(workers: EngineW
     assert other.log.read_text().count("Joined group") == joined
 
 
-def generation_of(toy: Process) -> int:
-    """Return the generation in which a toy has last become ready."""
-    return int(toy.log.read_text().rpartition("partitions of generation ")[2].split()[0])
+def generation_of(worker: Process) -> int:
+    """Return the generation of a worker's last completed takeover."""
+    return int(worker.log.read_text().rpartition("partitions of generation ")[2].split()[0])

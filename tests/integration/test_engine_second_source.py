@@ -1,7 +1,7 @@
-"""A table with two sources on the real broker: both positions hold through kills, moves and rebuilds.
+"""A table with two sources: both source offsets survive kills, rebalances and rebuilds.
 
-Both topics add to the same keys, so each sum has to come out exactly once, in order, whichever
-source it came from; and the last record of the changelog alone has to tell both positions.
+Both topics add to the same keys, so each sum has to be written exactly once and in order, from whichever
+source.  The last record of the changelog alone has to carry both source offsets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SOURCES = ("toy-in", "toy-more")
 
 @pytest.fixture
 async def workers(alone: Settings) -> AsyncIterator[EngineWorkers]:
-    """Toys with two sources; none runs yet."""
+    """Workers with two sources, not started."""
     async with engine_workers(alone, sources=2) as workers:
         yield workers
 
@@ -41,7 +41,7 @@ async def feed_both(workers: EngineWorkers, *, times: int = 1) -> None:
 
 @asynccontextmanager
 async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
-    """Feed both sources all the time."""
+    """Feed both sources in the background."""
     is_over = asyncio.Event()
 
     async def feed() -> None:
@@ -57,11 +57,11 @@ async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
 
 
 async def all_exact(workers: EngineWorkers, *running: Process) -> None:
-    """Wait for all sums, stop the toys, and compare outputs, changelog, tables and positions."""
+    """Wait for all sums, stop the workers, and compare outputs, changelog, tables and source offsets."""
     await workers.all_added_once()
-    for toy in running:
-        toy.signal(signal.SIGTERM)
-    assert [toy.wait() for toy in running] == [0] * len(running)
+    for worker in running:
+        worker.signal(signal.SIGTERM)
+    assert [worker.wait() for worker in running] == [0] * len(running)
     out = await committed(workers.settings, "toy-out")
     changelog = await committed(workers.settings, "toy-changelog")
     for partition in range(PARTITIONS):
@@ -71,7 +71,7 @@ async def all_exact(workers: EngineWorkers, *running: Process) -> None:
 
 
 async def last_records_tell_both_ends(workers: EngineWorkers) -> None:
-    """Check that the last changelog record of each partition tells the ends of both sources."""
+    """Check that the last changelog record of each partition has the source offsets of both ends."""
     changelog = await committed(workers.settings, "toy-changelog")
     names = {source_header(None): "toy-in", source_header(workers.settings.topic("toy-more")): "toy-more"}
     fed = {name: await committed(workers.settings, topic) for name, topic in names.items()}
@@ -83,39 +83,39 @@ async def last_records_tell_both_ends(workers: EngineWorkers) -> None:
 
 @pytest.mark.slow
 async def test_records_of_both_sources_are_carried_out_once(workers: EngineWorkers) -> None:
-    toy = workers.start()
+    worker = workers.start()
     await feed_both(workers, times=50)
-    await all_exact(workers, toy)
+    await all_exact(workers, worker)
 
 
-async def test_one_cycle_of_both_sources_leaves_both_positions_in_its_last_record(
+async def test_one_cycle_of_both_sources_writes_both_offsets_to_its_last_record(
     workers: EngineWorkers,
 ) -> None:
-    toy = workers.start()
-    await said(toy, "ready: 8 partitions")
+    worker = workers.start()
+    await said(worker, "ready: 8 partitions")
     workers.hold()
     await workers.feed(ONES)
-    await said(toy, "a commit is held")
+    await said(worker, "a commit is held")
     await workers.feed(ONES, times=3, topic="toy-more")
     await workers.feed(ONES, times=3)
     workers.release()  # the next poll finds both
-    await all_exact(workers, toy)
+    await all_exact(workers, worker)
 
 
-async def test_killed_between_the_commit_and_rocksdb_both_positions_are_taken_over(
+async def test_a_kill_between_commit_and_rocksdb_write_keeps_both_source_offsets(
     workers: EngineWorkers,
 ) -> None:
     for nth in (1, 6):
         dying = workers.start(fault=f"die-before-keep:{nth}")
         await feed_both(workers, times=20)
         assert dying.wait() == -signal.SIGKILL
-    toy = workers.start()
+    worker = workers.start()
     await feed_both(workers)
-    await all_exact(workers, toy)
+    await all_exact(workers, worker)
 
 
 @pytest.mark.slow
-async def test_killed_while_records_come_in_nothing_is_added_twice(workers: EngineWorkers) -> None:
+async def test_a_kill_under_load_adds_nothing_twice(workers: EngineWorkers) -> None:
     killed, other = workers.start("1"), workers.start("2")
     await said(killed, "ready: 4 partitions")
     await said(other, "ready: 4 partitions")
@@ -141,7 +141,7 @@ async def test_a_rebalance_moves_the_partitions_of_both_topics_together(workers:
 
 
 @pytest.mark.slow
-async def test_commits_without_an_answer_or_refused_move_neither_position_twice(
+async def test_unanswered_or_refused_commits_move_neither_source_offset_twice(
     workers: EngineWorkers,
 ) -> None:
     refused = workers.start(fault="abort:2")
@@ -158,31 +158,31 @@ async def test_commits_without_an_answer_or_refused_move_neither_position_twice(
 
 
 @pytest.mark.parametrize("group", [pytest.param("kept", marks=pytest.mark.slow), "forgotten"])
-async def test_a_store_rebuilt_from_an_empty_folder_stands_at_both_positions(
+async def test_a_store_rebuilt_from_an_empty_folder_has_both_source_offsets(
     workers: EngineWorkers, group: str
 ) -> None:
-    toy = workers.start()
+    worker = workers.start()
     await feed_both(workers, times=10)
     await workers.all_added()
     await workers.feed(ONES, times=5, topic="toy-more")
     await workers.all_added()
-    toy.kill()
+    worker.kill()
     shutil.rmtree(workers.tables_dir())
-    toy = workers.start(group=None if group == "kept" else f"{workers.settings.app_id}-anew")
+    worker = workers.start(group=None if group == "kept" else f"{workers.settings.app_id}-anew")
     await feed_both(workers, times=3)
-    await all_exact(workers, toy)
+    await all_exact(workers, worker)
 
 
-async def test_what_compaction_leaves_of_the_changelog_tells_both_positions(workers: EngineWorkers) -> None:
-    toy = workers.start()
-    await said(toy, "ready: 8 partitions")
+async def test_a_compacted_changelog_has_both_source_offsets(workers: EngineWorkers) -> None:
+    worker = workers.start()
+    await said(worker, "ready: 8 partitions")
     workers.hold()
     await workers.feed(ONES)
-    await said(toy, "a commit is held")
+    await said(worker, "a commit is held")
     await feed_both(workers, times=4)
     workers.release()
     await workers.all_added()
-    toy.kill()
+    worker.kill()
     shutil.rmtree(workers.tables_dir())
     await workers.make_anew(
         "toy-changelog", last_of_each_key(await committed(workers.settings, "toy-changelog"))
@@ -192,36 +192,36 @@ async def test_what_compaction_leaves_of_the_changelog_tells_both_positions(work
     await workers.all_added_once()
 
 
-async def test_a_source_that_is_added_is_read_from_its_beginning(workers: EngineWorkers) -> None:
+async def test_a_new_source_is_read_from_its_beginning(workers: EngineWorkers) -> None:
     workers.sources = 1
-    toy = workers.start()
+    worker = workers.start()
     await workers.feed(ONES, times=5)
     await workers.all_added()
-    toy.stop()
+    worker.stop()
     await workers.feed(ONES, times=2, topic="toy-more")
     workers.sources = 2
-    toy = workers.start()
+    worker = workers.start()
     await workers.feed(ONES)
-    await all_exact(workers, toy)
+    await all_exact(workers, worker)
 
 
-async def test_a_source_that_is_left_out_for_a_while_goes_on_where_it_was(workers: EngineWorkers) -> None:
-    toy = workers.start()
+async def test_a_source_left_out_for_a_while_continues_at_its_offset(workers: EngineWorkers) -> None:
+    worker = workers.start()
     await feed_both(workers, times=3)
     await workers.all_added()
-    toy.stop()
+    worker.stop()
     workers.sources = 1
-    toy = workers.start()
+    worker = workers.start()
     await workers.feed(ONES, times=2)
     await workers.all_added()
-    toy.stop()
+    worker.stop()
     workers.sources = 2
-    toy = workers.start()
+    worker = workers.start()
     await feed_both(workers)
-    await all_exact(workers, toy)
+    await all_exact(workers, worker)
 
 
-async def test_beside_a_worker_that_knows_one_source_one_that_knows_two_ends_and_names_the_topic(
+async def test_a_worker_with_two_sources_exits_beside_one_with_one_and_names_the_topic(
     workers: EngineWorkers,
 ) -> None:
     workers.sources = 1
@@ -235,10 +235,10 @@ async def test_beside_a_worker_that_knows_one_source_one_that_knows_two_ends_and
 
 
 async def test_both_sources_are_committed_to_the_group(workers: EngineWorkers) -> None:
-    toy = workers.start()
+    worker = workers.start()
     await feed_both(workers, times=3)
     await workers.all_added_once()
-    toy.stop()
+    worker.stop()
     partitions = [
         TopicPartition(workers.settings.topic(topic), number)
         for topic in SOURCES

@@ -1,4 +1,4 @@
-"""What a worker knows of where it was: group offsets, RocksDB and the changelog, each lost in turn."""
+"""Source offsets after a loss of the group's offsets, of RocksDB or of the changelog."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ONES = {f"key-{number}": 1 for number in range(20)}
 
 
 async def run_and_kill(workers: EngineWorkers, *, times: int) -> None:
-    """Feed ones, let a toy add them, and kill it."""
-    toy = workers.start()
+    """Feed ones, let a worker add them, and kill it."""
+    worker = workers.start()
     await workers.feed(ONES, times=times)
     await workers.all_added()
-    toy.kill()
+    worker.kill()
 
 
 @pytest.mark.parametrize("tables", [pytest.param("kept", marks=pytest.mark.slow), "deleted"])
-async def test_without_group_offsets_the_position_comes_from_the_log(
+async def test_without_group_offsets_the_source_offset_comes_from_the_changelog(
     workers: EngineWorkers, tables: str
 ) -> None:
     await run_and_kill(workers, times=20)
@@ -38,7 +38,7 @@ async def test_without_group_offsets_the_position_comes_from_the_log(
 async def test_without_group_offsets_records_that_changed_nothing_are_not_carried_out_again(
     workers: EngineWorkers,
 ) -> None:
-    toy = workers.start()
+    worker = workers.start()
     await workers.feed(ONES)
     await workers.all_added()
     await workers.feed(dict.fromkeys(ONES, 0), times=3)
@@ -47,7 +47,7 @@ async def test_without_group_offsets_records_that_changed_nothing_are_not_carrie
         return await workers.outputs() == {key: [1, 1, 1, 1] for key in ONES}
 
     await eventually(all_are_out, what="the zeros are out")
-    toy.stop()
+    worker.stop()
     workers.start(group=f"{workers.settings.app_id}-anew")
     await workers.feed(ONES)
     assert await workers.all_added() == {key: [1, 1, 1, 1, 2] for key in ONES}
@@ -67,18 +67,18 @@ async def test_a_rocksdb_folder_is_caught_up(workers: EngineWorkers, loss: str) 
     await workers.all_exact()
 
 
-async def test_a_position_beyond_the_end_of_a_changelog_made_anew_means_rebuild(
+async def test_a_position_beyond_the_end_of_a_new_changelog_wipes_the_store(
     workers: EngineWorkers,
 ) -> None:
     await run_and_kill(workers, times=20)
     last = last_of_each_key(await committed(workers.settings, "toy-changelog"))
     await workers.make_anew("toy-changelog", last)
 
-    toy = workers.start()
+    worker = workers.start()
     await workers.feed(ONES, times=5)
     await workers.all_added()
-    toy.stop()
-    assert toy.log.read_text().count("wiped, to be rebuilt") == len(last)
+    worker.stop()
+    assert worker.log.read_text().count("wiped, to be rebuilt") == len(last)
     await audit_outputs(workers.settings)
     await audit_tables(workers.settings)
 
@@ -90,15 +90,15 @@ async def test_a_table_is_not_emptied_because_its_changelog_was_lost(workers: En
     await workers.feed(ONES)
 
     for _ in range(2):  # the first start leaves markers in the new topic
-        toy = workers.start()
-        assert toy.wait() == EXIT_SOFTWARE
-        assert "has lost all records, its table has not: refusing to empty it" in toy.log.read_text()
+        worker = workers.start()
+        assert worker.wait() == EXIT_SOFTWARE
+        assert "has lost all records, its table has not: refusing to empty it" in worker.log.read_text()
     assert await workers.outputs() == before
     for partition, records in log.items():
         check_table(workers.tables_dir() / "sums" / str(partition), records)
 
 
-async def test_state_without_any_position_is_refused(workers: EngineWorkers) -> None:
+async def test_states_without_any_source_offset_are_refused(workers: EngineWorkers) -> None:
     await run_and_kill(workers, times=1)
     shutil.rmtree(workers.tables_dir())
     last = last_of_each_key(await committed(workers.settings, "toy-changelog"))
@@ -112,7 +112,7 @@ async def test_state_without_any_position_is_refused(workers: EngineWorkers) -> 
 
 
 async def test_records_of_an_aborted_transaction_are_never_carried_out(workers: EngineWorkers) -> None:
-    settings, toy = workers.settings, workers.start()
+    settings, worker = workers.settings, workers.start()
     await workers.feed(ONES, times=3)
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka, transactional_id=f"{settings.app_id}-outside"
@@ -124,4 +124,4 @@ async def test_records_of_an_aborted_transaction_are_never_carried_out(workers: 
         await outside.abort_transaction()
     await workers.feed(ONES, times=3)
     await workers.all_exact()
-    assert toy.exit_code == 0
+    assert worker.exit_code == 0

@@ -1,4 +1,4 @@
-"""Tables that are followed before they are owned: what a takeover has still to read, and what kills leave."""
+"""Standby: a takeover reads the rest of a followed changelog, and kills leave exact tables."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RECORDS = TIMES * len(ONES)
 _read_back = re.compile(r"are up to their changelogs: (\d+) records").findall
 
 
-def read_back(toy: Process) -> int:
-    """Return how many records the last takeover of a toy has read."""
-    return int(_read_back(toy.log.read_text())[-1])
+def read_back(worker: Process) -> int:
+    """Return the number of records that a worker's last takeover has restored."""
+    return int(_read_back(worker.log.read_text())[-1])
 
 
 def positions(tables_dir: Path) -> dict[int, int]:
-    """Return how far each copy below a folder has read its changelog."""
+    """Return the changelog position of each store below a folder."""
     found: dict[int, int] = {}
     for folder in (tables_dir / "sums").glob("*"):
         database = read_only(tables_dir, "sums", int(folder.name))
@@ -36,7 +36,7 @@ def positions(tables_dir: Path) -> dict[int, int]:
 
 
 async def all_followed(workers: EngineWorkers, worker_id: str) -> None:
-    """Wait until a worker's copies, owned or not, have the last record of each changelog."""
+    """Wait until a worker's stores, owned or followed, have the last record of each changelog."""
     log = await committed(workers.settings, "toy-changelog")
     ends = {partition: records[-1].offset + 1 for partition, records in log.items() if records}
 
@@ -65,7 +65,7 @@ async def test_a_takeover_by_a_warm_standby_reads_the_tail_alone(
     await workers.all_exact()
 
 
-async def test_what_comes_after_the_standby_s_last_look_is_read_by_the_takeover(
+async def test_records_after_the_standbys_last_poll_are_read_by_the_takeover(
     workers: EngineWorkers,
 ) -> None:
     killed, other = await two_ready(workers)
@@ -100,13 +100,13 @@ async def test_workers_killed_in_turn_at_any_time_leave_owned_and_followed_table
     await two_ready(workers)
     async with records_coming_in(workers):
         for number, worker_id in enumerate("121212"):
-            toy = workers.processes[worker_id]
+            worker = workers.processes[worker_id]
             fed = workers.fed.total()
             await more_fed(workers, fed + 137 * (number % 4))  # in another moment of a look each time
-            toy.kill()
-            ready = toy.log.read_text().count("ready: ")
-            toy.start()
-            await said(toy, "ready: ", times=ready + 1)
+            worker.kill()
+            ready = worker.log.read_text().count("ready: ")
+            worker.start()
+            await said(worker, "ready: ", times=ready + 1)
     await workers.all_exact()
 
 
@@ -125,7 +125,7 @@ async def test_kills_with_takeovers_leave_owned_and_followed_tables_exact(worker
 
 
 async def more_fed(workers: EngineWorkers, goal: int) -> None:
-    """Wait until so much has been fed in all."""
+    """Wait until the sum of all numbers fed has reached a value."""
 
     async def is_fed() -> bool:
         return workers.fed.total() >= goal

@@ -1,4 +1,4 @@
-"""Deadlines on the real broker: they come when they are due, through restarts, takeovers and aborts."""
+"""Timers on the real broker fire at their time, through restarts, takeovers and aborts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OFF = b"off"
 LOAD_MAX = 4 * (os.cpu_count() or 1)
 """The load at which the delays below are long enough; tests side by side come to less."""
 RUNG_MS_MAX = 10_000
-"""An alarm is late by less, on a busy machine too."""
+"""Upper bound of an alarm's delay, also on a busy machine."""
 
 
 @pytest.fixture
 async def workers(alone: Settings) -> AsyncIterator[EngineWorkers]:
-    """Toys with alarms; none runs yet."""
+    """Workers with alarms, not started."""
     async with engine_workers(alone, module="tests.engine_app.alarms") as workers:
         yield workers
 
@@ -42,7 +42,7 @@ def in_ms(delay_ms: int) -> int:
 async def send(
     workers: EngineWorkers, alarms: Mapping[str, int | None], *, partition: int | None = None
 ) -> None:
-    """Send what sets alarms to their times, or withdraws them."""
+    """Send records that set alarms to their times, or delete them."""
     name = workers.settings.topic("toy-in")
     async with AIOKafkaProducer(
         bootstrap_servers=workers.settings.kafka, acks="all", linger_ms=5
@@ -56,7 +56,7 @@ async def send(
 async def set_alarms(
     workers: EngineWorkers, alarms: Mapping[str, int | None], *, partition: int | None = None
 ) -> None:
-    """Set alarms to their times, or withdraw them; they are in the table when this returns."""
+    """Set alarms to their times, or delete them, and wait until the table has them."""
     await send(workers, alarms, partition=partition)
 
     async def are_set() -> bool:
@@ -72,12 +72,12 @@ async def set_alarms(
 
 
 async def records(workers: EngineWorkers, topic: str) -> list[Any]:
-    """Return the committed records of a topic, partition by partition."""
+    """Return the committed records of a topic, by partition."""
     return [record for records in (await committed(workers.settings, topic)).values() for record in records]
 
 
 async def rings(workers: EngineWorkers) -> dict[str, list[int]]:
-    """Return the deadlines for which each alarm has rung, in order; none has come too early."""
+    """Return the times for which each alarm has rung, in order; check that none was early."""
     found: dict[str, list[int]] = {}
     for record in await records(workers, "toy-out"):
         assert record.timestamp >= int(record.value), f"{record.key} rang too early"
@@ -96,22 +96,22 @@ async def have_rung(workers: EngineWorkers, *keys: str) -> dict[str, list[int]]:
 
 
 async def started(workers: EngineWorkers, worker_id: str = "1", *, fault: str = "") -> Process:
-    """Start a toy and wait until it is ready."""
-    toy = workers.start(worker_id, fault=fault)
-    ready = toy.log.read_text().count("ready: ") if toy.log.exists() else 0
-    await said(toy, "ready: ", times=ready + 1)
-    return toy
+    """Start a worker and wait until it is ready."""
+    worker = workers.start(worker_id, fault=fault)
+    ready = worker.log.read_text().count("ready: ") if worker.log.exists() else 0
+    await said(worker, "ready: ", times=ready + 1)
+    return worker
 
 
-async def test_a_deadline_comes_once_when_it_is_due_and_is_past_from_then_on(workers: EngineWorkers) -> None:
-    toy = await started(workers)
+async def test_a_timer_fires_once_at_its_time(workers: EngineWorkers) -> None:
+    worker = await started(workers)
     due_ms = in_ms(1_500)
     await set_alarms(workers, {"bell": due_ms, "note": due_ms})
     assert await rings(workers) == {}
     await have_rung(workers, "bell", "note")
 
-    toy.stop()
-    toy = await started(workers)  # its table says what is past
+    worker.stop()
+    worker = await started(workers)  # its table says what is past
     later_ms = in_ms(300)
     await set_alarms(workers, dict.fromkeys(("bell-2", "note-2"), later_ms))
     assert await have_rung(workers, "bell-2", "note-2") == {
@@ -120,7 +120,7 @@ async def test_a_deadline_comes_once_when_it_is_due_and_is_past_from_then_on(wor
         "bell-2": [later_ms],
         "note-2": [later_ms],
     }
-    assert toy.exit_code is None
+    assert worker.exit_code is None
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,15 @@ async def test_a_deadline_comes_once_when_it_is_due_and_is_past_from_then_on(wor
         pytest.param("killed", "kept", marks=pytest.mark.slow),
     ],
 )
-async def test_a_deadline_comes_though_the_worker_is_away_when_it_is_due(
+async def test_a_timer_due_while_the_worker_is_away_fires_afterwards(
     workers: EngineWorkers, tables: str, end: str
 ) -> None:
-    toy = await started(workers)
+    worker = await started(workers)
     due_ms = in_ms(2_000)
     alarms = {f"{kind}-{number}": due_ms + number for kind in ("bell", "note") for number in range(20)}
     await set_alarms(workers, alarms | {"bell-far": in_ms(3_600_000)})
     assert await rings(workers) == {}
-    toy.stop() if end == "stopped" else toy.kill()
+    worker.stop() if end == "stopped" else worker.kill()
     if tables == "deleted":
         shutil.rmtree(workers.tables_dir())
 
@@ -150,26 +150,26 @@ async def test_a_deadline_comes_though_the_worker_is_away_when_it_is_due(
 
 
 @pytest.mark.parametrize("wrong_s", [-3_600, pytest.param(3_600, marks=pytest.mark.slow)])
-async def test_a_deadline_comes_in_time_though_the_machines_clock_is_an_hour_wrong(
+async def test_a_timer_fires_in_time_although_the_machines_clock_is_an_hour_wrong(
     workers: EngineWorkers, wrong_s: int
 ) -> None:
-    toy = await started(workers, fault=f"clock:{wrong_s}")
+    worker = await started(workers, fault=f"clock:{wrong_s}")
     due_ms = in_ms(1_500)
     await set_alarms(workers, {"bell": due_ms, "note": due_ms})
     assert await rings(workers) == {}
     assert await have_rung(workers, "bell", "note") == {"bell": [due_ms], "note": [due_ms]}
     assert in_ms(0) - due_ms < RUNG_MS_MAX
-    assert toy.exit_code is None
+    assert worker.exit_code is None
 
 
-async def test_a_partition_rebuilt_from_its_log_gives_what_its_states_still_say(
+async def test_a_partition_rebuilt_from_its_changelog_fires_the_timers_of_its_states(
     workers: EngineWorkers,
 ) -> None:
-    toy = await started(workers)
+    worker = await started(workers)
     due_ms = in_ms(0)
     await set_alarms(workers, {"bell": due_ms, "note": due_ms}, partition=0)
     await have_rung(workers, "bell", "note")
-    toy.kill()
+    worker.kill()
     shutil.rmtree(workers.tables_dir())
     await started(workers)
     await set_alarms(workers, {"bell-fence": in_ms(0)}, partition=0)
@@ -177,7 +177,7 @@ async def test_a_partition_rebuilt_from_its_log_gives_what_its_states_still_say(
     assert (found["bell"], found["note"]) == ([due_ms], [due_ms, due_ms])
 
 
-async def test_a_thousand_deadlines_due_during_a_takeover_take_effect_once_each(
+async def test_a_thousand_timers_due_during_a_takeover_take_effect_once_each(
     workers: EngineWorkers,
 ) -> None:
     dying, other = workers.start("1"), workers.start("2")
@@ -197,7 +197,7 @@ async def test_a_thousand_deadlines_due_during_a_takeover_take_effect_once_each(
     assert await have_rung(workers, *alarms) == {key: [due] for key, due in alarms.items()}
 
 
-async def test_a_moved_deadline_does_not_come_at_its_earlier_time(workers: EngineWorkers) -> None:
+async def test_a_timer_moved_later_does_not_fire_at_its_earlier_time(workers: EngineWorkers) -> None:
     await started(workers)
     earlier_ms, later_ms = in_ms(3_000), in_ms(4_000)
     await set_alarms(workers, {"note": earlier_ms, "note-forth-and-back": earlier_ms})
@@ -210,7 +210,7 @@ async def test_a_moved_deadline_does_not_come_at_its_earlier_time(workers: Engin
     }
 
 
-async def test_a_deadline_moved_to_earlier_comes_then_and_not_again(workers: EngineWorkers) -> None:
+async def test_a_timer_moved_earlier_fires_then_and_not_again(workers: EngineWorkers) -> None:
     await started(workers)
     later_ms = in_ms(3_000)
     await set_alarms(workers, {"note": later_ms})
@@ -222,38 +222,38 @@ async def test_a_deadline_moved_to_earlier_comes_then_and_not_again(workers: Eng
     assert found["note"] == [earlier_ms]
 
 
-async def test_a_withdrawn_deadline_never_comes(workers: EngineWorkers) -> None:
-    toy = await started(workers)
+async def test_a_deleted_timer_never_fires(workers: EngineWorkers) -> None:
+    worker = await started(workers)
     due_ms = in_ms(2_500)
     await set_alarms(workers, {"note": due_ms, "note-restarted": due_ms}, partition=0)
     await set_alarms(workers, {"note": None, "note-restarted": None}, partition=0)
     assert in_ms(0) < due_ms, "too slow to tell"
-    toy.kill()
+    worker.kill()
     await started(workers)
     await set_alarms(workers, {"note-fence": due_ms + 1}, partition=0)
     assert set(await have_rung(workers, "note-fence")) == {"note-fence"}
 
 
-async def test_an_aborted_transaction_gives_its_deadlines_again(workers: EngineWorkers) -> None:
-    toy = await started(workers, fault="abort:2")
+async def test_timers_of_an_aborted_transaction_fire_again(workers: EngineWorkers) -> None:
+    worker = await started(workers, fault="abort:2")
     due_ms = in_ms(1_500)
     alarms = dict.fromkeys(("bell", "note", "bell-2", "note-2"), due_ms)
     await set_alarms(workers, alarms, partition=2)  # the first commit
     found = await have_rung(workers, *alarms)
-    assert "cycle lost" in toy.log.read_text()
+    assert "cycle lost" in worker.log.read_text()
     assert found == {key: [due] for key, due in alarms.items()}
 
 
-async def test_a_commit_without_an_answer_does_not_ring_twice(workers: EngineWorkers) -> None:
-    toy = await started(workers, fault="lose-answer:2")
+async def test_an_unanswered_commit_fires_no_timer_twice(workers: EngineWorkers) -> None:
+    worker = await started(workers, fault="lose-answer:2")
     due_ms = in_ms(1_000)
     bells = {f"bell-{number}": due_ms + 100 * number for number in range(10)}
     await set_alarms(workers, bells)
     assert await have_rung(workers, *bells) == {key: [due] for key, due in bells.items()}
-    assert "cycle lost" in toy.log.read_text()
+    assert "cycle lost" in worker.log.read_text()
 
 
-async def test_killed_between_the_commit_and_rocksdb_nothing_rings_twice(workers: EngineWorkers) -> None:
+async def test_a_kill_between_commit_and_rocksdb_write_fires_no_timer_twice(workers: EngineWorkers) -> None:
     dying = await started(workers, fault="die-before-keep:2")
     due_ms = in_ms(1_500)
     await set_alarms(workers, {"bell": due_ms}, partition=0)
@@ -263,7 +263,7 @@ async def test_killed_between_the_commit_and_rocksdb_nothing_rings_twice(workers
     assert (await have_rung(workers, "bell-fence"))["bell"] == [due_ms]
 
 
-async def test_more_deadlines_than_a_cycle_takes_come_all(workers: EngineWorkers) -> None:
+async def test_more_timers_than_fit_one_cycle_all_fire(workers: EngineWorkers) -> None:
     await started(workers)
     due_ms = in_ms(1_000)
     bells = {f"bell-{number}": due_ms for number in range(1_200)}
@@ -271,13 +271,13 @@ async def test_more_deadlines_than_a_cycle_takes_come_all(workers: EngineWorkers
     assert await have_rung(workers, *bells) == {key: [due_ms] for key in bells}
 
 
-async def test_a_record_older_than_a_deadline_is_carried_out_before_it_though_the_worker_was_away(
+async def test_a_record_older_than_a_timer_comes_first_after_an_absence(
     workers: EngineWorkers,
 ) -> None:
-    toy = await started(workers)
+    worker = await started(workers)
     due_ms = in_ms(2_500)
     await set_alarms(workers, {"note": due_ms}, partition=0)
-    toy.kill()
+    worker.kill()
     backlog = {f"note-{number}": None for number in range(1_500)}  # more than a poll
     await send(workers, backlog | {"note": None}, partition=0)
     assert in_ms(0) < due_ms, "too slow to tell"
@@ -287,37 +287,37 @@ async def test_a_record_older_than_a_deadline_is_carried_out_before_it_though_th
     assert set(await have_rung(workers, "note-fence")) == {"note-fence"}
 
 
-async def test_a_deadline_older_than_a_record_is_carried_out_before_it_though_the_worker_was_away(
+async def test_a_timer_older_than_a_record_comes_first_after_an_absence(
     workers: EngineWorkers,
 ) -> None:
-    toy = await started(workers)
+    worker = await started(workers)
     due_ms = in_ms(1_500)
     await set_alarms(workers, {"bell": due_ms}, partition=0)
-    toy.kill()
+    worker.kill()
     await eventually(lambda: is_past(due_ms), what="it is due")
     await send(workers, {"bell": None}, partition=0)
     await started(workers)
     assert (await have_rung(workers, "bell"))["bell"] == [due_ms]
 
 
-async def test_a_record_older_than_a_deadline_is_carried_out_before_it_though_the_worker_was_paused(
+async def test_a_record_older_than_a_timer_comes_first_after_a_pause(
     workers: EngineWorkers,
 ) -> None:
-    """The last fetch before the pause has left nothing unread, and says nothing of the time after it."""
-    toy = await started(workers)
+    """The last fetch before the pause left nothing unread, and proves nothing about the time after it."""
+    worker = await started(workers)
     due_ms = in_ms(2_500)
     await set_alarms(workers, {f"note-{number}": due_ms + number for number in range(3)}, partition=0)
-    toy.signal(signal.SIGSTOP)
+    worker.signal(signal.SIGSTOP)
     await send(workers, dict.fromkeys((f"note-{number}" for number in range(3)), None), partition=0)
     assert in_ms(0) < due_ms, "too slow to tell"
     await eventually(lambda: is_past(due_ms + 100), what="they are due")
-    toy.signal(signal.SIGCONT)
+    worker.signal(signal.SIGCONT)
     await set_alarms(workers, {"note-fence": in_ms(0)}, partition=0)
     assert set(await have_rung(workers, "note-fence")) == {"note-fence"}
 
 
 async def is_past(time_ms: int) -> bool:
-    """Whether a time is past."""
+    """Return whether a time is past."""
     return in_ms(0) > time_ms
 
 
@@ -327,7 +327,7 @@ def partition_of(key: str) -> int:
     return number
 
 
-async def test_an_open_transaction_in_the_source_and_its_markers_hold_no_deadline_back(
+async def test_an_open_transaction_in_the_source_delays_no_timer(
     workers: EngineWorkers,
 ) -> None:
     await started(workers)

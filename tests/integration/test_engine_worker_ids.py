@@ -1,6 +1,7 @@
-"""One worker id in two processes on two machines: the older one ends, and the other goes on.
+"""Two processes on two machines have one worker id: the older one exits, the newer one goes on.
 
-Two machines are two LEDGER_HOMEs, so no lock is in the way.  Who was only paused is not bothered.
+Each machine is a LEDGER_HOME of its own, so no lock prevents the second start.  A worker that was only
+paused goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ USED = "worker id 1 is used by another process"
 
 
 async def is_ended_as_the_older(workers: EngineWorkers, older: Process, newer: Process) -> None:
-    """The older one ends and says why, and the newer one has everything to itself."""
+    """Check that the older worker exits with the reason, and the newer one owns all partitions."""
     await said(newer, "ready: 4 partitions")
     assert older.wait() == EXIT_SOFTWARE
     assert USED in older.log.read_text(), older.tail()
@@ -32,13 +33,13 @@ async def is_ended_as_the_older(workers: EngineWorkers, older: Process, newer: P
     await audit_outputs(workers.settings)
 
 
-async def test_of_two_that_are_idle_the_older_ends(workers: EngineWorkers) -> None:
+async def test_the_older_of_two_idle_workers_with_one_id_exits(workers: EngineWorkers) -> None:
     older = workers.start()
     await said(older, "ready: 4 partitions")
     await is_ended_as_the_older(workers, older, workers.start(machine="elsewhere"))
 
 
-async def test_of_two_with_records_coming_in_the_older_ends(workers: EngineWorkers) -> None:
+async def test_the_older_of_two_busy_workers_with_one_id_exits(workers: EngineWorkers) -> None:
     older = workers.start()
     await said(older, "ready: 4 partitions")
     async with records_coming_in(workers):
@@ -52,7 +53,7 @@ async def test_of_two_with_records_coming_in_the_older_ends(workers: EngineWorke
     await audit_outputs(workers.settings)
 
 
-async def test_one_that_slept_with_a_cycle_in_hand_ends_and_commits_nothing_of_it(
+async def test_a_replaced_worker_suspended_during_a_cycle_exits_and_commits_nothing_of_it(
     workers: EngineWorkers,
 ) -> None:
     older = workers.start()
@@ -72,7 +73,7 @@ async def test_one_that_slept_with_a_cycle_in_hand_ends_and_commits_nothing_of_i
     await audit_outputs(workers.settings)
 
 
-async def test_one_that_was_paused_while_another_took_its_place_ends_when_it_wakes(
+async def test_a_worker_replaced_while_paused_exits_when_it_resumes(
     workers: EngineWorkers,
 ) -> None:
     older = workers.start()
@@ -84,12 +85,12 @@ async def test_one_that_was_paused_while_another_took_its_place_ends_when_it_wak
     await is_ended_as_the_older(workers, older, newer)
 
 
-async def test_one_that_is_fenced_and_whose_place_in_the_group_nobody_has_taken_goes_on(
+async def test_a_fenced_worker_still_in_the_group_goes_on(
     workers: EngineWorkers,
 ) -> None:
-    """A broker fences a slow worker's producer too, so only the group tells that it was replaced."""
-    toy = workers.start()
-    await said(toy, "ready: 4 partitions")
+    """A broker also fences the producer of a slow worker; only the group knows whether it was replaced."""
+    worker = workers.start()
+    await said(worker, "ready: 4 partitions")
     await workers.feed(ONES)
     await workers.all_added()
     other = Transactions(
@@ -102,13 +103,13 @@ async def test_one_that_is_fenced_and_whose_place_in_the_group_nobody_has_taken_
     )
     await other.start()
     await workers.feed(ONES)
-    await said(toy, "cycle lost, taking over anew: kafka is not available: ProducerFenced")
+    await said(worker, "cycle lost, taking over anew: kafka is not available: ProducerFenced")
     await workers.all_exact()
-    assert USED not in toy.log.read_text()
+    assert USED not in worker.log.read_text()
     await other.drop()
 
 
-async def test_one_that_was_paused_until_the_group_had_gone_on_joins_again(workers: EngineWorkers) -> None:
+async def test_a_worker_paused_beyond_its_session_joins_again(workers: EngineWorkers) -> None:
     paused, other = workers.start("1"), workers.start("2")
     await said(paused, "ready: 2 partitions")
     await said(other, "ready: 2 partitions")
@@ -122,7 +123,7 @@ async def test_one_that_was_paused_until_the_group_had_gone_on_joins_again(worke
     assert USED not in paused.log.read_text()
 
 
-async def test_started_again_under_a_supervisor_the_two_end_each_other_in_turn(
+async def test_two_supervised_workers_with_one_id_end_each_other_in_turn(
     workers: EngineWorkers,
 ) -> None:
     first = workers.start()

@@ -1,4 +1,4 @@
-"""The committer by itself: what a cycle writes with its commit, and what a lost one leaves behind."""
+"""The ledger committer alone: the records of a commit, and the state after a lost cycle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = b"key"
 
 @pytest.fixture
 async def committer(workers: EngineWorkers, group: Group) -> AsyncIterator[LedgerCommitter]:
-    """A committer of the toys' table that has taken over one partition."""
+    """Yield a committer of the workers' table that has taken over one partition."""
     changelogs = {SUMS.name: workers.settings.topic("toy-changelog")}
     committer = LedgerCommitter(
         tables={group.source.topic: SUMS},
@@ -43,13 +43,13 @@ async def committer(workers: EngineWorkers, group: Group) -> AsyncIterator[Ledge
 
 
 async def take_over(committer: LedgerCommitter, group: Group) -> int:
-    """Take the partition over, again if it is owned, and return the position to read from."""
+    """Take the partition over, again if it is owned, and return its source offset."""
     positions = await committer.take_over(frozenset({group.source}), group.membership, TakeoverProgress())
     return positions[group.source]
 
 
 def batch_of_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
-    """Return the share of the source's first record."""
+    """Return a batch with the source's first record."""
     record = SyntheticRecord(group.source.topic, group.source.partition, 0, 1_000, KEY, b"1")
     batch = committer.new_batch(group.source, [record], ())
     assert batch is not None
@@ -57,7 +57,7 @@ def batch_of_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
 
 
 def added_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
-    """Return that share, with its number in the table and on the changelog."""
+    """Return that batch, with its number in the table and on the changelog."""
     batch = batch_of_one(committer, group)
     changelog = PartitionedTopic(group.settings.topic("toy-changelog"), PARTITIONS)
     batch.put_state(KEY, 1, stored=b"1", logged=b"1", changelog=changelog)
@@ -65,14 +65,14 @@ def added_one(committer: LedgerCommitter, group: Group) -> PartitionBatch:
 
 
 def cycle_of(batch: PartitionBatch, group: Group, *, generation: int = 0) -> Cycle:
-    """Return a decided cycle of one share, in the name of a generation so far from the present one."""
+    """Return a decided cycle of one batch, under a generation so far from the current one."""
     membership = group.membership._replace(generation=group.membership.generation + generation)
     cycle = Cycle(membership, {batch.tp.topic: [batch]})
     with cycle.topic_batches[0]:
         return cycle
 
 
-async def test_a_cycle_that_the_broker_refuses_is_not_in_the_table(
+async def test_a_refused_cycle_is_not_in_the_table(
     workers: EngineWorkers, group: Group, committer: LedgerCommitter
 ) -> None:
     batch = added_one(committer, group)
@@ -90,7 +90,7 @@ async def test_a_cycle_that_the_broker_refuses_is_not_in_the_table(
     assert [record.value for record in changelog[group.source.partition]] == [b"1"]
 
 
-async def test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_the_takeover(
+async def test_a_takeover_clears_the_loopback_queue_of_a_lost_cycle(
     group: Group, committer: LedgerCommitter
 ) -> None:
     def start(_tp: TP) -> int:
@@ -104,7 +104,7 @@ async def test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_t
     assert not committer.loopback.has_ready(start)
 
 
-async def test_a_cycle_without_a_table_writes_its_position_to_the_position_log(
+async def test_a_cycle_without_a_table_writes_its_source_offset_log(
     workers: EngineWorkers, group: Group
 ) -> None:
     settings = workers.settings

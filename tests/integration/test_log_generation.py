@@ -1,6 +1,6 @@
-"""Groups are asked about also on a cluster that has not had one yet.
+"""Groups are described also on a cluster that never had one.
 
-Its topic of offsets is made at the first question, which the broker answers with an error.
+The broker creates its offsets topic at the first request, and answers that request with an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ERRORS = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordi
 
 
 class EarlyAdmin(AIOKafkaAdminClient):  # type: ignore[misc]
-    """Asks before there is a coordinator."""
+    """Describes groups before there is a coordinator."""
 
     def __init__(self, errors: list[type[KafkaError]], **config: Any) -> None:
         super().__init__(**config)
@@ -39,7 +39,7 @@ class EarlyAdmin(AIOKafkaAdminClient):  # type: ignore[misc]
 
 
 class EarlyClient(AIOKafkaClient):  # type: ignore[misc]
-    """The same for one that reads offsets."""
+    """Reads offsets before there is a coordinator."""
 
     def __init__(self, errors: list[type[KafkaError]], **config: Any) -> None:
         super().__init__(**config)
@@ -62,7 +62,7 @@ async def test_a_group_is_described_once_it_has_a_coordinator(alone: Settings) -
     assert await groups_with_members(alone.kafka, [alone.app_id]) == []
 
 
-async def test_a_coordinator_is_not_waited_for_without_end(alone: Settings) -> None:
+async def test_waiting_for_a_coordinator_has_an_end(alone: Settings) -> None:
     admin = EarlyAdmin([GroupCoordinatorNotAvailableError] * 1_000, bootstrap_servers=alone.kafka)
     await admin.start()
     try:

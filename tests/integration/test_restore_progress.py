@@ -1,4 +1,4 @@
-"""What a worker says while its tables are read back, and a replay while it runs."""
+"""Progress that a worker reports while it restores its tables, and a replay while it runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAR = re.compile(r"[\d,]+ of [\d,]+ records \(\d+ %\), [\d,]+ a second, some \d+
 
 @asynccontextmanager
 async def transaction_open(settings: Settings) -> AsyncIterator[None]:
-    """Leave a record on wallet-events of which nobody knows yet whether it counts."""
+    """Leave a record of an open transaction on wallet-events."""
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka, transactional_id=f"{settings.app_id}-outside"
     ) as outside:
@@ -40,7 +40,7 @@ async def metric(live: LiveSystem, sample: str) -> float:
 
 
 async def told(live: LiveSystem) -> str:
-    """Return what an unready worker says; empty while it says nothing yet."""
+    """Return the detail that an unready worker reports; empty while it does not answer."""
     try:
         status, problem, _ = await live.request("GET", "/health/ready")
     except aiohttp.ClientConnectionError:
@@ -51,7 +51,7 @@ async def told(live: LiveSystem) -> str:
 
 @pytest.mark.timeout(120)
 @pytest.mark.slow
-async def test_a_worker_that_reads_its_tables_back_says_how_far_it_is(migrated: Settings) -> None:
+async def test_a_restoring_worker_reports_its_progress(migrated: Settings) -> None:
     left, took = (
         'ledger_restore_left_records{table="wallets"}',
         'ledger_last_takeover_seconds{phase="restore"}',

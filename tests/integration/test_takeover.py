@@ -1,4 +1,4 @@
-"""A takeover by itself: how far it reads, what it waits for, and where a source goes on."""
+"""A takeover alone: the end of its reading, the transactions it waits for, the source offsets."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def takeover_of(settings: Settings, source_offset_logs: SourceOffsetLogs | None 
 
 @pytest.fixture
 async def store(workers: EngineWorkers) -> AsyncIterator[PartitionStore]:
-    """The empty store of partition 0."""
+    """Yield the empty store of partition 0."""
     store = PartitionStore(workers.tables_dir(), SUMS, 0)
     yield store
     store.close()
 
 
-async def test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it(
+async def test_a_changelog_is_read_to_its_end_over_several_polls(
     workers: EngineWorkers, store: PartitionStore
 ) -> None:
     source, changelog = TP(workers.settings.topic("toy-in"), 0), workers.settings.topic("toy-changelog")
@@ -59,7 +59,7 @@ async def test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it(
     assert dict(store.items()) == {b"%d" % (number % KEYS): b"%d" % number for number in lasts}
 
 
-async def test_a_transaction_that_is_open_in_a_changelog_is_waited_for(
+async def test_a_takeover_waits_for_an_open_transaction_in_a_changelog(
     workers: EngineWorkers, store: PartitionStore
 ) -> None:
     source, changelog = TP(workers.settings.topic("toy-in"), 0), workers.settings.topic("toy-changelog")
@@ -84,10 +84,10 @@ async def test_a_transaction_that_is_open_in_a_changelog_is_waited_for(
     assert reached[source].source_next == 5
 
 
-async def test_a_source_without_a_table_goes_on_where_its_position_log_is(
+async def test_a_source_without_a_table_continues_at_its_source_offset_log(
     workers: EngineWorkers, group: Group
 ) -> None:
-    """The group's offset may be of long ago."""
+    """The group's offset may be far too old."""
     logs = SourceOffsetLogs({group.source.topic: workers.settings.topic("toy-more")})
     await group.transactions.start()
     for source_next in (4, 5):

@@ -1,6 +1,6 @@
-"""Idle partitions that end in markers: positions move past them, so what retention deletes was read.
+"""Idle partitions that end in markers: source offsets move past them, so retention deletes nothing unread.
 
-Retention is stood in for by DeleteRecords, which moves the beginning of a log in the same way.
+The tests use DeleteRecords in place of retention; it moves the beginning of a log in the same way.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ async def send_in_transactions(workers: EngineWorkers, *, is_aborted: bool = Fal
 
 
 async def test_a_worker_that_was_idle_goes_on_after_its_records_were_deleted(workers: EngineWorkers) -> None:
-    toy = workers.start()
-    await said(toy, "ready: 4 partitions")
+    worker = workers.start()
+    await said(worker, "ready: 4 partitions")
     await send_in_transactions(workers)
     await send_in_transactions(workers, is_aborted=True)
     await workers.all_added()
@@ -76,10 +76,10 @@ async def test_a_worker_that_was_idle_goes_on_after_its_records_were_deleted(wor
         return await commits_of(workers.settings, ends) == ends
 
     await eventually(are_committed, what="the markers are passed")
-    toy.kill()
+    worker.kill()
     await delete_all(workers.settings, ends)
-    toy = workers.start()
-    await said(toy, "ready: 4 partitions", times=2)
+    worker = workers.start()
+    await said(worker, "ready: 4 partitions", times=2)
     await workers.feed(ONES)
     assert await workers.all_added() == {key: [1, 2] for key in ONES}
 

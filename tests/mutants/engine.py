@@ -1,4 +1,4 @@
-"""Mutants of the engine: transactions, fences, own records read ahead, timers, takeovers and dead letters."""
+"""Mutants of the engine: transactions, fences, loopback, timers, takeovers and dead letters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.mutants.mutant import Mutant
 ENGINE = (
     Mutant(
         name="offsets-fenced",
-        rule="Source offsets bear the group's generation, so that a stale owner's are refused.",
+        rule="Source offsets carry the group's generation, so the broker refuses those of a stale owner.",
         file="ledger_streams/kafka/fenced_offsets.py",
         old="membership.generation,\n            membership.member_id,\n            membership.instance_id,",
         new='-1,\n            "",\n            None,',
@@ -18,7 +18,7 @@ ENGINE = (
     ),
     Mutant(
         name="fence-is-there",
-        rule="Offsets are not sent in the name of a membership that the broker would not check.",
+        rule="No offsets are sent under a membership that the broker would not check.",
         file="ledger_streams/kafka/fenced_offsets.py",
         old="if membership.generation < 0 or not membership.member_id:",
         new="if False:",
@@ -39,11 +39,13 @@ ENGINE = (
     ),
     Mutant(
         name="static-member-replaced",
-        rule="A worker whose place in the group another process has taken ends.",
+        rule="A worker exits when another process has taken its place in the group.",
         file="ledger_streams/kafka/static_membership.py",
         old="if is_fenced and asker.member_id == self.membership.member_id:",
         new="if False:",
-        tests=("tests/integration/test_engine_worker_ids.py::test_of_two_that_are_idle_the_older_ends",),
+        tests=(
+            "tests/integration/test_engine_worker_ids.py::test_the_older_of_two_idle_workers_with_one_id_exits",
+        ),
     ),
     Mutant(
         name="transactional-ids",
@@ -57,8 +59,8 @@ ENGINE = (
         ),
     ),
     Mutant(
-        name="given-up-is-aborted",
-        rule="A cycle given up leaves nothing that a later transaction of its producer commits.",
+        name="aborted-cycle-is-never-committed",
+        rule="No later transaction of its producer commits records of an aborted cycle.",
         file="ledger_streams/kafka/transactions.py",
         old="        await self.drop()\n\n    @asynccontextmanager",
         new="\n    @asynccontextmanager",
@@ -68,30 +70,30 @@ ENGINE = (
         ),
     ),
     Mutant(
-        name="ahead-once",
-        rule="A worker's own record is not taken ahead once the consumer has read it.",
+        name="loopback-once",
+        rule="The loopback queue drops a record once the consumer has read it.",
         file="ledger_streams/engine/loopback.py",
         old="if batch.first_offset == next_offset:",
         new="if True:",
-        tests=("tests/unit/test_loopback.py::test_what_the_consumer_has_read_is_forgotten",),
+        tests=("tests/unit/test_loopback.py::test_a_batch_that_the_consumer_has_read_is_dropped",),
     ),
     Mutant(
-        name="ahead-in-place",
-        rule="A worker's own record is taken ahead in its place: what stands before it comes first.",
+        name="loopback-in-place",
+        rule="A looped-back record waits until the partition has been read up to it.",
         file="ledger_streams/engine/loopback.py",
         old="            next_offset = self._next(tp, read_to)\n",
         new="            next_offset = waiting[0].first_offset\n",
-        tests=("tests/unit/test_loopback.py::test_what_another_has_written_before_it_is_waited_for",),
+        tests=("tests/unit/test_loopback.py::test_a_batch_waits_for_another_producers_record_before_it",),
     ),
     Mutant(
-        name="ahead-ends-at-takeover",
-        rule="What a lost cycle has sent itself is forgotten at the takeover.",
+        name="loopback-cleared-at-takeover",
+        rule="A takeover clears the loopback queue of a lost cycle.",
         file="ledger_streams/engine/ledger_committer.py",
         old="        self.loopback.clear()\n",
         new="",
         tests=(
             "tests/integration/test_ledger_committer.py"
-            "::test_what_a_lost_cycle_has_sent_to_its_own_partition_is_forgotten_at_the_takeover",
+            "::test_a_takeover_clears_the_loopback_queue_of_a_lost_cycle",
         ),
     ),
     Mutant(
@@ -108,10 +110,7 @@ ENGINE = (
         file="ledger_streams/engine/ledger_committer.py",
         old="self._note_sent(cycle, await self._transactions.commit(",
         new="self._committed(cycle, sources); self._note_sent(cycle, await self._transactions.commit(",
-        tests=(
-            "tests/integration/test_ledger_committer.py"
-            "::test_a_cycle_that_the_broker_refuses_is_not_in_the_table",
-        ),
+        tests=("tests/integration/test_ledger_committer.py::test_a_refused_cycle_is_not_in_the_table",),
     ),
     Mutant(
         name="timer-not-early",
@@ -119,7 +118,7 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old=" and next_ms <= until_ms",
         new="",
-        tests=("tests/unit/test_timers.py::test_deadlines_come_in_their_order_and_none_before_its_time",),
+        tests=("tests/unit/test_timers.py::test_timers_fire_in_order_and_none_before_its_time",),
     ),
     Mutant(
         name="timer-fires-again",
@@ -127,28 +126,25 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old="            heapq.heappush(self._heap, (due_ms, key))\n        self._fired.clear()",
         new="            pass\n        self._fired.clear()",
-        tests=("tests/unit/test_timers.py::test_what_a_lost_cycle_was_given_comes_again",),
+        tests=("tests/unit/test_timers.py::test_timers_of_a_lost_cycle_fire_again",),
     ),
     Mutant(
         name="timer-after-records",
-        rule="A timer never overtakes a record that was appended before it.",
+        rule="A timer never fires before a record that was appended earlier.",
         file="ledger_streams/engine/consumer_positions.py",
         old="if fetched is None or self.position(tp) < fetched.stable_end:",
         new="if fetched is None:",
         tests=(
-            "tests/unit/test_consumer_positions.py::test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again",
+            "tests/unit/test_consumer_positions.py::test_after_a_lost_cycle_nothing_counts_until_all_is_read_again",
         ),
     ),
     Mutant(
         name="changelog-to-its-end",
-        rule="A takeover reads each changelog to its end before it serves.",
+        rule="A takeover reads each changelog to its end before the first poll.",
         file="ledger_streams/engine/state/takeover.py",
         old="if changelog_next >= ends[tp]:",
         new="if True:",
-        tests=(
-            "tests/integration/test_takeover.py"
-            "::test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it",
-        ),
+        tests=("tests/integration/test_takeover.py::test_a_changelog_is_read_to_its_end_over_several_polls",),
     ),
     Mutant(
         name="open-changelog-is-awaited",
@@ -158,59 +154,56 @@ ENGINE = (
         new="await changelogs.end_offsets(list(stores))",
         tests=(
             "tests/integration/test_takeover.py"
-            "::test_a_transaction_that_is_open_in_a_changelog_is_waited_for",
+            "::test_a_takeover_waits_for_an_open_transaction_in_a_changelog",
         ),
     ),
     Mutant(
         name="position-of-the-table",
-        rule="Without a group's offset a source goes on at the position in its table's changelog.",
+        rule="Without a group offset a source continues at the source offset in its table's changelog.",
         file="ledger_streams/engine/state/takeover.py",
         old="known.append(store.position.source_next)",
         new="pass",
-        tests=(
-            "tests/integration/test_takeover.py"
-            "::test_a_changelog_is_read_to_its_end_though_no_poll_brings_all_of_it",
-        ),
+        tests=("tests/integration/test_takeover.py::test_a_changelog_is_read_to_its_end_over_several_polls",),
     ),
     Mutant(
         name="source-offset-log",
-        rule="A source without a table goes on at the position of its log, even when the group's is older.",
+        rule="A source without a table continues at its source offset log even if the group's is older.",
         file="ledger_streams/engine/state/takeover.py",
         old="for offset in (commit.offset, logged)",
         new="for offset in (commit.offset,)",
         tests=(
             "tests/integration/test_takeover.py"
-            "::test_a_source_without_a_table_goes_on_where_its_position_log_is",
+            "::test_a_source_without_a_table_continues_at_its_source_offset_log",
         ),
     ),
     Mutant(
         name="source-offset-is-logged",
-        rule="Each cycle writes the positions of sources without a table to their position logs.",
+        rule="Each cycle writes the source offsets of sources without a table to their source offset logs.",
         file="ledger_streams/engine/ledger_committer.py",
         old="self._source_offset_logs.records(",
         new="SourceOffsetLogs().records(",
         tests=(
             "tests/integration/test_ledger_committer.py"
-            "::test_a_cycle_without_a_table_writes_its_position_to_the_position_log",
+            "::test_a_cycle_without_a_table_writes_its_source_offset_log",
         ),
     ),
     Mutant(
         name="dead-letter-limit",
-        rule="The process ends before one dead letter too many in a row, and parks nothing beyond it.",
+        rule="The process exits at the limit of consecutive dead letters, and parks none beyond it.",
         file="ledger_streams/engine/dlq_limit.py",
         old="if self._count_max and self.count >= self._count_max:",
         new="if False:",
-        tests=("tests/unit/test_dlq_limit.py::test_a_letter_too_many_cuts_the_share_before_it",),
+        tests=("tests/unit/test_dlq_limit.py::test_a_letter_beyond_the_limit_cuts_the_batch_before_it",),
     ),
     Mutant(
-        name="dead-letters-in-a-row",
-        rule="A record that is carried out ends the row of dead letters.",
+        name="consecutive-dead-letters",
+        rule="A record that is carried out resets the count of consecutive dead letters.",
         file="ledger_streams/engine/dlq_limit.py",
         old="        if at != self._next_at:\n            self.count = 0\n",
         new="",
         tests=(
             "tests/unit/test_dlq_limit.py"
-            "::test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not",
+            "::test_a_good_record_resets_the_count_and_an_outcome_or_a_redriven_letter_does_not",
         ),
     ),
     Mutant(
@@ -219,11 +212,13 @@ ENGINE = (
         file="ledger_streams/engine/consumer_thread.py",
         old="if not active or in_flight < IN_FLIGHT_MAX:",
         new="if True:",
-        tests=("tests/unit/test_back_pressure.py::test_while_much_is_under_way_requests_are_not_polled",),
+        tests=(
+            "tests/unit/test_back_pressure.py::test_request_topics_are_not_polled_while_too_many_records_are_in_flight",
+        ),
     ),
     Mutant(
         name="hanging-is-committed",
-        rule="A starting producer commits what its predecessor had committed, where no marker came.",
+        rule="A starting producer commits a hanging transaction that its predecessor had committed.",
         file="ledger_streams/kafka/hanging_transactions.py",
         old="if state == COMMITTED:",
         new="if False:",
@@ -233,8 +228,8 @@ ENGINE = (
         ),
     ),
     Mutant(
-        name="look-back",
-        rule="A worker that lives on commits what a broker has forgotten to tell its partitions.",
+        name="hanging-transaction-scan",
+        rule="A running worker commits its own hanging transactions that the coordinator had committed.",
         file="ledger_streams/kafka/hanging_transaction_scan.py",
         old="if committed == own:",
         new="if False:",
@@ -243,8 +238,8 @@ ENGINE = (
         ),
     ),
     Mutant(
-        name="look-back-at-its-own",
-        rule="Looking back commits nothing once another process has started under the same transactional id.",
+        name="hanging-transaction-scan-own-only",
+        rule="The scan commits nothing once another process has started under the same transactional id.",
         file="ledger_streams/kafka/hanging_transaction_scan.py",
         old="if committed == own:",
         new="if committed is not None:",
@@ -259,9 +254,7 @@ ENGINE = (
         file="ledger_streams/engine/batches.py",
         old=".partition) == record.partition:",
         new=".partition) >= 0:",
-        tests=(
-            "tests/unit/test_batches.py::test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it",
-        ),
+        tests=("tests/unit/test_batches.py::test_a_record_belongs_where_kafkas_default_partitioner_puts_it",),
     ),
     Mutant(
         name="wrong-partition-payment",

@@ -17,7 +17,7 @@ STEPS = {TP("steps", number) for number in range(IN_FLIGHT_MAX // IN_FLIGHT_PER_
 
 
 def polled(in_flight: int, active: set[TP], *, is_ready: bool = True) -> set[TP] | None:
-    """Return what is polled of the active partitions while so many records of each step are in flight."""
+    """Return the polled partitions of `active` while so many records of each step are in flight."""
     loopback = LoopbackQueue(intake=("requests",))
     loopback.add([AppendedBatch(tp, 0, 1, [(b"key", b"", ())] * in_flight) for tp in STEPS], STEPS)
     app = SimpleNamespace(ready=is_ready, committer=SimpleNamespace(loopback=loopback))
@@ -25,7 +25,7 @@ def polled(in_flight: int, active: set[TP], *, is_ready: bool = True) -> set[TP]
 
 
 @pytest.mark.parametrize("in_flight", [IN_FLIGHT_PER_PARTITION_MAX, 2 * IN_FLIGHT_PER_PARTITION_MAX])
-def test_while_much_is_under_way_requests_are_not_polled(in_flight: int) -> None:
+def test_request_topics_are_not_polled_while_too_many_records_are_in_flight(in_flight: int) -> None:
     assert polled(in_flight, REQUESTS | STEPS) == STEPS
 
 
@@ -33,9 +33,11 @@ def test_while_much_is_under_way_requests_are_not_polled(in_flight: int) -> None
     ("in_flight", "is_ready"),
     [(IN_FLIGHT_PER_PARTITION_MAX - 1, True), (0, True), (IN_FLIGHT_PER_PARTITION_MAX, False)],
 )
-def test_with_less_in_flight_or_before_a_takeover_all_is_polled(in_flight: int, is_ready: bool) -> None:
+def test_all_topics_are_polled_with_fewer_in_flight_or_before_a_takeover(
+    in_flight: int, is_ready: bool
+) -> None:
     assert polled(in_flight, REQUESTS | STEPS, is_ready=is_ready) == REQUESTS | STEPS
 
 
-def test_a_worker_that_owns_requests_alone_polls_them() -> None:
+def test_a_worker_with_request_partitions_alone_polls_them() -> None:
     assert polled(IN_FLIGHT_PER_PARTITION_MAX, REQUESTS) == REQUESTS

@@ -1,3 +1,5 @@
+"""Cycles, rounds and batches: the order of decisions, the end of a round, the partition check."""
+
 from __future__ import annotations
 
 from uuid import uuid4
@@ -19,7 +21,7 @@ def cycle_of_two_topics() -> Cycle:
     return Cycle(Membership(1, "member"), batches)
 
 
-def test_records_leave_in_the_order_in_which_the_frames_were_decided() -> None:
+def test_records_leave_in_the_order_of_the_decisions() -> None:
     cycle = cycle_of_two_topics()
     for topic_batch in reversed(cycle.topic_batches):  # the other topic's agent is the quicker one
         with topic_batch as batches:
@@ -28,7 +30,7 @@ def test_records_leave_in_the_order_in_which_the_frames_were_decided() -> None:
     assert [value for _key, value, _headers in merge_outboxes(cycle.batches)[CHANGELOG]] == [b"other", b"one"]
 
 
-def test_a_cycle_is_decided_when_all_its_frames_are() -> None:
+def test_a_cycle_is_decided_when_all_its_topic_batches_are() -> None:
     cycle = cycle_of_two_topics()
     for topic_batch in cycle.topic_batches:
         assert not cycle.decided.is_set()
@@ -38,7 +40,7 @@ def test_a_cycle_is_decided_when_all_its_frames_are() -> None:
     assert cycle.failure is None
 
 
-def test_a_round_is_decided_by_itself_and_the_cycle_has_the_shares_of_all() -> None:
+def test_a_round_is_decided_by_itself_and_the_cycle_has_the_batches_of_all_rounds() -> None:
     cycle = cycle_of_two_topics()
     for topic_batch in cycle.topic_batches:
         with topic_batch:
@@ -54,13 +56,13 @@ def test_a_round_is_decided_by_itself_and_the_cycle_has_the_shares_of_all() -> N
     assert list(cycle.batches) == [*first, *cycle.round_batches]
 
 
-def test_a_frame_of_deadlines_alone_stands_at_the_position_not_below_it() -> None:
+def test_a_topic_batch_of_timers_alone_ends_at_the_source_offset() -> None:
     for topic_batch in cycle_of_two_topics().topic_batches:
         assert topic_batch.end == (TP(topic_batch.topic, 0), 7)
 
 
 @pytest.mark.parametrize("partitions", [1, 6, 8, 12])
-def test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it(partitions: int) -> None:
+def test_a_record_belongs_where_kafkas_default_partitioner_puts_it(partitions: int) -> None:
     destination, choose = PartitionedTopic("one", partitions), DefaultPartitioner()
     numbers = list(range(partitions))
     for key in [b"", b"\xff\x00", *(str(uuid4()).encode() for _ in range(50))]:
@@ -72,5 +74,5 @@ def test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it(parti
             assert refused.value.reason == "wrong_partition"
 
 
-def test_a_record_without_a_key_is_left_to_its_reader() -> None:
+def test_a_record_without_a_key_passes_the_partition_check() -> None:
     PartitionedTopic("one", 8).check_partition(SyntheticRecord("one", 3, 7, 0, None, b"{}"))

@@ -1,4 +1,4 @@
-"""Cache upkeep: complete after an outage, whatever rebalances come between."""
+"""Cache upkeep: the cache is complete after an outage, with any rebalances in between."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def wallet(version: int, wallet_id: str = "w") -> WalletView:
 
 
 class Positions:
-    """What PostgreSQL has: dirty wallets by partition, and marks; `hold` keeps a question waiting."""
+    """PostgreSQL's dirty wallets and cached offsets by partition; a cleared `hold` delays a query."""
 
     def __init__(self) -> None:
         self.dirty: dict[int, list[WalletView]] = {}
@@ -71,7 +71,7 @@ async def test_a_partition_that_a_rebalance_adds_during_a_catch_up_does_not_end_
     assert stage.positions.marks == {(TOPIC, 0): 5, (TOPIC, 1): 0}
 
 
-async def test_after_a_rebalance_an_outage_of_the_cache_is_made_good(stage: Stage) -> None:
+async def test_a_catch_up_after_a_rebalance_repairs_an_outage_of_the_cache(stage: Stage) -> None:
     await stage.upkeep.take_over({ONE: 5})
     await stage.upkeep.take_over({ONE: 5, OTHER: 3})
     stage.away.add("redis")
@@ -84,7 +84,7 @@ async def test_after_a_rebalance_an_outage_of_the_cache_is_made_good(stage: Stag
     assert (await stage.cached(), stage.positions.marks[TOPIC, 1]) == (8, 4)
 
 
-async def test_nothing_is_marked_cached_while_another_catch_up_has_still_to_put_it(stage: Stage) -> None:
+async def test_nothing_is_marked_cached_while_another_catch_up_is_writing_it(stage: Stage) -> None:
     stage.positions.dirty[0] = [wallet(3)]
     stage.positions.hold.clear()
     takeover = asyncio.create_task(stage.upkeep.take_over({ONE: 5}))

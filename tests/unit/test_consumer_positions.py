@@ -1,4 +1,4 @@
-"""Up to when a partition has been read, for its deadlines: what the last completed fetch can prove."""
+"""The time up to which a partition has been read, as the last completed fetch proves it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEADER, OTHER_LEADER = 1, 2
 
 
 class Reader:
-    """A consumer that has read two partitions up to READ_TO, on a machine whose wall clock is right."""
+    """A consumer that has read two partitions up to READ_TO, on a machine with a correct clock."""
 
     def __init__(self) -> None:
         self.steady_ms = 5_000.0
@@ -43,20 +43,20 @@ class Reader:
         self.consumer._subscription.subscription.assignment.state_value(tp).seek(position)
 
     def fetch(self, tp: TP = OURS, *, stable_end: int, took_ms: int = 5, leader: int = LEADER) -> None:
-        """A fetch that is sent now and answered later."""
+        """Send a fetch now; it is answered later."""
         sent_ms = self.steady_ms
         self.steady_ms += took_ms
         self.consumer._client.fetched[TopicPartition(*tp)] = Fetched(sent_ms, leader, stable_end)
 
     def acknowledge(self, leader: int, *, ahead_ms: int) -> None:
-        """A broker, whose clock is so far ahead, acknowledges a record at once."""
+        """Have a broker, whose clock is so far ahead, acknowledge a record at once."""
         at = TopicPartition("any", 0)
         appended_ms = int(WALL_MS + self.steady_ms - 5_000) + ahead_ms
         record = RecordMetadata(*at, at, 0, appended_ms, LOG_APPEND_TIME, 0)
         self.clock.acknowledged(record, sent_ms=self.steady_ms, node_id=leader)
 
     def until(self, tp: TP = OURS, *, polled_at: int | None = None) -> int:
-        """Return up to when a partition is read, in ms since WALL_MS; NOTHING when that is not known."""
+        """Return the time up to which a partition is read, in ms since WALL_MS; NOTHING if unknown."""
         polled = {} if polled_at is None else {tp: [SimpleNamespace(timestamp=WALL_MS + polled_at)]}
         until_ms = self._positions.read_up_to_ms(polled)(tp)
         return until_ms - WALL_MS if until_ms else NOTHING
@@ -69,17 +69,17 @@ async def reader() -> AsyncIterator[Reader]:
     await reader.consumer.stop()
 
 
-def test_nothing_is_granted_before_the_first_fetch(reader: Reader) -> None:
+def test_nothing_counts_as_read_before_the_first_fetch(reader: Reader) -> None:
     assert reader.until() == NOTHING
 
 
-def test_a_fetch_that_left_nothing_unread_grants_up_to_when_it_was_sent(reader: Reader) -> None:
+def test_a_fetch_that_left_nothing_unread_counts_up_to_its_send_time(reader: Reader) -> None:
     reader.steady_ms += 100
     reader.fetch(stable_end=READ_TO, took_ms=5)
     assert reader.until() == 100
 
 
-def test_after_a_pause_no_more_is_granted_than_the_last_completed_fetch_can_prove(reader: Reader) -> None:
+def test_after_a_pause_only_the_last_completed_fetch_counts(reader: Reader) -> None:
     reader.steady_ms += 100
     reader.fetch(stable_end=READ_TO)
     reader.steady_ms += HOUR_MS
@@ -90,21 +90,21 @@ def test_after_a_pause_no_more_is_granted_than_the_last_completed_fetch_can_prov
     assert reader.until() == 100 + 5 + HOUR_MS
 
 
-def test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again(reader: Reader) -> None:
+def test_after_a_lost_cycle_nothing_counts_until_all_is_read_again(reader: Reader) -> None:
     reader.steady_ms += 100
     reader.fetch(stable_end=READ_TO)
     reader.seek(OURS, READ_TO - 1)
     assert reader.until() == NOTHING
 
 
-def test_records_just_polled_grant_up_to_the_first_of_them(reader: Reader) -> None:
+def test_polled_records_count_up_to_the_time_of_the_first(reader: Reader) -> None:
     reader.steady_ms += 100
     reader.fetch(stable_end=READ_TO)
     assert reader.until(polled_at=40) == 40
     assert reader.until(polled_at=HOUR_MS) == 105, "a producer's time may be anything"
 
 
-def test_one_brokers_clock_does_not_move_the_deadlines_of_a_partition_that_another_leads(
+def test_one_brokers_clock_does_not_move_the_timers_of_a_partition_that_another_leads(
     reader: Reader,
 ) -> None:
     reader.acknowledge(LEADER, ahead_ms=0)
@@ -118,7 +118,7 @@ def test_one_brokers_clock_does_not_move_the_deadlines_of_a_partition_that_anoth
     assert reader.until(OTHER) == 10, "a partition goes by the clock of the leader that it has now"
 
 
-def test_an_answer_proves_nothing_of_the_partitions_that_the_broker_refuses() -> None:
+def test_a_partition_error_in_a_fetch_response_proves_nothing() -> None:
     not_leader = 6
     answer = SimpleNamespace(
         topics=[("topic", [(0, 0, 9, 7, 0, [], b""), (1, not_leader, -1, -1, -1, [], b"")])]

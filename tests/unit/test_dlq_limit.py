@@ -1,4 +1,4 @@
-"""The row of dead letters of a partition: what counts, what ends it, and where a share is cut."""
+"""The limit of consecutive dead letters: which records count, and where a batch is cut."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LETTERS = TP("payment-events.dlq", 3)
 
 
 class Raw(msgspec.Struct):
-    """A record of the log; its value says what the agent below does with it."""
+    """A record of the log; its value selects the behaviour of the agent below."""
 
     offset: int
     value: bytes | None
@@ -33,8 +33,8 @@ class Raw(msgspec.Struct):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def share_of(kinds: str, *, before: int = 0, count_max: int = 3) -> PartitionBatch:
-    """Return a share: a record a letter, b(ad), r(edriven, bad), g(ood) or o(utcome), at 100, 102, ..."""
+def batch_of(kinds: str, *, before: int = 0, count_max: int = 3) -> PartitionBatch:
+    """Return a batch, a record a letter: b(ad), r(edriven, bad), g(ood), o(utcome), at 100, 102, ..."""
     redriven = (("dlq.redriven", b"payment-events.dlq:3:4"),)
     records: list[Record] = [
         Raw(100 + 2 * at, kind.encode(), headers=redriven if kind == "r" else ())
@@ -45,7 +45,7 @@ def share_of(kinds: str, *, before: int = 0, count_max: int = 3) -> PartitionBat
 
 
 def decided(batch: PartitionBatch) -> list[int]:
-    """Decide the share as an agent does and return the offsets it was given."""
+    """Decide the batch as an agent does and return the offsets of its records."""
     seen = []
     for record in batch.records:
         seen.append(record.offset)
@@ -75,10 +75,10 @@ def decided(batch: PartitionBatch) -> list[int]:
         ("rrrrr", 0, 0),
     ],
 )
-def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
+def test_a_good_record_resets_the_count_and_an_outcome_or_a_redriven_letter_does_not(
     kinds: str, before: int, in_a_row: int
 ) -> None:
-    batch = share_of(kinds, before=before)
+    batch = batch_of(kinds, before=before)
     decided(batch)
     assert batch.dead_letters.at_end(len(batch.records)) == in_a_row
     assert batch.dlq_limit_error is None
@@ -94,10 +94,10 @@ def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
         ("rrbr", 3, 2, 104),
     ],
 )
-def test_a_letter_too_many_cuts_the_share_before_it(
+def test_a_letter_beyond_the_limit_cuts_the_batch_before_it(
     kinds: str, before: int, letters: int, source_next: int
 ) -> None:
-    batch = share_of(kinds, before=before)
+    batch = batch_of(kinds, before=before)
     assert decided(batch)[-1] == source_next, "nothing beyond it is decided"
     assert len(batch.outbox.get(LETTERS, [])) == letters
     assert batch.source_next == source_next
@@ -107,14 +107,14 @@ def test_a_letter_too_many_cuts_the_share_before_it(
 
 
 def test_without_a_limit_letters_are_counted_and_all_are_parked() -> None:
-    batch = share_of("b" * 50, before=7, count_max=0)
+    batch = batch_of("b" * 50, before=7, count_max=0)
     decided(batch)
     assert len(batch.outbox[LETTERS]) == 50
     assert batch.dead_letters.at_end(50) == 57
 
 
 def test_a_letter_keeps_the_header_that_says_which_letter_it_was_before() -> None:
-    batch = share_of("")
+    batch = batch_of("")
     redriven = ("dlq.redriven", b"payment-events.dlq:3:4")
     record = Raw(100, b"b", headers=(redriven, ("dlq.reason", b"forged"), ("trace", b"t")))
     batch.records.append(record)
@@ -125,10 +125,10 @@ def test_a_letter_keeps_the_header_that_says_which_letter_it_was_before() -> Non
 
 
 @pytest.mark.parametrize("count", [0, 1, 20, 1_000_000])
-def test_a_note_is_read_as_it_was_written(count: int) -> None:
+def test_the_offset_metadata_is_read_as_written(count: int) -> None:
     assert decode_offset_metadata(encode_offset_metadata(count)) == count
 
 
 @pytest.mark.parametrize("metadata", ["", "by hand", "-1", "1.5", "\N{SUPERSCRIPT TWO}"])
-def test_a_note_of_somebody_else_counts_for_nothing(metadata: str) -> None:
+def test_foreign_offset_metadata_counts_as_zero(metadata: str) -> None:
     assert decode_offset_metadata(metadata) == 0

@@ -1,4 +1,4 @@
-"""What a worker has committed for itself comes ahead in its place in the log, and nowhere else."""
+"""A loopback queue returns a worker's own records at their place in the log."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_batches_follow_each_other() -> None:
     assert offsets(loopback_of(batch(5, 3), batch(8, 2)), 5) == [5, 6, 7, 8, 9]
 
 
-def test_nothing_is_taken_twice() -> None:
+def test_no_record_is_popped_twice() -> None:
     loopback = loopback_of(batch(5))
     assert loopback.has_ready(read_to(5))
     assert offsets(loopback, 5) == [5]
@@ -58,21 +58,21 @@ def test_nothing_is_taken_twice() -> None:
     assert offsets(loopback, 5) == []
 
 
-def test_what_another_has_written_before_it_is_waited_for() -> None:
+def test_a_batch_waits_for_another_producers_record_before_it() -> None:
     loopback = loopback_of(batch(6))
     assert not loopback.has_ready(read_to(5))
     assert offsets(loopback, 5) == []
     assert offsets(loopback, 6) == [6]
 
 
-def test_a_gap_after_what_was_taken_is_waited_for_too() -> None:
+def test_a_batch_waits_behind_a_gap() -> None:
     loopback = loopback_of(batch(5), batch(7))
     assert offsets(loopback, 5) == [5]
     assert offsets(loopback, 6) == []
     assert offsets(loopback, 7) == [7]
 
 
-def test_what_follows_what_was_taken_need_not_wait_for_the_consumer() -> None:
+def test_a_batch_right_behind_a_popped_one_is_ready() -> None:
     loopback = loopback_of(batch(5, 2))
     assert offsets(loopback, 5) == [5, 6]
     loopback.add([batch(7)], [HERE])
@@ -80,7 +80,7 @@ def test_what_follows_what_was_taken_need_not_wait_for_the_consumer() -> None:
     assert offsets(loopback, 5) == [7]
 
 
-def test_what_the_consumer_has_read_is_forgotten() -> None:
+def test_a_batch_that_the_consumer_has_read_is_dropped() -> None:
     loopback = loopback_of(batch(5, 3), batch(9))
     assert offsets(loopback, 6) == []
     assert offsets(loopback, 9) == [9]
@@ -91,12 +91,12 @@ def test_each_partition_has_its_own_place() -> None:
     assert offsets(loopback, 9, ELSEWHERE) == [9]
 
 
-def test_partitions_of_others_and_times_of_others_are_left_to_the_consumer() -> None:
+def test_foreign_partitions_and_batches_without_append_time_are_not_queued() -> None:
     assert offsets(loopback_of(batch(5), owned=[ELSEWHERE]), 5) == []
     assert offsets(loopback_of(batch(5, append_ms=None)), 5) == []
 
 
-def test_after_a_takeover_nothing_is_left() -> None:
+def test_clear_empties_the_queue() -> None:
     loopback = loopback_of(batch(5), batch(6))
     assert offsets(loopback, 5) == [5, 6]
     loopback.add([batch(7)], [HERE])
@@ -112,10 +112,8 @@ LOGS = st.lists(st.tuples(st.sampled_from([OWN, OTHERS, MARKER]), st.integers(1,
 
 
 @given(log=LOGS, reads=st.lists(st.integers(0, 6), max_size=20))
-def test_whatever_is_in_the_log_each_record_comes_once_in_order(
-    log: list[tuple[str, int]], reads: list[int]
-) -> None:
-    """The consumer reads a little further now and then; what it brings below the position is passed over."""
+def test_each_record_comes_once_in_order_for_any_log(log: list[tuple[str, int]], reads: list[int]) -> None:
+    """The consumer reads a little further now and then; records below the source offset are skipped."""
     kinds = [kind for kind, count in log for _ in range(count)]
     loopback, offset = LoopbackQueue(), 0
     for kind, count in log:
@@ -131,14 +129,14 @@ def test_whatever_is_in_the_log_each_record_comes_once_in_order(
     assert came == [at for at, kind in enumerate(kinds) if kind != MARKER]
 
 
-def test_what_was_written_is_unread_until_the_consumer_is_past_it() -> None:
+def test_own_records_are_unread_until_the_consumer_is_past_them() -> None:
     loopback = loopback_of(batch(5, 3))
     assert loopback.is_unread(read_to(7))
     assert not loopback.is_unread(read_to(8))
     assert not loopback.is_unread(read_to(0)), "it was read"
 
 
-def test_what_is_under_way_is_counted_but_for_what_is_new() -> None:
+def test_records_in_flight_are_counted_without_request_topics() -> None:
     requests = TP("requests", 0)
     loopback = LoopbackQueue({"requests"})
     loopback.add(
@@ -151,19 +149,19 @@ def test_what_is_under_way_is_counted_but_for_what_is_new() -> None:
     assert loopback.in_flight == 0
 
 
-def test_one_partition_that_stands_still_is_not_taken_for_all() -> None:
+def test_a_stuck_partition_counts_up_to_a_limit() -> None:
     loopback = loopback_of(*(batch(first, 500) for first in range(0, 5 * IN_FLIGHT_PER_PARTITION_MAX, 500)))
     assert loopback.in_flight == IN_FLIGHT_PER_PARTITION_MAX
 
 
-def test_nobody_waits_for_what_was_written_where_the_new_comes_in() -> None:
+def test_request_topics_are_never_unread() -> None:
     loopback = LoopbackQueue({"commands"})
     loopback.add([batch(5)], [HERE])
     assert not loopback.is_unread(read_to(0))
     assert offsets(loopback, 5) == [5]
 
 
-def test_what_is_too_much_is_read_back_in_its_place() -> None:
+def test_batches_beyond_the_queues_limit_are_read_back() -> None:
     loopback = loopback_of(
         *(batch(first, 1_000) for first in range(0, QUEUED_PER_PARTITION_MAX + 3_000, 1_000))
     )

@@ -1,4 +1,4 @@
-"""Restoring: a table takes what workers wrote onto its changelog, and nothing else."""
+"""Restore: a table applies the records that workers wrote to its changelog, and no others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOREIGN = [(), (("traceparent", b"00-1"),), ((source_header("second"), b"9"),)]
 
 
 def read_form(value: bytes | None) -> bytes:
-    """Refuse what no worker writes, as the wallets table does."""
+    """Raise for a value that no worker writes, as the wallets table does."""
     if value is None or not value.startswith(b"{"):
         raise Unreadable(reason="invalid", detail="value: is not valid JSON")
     return value
@@ -47,9 +47,7 @@ def foreign() -> float:
 
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("value", [None, b"", b"junk", b"{forged}"])
-def test_a_record_that_no_worker_wrote_neither_stops_a_takeover_nor_changes_a_table(
-    value: bytes | None, headers: tuple[Any, ...]
-) -> None:
+def test_a_foreign_changelog_record_is_ignored(value: bytes | None, headers: tuple[Any, ...]) -> None:
     store, before = Store(), foreign()
     records = [record(0, b"a", b"{1}"), record(1, b"a", value, headers), record(2, b"b", value, headers)]
     apply_records(cast(PartitionStore, store), records, 3)
@@ -58,12 +56,12 @@ def test_a_record_that_no_worker_wrote_neither_stops_a_takeover_nor_changes_a_ta
     assert foreign() - before == 2
 
 
-def test_a_log_that_has_lost_all_headers_keeps_its_states_so_that_the_takeover_refuses_it() -> None:
+def test_a_changelog_without_headers_is_applied_so_that_the_takeover_refuses_it() -> None:
     store = Store()
     apply_records(cast(PartitionStore, store), [record(0, b"a", b"{1}", ())], 1)
     assert (store.pairs, store.position) == ({b"a": b"{1}"}, Position(1, None))
 
 
-def test_a_worker_s_own_record_that_cannot_be_read_still_ends_the_takeover() -> None:
+def test_an_unreadable_record_of_a_worker_fails_the_restore() -> None:
     with pytest.raises(Unreadable):
         apply_records(cast(PartitionStore, Store()), [record(0, b"a", b"junk")], 1)

@@ -1,4 +1,4 @@
-"""Standing back: a takeover waits for it, so it ends whatever the client of the followed log does."""
+"""Pausing a standby always ends, because a takeover waits for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger_streams.errors import InvariantBroken
 
 
 class Stubborn(Standby):
-    """Follows with a consumer that fails to stop: its error comes instead of the cancellation."""
+    """Follows with a consumer that fails to stop: its error replaces the cancellation."""
 
     cancel_again_s = 0.01
     begun = 0
@@ -27,7 +27,7 @@ class Stubborn(Standby):
             raise KafkaError("did not stop")
 
 
-async def test_a_cancellation_that_is_lost_is_said_again(tmp_path: Path) -> None:
+async def test_pause_repeats_a_lost_cancellation(tmp_path: Path) -> None:
     stubborn = Stubborn(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
     stubborn.follow(())
     await asyncio.sleep(0)
@@ -40,13 +40,13 @@ async def test_a_cancellation_that_is_lost_is_said_again(tmp_path: Path) -> None
 
 
 class Broken(Standby):
-    """Follows a log that is not its tables'."""
+    """Follows a changelog of another log generation."""
 
     async def _follow(self, owned: Collection[Place]) -> None:
         raise InvariantBroken("the table holds states but no position")
 
 
-async def test_what_it_cannot_follow_ends_it_and_not_the_worker(tmp_path: Path) -> None:
+async def test_a_broken_invariant_stops_the_standby_and_not_the_worker(tmp_path: Path) -> None:
     broken = Broken(bootstrap="", group_id="", tables_dir=tmp_path, specs=(), changelog_topics={})
     broken.follow(())
     assert broken._following is not None

@@ -1,4 +1,4 @@
-"""Deadlines: the index by time beside the states of one partition, in a RocksDB of its own."""
+"""Timers: the index by time beside the states of one partition, in a RocksDB of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def db(tmp_path: Path) -> Iterator[Rdict]:
 
 
 def moved(db: Rdict, timers: Timers, **due_ms: int | None) -> None:
-    """Write a batch that moves the deadlines of `k0`, `k1`, ... and makes past what was given."""
+    """Write a batch that moves the timers of `k0`, `k1`, ... and deletes the fired ones."""
     batch = WriteBatch(raw_mode=True)
     for name, at_ms in due_ms.items():
         timers.move(batch, KEYS[int(name[1:])], at_ms)
@@ -31,7 +31,7 @@ def moved(db: Rdict, timers: Timers, **due_ms: int | None) -> None:
     db.write(batch)
 
 
-def test_deadlines_come_in_their_order_and_none_before_its_time(db: Rdict) -> None:
+def test_timers_fire_in_order_and_none_before_its_time(db: Rdict) -> None:
     timers = Timers(db)
     assert timers.next_ms() is None
     moved(db, timers, k0=300, k1=100, k2=200)
@@ -41,7 +41,7 @@ def test_deadlines_come_in_their_order_and_none_before_its_time(db: Rdict) -> No
     assert timers.next_ms() == 300
 
 
-def test_what_a_committed_cycle_was_given_is_past(db: Rdict) -> None:
+def test_timers_of_a_committed_cycle_are_deleted(db: Rdict) -> None:
     timers = Timers(db)
     moved(db, timers, k0=100, k1=200)
     assert timers.due(100) == [Due(KEYS[0], 100)]
@@ -50,7 +50,7 @@ def test_what_a_committed_cycle_was_given_is_past(db: Rdict) -> None:
     assert timers.next_ms() == Timers(db).next_ms() == 200
 
 
-def test_what_a_lost_cycle_was_given_comes_again(db: Rdict) -> None:
+def test_timers_of_a_lost_cycle_fire_again(db: Rdict) -> None:
     timers = Timers(db)
     moved(db, timers, k0=100)
     assert timers.due(100) == [Due(KEYS[0], 100)]
@@ -59,7 +59,7 @@ def test_what_a_lost_cycle_was_given_comes_again(db: Rdict) -> None:
     assert timers.due(100) == [Due(KEYS[0], 100)]
 
 
-def test_a_state_has_one_deadline_the_last(db: Rdict) -> None:
+def test_a_state_has_one_timer_the_last_set(db: Rdict) -> None:
     timers = Timers(db)
     moved(db, timers, k0=100)
     moved(db, timers, k0=500)
@@ -72,7 +72,7 @@ def test_a_state_has_one_deadline_the_last(db: Rdict) -> None:
     assert timers.next_ms() is Timers(db).next_ms() is None
 
 
-def test_a_deadline_that_moves_in_the_cycle_it_was_given_to_is_kept(db: Rdict) -> None:
+def test_a_timer_moved_in_the_cycle_where_it_fires_is_kept(db: Rdict) -> None:
     timers = Timers(db)
     moved(db, timers, k0=100)
     assert timers.due(100) == [Due(KEYS[0], 100)]
@@ -80,7 +80,7 @@ def test_a_deadline_that_moves_in_the_cycle_it_was_given_to_is_kept(db: Rdict) -
     assert timers.next_ms() == Timers(db).next_ms() == 150
 
 
-def test_a_deadline_moved_there_and_back_comes_once(db: Rdict) -> None:
+def test_a_timer_moved_there_and_back_fires_once(db: Rdict) -> None:
     timers = Timers(db)
     moved(db, timers, k0=100)
     moved(db, timers, k0=200)
@@ -91,7 +91,7 @@ def test_a_deadline_moved_there_and_back_comes_once(db: Rdict) -> None:
     assert timers.next_ms() is None
 
 
-def test_deadlines_that_were_moved_away_take_no_room(db: Rdict) -> None:
+def test_moved_timers_take_no_room(db: Rdict) -> None:
     timers, far_ms = Timers(db), 10**12
     for number in range(5 * STALE_MAX):
         moved(db, timers, k0=far_ms + number, k1=number or None)
@@ -101,7 +101,7 @@ def test_deadlines_that_were_moved_away_take_no_room(db: Rdict) -> None:
     assert timers.due(10**13) == [Due(KEYS[0], far_ms + 5 * STALE_MAX - 1)]
 
 
-def test_a_cycle_is_given_no_more_than_it_can_bear_and_the_next_the_rest(db: Rdict) -> None:
+def test_a_cycle_fires_a_limited_number_of_timers_and_the_next_the_rest(db: Rdict) -> None:
     timers, batch = Timers(db), WriteBatch(raw_mode=True)
     for number in range(FIRED_MAX + 3):
         timers.move(batch, f"{number}".encode(), number)
@@ -111,7 +111,7 @@ def test_a_cycle_is_given_no_more_than_it_can_bear_and_the_next_the_rest(db: Rdi
     assert [due.due_ms for due in timers.due(10_000)] == list(range(FIRED_MAX, FIRED_MAX + 3))
 
 
-def test_other_keys_of_the_partition_are_no_deadlines(db: Rdict) -> None:
+def test_other_keys_of_the_partition_are_no_timers(db: Rdict) -> None:
     for key in (b"\x00", b"\x00d", b"\x00dud", b"\x00position", b"due", b"\xff"):
         db[key] = b"x"
     assert Timers(db).next_ms() is None
@@ -129,7 +129,7 @@ def due_of(stored: bytes) -> int | None:
     return int(stored) or None
 
 
-def test_a_table_keeps_its_deadlines_with_its_states_and_knows_them_when_it_is_opened(tmp_path: Path) -> None:
+def test_a_table_stores_its_timers_and_loads_them_when_it_is_opened(tmp_path: Path) -> None:
     store = PartitionStore(tmp_path, spec(), 3)
     store.put(b"a", b"700", b"700")
     assert store.next_due_ms() is None
@@ -148,7 +148,7 @@ def test_a_table_keeps_its_deadlines_with_its_states_and_knows_them_when_it_is_o
     store.close()
 
 
-def test_a_table_restored_from_its_changelog_has_its_deadlines_again(tmp_path: Path) -> None:
+def test_a_table_restored_from_its_changelog_has_its_timers(tmp_path: Path) -> None:
     store = PartitionStore(tmp_path, spec(), 0)
     store.restore({b"a": b"700", b"b": b"0", b"c": b"600"}, Position(3, 3))
     assert store.due(1_000) == [Due(b"c", 600), Due(b"a", 700)]
@@ -160,7 +160,7 @@ def test_a_table_restored_from_its_changelog_has_its_deadlines_again(tmp_path: P
     store.close()
 
 
-def test_a_store_of_another_log_is_emptied_and_one_of_the_same_log_is_kept(tmp_path: Path) -> None:
+def test_a_store_of_another_log_generation_is_wiped_and_one_of_the_same_is_kept(tmp_path: Path) -> None:
     store = PartitionStore(tmp_path, spec(), 3)
     store.put(b"a", 700, b"700")
     store.write_committed(Position(1, 1))

@@ -32,8 +32,8 @@ WITHOUT_MEMBERS: Final = frozenset({"Empty", "Dead"})
 
 def generation_of(commit: OffsetAndMetadata) -> str:
     """Return the generation of a partition's log; empty if it was never filled anew."""
-    note: str = commit.metadata
-    return note.partition(" ")[0]
+    metadata: str = commit.metadata
+    return metadata.partition(" ")[0]
 
 
 async def read_generation(

@@ -1,7 +1,7 @@
 """A worker's RocksDB in the model: an immutable value, moved by the engine's own functions.
 
-What is read back from a changelog and where a partition is read on are not written here a
-second time: `restoring.restore` and `takeover._reached` decide that, on a store in memory.
+The engine's own functions `restore.apply_records` and `takeover._source_progress` decide, on a store in
+memory, which states a changelog restores and from which offset a partition is read.
 A state is the outputs that led to it, in order, so that a state that misses one shows it.
 """
 

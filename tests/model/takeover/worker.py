@@ -1,10 +1,10 @@
 """A worker of the model: the engine's takeover and commit, cut into atomic steps.
 
-A step is what one request or one write does; between any two everything else may happen,
-for any time.  The steps mirror `rebalancing._take_over`, `ledger.take_over`, `takeover.run`,
-`consumer.getmany`, `ledger.commit` with `_keep`, and `transactions.commit`; what they
-decide from positions and records is the engine's own (see store.py).  The offsets of a cycle
-are sent before, between or after its records, as the producer's sender may.
+A step is the effect of one request or one write; between two steps anything else may happen, for any
+time.  The steps mirror `faust_tables._take_over`, `ledger_committer.take_over`, `takeover.run`,
+`consumer.getmany`, `ledger_committer.advance` with `_write_committed`, and `transactions.commit`.  The
+engine's own functions decide from offsets and records (see store.py).  The offsets of a cycle are sent
+before, between or after its records, as the producer's sender may do.
 """
 
 from __future__ import annotations
