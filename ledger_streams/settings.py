@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -209,9 +208,8 @@ class Settings(KafkaSettings):
         return self.home / "workers" / self.worker_id / "tables"
 
 
-@lru_cache
 def settings() -> Settings:
-    """Return the process's settings, read from the environment once; raises Rejected for a wrong one."""
+    """Read the settings from the environment; raises Rejected that names each wrong one."""
     try:
         unknown = unknown_names(os.environ, Settings.model_fields)
         config = Settings()
