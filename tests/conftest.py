@@ -12,13 +12,13 @@ import asyncio
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from ledger_streams.local.stack import up
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import Settings
 from tests.databases import own_database
 from tests.fsync import without_fsync
 from tests.own_topics import own_topics
@@ -54,14 +54,6 @@ def stack() -> Settings:
     up(started)
     asyncio.run(without_fsync(started))
     return started
-
-
-@pytest.fixture(autouse=True)
-def settings_unread() -> Iterator[None]:
-    """Let each test read the environment anew."""
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture

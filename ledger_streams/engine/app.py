@@ -10,7 +10,7 @@ import errno
 import fcntl
 import gc
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class DrainedApp(faust.App):
 
 
 class EngineApp(DrainedApp):
-    """The app of a worker, a gateway or a projector."""
+    """A worker's app; it calls `new_committer` when the worker starts."""
 
     consumer: BatchConsumer
     tables: TakeoverTables
@@ -77,13 +77,7 @@ class EngineApp(DrainedApp):
         settings: Settings,
         clock: BrokerClock,
         new_committer: Callable[[], Committer],
-        modules: Sequence[str] = (),
     ) -> None:
-        """Make the app; nothing connects before it starts.
-
-        `new_committer` is called at the first use of `committer`, inside the running loop.  `modules`
-        hold the agents, tables and pages; Faust imports them by name when it finds the app.
-        """
         self.clock = clock
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
@@ -91,7 +85,6 @@ class EngineApp(DrainedApp):
         super().__init__(
             app_id,
             settings=settings,
-            autodiscover=list(modules),
             origin="ledger_streams.bootstrap.apps",
             TableManager=TakeoverTables,
             **_faust_settings(settings),
@@ -170,12 +163,10 @@ class WebApp(DrainedApp):
     def _new_transport(self) -> ClientTransport:
         return ClientTransport(self.conf.broker_consumer, self)
 
-    def __init__(self, app_id: str, *, settings: Settings, modules: Sequence[str]) -> None:
-        """Make the app; Faust imports `modules`, which hold its pages, when it finds the app."""
+    def __init__(self, app_id: str, *, settings: Settings) -> None:
         super().__init__(
             app_id,
             settings=settings,
-            autodiscover=list(modules),
             origin="ledger_streams.bootstrap.apps",
             **_faust_settings(settings),
         )

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class PeriodicJob(Service):
     """Runs a subclass's `run_once` every `every_s` seconds from start to stop."""
 
-    every_s: ClassVar[float]
+    every_s: float
     failure_message: ClassVar[str]
     """Start of the log line of a failed run: which work failed, on which object."""
 

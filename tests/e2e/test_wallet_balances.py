@@ -6,7 +6,7 @@ from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.live import LiveSystem, Process, eventually, running
 
-DONE = "wallet_balances is refreshed, in"
+DONE = "Refreshed wallet_balances in"
 
 
 async def in_view(live: LiveSystem, wallet_id: str) -> str | None:
