@@ -1,4 +1,4 @@
-"""`provider-simulator` as a process: killed and started again, it has forgotten nothing it approved."""
+"""`provider-simulator` as a process: after a kill and a restart, its book has every approved order."""
 
 from __future__ import annotations
 

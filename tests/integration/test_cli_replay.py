@@ -1,4 +1,4 @@
-"""`replay projections` where Kafka no longer has all, and where somebody is in the way."""
+"""`replay projections` with records that Kafka has deleted, and beside another replay."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def schemas(live: LiveSystem) -> int:
     return len(await live.rows("SELECT FROM pg_namespace WHERE nspname = 'replay'"))
 
 
-async def test_what_kafka_no_longer_has_is_made_again_from_the_event_store(told: LiveSystem) -> None:
+async def test_records_that_kafka_has_deleted_come_from_the_event_store(told: LiveSystem) -> None:
     before = await projections(told)
     await forget(told)
     assert await read(told, topics.PAYMENT_EVENTS) == []

@@ -1,4 +1,4 @@
-"""The local stack: repeated, killed, stopped, and told wrong things."""
+"""The local stack: repeated starts, killed servers, stops, and wrong settings."""
 
 from __future__ import annotations
 
