@@ -88,6 +88,6 @@ async def test_killed_amid_calls_and_started_again_it_knows_all_it_approved(
 async def test_it_says_where_it_is_and_ends_in_order_when_asked(
     stage: ProviderStage, process: Process
 ) -> None:
-    assert f"provider on {stage.url}, its book is " in process.tail()
+    assert f"Provider on {stage.url}, book " in process.tail()
     process.signal(signal.SIGTERM)
     assert process.wait() == 0, process.tail()
