@@ -1,7 +1,7 @@
-"""The benchmarks, on the tests' stack: JSON to stdout.
+"""The benchmarks on the tests' stack; JSON to stdout.
 
-`CASE --help` says what a case takes.  `all` runs each case, small, and ends with the
-table; `table` makes it of a folder of results.
+`CASE --help` lists the options of a case.  `all` runs every case in its small size and
+prints the table of results; `table` prints the table of a folder of results.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ from tests.conftest import ROOT, stack_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and do it; exit 1 if a case of all has failed."""
+    """Run the command line; exit 1 if a case of `all` has failed."""
     given = vars(parser().parse_args(arguments))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background ignores it
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a background process of a shell ignores SIGINT otherwise
     verb = given.pop("case")
-    os.chdir(ROOT)  # the cases' processes find their modules there
+    os.chdir(ROOT)  # the child processes find their modules there
     if verb == "table":
         print(table(results_in(given["folder"])))
     elif verb == "all":
         draws = not given["no_plots"]
         if draws:
-            chart_writer()  # to hear of a missing package now
+            chart_writer()  # fail now if matplotlib is missing
         faults = run_all(CASES.values(), given["folder"], draws=draws)
         print(table(results_in(given["folder"])))
         sys.exit("\n".join(faults) or 0)
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(case: Case, *, plot: Path | None, options: dict[str, Any]) -> None:
-    """Run a case, print its result, and draw it."""
+    """Run a case, print its result, and draw it if `plot` names a file."""
     save = chart_writer() if plot else None
     up(stack_settings(), say=lambda line: None)
     result = asyncio.run(run_case(case, CaseRun(argparse.Namespace(**options))))
@@ -67,32 +69,37 @@ async def run_case(case: Case, given: CaseRun) -> Result:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the reader of the command line: a verb a case, `all` and `table`."""
+    """Return the parser of the command line: one verb per case, `all` and `table`."""
     whole = argparse.ArgumentParser(prog="ledger-streams bench", description=__doc__)
     verbs = whole.add_subparsers(dest="case", metavar="CASE", required=True)
     for case in CASES.values():
         one = verbs.add_parser(case.name, help=case.about, description=case.about)
         for option in case.options:
             option.add_to(one)
-        one.add_argument("--plot", type=picture, metavar="FILE", help="draw it: .svg or .png")
-    for verb, about in (("all", "all cases, small, into FOLDER"), ("table", "the table of FOLDER")):
+        one.add_argument(
+            "--plot", type=picture, metavar="FILE", help="draw the figures into FILE (.svg or .png)"
+        )
+    for verb, about in (
+        ("all", "run all cases in their small size, results into FOLDER"),
+        ("table", "print the table of the results in FOLDER"),
+    ):
         one = verbs.add_parser(verb, help=about, description=about)
         one.add_argument("folder", type=absolute)
         if verb == "all":
-            one.add_argument("--no-plots", action="store_true", help="JSON alone")
+            one.add_argument("--no-plots", action="store_true", help="write JSON only")
     return whole
 
 
 def picture(text: str) -> Path:
-    """Read the name of a file to draw into."""
+    """Return the path of a picture; raises ArgumentTypeError for another ending."""
     file = absolute(text)
     if file.suffix not in ENDINGS:
-        raise argparse.ArgumentTypeError(f"{text} ends neither in {' nor in '.join(ENDINGS)}")
+        raise argparse.ArgumentTypeError(f"must end in {' or '.join(ENDINGS)}, got {text[:200]!r}")
     return file
 
 
 def absolute(text: str) -> Path:
-    """Read a path as the caller means it, wherever this process goes."""
+    """Return the absolute path, since the process changes its working directory."""
     return Path(text).absolute()
 
 

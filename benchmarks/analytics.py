@@ -1,7 +1,7 @@
-"""Analysts' views over a history of two years: how each is carried out, and what it takes.
+"""Analytics: duration and plan of each analysts' view over a history of two years.
 
-Each daily view is asked for all days and for the last thirty.  Beside the views are the
-owner's own statements (tests/owners_sql.sql), those that read.
+Each daily view is queried for all days and for the last thirty.  The reading statements of
+tests/owners_sql.sql are measured as well.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ OWNERS: Final = (
     "reads_balance",
     "reads_user",
 )
-"""Those of the owner's statements that read."""
+"""Names of the reading statements in tests/owners_sql.sql."""
 OF_A_PAYMENT: Final = ("reads_data", "reads_aggregate")
 NOW: Final = f"TIMESTAMPTZ '{END:%Y-%m-%d}'"
-"""When the history ends: what the owner asks of the last day is of its last day."""
+"""End of the history; statements about the last day use it."""
 VIEW: Final = owners("view_of_balances").partition("AS\n")[2].rstrip(";")
-"""What a refresh reads, without what it then compares and writes."""
+"""The reading part of a refresh, without comparing and writing."""
 
 
 class AnalyticsTiming(msgspec.Struct):
-    """How long the history took to make, its size, and what each question took."""
+    """Time to create the history, its size, and the time of each query."""
 
     loading_s: dict[str, float]
     rows: dict[str, int]
@@ -47,7 +47,7 @@ class AnalyticsTiming(msgspec.Struct):
 
 
 async def analytics(stack: Settings, *, events: int) -> AnalyticsTiming:
-    """Make the history and ask everything of it."""
+    """Create the history and time every query."""
     async with own_database(stack) as connection:
         loading_s = await fill(connection, events=events, wallets=WALLETS)
         rows = {
@@ -65,7 +65,7 @@ async def analytics(stack: Settings, *, events: int) -> AnalyticsTiming:
 
 
 async def owners_questions(connection: Connection) -> dict[str, str]:
-    """Return the owner's statements that read, of a wallet and a payment that are there."""
+    """Return the reading statements, with ids of an existing wallet and payment."""
     wallet_id = await connection.fetchval(
         "SELECT min(wallet_id::text) FROM wallet_balances WHERE currency = 'EUR'"
     )

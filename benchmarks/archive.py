@@ -1,7 +1,7 @@
-"""A month of the event store on its way into a file and back: how fast, how large, with how much memory.
+"""Archive: speed, file size and memory of archiving, verifying and attaching a month.
 
-The month is written by the projector's sink, so that its rows have chains.  The commands run as
-processes of their own: the system is asked for their memory while they run.
+The projector's sink writes the month, so that its rows have hash chains.  Each command is a
+process of its own, whose peak memory is read from /proc while it runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SAMPLE_EVERY_S: Final = 0.01
 
 
 class Step(msgspec.Struct):
-    """What a command took, start of Python included."""
+    """Time and memory of one command, including Python's start."""
 
     seconds: float
     rows_per_s: float
@@ -40,7 +40,7 @@ class Step(msgspec.Struct):
 
 
 class Months(msgspec.Struct):
-    """The month, and what each command took."""
+    """The month, and the step of each command."""
 
     rows: int
     table_bytes_a_row: float
@@ -50,7 +50,7 @@ class Months(msgspec.Struct):
 
 
 async def archive(stack: Settings, *, payments: int) -> Months:
-    """Archive the events of so many transfers, verify them, and attach them again."""
+    """Archive the events of `payments` transfers, verify them, and attach them again."""
     story = Story()
     story.now = datetime(2024, 11, 2, tzinfo=UTC)
     with TemporaryDirectory(prefix="ledger-archive-") as folder:
@@ -98,6 +98,6 @@ def _run(config: Settings, *arguments: str) -> Step:
 
 
 def _peak_kb(pid: int) -> int:
-    """Return the most memory that a process has had so far; 0 of one that has ended."""
+    """Return a process's peak memory in kB; 0 if it has ended."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) if found else 0

@@ -1,8 +1,8 @@
-"""Backlog: transfers that wait in Kafka, carried out by workers alone; no generator runs beside them.
+"""Backlog: workers process transfers that wait in Kafka; no load generator runs meanwhile.
 
-What is measured begins when all workers say that they are ready, and ends with the last
-outcome on payment-events; starting and taking over are not in it.  Numbers of workers
-take turns, each turn on a system of its own.
+The clock starts when all workers are ready and stops at the last outcome on
+payment-events; start and takeover are excluded.  The numbers of workers alternate, each
+turn on a system of its own.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from benchmarks.load import KafkaLoad, start_warm_system
 from tests.live import LiveSystem, Process
 
 POLL_S = 0.05
-"""Between polls: a reader that never rests takes the processor that is measured."""
+"""Pause between polls, so that the reader takes little of the measured CPU time."""
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 USER_TICKS, SYSTEM_TICKS = 11, 12
-"""Places in /proc/PID/stat after the name of the command."""
+"""Indexes in /proc/PID/stat after the command name."""
 
 
 class DrainTiming(msgspec.Struct):
-    """How fast a backlog went."""
+    """Throughput of one backlog."""
 
     payments: int
     seconds: float
     payments_per_s: float
     worker_cpu_us: float
-    """Of all workers, for a payment."""
+    """CPU time of all workers per payment."""
 
 
 class Turns(msgspec.Struct):
-    """The turns of one number of workers, and their medians."""
+    """All turns with one number of workers, and their medians."""
 
     payments_per_s: float
     worker_cpu_us: float
@@ -46,7 +46,7 @@ class Turns(msgspec.Struct):
 
 
 class Backlogs(msgspec.Struct):
-    """All numbers of workers, and their medians as multiples of one worker's."""
+    """All numbers of workers, and the ratios of their medians to one worker's."""
 
     by_workers: dict[str, Turns]
     to_one: dict[str, float]
@@ -59,7 +59,7 @@ async def in_turn(
     payments: int,
     rounds: int,
 ) -> Backlogs:
-    """Let so many workers, and so many, take turns."""
+    """Run the backlog with each number of workers in turn."""
     drained: dict[int, list[DrainTiming]] = {count: [] for count in workers}
     for _ in range(rounds):
         for count, turns in drained.items():
@@ -74,7 +74,7 @@ async def in_turn(
 
 
 async def drain(live: LiveSystem, load: KafkaLoad, wallets: Sequence[str], *, payments: int) -> DrainTiming:
-    """Stop the workers, send the payments, start the workers again, and wait for all outcomes."""
+    """Stop the workers, send the payments, restart the workers, and wait for all outcomes."""
     workers = live.processes
     for worker in workers.values():
         worker.stop()
@@ -102,7 +102,7 @@ def _medians(turns: list[DrainTiming]) -> Turns:
 
 
 def cpu_s(processes: Iterable[Process]) -> float:
-    """Return the processor time that processes have taken so far."""
+    """Return the CPU time of the processes so far, in seconds."""
     stats = (Path(f"/proc/{process.pid}/stat").read_text() for process in processes)
     fields = (stat.rpartition(")")[2].split() for stat in stats)
     return sum(int(each[USER_TICKS]) + int(each[SYSTEM_TICKS]) for each in fields) * TICK_S

@@ -1,7 +1,7 @@
-"""Refreshing wallet_balances over a history of two years: how long it takes, and what the sink feels of it.
+"""Balances: duration of refreshing wallet_balances over two years of history, and its effect on the sink.
 
-The sink writes batches alone and beside a refresh in turn, each as many, so that a machine
-which is busy with other things is busy for both.
+The sink alternates between batches alone and the same number of batches beside a refresh,
+so that other load on the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WALLETS: Final = 20_000
 
 
 class Round(msgspec.Struct):
-    """Medians of a round's batches."""
+    """Median times of the batches in one round."""
 
     batch_alone_ms: float
     batch_beside_ms: float
@@ -38,27 +38,27 @@ class Round(msgspec.Struct):
 
 
 class RefreshTiming(msgspec.Struct):
-    """What a refresh takes, and takes away from the sink."""
+    """Durations of refreshes, and the sink's batches alone and beside a refresh."""
 
     wallet_events: int
     rows: int
     first_s: float
-    """Of the empty view, which is not concurrent."""
+    """First refresh, of the empty view (not concurrent)."""
     unchanged_s: float
-    """With nothing new."""
+    """Refresh without new events."""
     changed_s: float
-    """With one event more for every hundredth wallet."""
+    """Refresh after one new event in every hundredth wallet."""
     batch_alone_ms: float
     """Median of the sink's batches of 500 transfers."""
     batch_beside_ms: float
-    """The same while a refresh is under way."""
+    """The same during a refresh."""
     costs_percent: float
-    """Median over the rounds."""
+    """Median over all rounds."""
     rounds: list[Round]
 
 
 async def balances(stack: Settings, *, events: int) -> RefreshTiming:
-    """Make about so many wallet events, refresh the view, then again and again beside the sink."""
+    """Create about `events` wallet events, then refresh the view alone and beside the sink."""
     of_all = round(events * EVENTS_A_PAYMENT / WALLET_EVENTS_A_PAYMENT)
     async with migrated_database(stack) as dsn:
         connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
@@ -86,14 +86,14 @@ async def balances(stack: Settings, *, events: int) -> RefreshTiming:
 
 
 async def refresh_s(connection: Connection) -> float:
-    """Refresh the view and return the seconds."""
+    """Refresh the view; return the duration in seconds."""
     began_s = time.perf_counter()
     assert await connection.fetchval("SELECT refresh_wallet_balances()")
     return round(time.perf_counter() - began_s, 2)
 
 
 async def beside_each_other(pool: Pool) -> list[Round]:
-    """Let the sink write alone and beside a refresh in turn."""
+    """Time the sink's batches alone and beside a refresh, in turn."""
     told = batches(Story(), 2 * ROUNDS * BATCHES_A_ROUND * PAYMENTS_A_BATCH)
     sink, left = PostgresSink(pool), iter(told[1:])
     await sink.write(told[0])

@@ -1,8 +1,8 @@
-"""What a case of the benchmarks is, and what it is given.
+"""A benchmark case, and the context of its run.
 
-A case is a name, a line that says what it measures, its options, and an async function
-from `Given` to its figures.  The measuring itself stands in a module that takes plain
-arguments; suite_payments.py, suite_tables.py and suite_databases.py have an entry for each.
+A case has a name, a description, options, and an async function from `CaseRun` to its
+figures.  The measurement itself is in a module with plain parameters.  The cases are listed
+in suite_payments.py, suite_tables.py and suite_databases.py.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.live import LiveSystem, running
 from tests.own_system import own_system
 
 Figures = msgspec.Struct | Mapping[str, Any]
-"""What a case returns: structs, or mappings of such by name."""
+"""Result of a case: a struct, or a mapping of names to structs."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """`--name`: takes several values where the default is a tuple, none where it is False."""
+    """An option `--name`: several values if the default is a tuple, a flag if it is False."""
 
     name: str
     default: int | float | tuple[Any, ...]
@@ -37,7 +37,7 @@ class Option:
     choices: tuple[str, ...] | None = None
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the option."""
+        """Add the option to the parser."""
         if self.default is False:
             parser.add_argument(f"--{self.name}", action="store_true", help=self.about)
             return
@@ -53,20 +53,20 @@ class Option:
         )
 
 
-PAYMENTS: Final = Option("payments", 20_000, "how many")
-NO_STANDBY: Final = Option("no-standby", False, "LEDGER_STANDBY=0")
+PAYMENTS: Final = Option("payments", 20_000, "number of payments")
+NO_STANDBY: Final = Option("no-standby", False, "run without standby (LEDGER_STANDBY=0)")
 
 
 @dataclass
 class CaseRun:
-    """A case's options, and the settings of the stack; of the measured system, once there was one."""
+    """Options of a run and its settings: the stack's, then those of the measured system."""
 
     options: argparse.Namespace
     settings: Settings = field(default_factory=stack_settings)
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[LiveSystem]:
-        """A system of the case's own on the stack, nothing of it started yet, gone afterwards."""
+        """Yield a new system on the stack, with no process started; remove it afterwards."""
         changes = {"standby": False} if getattr(self.options, "no_standby", False) else {}
         with tempfile.TemporaryDirectory(prefix="ledger-bench-") as folder:
             async with own_system(stack_settings(), Path(folder)) as own:
@@ -77,7 +77,7 @@ class CaseRun:
 
 @dataclass(frozen=True)
 class Case:
-    """One benchmark; `small` are the arguments with which it is one of many, in a minute or three."""
+    """One benchmark; `small` are its arguments in `all`, for a run of one to three minutes."""
 
     name: str
     about: str

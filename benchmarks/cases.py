@@ -1,4 +1,4 @@
-"""The cases of the benchmarks, in the order in which all are run; one more is one more entry of its kind."""
+"""All benchmark cases, in the order of `all`."""
 
 from __future__ import annotations
 

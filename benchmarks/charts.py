@@ -1,6 +1,6 @@
-"""Charts of a case's figures: bars of what is compared, lines of percentiles over the load.
+"""Charts of a case's figures: bars for comparisons, lines for percentiles over load.
 
-matplotlib is of the extra `bench` and is imported only to draw.
+matplotlib belongs to the extra `bench` and is imported only for drawing.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ ENDINGS: Final = (".svg", ".png")
 INCHES: Final = (8.0, 4.5)
 DOTS_PER_INCH: Final = 150
 LABEL_CHARACTERS_MAX: Final = 60
-"""Bars side by side whose labels together are longer would write over each other: they lie."""
+"""Total length of the labels above which bars are horizontal, so that labels do not overlap."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """A bar for each figure at the paths, all of one unit; a dot for each of its rounds."""
+    """One bar per figure at the paths, all of one unit; one dot per round."""
 
     unit: str
     paths: tuple[str, ...]
     of: str = ""
-    """What the labels are, where they do not say it."""
+    """Title of the labels, if they need one."""
     rounds: str = ""
-    """Path of lists, labelled as the bars are."""
+    """Path of the rounds: lists with the labels of the bars."""
 
     def heights(self, figures: Any) -> dict[str, float]:
         """Return the figures by label."""
@@ -39,7 +39,7 @@ class Bars:
         return figures_at(figures, self.rounds) if self.rounds else {}
 
     def draw_on(self, axes: Any, figures: Any) -> None:
-        """Draw."""
+        """Draw the chart on the axes."""
         heights, dots = self.heights(figures), self.dots(figures)
         lies = sum(map(len, heights)) > LABEL_CHARACTERS_MAX
         (axes.barh if lies else axes.bar)([*heights], [*heights.values()], color="tab:blue")
@@ -55,7 +55,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Lines:
-    """A line for each path of `ys` over the loads at `x`; both have one star, for the loads."""
+    """One line per path of `ys` over the loads at `x`; each path has one star, which matches the loads."""
 
     x: str
     x_unit: str
@@ -73,7 +73,7 @@ class Lines:
         }
 
     def draw_on(self, axes: Any, figures: Any) -> None:
-        """Draw."""
+        """Draw the chart on the axes."""
         for name, points in self.points(figures).items():
             axes.plot(*zip(*points, strict=True), "o-", label=name)
         axes.set_xlabel(self.x_unit)
@@ -84,13 +84,13 @@ class Lines:
 
 
 Save = Callable[[Any, Bars | Lines, str, Path], None]
-"""Figures, chart, title, file."""
+"""Function of figures, chart, title and file."""
 
 
 def chart_writer() -> Save:
-    """Return the function that draws figures into a file; SystemExit if there is no matplotlib."""
+    """Return the function that draws figures into a file; exits if matplotlib is not installed."""
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 (only who draws has it)
+        from matplotlib.figure import Figure  # noqa: PLC0415 (belongs to the extra `bench`)
     except ModuleNotFoundError as error:
         raise SystemExit("--plot: matplotlib is missing; it is of the extra `bench`") from error
 

@@ -1,7 +1,7 @@
-"""The contenders of the case `wallets`: how each is started, and what its log says when it begins.
+"""The contenders of the case `wallets`: how each is started, and its log line at the start of work.
 
-Each is one process of its own with topics of its own.  A peer with packages that differ from
-this project's gets them in a folder of the cache, from the extra `peers` of pyproject.toml.
+Each contender is one process with topics of its own.  The packages of a peer are installed
+into a folder of the cache, in the versions of the extra `peers` of pyproject.toml.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ FAUST_WORKER: Final = ("worker", "--without-web", "-l", "info")
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to carry commands out; `arguments` are those of Python."""
+    """An implementation of the task; `arguments` are those for Python."""
 
     name: str
     arguments: tuple[str, ...]
     begins: str = BEGINS
     is_exactly_once: bool = True
     package: str = ""
-    """Its distribution, if it is one of the extra `peers`."""
+    """Its distribution in the extra `peers`, if it has one."""
 
     def task(self, settings: Settings) -> Task:
-        """Return where it reads and writes; all names begin with the system's prefix."""
+        """Return its topics and group; all names begin with the system's prefix."""
         name = settings.topic(self.name)
         return Task(
             kafka=settings.kafka,
@@ -50,7 +50,7 @@ class Contender:
         )
 
     def ready_to_start(self, settings: Settings) -> Process:
-        """Return its process, not started yet; what it needs is fetched the first time."""
+        """Return its process, not started yet; the first call fetches its packages."""
         environment = self.task(settings).environment()
         if self.package:
             environment["PYTHONPATH"] = str(packages_of(self.package))
@@ -59,7 +59,7 @@ class Contender:
 
 
 class Ours(Contender):
-    """A worker of this project, which has its own topics."""
+    """A worker of this project, on the project's topics."""
 
     def task(self, settings: Settings) -> Task:
         events, outcomes = (settings.topic(name) for name in (topics.WALLET_EVENTS, topics.SAGA_EVENTS))
@@ -72,7 +72,7 @@ class Ours(Contender):
 
 
 class KafkaStreams(Contender):
-    """Java: the jars are Maven's, and the one source file is compiled by the `java` that runs it."""
+    """Kafka Streams in Java: jars from Maven; `java` compiles the single source file at its start."""
 
     def ready_to_start(self, settings: Settings) -> Process:
         java = program("java", package="default-jdk-headless", dependency=self.name, say=quiet)
@@ -99,7 +99,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
 
 
 def packages_of(package: str) -> Path:
-    """Return the folder with a package of the extra `peers` and all that it needs, fetched by pip."""
+    """Return the folder with a package of the extra `peers` and its dependencies, installed by pip."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (requirement,) = (
         line for line in project["optional-dependencies"]["peers"] if line.partition("==")[0] == package
@@ -110,7 +110,7 @@ def packages_of(package: str) -> Path:
 
 
 def quiet(_line: str) -> None:
-    """Say nothing: stdout is for figures."""
+    """Print nothing: stdout is for the result."""
 
 
 def _copy_jars(folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""Cost: the processor time of payments, by component, and what a million of them would take.
+"""Cost: CPU time of payments by component, also extrapolated to a million payments.
 
-One worker and one projector carry out a backlog; opening the wallets and warming up are not
-in it.  What a component takes when idle is in the figures, so many payments tell more.
+One worker and one projector process a backlog; opening the wallets and warming up are
+excluded.  The figures include the idle load of each component, so more payments give
+better figures.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ MILLION: Final = 1_000_000
 
 
 class Cost(msgspec.Struct):
-    """Processor time of so many payments."""
+    """CPU time of the payments."""
 
     payments: int
     seconds: float
     payments_per_s: float
     cpu_us: dict[str, float]
-    """A payment's, by component."""
+    """CPU time per payment, by component."""
     cpu_s_a_million: dict[str, float]
     total_s_a_million: float
-    """Without the generator, and without what is not of this system."""
+    """Total without the load generator and without other processes of the machine."""
 
 
 async def cost(live: LiveSystem, *, payments: int = 100_000, wallets: int = 2_000) -> Cost:
-    """Carry out so many payments and look at every component before and after."""
+    """Process `payments` payments; read the CPU time of every component before and after."""
     ids = await start_system(live, wallets)
     before, components = await count_payments(live), Components(live)
     requests = transfers(payments, ids, seed=before.known)

@@ -1,8 +1,8 @@
-"""What it costs the sink that PostgreSQL itself checks double entry, and how it is checked.
+"""Double-entry cost: the cost for the sink of PostgreSQL's own check of double entry.
 
-Three databases take the same batches in turn, so that a machine which is busy with other
-things is busy for all: without a check, with one a statement (as the migrations make it),
-and with a deferred one a row.  What counts is the median over pairs of batches.
+Three databases take the same batches in turn, so that other load on the machine affects
+all alike: without a check, with a check per statement (as in the migrations), and with a
+deferred check per row.  The result is the median over pairs of batches.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ WAYS: Final = {"none": NO_CHECK, "statement": "SELECT", "row": ROW_BY_ROW}
 
 
 class CheckCost(msgspec.Struct):
-    """How fast batches went in with one kind of check."""
+    """Batch times with one kind of check."""
 
     p50_ms: float
-    """Of a batch."""
+    """Percentile of the batch times."""
     p90_ms: float
     p99_ms: float
     payments_per_s: float
-    """By the median."""
+    """From the median batch time."""
     costs_percent: float
-    """Median over the batches, each compared with the same one without a check."""
+    """Median over the batches of the extra time compared with the same batch without a check."""
 
 
 async def double_entry_cost(stack: Settings, *, payments: int) -> dict[str, CheckCost]:
-    """Write so many transfers each way; return the figures by way."""
+    """Write `payments` transfers with each kind of check; return the figures by kind."""
     took_ms: dict[str, list[float]] = {way: [] for way in WAYS}
     told = batches(Story(), payments)
     async with AsyncExitStack() as open_still:

@@ -1,7 +1,7 @@
-"""The envelope that every result has: what was measured, when, of which commit, on what machine, how set.
+"""The envelope of every result: case, time, commit, machine and settings.
 
-Of the settings only those are told that differ from the defaults, without addresses and names:
-they say where a system is, not how fast.
+It contains the settings that differ from their defaults, without addresses and names, which
+do not affect the speed.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ COMMIT_CHARACTERS: Final = 12
 
 
 class Machine(msgspec.Struct):
-    """What it was measured on."""
+    """The machine of a measurement."""
 
     cpu: str
     cores: int
     memory_mb: int
     kernel: str
     load_before: float
-    """Of the last minute: above nothing, there was somebody else."""
+    """Load average of the last minute: above 0, other processes were running."""
 
 
 class Result(msgspec.Struct):
-    """One case, measured; `settings` has `ledger` (LEDGER_*) and the case's `options`."""
+    """The result of a case; `settings` has `ledger` (LEDGER_*) and the case's `options`."""
 
     case: str
     measured_at: str
@@ -50,18 +50,18 @@ class Result(msgspec.Struct):
 
 
 def new_result(case: str) -> Result:
-    """Return the envelope of what begins now."""
+    """Return the envelope of a measurement that starts now."""
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return Result(case, now, commit(ROOT), machine(), {})
 
 
 def settings_document(given: CaseRun) -> dict[str, dict[str, Any]]:
-    """Return the settings that matter."""
+    """Return the changed settings and the options of the run."""
     return {"ledger": changed_settings(given.settings), "options": vars(given.options)}
 
 
 def changed_settings(settings: Settings) -> dict[str, Any]:
-    """Return by variable what is not as it comes."""
+    """Return `{variable: value}` of the settings that differ from their defaults."""
     fields = type(settings).model_fields
     values = settings.model_dump(mode="json", exclude=set(PLACES))
     return {
@@ -70,7 +70,7 @@ def changed_settings(settings: Settings) -> dict[str, Any]:
 
 
 def commit(checkout: Path) -> str | None:
-    """Return the commit, with `-dirty` if files differ from it; None of what is no checkout of git."""
+    """Return the commit, with `-dirty` if files differ from it; None outside of a git checkout."""
     asked = _git(checkout, "rev-parse", f"--short={COMMIT_CHARACTERS}", "HEAD")
     if asked is None:
         return None
@@ -78,7 +78,7 @@ def commit(checkout: Path) -> str | None:
 
 
 def machine() -> Machine:
-    """Look at this machine."""
+    """Return the description of this machine."""
     processors = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*: (.*)$", processors, re.MULTILINE)
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

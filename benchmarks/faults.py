@@ -1,8 +1,8 @@
-"""Faults in a case's figures: what has failed beside what was measured, by where it stands.
+"""Faults in a case's figures: failures during the measurement, with their path in the figures.
 
-Cases tell it in four ways: `statuses` of calls, of which 2xx are none, `errors` by kind,
-`failed` as a number, and `error` in words.  Nothing is left out, so that no figure looks
-better than it is.
+Figures have failures in four forms: `statuses` of calls (all but 2xx), `errors` by kind,
+`failed` as a number, and `error` as text.  All are reported, so that no figure looks better
+than it is.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 SUCCESS: Final = "2"
-"""What the status of a call that did what it was to do begins with."""
+"""First character of the status of a successful call."""
 
 
 class Fault(NamedTuple):
-    """Where it stands in the figures, what it was, and how often."""
+    """Path in the figures, kind of failure, and count."""
 
     path: str
     what: str
@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 
 
 def faults_in(figures: Any, path: str = "") -> Iterator[Fault]:
-    """Yield all that has failed, in the figures' order."""
+    """Yield all failures in the order of the figures."""
     if isinstance(figures, list):
         for place, item in enumerate(figures):
             yield from faults_in(item, _below(path, str(place)))

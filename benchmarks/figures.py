@@ -1,8 +1,8 @@
-"""Figures by their path in what a case returned: `contenders.*.median_per_s`.
+"""Figures by their path in the result of a case, e.g. `contenders.*.median_per_s`.
 
-A name with a star is a pattern for those of a mapping, and what matched tells the figures
-apart; without a star, the last name of the path does.  0 and -1 are a list's first and last
-item, with any other name it has a list of what its items have.
+A name with a star is a pattern for the keys of a mapping, and the matched keys label the
+figures; without a star, the last name of the path is the label.  0 and -1 are the first and
+last item of a list; any other name collects that field of all items.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PLACES: Final = ("0", "-1")
 
 
 def figures_at(figures: Any, path: str) -> dict[str, Any]:
-    """Return what is at the path, by label, in order; what is missing or null is left out."""
+    """Return `{label: figure}` at the path, in order, without missing or null figures."""
     names = path.split(".")
     return {
         " ".join(stars) or names[-1]: value for stars, value in _found(figures, names) if value is not None

@@ -1,4 +1,4 @@
-"""Settled: the end of a run, when PostgreSQL has every payment and nothing was lost or done twice."""
+"""Final state of a run: PostgreSQL has every payment, all have ended, and all balances agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COUNT_PAYMENTS: Final = """
 
 
 class PaymentCounts(NamedTuple):
-    """Payments, as PostgreSQL has them."""
+    """Counts of payments in PostgreSQL."""
 
     known: int
     ended: int
@@ -25,13 +25,13 @@ class PaymentCounts(NamedTuple):
 
 
 async def count_payments(live: LiveSystem) -> PaymentCounts:
-    """Count them now."""
+    """Return the current counts."""
     (row,) = await live.rows(COUNT_PAYMENTS)
     return PaymentCounts(**row)
 
 
 async def wait_for_final_state(live: LiveSystem, payments_min: int) -> PaymentCounts:
-    """Wait until so many payments are known, and all that are known have ended; none may have failed."""
+    """Wait until `payments_min` payments are known and all known ones have ended; fail if one has failed."""
 
     async def all_ended() -> PaymentCounts | None:
         now = await count_payments(live)
@@ -44,5 +44,5 @@ async def wait_for_final_state(live: LiveSystem, payments_min: int) -> PaymentCo
 
 
 async def check_reconciliation(live: LiveSystem) -> None:
-    """Have everything that knows a balance compared; fails with what differs."""
+    """Run `reconcile`; fail with the differences if there are any."""
     await live.document("reconcile", "--wait", str(RECONCILE_WAIT_S))

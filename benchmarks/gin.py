@@ -1,8 +1,8 @@
-"""What the GIN index of the event store costs: jsonb_ops, jsonb_path_ops, and none.
+"""GIN: cost of the event store's GIN index with jsonb_ops, with jsonb_path_ops, and without.
 
-The same rows go into one table after the other, in batches as large as a projector's cycle, with
-all other indexes of `events` beside; three times in turn.  Pending lists are emptied at the end,
-within the time, and two questions show what each index answers.
+The same rows are inserted into each table in turn, three times, in batches as large as a
+projector's cycle, with all other indexes of `events`.  The time includes emptying the pending
+lists.  Two queries show which questions each index answers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CONTAINS: Final = """SELECT event_id FROM filled WHERE event_data @> (
 
 
 class IndexTiming(msgspec.Struct):
-    """What one operator class cost, and how long its answers took."""
+    """Insert rate, size and query times with one operator class."""
 
     rows: int
     insert_s: float
@@ -47,14 +47,14 @@ class IndexTiming(msgspec.Struct):
 
 
 class InsertTiming(msgspec.Struct):
-    """All rounds of one operator class, and the median of each figure."""
+    """All rounds with one operator class, and the median of each figure."""
 
     median: IndexTiming
     rounds: list[IndexTiming]
 
 
 async def gin(stack: Settings, *, events: int) -> dict[str, InsertTiming]:
-    """Make so many events once, and insert them by turns."""
+    """Create `events` events once, and insert them with each operator class in turn."""
     async with own_database(stack) as connection:
         rows = await _tell(connection, events)
         found: dict[str, list[IndexTiming]] = {name: [] for name in OPERATORS}
@@ -65,7 +65,7 @@ async def gin(stack: Settings, *, events: int) -> dict[str, InsertTiming]:
 
 
 async def _tell(connection: Connection, events: int) -> int:
-    """Leave the rows in the table `told`, numbered as they occurred."""
+    """Create the rows in the table `told`, numbered in the order of their occurrence."""
     assert events <= EVENTS_MAX, f"at most {EVENTS_MAX}"
     payments = round(events / EVENTS_A_PAYMENT)
     await connection.execute(SQL["facts"], payments, END, 20_000, timedelta(days=MONTHS_DAYS))

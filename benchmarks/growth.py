@@ -1,9 +1,9 @@
-"""Growth: what a command or a payment costs when there is ten times as much of something.
+"""Growth: cost of a command or a payment as the number of wallets, payments or events grows.
 
-Of wallets: commands through the wallets agent alone.  Of history: payments carried out by
-a worker whose tables know so many already, and batches written into a PostgreSQL that has
-so many events.  Of backlog: payments that wait for a worker.  Each figure stands beside its
-ratio to the smallest size's; 1 is a cost that does not grow.
+Wallets: commands through the wallets agent alone.  History: payments of a worker whose
+tables contain earlier payments, and batches written to a PostgreSQL that contains earlier
+events.  Backlog: payments that wait for a worker.  Each figure has its ratio to the
+smallest size; a ratio of 1 is a cost that does not grow.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class GrowthCost(msgspec.Struct):
     size: int
     per_s: float
     cpu_us: float | None = None
-    """Of the worker, for a command or a payment."""
+    """CPU time of the worker per command or payment."""
     cost_to_smallest: float = 1.0
-    """Worker's time, or where it is not told the time, as a multiple of the smallest size's."""
+    """Ratio of the worker's CPU time (elapsed time if there is none) to the smallest size's."""
 
 
 async def growth(
@@ -54,7 +54,7 @@ async def growth(
     payments: int = 20_000,
     events: int = 100_000,
 ) -> dict[str, list[GrowthCost]]:
-    """Measure every kind of growth; payments, and events in PostgreSQL, also ten times as many."""
+    """Measure every kind of growth; payments and events also with ten times the number."""
     return {
         "wallets": await of_wallets(stack, wallets, commands=commands),
         "history of a worker": await of_history(stack, (payments, TENFOLD * payments), payments=payments),
@@ -64,7 +64,7 @@ async def growth(
 
 
 async def of_wallets(stack: Settings, sizes: Sequence[int], *, commands: int) -> list[GrowthCost]:
-    """Carry out commands over so many wallets."""
+    """Process commands over each number of wallets."""
     grown = []
     for size in sizes:
         compared = await compare(stack, commands=commands, wallets=size, rounds=1, names=(OURS.name,))
@@ -75,17 +75,17 @@ async def of_wallets(stack: Settings, sizes: Sequence[int], *, commands: int) ->
 
 
 async def of_history(stack: Settings, sizes: Sequence[int], *, payments: int) -> list[GrowthCost]:
-    """Carry out payments when the tables of payments and of sagas have so many already."""
+    """Process payments with each number of earlier payments in the tables."""
     return compared_to_smallest([await _drained(stack, payments, known=size) for size in sizes])
 
 
 async def of_backlog(stack: Settings, sizes: Sequence[int]) -> list[GrowthCost]:
-    """Carry out so many payments that wait."""
+    """Process a backlog of each size."""
     return compared_to_smallest([await _drained(stack, size) for size in sizes])
 
 
 async def of_rows(stack: Settings, sizes: Sequence[int], *, payments: int) -> list[GrowthCost]:
-    """Write transfers by the projector's sink into a database with about so many events."""
+    """Write transfers with the projector's sink into a database with about that many events."""
     told, grown = batches(Story(), payments), []
     for size in sizes:
         async with migrated_database(stack) as dsn:
@@ -98,7 +98,7 @@ async def of_rows(stack: Settings, sizes: Sequence[int], *, payments: int) -> li
 
 
 def compared_to_smallest(grown: list[GrowthCost]) -> list[GrowthCost]:
-    """Put each one's ratio to the first beside it."""
+    """Set the ratio of each figure to the first; return the list."""
     for one in grown:
         one.cost_to_smallest = round(_cost(one) / _cost(grown[0]), 2)
     return grown

@@ -1,7 +1,7 @@
-"""A long history in a database of its own, and the plans of what is asked of it.
+"""A long history in a database of its own, and query plans on it.
 
-The rows are made by the server from series (history.sql): nothing travels, and the
-same count gives the same rows.  All indexes but keys are made after the rows, and a
+The server generates the rows from series (history.sql), so no data is transferred, and a
+count always gives the same rows.  Indexes other than keys are created after the rows.  The
 count is bounded, so that a run ends by itself.
 """
 
@@ -25,9 +25,9 @@ from ledger_streams.settings import Settings
 
 SQL: Final = named(Path(__file__).with_name("history.sql").read_text(encoding="utf-8"))
 EVENTS_MAX: Final = 25_000_000
-"""About 20 GB with indexes: 3.9 GB for five million."""
+"""About 20 GB with indexes (3.9 GB for five million)."""
 EVENTS_A_PAYMENT: Final = 7.3
-"""Rows of events and wallet_events together, in the mean."""
+"""Mean number of rows in events and wallet_events."""
 WALLET_EVENTS_A_PAYMENT: Final = 1.6
 TABLES: Final = ("events", "payments", "wallet_events", "postings", "snapshots")
 MONTHS_DAYS: Final = 730
@@ -36,7 +36,7 @@ STATEMENT_S_MAX: Final = 3_600.0
 
 
 class QueryTiming(msgspec.Struct):
-    """What a statement took, the best of three, and how it was carried out."""
+    """Best time of three runs of a statement, and its plan."""
 
     ms: float
     rows: int
@@ -45,7 +45,7 @@ class QueryTiming(msgspec.Struct):
 
 @asynccontextmanager
 async def migrated_database(stack: Settings) -> AsyncIterator[str]:
-    """The DSN of a database that nobody else uses, migrated and empty, dropped afterwards."""
+    """Yield the DSN of a new, migrated, empty database; drop it afterwards."""
     name = f"t{uuid.uuid4().hex[:12]}"
     server = await asyncpg.connect(stack.postgres)
     await server.execute(f'CREATE DATABASE "{name}"')
@@ -60,7 +60,7 @@ async def migrated_database(stack: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def own_database(stack: Settings) -> AsyncIterator[Connection]:
-    """A connection to such a database, for much work at once."""
+    """Yield a connection to such a database, configured for bulk work."""
     async with migrated_database(stack) as dsn:
         connection = await asyncpg.connect(dsn, command_timeout=STATEMENT_S_MAX)
         await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
@@ -73,7 +73,7 @@ async def own_database(stack: Settings) -> AsyncIterator[Connection]:
 async def fill(
     connection: Connection, *, events: int, wallets: int, tables: Sequence[str] = TABLES
 ) -> dict[str, float]:
-    """Make a history of about so many events, or some tables of it, and return the seconds of each step."""
+    """Create a history of about `events` events, or some of its tables; return the seconds of each step."""
     assert events <= EVENTS_MAX, f"at most {EVENTS_MAX}"
     payments = max(1_000, round(events / EVENTS_A_PAYMENT))
     took_s: dict[str, float] = {}
@@ -112,7 +112,7 @@ async def time_query(connection: Connection, statement: str, *arguments: object)
 
 
 def nodes(plan: dict[str, Any], depth: int = 0) -> list[str]:
-    """Say what a plan does, a line a node: its rows, and the pages it read, children included."""
+    """Yield one line per plan node: its rows and the pages read, including its children."""
     about = [
         str(plan["Node Type"]),
         *(str(plan[key]) for key in ("Index Name", "Relation Name") if key in plan),

@@ -1,8 +1,8 @@
-"""HTTP: payments, batches of them and balances, called for by wrk as fast as a worker answers.
+"""HTTP: payments, batches and balances, requested by wrk as fast as a worker answers.
 
-One worker has the agents and the web views, as it comes; a projector is beside it.
-Every payment that was answered with 2xx has ended before the next step begins, and all
-are reconciled at the end.  Answers without success are told, and fail nothing.
+One worker runs agents and web views, with a projector beside it.  A step waits until every
+payment answered with 2xx has ended, and the run ends with a reconciliation.  Responses
+other than 2xx are reported and do not fail the run.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ CONNECTIONS: Final = (32, 256)
 WAIT: Final = "?wait=30"
 BATCH: Final = 100
 NOWHERE: Final = "redis://127.0.0.1:1/0"
-"""Nobody listens there: a balance comes from PostgreSQL."""
+"""An address without a server, so that balances are read from PostgreSQL."""
 
 LEAD_S: Final = 2.0
-"""Payments run for so long before balances are asked for."""
+"""Duration of the payments' load before balances are requested."""
 
 
 class HttpTiming(msgspec.Struct):
-    """One step: what wrk saw, and what became of the payments."""
+    """One step: the figures of wrk, and the payments."""
 
     called: CallTiming
     cores: dict[str, float]
-    """What each component took of one core while wrk ran; wrk is with the generator."""
+    """CPU use of each component while wrk ran, in cores; wrk counts as generator."""
     accepted_per_s: float | None = None
-    """Payments, while wrk ran."""
+    """Payments accepted while wrk ran."""
     completed_per_s: float | None = None
-    """Payments, until PostgreSQL showed the last as completed."""
+    """Payments until the last one was completed in PostgreSQL."""
 
 
 async def http_calls(
@@ -54,9 +54,9 @@ async def http_calls(
     connections: Sequence[int] = CONNECTIONS,
     seconds: float = 10.0,
 ) -> dict[str, HttpTiming]:
-    """Take each step for so many seconds.
+    """Run each step for `seconds`.
 
-    `rate_per_s` is the load beside which balances are read; 0 is half of what batches have reached.
+    `rate_per_s` is the payments' load beside the balances; 0 stands for half the rate of the batches.
     """
     ids = await start_system(live, wallets)
     callers = _Callers(live, ids, seconds)
@@ -74,7 +74,7 @@ async def http_calls(
 async def _balances(
     callers: _Callers, connections: Sequence[int], rate_per_s: float
 ) -> dict[str, HttpTiming]:
-    """Have as many callers as there can be, and beside the payments the few whose waits are to be short."""
+    """Measure balances with all connections, and beside payments with the smallest number."""
     live = callers.live
     live.ways["api-2"] = {"LEDGER_REDIS": NOWHERE}
     live.start("api", "2")
@@ -94,14 +94,14 @@ async def _balances(
 
 
 class _Callers:
-    """wrk at the doors of a live system."""
+    """Calls of wrk to the workers of a live system."""
 
     def __init__(self, live: LiveSystem, wallets: Sequence[str], seconds: float) -> None:
         self.live = live
         self._wallets, self._seconds = wallets, seconds
 
     async def called(self, kind: str, *, door: str = "worker-1", **how: Any) -> HttpTiming:
-        """Have wrk call at a door for so long."""
+        """Run wrk against one server."""
         components = Components(self.live)
         before_s, began_s = components.cpu_s(), time.perf_counter()
         base = f"http://127.0.0.1:{self.live.ports[door]}"
@@ -110,7 +110,7 @@ class _Callers:
         return HttpTiming(found, shares(used_s, took_s))
 
     async def payments(self, kind: str, *, batch: int = 0, **how: Any) -> HttpTiming:
-        """Have wrk ask for payments, and wait until all that were taken have ended."""
+        """Run wrk with payments, and wait until all accepted ones have ended."""
         before, began_s = await count_payments(self.live), time.perf_counter()
         answered = await self.called(kind, run=before.known, batch=batch, **how)
         accepted = answered.called.good * max(1, batch)
@@ -121,14 +121,14 @@ class _Callers:
         return answered
 
     async def warm(self) -> None:
-        """Have every wallet in the cache: what has expired comes back by being asked for."""
+        """Fill the cache with every wallet by requesting each balance."""
         for wallet in self._wallets:
             status, _, _ = await self.live.request("GET", f"/v1/wallets/{wallet}/balance")
             assert status == 200, f"{wallet}: {status}"
 
     @asynccontextmanager
     async def payments_at(self, rate_per_s: float) -> AsyncIterator[None]:
-        """Have payments sent to Kafka at a rate meanwhile, and all ended afterwards."""
+        """Send payments to Kafka at a rate during the block; wait afterwards until all have ended."""
         before = await count_payments(self.live)
         count = round(rate_per_s * (self._seconds + LEAD_S))
         requests = transfers(count, self._wallets, seed=before.known)

@@ -24,7 +24,7 @@ WARMING_PAYMENTS = 200
 
 
 class Timing(msgspec.Struct):
-    """How long payments took from being sent to having ended."""
+    """Times of payments from sending to end."""
 
     payments: int
     failed: int
@@ -36,14 +36,14 @@ class Timing(msgspec.Struct):
 
 
 def timing(seconds: Sequence[float], *, failed: int, elapsed_s: float) -> Timing:
-    """Sum up; `seconds` has one entry a payment that completed."""
+    """Return the figures; `seconds` has one entry per completed payment."""
     rate = len(seconds) / elapsed_s
     at_ms = percentiles([1000 * each_s for each_s in seconds])
     return Timing(len(seconds), failed, round(elapsed_s, 2), round(rate, 1), *at_ms)
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the 50th, 90th and 99th, to a tenth."""
+    """Return the 50th, 90th and 99th percentile, rounded to a tenth."""
     ordered = sorted(values)
     p50, p90, p99 = (
         round(ordered[min(len(ordered) - 1, int(len(ordered) * q))], 1) for q in (0.5, 0.9, 0.99)
@@ -52,7 +52,7 @@ def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def wallet_ids(count: int, seed: int = 7) -> list[str]:
-    """Return as many ids, the same for the same seed."""
+    """Return `count` wallet ids; the same seed gives the same ids."""
     random = Random(seed)
     return [str(UUID(int=random.getrandbits(128), version=4)) for _ in range(count)]
 
@@ -71,7 +71,7 @@ def transfer(random: Random, wallets: Sequence[str]) -> dict[str, Any]:
 
 
 def record(event_type: str, aggregate_id: str, data: dict[str, Any]) -> bytes:
-    """Return a record as a gateway would send it."""
+    """Return a record's value, as a client would send it."""
     return msgspec.json.encode(
         {
             "event_id": str(uuid4()),
@@ -87,7 +87,7 @@ def record(event_type: str, aggregate_id: str, data: dict[str, Any]) -> bytes:
 
 
 class KafkaLoad:
-    """Sends requests to payment-events and waits for their outcomes there."""
+    """Sends requests to payment-events and reads their outcomes from it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -97,7 +97,7 @@ class KafkaLoad:
         self._failed = 0
 
     async def open_wallets(self, wallets: Sequence[str]) -> None:
-        """Send OpenWallet for each, with an overdraft that no run uses up."""
+        """Open each wallet, with an overdraft that no run exhausts."""
         commands = self._settings.topic(topics.WALLET_COMMANDS)
         async with AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all") as producer:
             for wallet in wallets:
@@ -112,7 +112,7 @@ class KafkaLoad:
             await producer.flush()
 
     async def run(self, wallets: Sequence[str], *, payments: int, rate_per_s: float) -> Timing:
-        """Send `payments` transfers, as fast as they go when the rate is 0, and wait for all outcomes."""
+        """Send `payments` transfers (rate 0: as fast as possible) and wait for all outcomes."""
         self._sent_s, self._took_s, self._failed = {}, [], 0
         async with self.outcomes() as consumer:
             reading = asyncio.create_task(self._read_until(consumer, payments))
@@ -124,7 +124,7 @@ class KafkaLoad:
 
     @asynccontextmanager
     async def outcomes(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """Open a reader of what is sent to payment-events from now on."""
+        """Yield a consumer of the records sent to payment-events from now on."""
         count = topics.spec(topics.PAYMENT_EVENTS).partitions
         partitions = [TopicPartition(self._requests, number) for number in range(count)]
         async with AIOKafkaConsumer(
@@ -141,7 +141,7 @@ class KafkaLoad:
             yield consumer
 
     async def send(self, wallets: Sequence[str], payments: int, rate_per_s: float) -> None:
-        """Send transfers and wait until Kafka has them; a rate of 0 is as fast as it goes."""
+        """Send transfers and wait until Kafka has acknowledged them; rate 0 is as fast as possible."""
         random, began = Random(payments), time.perf_counter()
         batches: dict[str, Any] = {"linger_ms": 0 if rate_per_s else 5, "max_batch_size": 262_144}
         producer = AIOKafkaProducer(
@@ -164,7 +164,7 @@ class KafkaLoad:
             ended += await self.poll(consumer)
 
     async def poll(self, consumer: AIOKafkaConsumer) -> int:
-        """Read once, and return how many of the payments sent have ended."""
+        """Poll once; return how many of the sent payments have ended."""
         before = len(self._took_s) + self._failed
         polled = await consumer.getmany(timeout_ms=1000)
         now = time.perf_counter()
@@ -181,7 +181,7 @@ class KafkaLoad:
 async def start_warm_system(
     live: LiveSystem, *, workers: int, with_projector: bool
 ) -> tuple[KafkaLoad, list[str]]:
-    """Start the processes; return a load and its wallets when all wallets are open and connections warm."""
+    """Start the processes, open the wallets, warm up; return the load and the wallets."""
     names = [str(number) for number in range(1, workers + 1)]
     for name in names:
         live.start("worker", name)
@@ -198,7 +198,7 @@ async def start_warm_system(
 async def at_rates(
     live: LiveSystem, *, payments: int, rates_per_s: Sequence[float], workers: int, with_projector: bool
 ) -> dict[str, Timing]:
-    """Send transfers over Kafka at one rate after the other; rate 0 is as fast as it goes."""
+    """Send transfers over Kafka at each rate in turn; rate 0 is as fast as possible."""
     load, wallets = await start_warm_system(live, workers=workers, with_projector=with_projector)
     return {
         f"{rate:g}/s" if rate else "saturation": await load.run(wallets, payments=payments, rate_per_s=rate)
@@ -209,7 +209,7 @@ async def at_rates(
 async def http_at_rates(
     live: LiveSystem, *, payments: int, rates_per_s: Sequence[float], workers: int
 ) -> dict[str, Timing]:
-    """Send transfers over HTTP at one rate after the other, a projector beside."""
+    """Send transfers over HTTP at each rate in turn, with a projector running."""
     _, wallets = await start_warm_system(live, workers=workers, with_projector=True)
     return {
         f"{rate:g}/s": await http_with_wait(live, wallets, payments=payments, rate_per_s=rate)
@@ -220,7 +220,7 @@ async def http_at_rates(
 async def http_with_wait(
     live: LiveSystem, wallets: Sequence[str], *, payments: int, rate_per_s: float
 ) -> Timing:
-    """POST transfers with ?wait=30 at a steady rate; a payment's time is that of its call."""
+    """POST transfers with ?wait=30 at a steady rate; the time of a payment is that of its call."""
     random, took_s, failed, began = Random(payments), [], 0, time.perf_counter()
 
     async def post(data: dict[str, Any]) -> bool:

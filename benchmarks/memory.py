@@ -1,7 +1,7 @@
-"""Memory: what a worker takes whose tables hold a million wallets, once it has restored them and under load.
+"""Memory: use of a worker with a million wallets in its tables, after restoring them and under load.
 
-PostgreSQL and Redis do not know these wallets, so no projector runs; a payment's end is
-read from Kafka.
+PostgreSQL and Redis do not have these wallets, so no projector runs; the end of a payment
+is read from Kafka.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from tests.live import LiveSystem
 READY_S_MAX: Final = 900.0
 SAMPLE_EVERY_S: Final = 0.5
 STILL_S: Final = 5.0
-"""What a start needs beside the tables has been given back by then, as far as it is."""
+"""Time after the start, when memory that only the start needs has been freed."""
 
 
 class MemoryUse(msgspec.Struct):
-    """The memory of a worker in millions of bytes."""
+    """Memory of a worker in MB."""
 
     wallets: int
     payments: int
-    """Those of the load."""
+    """Payments of the load."""
     restored: Memory
     loaded: Memory
-    """As soon as the last payment has ended."""
+    """Memory when the last payment has ended."""
     loaded_max: Memory
-    """The most that was seen until then."""
+    """Maximum until then."""
     tables_mb: float
-    """Of its tables on disk."""
+    """Size of its tables on disk."""
     ready_s: float
 
 
 async def memory_use(live: LiveSystem, *, wallets: int = 1_000_000, payments: int = 50_000) -> MemoryUse:
-    """Fill wallet-events, start a worker that restores them, and have it carry out payments between them."""
+    """Fill wallet-events, start a worker that restores the wallets, and send payments between them."""
     await fill(live, wallets)
     began_s = time.perf_counter()
     pid = live.start("worker").pid
@@ -65,7 +65,7 @@ async def memory_use(live: LiveSystem, *, wallets: int = 1_000_000, payments: in
 
 @asynccontextmanager
 async def _watched(pid: int) -> AsyncIterator[list[Memory]]:
-    """What a process has in memory, again and again."""
+    """Samples of a process's memory."""
     seen = [memory(pid)]
     is_over = asyncio.Event()
 

@@ -1,7 +1,7 @@
-"""What a contender has left behind, as a reader of committed records sees it, and whether it is right.
+"""Outcome check: reads a contender's committed output and verifies it.
 
-Each payment has one outcome, and the wallets have what the commands gave them: nothing
-was lost and nothing done twice.  A contender that promises less may repeat outcomes.
+Each payment must have one outcome, and the wallets must have the amounts of all commands:
+none lost, none executed twice.  An at-least-once contender may repeat outcomes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ledger_streams.domain.money import parse_amount
 from tests.live import eventually
 
 STILL_S_MAX: Final = 30.0
-"""A contender without a new record for so long has lost what is missing."""
+"""After this time without a new record, the missing ones are lost."""
 READ_RECORDS_MAX: Final = 5_000
 CURRENCY: Final = "EUR"
 
 
 class WrongOutcome(Exception):
-    """Something was lost or done twice."""
+    """A contender has lost a command or executed it twice."""
 
 
 class _Balance(msgspec.Struct):
@@ -45,14 +45,14 @@ _event = msgspec.json.Decoder(_Event).decode
 
 
 class ContenderOutput(msgspec.Struct):
-    """Counted from a contender's two topics."""
+    """Counts from a contender's two output topics."""
 
     outcomes: int = 0
     payments: set[bytes] = msgspec.field(default_factory=set)
-    """Those that have an outcome."""
+    """Payments that have an outcome."""
     events: int = 0
     balances_minor: dict[bytes, int] = msgspec.field(default_factory=dict)
-    """Of each wallet, after its last event."""
+    """Balance of each wallet after its last event."""
 
     def add_outcome(self, record: Any) -> None:
         self.outcomes += 1
@@ -61,11 +61,11 @@ class ContenderOutput(msgspec.Struct):
     def add_event(self, record: Any) -> None:
         self.events += 1
         balance = _event(record.value).wallet.balances[CURRENCY].balance
-        # an amount is positive, and a wallet that was opened has nothing yet
+        # parse_amount refuses zero, which is the balance of a new wallet
         self.balances_minor[record.key] = 0 if balance == "0.00" else parse_amount(balance, CURRENCY)
 
     def check(self, commands: int, *, amount_minor: int, is_exactly_once: bool) -> None:
-        """Raise Wrong unless so many commands, each of another payment, were carried out."""
+        """Raise WrongOutcome unless `commands` commands, each of its own payment, were executed."""
         if len(self.payments) != commands:
             raise WrongOutcome(f"{len(self.payments)} payments of {commands} have an outcome")
         repeated = self.outcomes - commands
@@ -77,7 +77,7 @@ class ContenderOutput(msgspec.Struct):
 
 
 async def read_output(task: Task, *, events: int, outcomes: int) -> ContenderOutput:
-    """Read both topics of a contender to their ends, after at least so many records of each."""
+    """Read both topics of a contender to their ends, and at least that many records of each."""
     left = ContenderOutput()
     await read_committed(task.kafka, task.outcomes, outcomes, left.add_outcome)
     await read_committed(task.kafka, task.events, events, left.add_event)
@@ -85,7 +85,7 @@ async def read_output(task: Task, *, events: int, outcomes: int) -> ContenderOut
 
 
 async def read_committed(kafka: str, topic: str, records_min: int, take: Callable[[Any], None]) -> None:
-    """Take committed records to the end of the log, once there are so many; Wrong if they do not come."""
+    """Read committed records to the end of the log; raises WrongOutcome if `records_min` do not arrive."""
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka,
         isolation_level="read_committed",
@@ -102,7 +102,9 @@ async def read_committed(kafka: str, topic: str, records_min: int, take: Callabl
                 take(record)
                 read, moved_s = read + 1, time.monotonic()
             if time.monotonic() - moved_s > STILL_S_MAX:
-                raise WrongOutcome(f"{read} records of {records_min} on {topic}")
+                raise WrongOutcome(
+                    f"{read} of {records_min} records on {topic}, and no new one for {STILL_S_MAX:g} s"
+                )
 
 
 async def _is_behind(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> bool:
@@ -111,7 +113,7 @@ async def _is_behind(consumer: AIOKafkaConsumer, partitions: list[TopicPartition
 
 
 async def partitions_of(kafka: str, topic: str) -> list[TopicPartition]:
-    """Return all partitions of a topic, once each has a leader: a new one is not seen at once."""
+    """Return all partitions of a topic when each has a leader (those of a new topic come late)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
 
     async def led() -> list[TopicPartition] | None:

@@ -1,8 +1,8 @@
-"""Payments: transfers from their requests on payment-events until PostgreSQL shows them completed.
+"""Payments: time from the request on payment-events until PostgreSQL shows the payment completed.
 
-Saturation is all requests at once, to one worker and one projector; then a payment's time
-at given rates, and at parts of the saturation just measured.  Kafka and PostgreSQL are
-looked at from the process that sends; its share of a core is told with the others'.
+Saturation sends all requests at once to one worker and one projector.  Then payments are
+timed at given rates, and at parts of the measured saturation.  The sending process also
+samples Kafka and PostgreSQL; its CPU use is reported with the others'.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from tests.live import LiveSystem
 WARM_PAYMENTS: Final = 2_000
 RATES_PER_S: Final = (200.0, 1_000.0)
 PARTS: Final = (0.1, 0.5, 0.8)
-"""Of the saturation."""
+"""Parts of the saturation rate."""
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 class SaturationRate(msgspec.Struct):
-    """How fast payments went at saturation."""
+    """Throughput at saturation."""
 
     payments: int
     kafka_per_s: float
-    """Until the last outcome was committed."""
+    """Rate until the last outcome was committed on Kafka."""
     postgres_per_s: float
-    """Until the last one was visible in PostgreSQL."""
+    """Rate until the last payment was visible in PostgreSQL."""
     cores: dict[str, float]
-    """What each component took, of one core."""
+    """CPU use of each component, in cores."""
     to_uniform: float = 1.0
-    """Payments a second in PostgreSQL, as a multiple of the uniform spread's."""
+    """Ratio of `postgres_per_s` to the uniform distribution's."""
 
 
 class PacedTiming(msgspec.Struct):
-    """How long payments took at a rate, from being due."""
+    """Times of payments at a rate, from when each was due."""
 
     rate_per_s: float
     payments: int
     sent_per_s: float
-    """Less than the rate where the generator could not keep up."""
+    """Below the rate if the generator could not keep up."""
     kafka_ms: dict[str, float]
     postgres_ms: dict[str, float]
     cores: dict[str, float]
 
 
 class PaymentTimings(msgspec.Struct):
-    """All of it."""
+    """The result of the case."""
 
     wallets: int
     saturated: dict[str, SaturationRate]
@@ -73,7 +73,7 @@ async def payments(
     parts: Sequence[float] = PARTS,
     seconds: float = 30.0,
 ) -> PaymentTimings:
-    """Saturate with `count` payments a spread, then send for `seconds` at each rate; uniform is the first."""
+    """Saturate with `count` payments per distribution (uniform first), then send at each rate."""
     ids = await start_system(live, wallets)
     saturated = {name: await saturate(live, ids, count=count, distribution=name) for name in distributions}
     first_per_s = saturated[distributions[0]].postgres_per_s
@@ -117,7 +117,7 @@ async def saturate(
 async def send_at_rate(
     live: LiveSystem, wallets: Sequence[str], *, rate_per_s: float, seconds: float
 ) -> PacedTiming:
-    """Send at a steady rate, and time every payment."""
+    """Send at a steady rate and time every payment."""
     before, components = await count_payments(live), Components(live)
     requests = transfers(max(1, round(rate_per_s * seconds)), wallets, seed=before.known)
     async with outcomes(live.settings) as read, sample_positions(live.settings) as sampler:

@@ -1,7 +1,7 @@
-"""Bounced: cycles of transfers into an empty database with all its indexes, directly and through PgBouncer.
+"""PgBouncer overhead: cycles of transfers into an empty database, directly and through PgBouncer.
 
-The two ways take turns cycle by cycle, so that a machine which is busy with other
-things is busy for both; what counts is the median of each.
+The two ways alternate cycle by cycle, so that other load on the machine affects both
+alike.  The result is the median of each.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from tests.bouncer import bouncer
 from tests.projected import Story
 
 PAYMENTS_PER_CYCLE: Final = 400
-"""Some 4,000 rows, as many as a projector that has something to catch up writes at once."""
+"""About 4,000 rows, the batch of a projector that is catching up."""
 WALLETS: Final = 200
 
 
 class WriteTiming(msgspec.Struct):
-    """How fast one way of writing was."""
+    """Times of one way of writing."""
 
     p50_ms: float
-    """Of a cycle."""
+    """Percentile of the cycle times."""
     p90_ms: float
     p99_ms: float
     payments_per_s: float
-    """By the median."""
+    """From the median cycle time."""
 
 
 async def pgbouncer_overhead(settings: Settings, *, payments: int) -> dict[str, WriteTiming]:
-    """Write so many payments each way; return the figures by way."""
+    """Write `payments` payments each way; return the figures by way."""
     took_ms: dict[str, list[float]] = {"direct": [], "pgbouncer": []}
     async with AsyncExitStack() as stack:
         way_in = await stack.enter_async_context(bouncer(settings, Path(settings.home)))
@@ -62,7 +62,7 @@ def _figures(took_ms: list[float]) -> WriteTiming:
 
 
 def transfer_batch(story: Story) -> SinkBatch:
-    """Tell a cycle's transfers."""
+    """Return the batch of a cycle's transfers."""
     while len(story.wallets) < WALLETS:
         story.deposit(story.open(), 1_000_000)
     wallets = [*story.wallets]

@@ -1,7 +1,7 @@
-"""Rebuild: a worker with an empty folder reads all wallets back from wallet-events.
+"""Rebuild: a worker with an empty data folder restores all wallets from wallet-events.
 
-What is measured is from the start of the process to its first poll: start, join, restore.
-The rate is that of the restoring alone, as the worker's own log has it.
+The time is from the start of the process to its first poll: start, join, restore.  The
+rate is that of the restore alone, from the worker's log.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _restored = re.compile(r"table partitions are up to their changelogs: (\d+) reco
 
 
 class RebuildTiming(msgspec.Struct):
-    """How long a worker took to have its tables again."""
+    """Time of a worker to restore its tables."""
 
     wallets: int
     restore_s: float
-    """Of the takeover that read most, from the first record to the last."""
+    """Duration of the largest restore, from its first record to its last."""
     records_per_s: float
     ready_s: float
-    """From the start of the process until it said that it was ready."""
+    """Time from the start of the process until it is ready."""
 
 
 async def rebuild(live: LiveSystem, *, wallets: int) -> RebuildTiming:
-    """Fill wallet-events with so many wallets, then start a worker that has none of them."""
+    """Fill wallet-events with `wallets` wallets, then start a worker with an empty data folder."""
     await fill(live, wallets)
     began_s = time.monotonic()
     worker = live.start("worker")
@@ -54,19 +54,19 @@ async def rebuild(live: LiveSystem, *, wallets: int) -> RebuildTiming:
 
 
 class Restore(NamedTuple):
-    """What one takeover has read back, as the worker's log says."""
+    """Records and seconds of one takeover's restore, from the worker's log."""
 
     records: int
     seconds: float
 
 
 def restores_in(log: str) -> list[Restore]:
-    """Find the takeovers in a log."""
+    """Return the restores in a log."""
     return [Restore(int(count), float(seconds)) for count, seconds in _restored(log)]
 
 
 async def fill(live: LiveSystem, wallets: int, *, payments: int = 0) -> None:
-    """Write the opening of each wallet, and that of each payment all that tables know of it."""
+    """Write the first event of each wallet, and for each payment the records of all tables."""
     settings, headers = live.settings, ((source_header(None), b"0"),)
     await write(settings, topics.WALLET_EVENTS, wallet_records(wallets), headers=headers)
     saga = SAGA.read_bytes().strip()
@@ -82,7 +82,7 @@ async def write(
     *,
     headers: Sequence[tuple[str, bytes]] = (),
 ) -> None:
-    """Write in batches as large as they may be, each record to its key's partition."""
+    """Write in batches of the maximum size, each record to its key's partition."""
     topic, partitions = settings.topic(name), topics.spec(name).partitions
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES

@@ -1,7 +1,7 @@
-"""All cases, small, one after the other: each a process of its own, JSON and SVG into a folder.
+"""Runs all cases in their small size, each in a process of its own; JSON and SVG go into a folder.
 
-A case that fails, or does not end in time, leaves its output there and no result; the
-others go on.  Results of earlier runs are removed first, so that the table is of this one.
+A case that fails or exceeds its time leaves its log and no result; the other cases still
+run.  Results of earlier runs are deleted first, so that the table has this run only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from benchmarks.case import Case
 from benchmarks.table import missing, results_in
 
 CASE_S_MAX: Final = 600
-"""The longest takes three minutes on two cores that are quiet."""
+"""Maximum time of a case; the longest takes three minutes on two idle cores."""
 TIDYING_S_MAX: Final = 60
-"""For a case that is interrupted to stop its processes and drop what it has made."""
+"""Time for an interrupted case to stop its processes and drop its databases and topics."""
 
 
 def run_all(cases: Iterable[Case], folder: Path, *, draws: bool = True) -> list[str]:
-    """Run the cases and return what went wrong, a line a fault."""
+    """Run the cases; return one line per fault."""
     folder.mkdir(parents=True, exist_ok=True)
     cases, faults = list(cases), list[str]()
     for file in (folder / f"{case.name}.{ending}" for case in cases for ending in ("json", "svg")):
@@ -41,7 +41,7 @@ def run_all(cases: Iterable[Case], folder: Path, *, draws: bool = True) -> list[
 
 
 def run_one(case: Case, folder: Path, *, draws: bool, seconds_max: float = CASE_S_MAX) -> str:
-    """Run one case; return what went wrong, or nothing."""
+    """Run one case; return its fault, or an empty string."""
     result, drawn, log = (folder / f"{case.name}.{ending}" for ending in ("json", "svg", "log"))
     plot = ["--plot", str(drawn)] if draws else []
     command = [sys.executable, "-m", "benchmarks", case.name, *case.small, *plot]
@@ -57,7 +57,7 @@ def run_one(case: Case, folder: Path, *, draws: bool, seconds_max: float = CASE_
 
 
 def _exit_code(command: list[str], output: int, errors: int, seconds_max: float) -> int | None:
-    """Return the exit code; None of one that had to be stopped, and all that it had started with it."""
+    """Return the exit code; None if the process had to be stopped, together with its children."""
     with subprocess.Popen(command, stdout=output, stderr=errors, start_new_session=True) as child:
         try:
             return child.wait(seconds_max)

@@ -1,8 +1,8 @@
-"""The sink alone: batches as a projector writes them, into an empty database with all indexes.
+"""Sink: a projector's batches into an empty database with all indexes.
 
-Transfers between many wallets, whole payments in one batch.  The batches are told
-before the clock starts, so the figure is of the sink and of PostgreSQL.  And what comes
-after: a day with all of them is closed, and every chain and root verified.
+The batches are transfers between many wallets, with whole payments in a batch.  They are
+created before the clock starts, so the figure is that of the sink and PostgreSQL.  The case
+`audit` then closes a day with all of them and verifies every chain and root.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STEPS: Final = ("SagaStarted", "WalletDeducted", "WalletCredited", "SagaComplete
 
 
 class SinkTiming(msgspec.Struct):
-    """How fast batches went in."""
+    """Throughput of the batches."""
 
     payments: int
     seconds: float
@@ -39,24 +39,24 @@ class SinkTiming(msgspec.Struct):
 
 
 class AuditTiming(msgspec.Struct):
-    """How long history takes to be closed and verified."""
+    """Time to close and verify the history."""
 
     rows: int
-    """Of events and wallet_events."""
+    """Rows in events and wallet_events."""
     closing_s: float
     verify_s: float
     rows_per_s: float
-    """Verified."""
+    """Rows verified per second."""
 
 
 async def sink(stack: Settings, *, payments: int) -> SinkTiming:
-    """Write so many transfers into a database of its own."""
+    """Write `payments` transfers into a new database."""
     async with migrated_database(stack) as dsn:
         return await write_all(dsn, batches(Story(), payments))
 
 
 async def time_audit(settings: Settings, *, payments: int) -> AuditTiming:
-    """Write so many transfers, close the day, verify all of it."""
+    """Write `payments` transfers, close their day, verify it."""
     await upgrade(settings.postgres)
     story = Story()
     story.name_wallet_topic(settings.topic(topics.WALLET_EVENTS))
@@ -71,7 +71,7 @@ async def time_audit(settings: Settings, *, payments: int) -> AuditTiming:
 
 
 def batches(story: Story, payments: int) -> list[SinkBatch]:
-    """Tell the opening of the wallets, and the payments."""
+    """Return the batches: first the opening of the wallets, then the payments."""
     random = Random(payments)
     wallets = [story.open() for _ in range(WALLETS)]
     batches = [story.batch()]
@@ -86,7 +86,7 @@ def batches(story: Story, payments: int) -> list[SinkBatch]:
 
 
 async def write_all(dsn: str, batches: Sequence[SinkBatch]) -> SinkTiming:
-    """Write the first batch, and those after it against the clock."""
+    """Write the first batch, then time the others."""
     async with await create_pool(dsn) as pool:
         writer = PostgresSink(pool)
         await writer.write(batches[0])

@@ -1,4 +1,4 @@
-"""Cases of a database, each on one of its own in the stack's PostgreSQL."""
+"""Cases on a database of their own in the stack's PostgreSQL."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ async def _gin(given: CaseRun) -> dict[str, InsertTiming]:
 DATABASE_CASES: Final = (
     Case(
         "sink",
-        "payments written by the projector's sink alone, without Kafka",
+        "payments written by the projector's sink, without Kafka",
         _sink,
         Bars("payments/s", ("payments_per_s",)),
         (PAYMENTS,),
     ),
     Case(
         "legs",
-        "the same with and without PostgreSQL's check of double entry, in turn",
+        "the sink with and without PostgreSQL's check of double entry, in turn",
         _legs,
         Bars("payments/s", ("*.payments_per_s",)),
         (PAYMENTS,),
@@ -74,28 +74,28 @@ DATABASE_CASES: Final = (
     ),
     Case(
         "audit",
-        "the same, then its day is closed and all of it verified",
+        "closing and verifying a day of the sink's payments",
         _audit,
         Bars("rows/s", ("rows_per_s",)),
         (PAYMENTS,),
     ),
     Case(
         "bounced",
-        "the same, directly and through PgBouncer, in turn",
+        "the sink directly and through PgBouncer, in turn",
         _bounced,
         Bars("payments/s", ("*.payments_per_s",)),
         (PAYMENTS,),
     ),
     Case(
         "archive",
-        "their events archived, verified and attached again",
+        "archiving, verifying and attaching a month of events",
         _archive,
         Bars("rows/s", ("steps.*.rows_per_s",)),
         (PAYMENTS,),
     ),
     Case(
         "wallet",
-        "the past of one wallet",
+        "past balances and statement of a wallet with a long history",
         _wallet,
         Bars("ms", ("asked.*.ms",)),
         (EVENTS,),
@@ -103,7 +103,7 @@ DATABASE_CASES: Final = (
     ),
     Case(
         "analytics",
-        "the analysts' views and the owner's SQL over a history",
+        "the analysts' views and the SQL of tests/owners_sql.sql over a history",
         _analytics,
         Bars("ms", ("asked.*.ms",)),
         (EVENTS,),
@@ -111,7 +111,7 @@ DATABASE_CASES: Final = (
     ),
     Case(
         "balances",
-        "refreshing wallet_balances over such a history, also beside the sink",
+        "refreshing wallet_balances over a history, alone and beside the sink",
         _balances,
         Bars("ms for a batch of the sink", ("batch_alone_ms", "batch_beside_ms")),
         (EVENTS,),
@@ -119,7 +119,7 @@ DATABASE_CASES: Final = (
     ),
     Case(
         "gin",
-        "events inserted with each kind of GIN index, in turn",
+        "inserting events with each kind of GIN index, in turn",
         _gin,
         Bars("rows/s", ("*.median.rows_per_s",), "operators", "*.rounds.rows_per_s"),
         (EVENTS,),

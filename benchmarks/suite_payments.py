@@ -1,4 +1,4 @@
-"""Cases of payments and commands on their way, each on a system of its own on the tests' stack."""
+"""Cases of payments and commands, each on a system of its own on the tests' stack."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from benchmarks.payments import PARTS, RATES_PER_S, PaymentTimings, payments
 from benchmarks.wallet_distribution import DISTRIBUTIONS
 from benchmarks.wallets import Comparison, compare
 
-WALLETS: Final = Option("wallets", 2_000, "that pay each other")
-WORKERS: Final = Option("workers", 1, "how many")
-ROUNDS: Final = Option("rounds", 3, "turns of each")
+WALLETS: Final = Option("wallets", 2_000, "number of wallets that pay each other")
+WORKERS: Final = Option("workers", 1, "number of workers")
+ROUNDS: Final = Option("rounds", 3, "number of rounds of each")
 OVER_LOAD: Final = Lines(
     "*.payments_per_s", "payments/s", ("*.p50_ms", "*.p90_ms", "*.p99_ms"), "ms until a payment has ended"
 )
@@ -25,7 +25,7 @@ TIMES: Final = Lines(
     "paced.*.rate_per_s",
     "payments/s",
     tuple(f"paced.*.{place}_ms.{name}" for place in ("kafka", "postgres") for name in ("p50", "p99")),
-    "ms from a payment's being due",
+    "ms since the payment was due",
 )
 COMPONENTS: Final = ("worker", "projector", "kafka", "postgres", "redis")
 CALLS: Final = Bars("calls/s; of batches, 100 payments each", ("*.called.calls_per_s",))
@@ -81,23 +81,28 @@ async def _cost(given: CaseRun) -> Cost:
 PAYMENT_CASES: Final = (
     Case(
         "wallets",
-        "commands through the wallets agent alone, and through its peers, in turn",
+        "commands through the wallets agent alone and through its peers, in turn",
         _wallets,
         Bars("commands/s", ("contenders.*.median_per_s",), "contender", "contenders.*.commands_per_s"),
         (
-            Option("commands", 100_000, "how many"),
-            Option("wallets", 10_000, "that the commands are spread over"),
+            Option("commands", 100_000, "number of commands"),
+            Option("wallets", 10_000, "number of wallets that the commands are for"),
             ROUNDS,
-            Option("contenders", tuple(CONTENDERS), "who takes part", choices=tuple(CONTENDERS)),
+            Option("contenders", tuple(CONTENDERS), "contenders to run", choices=tuple(CONTENDERS)),
         ),
         small=("--commands", "30000", "--rounds", "2"),
     ),
     Case(
         "backlog",
-        "transfers that wait in Kafka, carried out by workers alone",
+        "a backlog of transfers in Kafka, processed by workers alone",
         _backlog,
         Bars("payments/s", ("by_workers.*.payments_per_s",), "workers", "by_workers.*.rounds.payments_per_s"),
-        (PAYMENTS, Option("workers", (1,), "how many; several numbers take turns"), ROUNDS, NO_STANDBY),
+        (
+            PAYMENTS,
+            Option("workers", (1,), "number of workers; several numbers alternate"),
+            ROUNDS,
+            NO_STANDBY,
+        ),
         small=("--workers", "1", "2", "--rounds", "2"),
     ),
     Case(
@@ -109,11 +114,14 @@ PAYMENT_CASES: Final = (
             PAYMENTS,
             WALLETS,
             Option(
-                "spreads", tuple(DISTRIBUTIONS), "who pays whom, uniform first", choices=tuple(DISTRIBUTIONS)
+                "spreads",
+                tuple(DISTRIBUTIONS),
+                "distributions of transfers over wallets, uniform first",
+                choices=tuple(DISTRIBUTIONS),
             ),
-            Option("rates", RATES_PER_S, "payments a second"),
-            Option("parts", PARTS, "rates as parts of the saturation"),
-            Option("seconds", 30.0, "at each rate"),
+            Option("rates", RATES_PER_S, "payments per second"),
+            Option("parts", PARTS, "further rates, as parts of the saturation"),
+            Option("seconds", 30.0, "duration at each rate"),
         ),
         small=("--payments", "10000", "--parts", "0.5", "--seconds", "10"),
     ),
@@ -122,27 +130,27 @@ PAYMENT_CASES: Final = (
         "transfers over Kafka, no projector",
         _worker,
         OVER_LOAD,
-        (PAYMENTS, Option("rates", (0.0,), "payments a second; 0: saturation"), WORKERS, NO_STANDBY),
+        (PAYMENTS, Option("rates", (0.0,), "payments per second; 0: saturation"), WORKERS, NO_STANDBY),
         small=("--payments", "3000", "--rates", "200", "0"),
     ),
     Case(
         "projector",
-        "the same with a projector beside it",
+        "transfers over Kafka, with a projector",
         _projector,
         OVER_LOAD,
-        (PAYMENTS, Option("rates", (0.0,), "payments a second; 0: saturation"), WORKERS, NO_STANDBY),
+        (PAYMENTS, Option("rates", (0.0,), "payments per second; 0: saturation"), WORKERS, NO_STANDBY),
         small=("--payments", "3000", "--rates", "200", "0"),
     ),
     Case(
         "http",
-        "payments, batches of them and balances, called for by wrk",
+        "payments, batches and balances, requested by wrk",
         _http,
         CALLS,
         (
             WALLETS,
-            Option("connections", CONNECTIONS, "that call at once"),
-            Option("rate", 0.0, "payments a second beside the balances; 0: half of what batches reach"),
-            Option("seconds", 10.0, "of each step"),
+            Option("connections", CONNECTIONS, "number of concurrent connections"),
+            Option("rate", 0.0, "payments per second beside the balances; 0: half the rate of the batches"),
+            Option("seconds", 10.0, "duration of each step"),
         ),
         small=("--seconds", "4"),
     ),
@@ -152,8 +160,8 @@ PAYMENT_CASES: Final = (
         _http_rate,
         OVER_LOAD,
         (
-            Option("payments", 500, "how many"),
-            Option("rates", (50.0,), "payments a second"),
+            Option("payments", 500, "number of payments"),
+            Option("rates", (50.0,), "payments per second"),
             WORKERS,
             NO_STANDBY,
         ),
@@ -161,10 +169,10 @@ PAYMENT_CASES: Final = (
     ),
     Case(
         "cost",
-        "the processor time of a payment, by component",
+        "CPU time of a payment, by component",
         _cost,
         Bars("us of a processor, a payment", tuple(f"cpu_us.{name}" for name in COMPONENTS)),
-        (Option("payments", 100_000, "how many"), WALLETS),
+        (Option("payments", 100_000, "number of payments"), WALLETS),
         small=("--payments", "20000"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Cases of what a worker holds: what it takes, how it is read back and taken over, what its growth costs."""
+"""Cases of a worker's tables: memory, restore, takeover, and cost of growth."""
 
 from __future__ import annotations
 
@@ -40,40 +40,40 @@ async def _growth(given: CaseRun) -> dict[str, list[GrowthCost]]:
 TABLE_CASES: Final = (
     Case(
         "rebuild",
-        "a worker with an empty folder reads its wallets back from Kafka",
+        "a worker with an empty data folder restores its wallets from Kafka",
         _rebuild,
         Bars("records/s", ("records_per_s",)),
-        (Option("wallets", 1_000_000, "how many"),),
+        (Option("wallets", 1_000_000, "number of wallets"),),
         small=("--wallets", "300000"),
     ),
     Case(
         "takeover",
-        "one of two workers is killed",
+        "time to recover after one of two workers is killed",
         _takeover,
         Bars("s", ("phases_s.*", "ready_s", "first_commit_s", "first_end_s")),
-        (Option("wallets", 1_000_000, "in its tables, and as many payments"), NO_STANDBY),
+        (Option("wallets", 1_000_000, "number of wallets in the tables, and of payments"), NO_STANDBY),
         small=("--wallets", "50000"),
     ),
     Case(
         "memory",
-        "what a worker takes whose tables are large",
+        "memory of a worker with large tables",
         _memory,
         Bars("MB", ("*.rss_mb",)),
         (
-            Option("wallets", 1_000_000, "in its tables"),
-            Option("payments", 50_000, "that are its load"),
+            Option("wallets", 1_000_000, "number of wallets in the tables"),
+            Option("payments", 50_000, "number of payments of the load"),
         ),
     ),
     Case(
         "growth",
-        "what a command or a payment costs when there is much more of all else",
+        "cost of a command or payment as tables and history grow",
         _growth,
         Bars("cost at the largest size to the smallest's", ("*.-1.cost_to_smallest",)),
         (
-            Option("wallets", (10_000, 100_000, 1_000_000), "sizes, the largest last"),
-            Option("commands", 100_000, "over the wallets"),
-            Option("payments", 20_000, "and ten times as many"),
-            Option("events", 100_000, "in PostgreSQL, and ten times as many"),
+            Option("wallets", (10_000, 100_000, 1_000_000), "numbers of wallets, the largest last"),
+            Option("commands", 100_000, "number of commands over the wallets"),
+            Option("payments", 20_000, "number of payments; also ten times as many"),
+            Option("events", 100_000, "number of events in PostgreSQL; also ten times as many"),
         ),
         small=(
             "--wallets",

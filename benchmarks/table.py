@@ -1,8 +1,8 @@
-"""The table of a folder of results: what is wanted beside what was measured, in Markdown.
+"""The table of a folder of results: targets beside measured figures, in Markdown.
 
-A row a target; a case that was not measured, or that has no such figure, has none there.
-Calls that have failed stand in the row of their figure, and below the table with those
-of figures that have no row: what fails quickly is no pace.
+The table has a row per target; a case without a result or without that figure shows a
+dash.  Failed calls are counted in the row of their figure and listed below the table, since
+a rate of failures is not a throughput.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _result = msgspec.json.Decoder(Result).decode
 
 
 def results_in(folder: Path) -> dict[str, Result]:
-    """Read the results of a folder, by case."""
+    """Return the results in a folder, by case."""
     results = [_result(file.read_bytes()) for file in sorted(folder.glob("*.json"))]
     return {result.case: result for result in results}
 
 
 def table(results: Mapping[str, Result], targets: Sequence[Target] = TARGETS) -> str:
-    """Return the table, and before it what it was measured on."""
+    """Return the table, preceded by the machines of the measurements."""
     rows = [_row(target, results.get(target.case)) for target in targets]
     return "\n".join([*_measured(results), *_lines([HEAD, *rows]), "", RATIO, *_failed(results)])
 
 
 def missing(results: Mapping[str, Result], targets: Sequence[Target] = TARGETS) -> list[str]:
-    """Return which wanted figures a case should have and has not: something went wrong in it."""
+    """Return one line per target whose case has a result without that figure."""
     return [
         f"{target.case}: no figure at {target.path}"
         for target in targets
@@ -58,7 +58,7 @@ def _row(target: Target, result: Result | None) -> tuple[str, ...]:
 
 
 def _around(target: Target, result: Result) -> Any:
-    """Return what the figure is a part of."""
+    """Return the part of the result that contains the figure."""
     within = target.path.rpartition(".")[0]
     return next(iter(figures_at(result.figures, within).values())) if within else result.figures
 
@@ -68,7 +68,7 @@ def _number(figure: float) -> str:
 
 
 def _measured(results: Mapping[str, Result]) -> list[str]:
-    """Say once a machine and commit which cases were measured there, and when."""
+    """Return one line per machine and commit, with date and number of cases."""
     places: dict[str, list[str]] = {}
     for result in results.values():
         on = result.machine
@@ -79,7 +79,7 @@ def _measured(results: Mapping[str, Result]) -> list[str]:
 
 
 def _failed(results: Mapping[str, Result]) -> list[str]:
-    """Say of each fault what it was of, what, and how often."""
+    """Return one line per fault: case, path, kind, count."""
     faults = [(case, fault) for case, result in results.items() for fault in faults_in(result.figures)]
     lines = [f"- {case}, {fault.path}: {fault.what}, {fault.times:,} x" for case, fault in faults]
     return ["", FAILED, "", *lines] if lines else []

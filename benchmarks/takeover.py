@@ -1,9 +1,9 @@
-"""Takeover: one of two workers is killed under load; how long until its partitions' payments go on.
+"""Takeover: one of two workers is killed under load; time until payments of its partitions continue.
 
-From the kill to the first commit for a payment of a partition that the killed one had, by the
-broker's clock; and to the first end of such a payment that was sent after the kill.  The parts
-are told by the log of the worker that goes on: when it was asked to join anew, when it had
-the partitions, how long each phase of its takeover was.
+The first time is from the kill to the first commit for a payment of one of the killed
+worker's partitions, by the broker's clock.  The second is until the first such payment that
+was sent after the kill has ended.  The phases come from the log of the surviving worker: the
+rejoin, the assignment, and each phase of its takeover.
 """
 
 from __future__ import annotations
@@ -30,47 +30,47 @@ WALLETS: Final = 200
 WARM_PAYMENTS: Final = 1_000
 ENDED_S_MAX: Final = 120.0
 READ_S_MAX: Final = 600.0
-"""Tables of some millions are read back twice: by their owner, and at leisure by the standby."""
+"""Time for large tables to be restored twice: by their owner, and slowly by the standby."""
 _line = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] .*?\] (.*)$", re.MULTILINE).findall
 _phase = re.compile(r"(\w+) ([\d.]+) s").findall
 _standby_left = re.compile(r"^ledger_standby_left_records\{.*\} (\S+)$", re.MULTILINE).findall
 
 
 class TakeoverTiming(msgspec.Struct):
-    """How long a takeover took, in seconds from the kill; what it read back; what became of the payments."""
+    """Times of a takeover in seconds from the kill, the restored records, and the payments' outcomes."""
 
     session_timeout_s: float
     rejoined_s: float
-    """The group has missed the killed one, and the other has heard of it."""
+    """The group has removed the killed worker, and the survivor rejoins."""
     assigned_s: float
-    """The join is over."""
+    """The survivor has the partitions."""
     phases_s: dict[str, float]
-    """Each phase of the takeover by itself."""
+    """Duration of each phase of the takeover."""
     ready_s: float
     first_commit_s: float
     first_end_s: float
-    """Behind all that has come in meanwhile."""
+    """The backlog of the takeover is processed."""
     restored_records: int
     payments: int
     completed: int
 
 
 class Stream:
-    """Transfers at a steady rate, and when each was seen to have ended."""
+    """Transfers at a steady rate, with the time of each one's end."""
 
     def __init__(self, live: LiveSystem, rate_per_s: int) -> None:
         self._live, self._rate_per_s = live, rate_per_s
         self._requests = live.settings.topic(topics.PAYMENT_EVENTS)
         self._sagas = live.settings.topic(topics.SAGA_EVENTS)
         self.sent: dict[bytes, tuple[float, int]] = {}
-        """Of each payment when it was sent, and the partition it came into."""
+        """Time of sending and partition of each payment."""
         self.begun: dict[bytes, float] = {}
-        """When its saga started, by the broker's clock."""
+        """Start time of each payment's saga, by the broker's clock."""
         self.ended: dict[bytes, float] = {}
         self._is_over = asyncio.Event()
 
     def end(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         self._is_over.set()
 
     async def send(self) -> None:
@@ -86,7 +86,7 @@ class Stream:
                 await asyncio.sleep(max(0.0, began_s + len(self.sent) / self._rate_per_s - time.time()))
 
     async def read(self) -> None:
-        """Note the first commits and the ends of payments, until cancelled."""
+        """Record the first commit and the end of each payment, until cancelled."""
         names = {topics.PAYMENT_EVENTS: self._requests, topics.SAGA_EVENTS: self._sagas}
         partitions = [
             TopicPartition(full, number)
@@ -107,12 +107,12 @@ class Stream:
                     self.begun[outcome.key] = outcome.timestamp / 1000
 
     def begun_since(self, at_s: float, partitions: frozenset[int]) -> float:
-        """Return when the first saga has started since then of a payment in the partitions."""
+        """Return the time of the first saga started after `at_s` in the partitions."""
         begun = (self.begun[key] for key, (_, number) in self.sent.items() if number in partitions)
         return min(begun_s for begun_s in begun if begun_s > at_s)
 
     def ended_since(self, at_s: float, partitions: frozenset[int]) -> float | None:
-        """Return when the first payment has ended of those sent since then into the partitions."""
+        """Return the time of the first end of a payment sent after `at_s` to the partitions."""
         times = (
             self.ended[key]
             for key, (sent_s, partition) in self.sent.items()
@@ -122,7 +122,7 @@ class Stream:
 
 
 async def take_over(live: LiveSystem, *, rate_per_s: int) -> TakeoverTiming:
-    """Start two workers, kill the first under load, and measure; all payments have ended when it returns."""
+    """Start two workers, kill the first under load, and measure; returns when all payments have ended."""
     for number in "12":
         live.start("worker", number)
     for number in "12":
@@ -155,7 +155,7 @@ async def take_over(live: LiveSystem, *, rate_per_s: int) -> TakeoverTiming:
 
 
 async def partitions_of(live: LiveSystem, worker_id: str, topic: str) -> frozenset[int]:
-    """Return which partitions of a topic a worker has, as its group knows it."""
+    """Return the partitions of a topic that the group has assigned to a worker."""
     admin = AIOKafkaAdminClient(bootstrap_servers=live.settings.kafka)
     await admin.start()
     try:
@@ -170,7 +170,7 @@ async def partitions_of(live: LiveSystem, worker_id: str, topic: str) -> frozens
 
 
 async def _warm(live: LiveSystem, stream: Stream) -> bool:
-    """Tell whether payments flow, and the standby that is to take over has read nearly all."""
+    """Return whether payments flow and the standby has nearly caught up."""
     if len(stream.ended) < WARM_PAYMENTS or not live.settings.standby:
         return len(stream.ended) >= WARM_PAYMENTS
     _, text, _ = await live.request("GET", "/metrics", worker_id="2")

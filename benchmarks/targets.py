@@ -1,7 +1,7 @@
-"""What is wanted of the figures, in one place; the table of the benchmarks compares with it.
+"""Targets of the benchmarks, which the table compares with the results.
 
-A target is met by its median, on the machine that the project was planned for: two cores
-with everything on them.  Nothing fails for missing one.
+A target applies to the median on two cores that run everything.  A missed target is
+reported; it fails nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 
 class Target(NamedTuple):
-    """A wanted figure: its case, its path in the case's figures, and what it says to people."""
+    """A target: case, path in the case's figures, description, unit and value."""
 
     case: str
     path: str
@@ -18,15 +18,15 @@ class Target(NamedTuple):
     unit: str
     wanted: float
     is_most: bool = False
-    """It is the most that the figure may be, else the least."""
+    """True for an upper bound, False for a lower bound."""
 
     def ratio(self, figure: float) -> float:
-        """Return how well the target is met: 1 or more if it is."""
+        """Return the ratio to the target; 1 or more if it is met."""
         return self.wanted / max(figure, 1e-9) if self.is_most else figure / self.wanted
 
 
 MOST: Final = True
-"""Of a target that is an upper bound."""
+"""Marks an upper bound."""
 WAITED: Final = "payments?wait, 32.called"
 BESIDE: Final = "balance, cached, beside *.called"
 TARGETS: Final = (

@@ -1,7 +1,7 @@
-"""Transfers: requests that are made before the clock starts, and sent at a rate or all at once.
+"""Transfers: requests that are created before the clock starts, and sent at a rate or all at once.
 
-A payment's time begins when it is due, not when it was sent: a sender that is late
-hides nothing.
+The time of a payment begins when it is due, not when it is sent, so a late sender does not
+hide latency (coordinated omission).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ledger_streams.kafka.murmur2 import murmur2
 from ledger_streams.settings import Settings
 
 TICK_S: Final = 0.005
-"""Between two looks at what is due."""
+"""Interval between checks for due payments."""
 AMOUNT: Final = "10.25"
 
 
@@ -37,21 +37,21 @@ class Request(NamedTuple):
 def transfers(
     count: int, wallets: Sequence[str], *, distribution: str = "uniform", seed: int
 ) -> list[Request]:
-    """Return transfers of 10.25 EUR; a seed that was used before gives payments that are known."""
+    """Return transfers of 10.25 EUR; the same seed gives the same payment ids."""
     random = Random(seed)
     draw = DISTRIBUTIONS[distribution](random, wallets)
     return [_transfer(random, *draw()) for _ in range(count)]
 
 
 async def send_all(settings: Settings, requests: Sequence[Request]) -> None:
-    """Send as fast as it goes, in large batches, and return when Kafka has them."""
+    """Send as fast as possible in large batches; return when Kafka has acknowledged all."""
     await write(settings, topics.PAYMENT_EVENTS, requests)
 
 
 async def send_paced(
     settings: Settings, requests: Sequence[Request], rate_per_s: float
 ) -> dict[bytes, float]:
-    """Send at a steady rate; return of each payment when it was due, by time.perf_counter."""
+    """Send at a steady rate; return the due time of each payment, by time.perf_counter."""
     topic, count = settings.topic(topics.PAYMENT_EVENTS), topics.spec(topics.PAYMENT_EVENTS).partitions
     numbers = [(murmur2(key) & 0x7FFFFFFF) % count for key, _ in requests]
     due_s: dict[bytes, float] = {}

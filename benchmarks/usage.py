@@ -1,8 +1,8 @@
-"""Usage: what the processes of a system take of the processors and of the memory, from /proc.
+"""Usage: CPU and memory of a system's processes, from /proc.
 
-A server of the stack is found as the process that listens on its port.  PostgreSQL's
-time is that of the listener, of its children and of the children that it has seen end.
-Other systems on the same servers count as well: measure when there are none.
+A server of the stack is found as the process that listens on its port.  PostgreSQL's time
+includes the children of the listener, running and ended.  Other systems on the same servers
+are included, so measure without them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tests.live import LiveSystem
 PROC: Final = Path("/proc")
 GENERATOR: Final = "generator"
 OTHERS: Final = "others"
-"""All else that runs on this machine, the kernel's own work included: what figures are noisy by."""
+"""Name of all other CPU use on this machine, including the kernel's: the noise of the figures."""
 LISTENS: Final = "0A"
-"""A socket's state in /proc/net/tcp."""
+"""State LISTEN in /proc/net/tcp."""
 KIB: Final = 1024
 
 
 class Stat(NamedTuple):
-    """Of /proc/PID/stat what is asked for here."""
+    """The fields of /proc/PID/stat that are used here."""
 
     parent: int
     own_s: float
@@ -36,28 +36,28 @@ class Stat(NamedTuple):
 
 
 class Memory(msgspec.Struct):
-    """Of one process."""
+    """Memory of one process."""
 
     rss_mb: float
     pss_mb: float
-    """Pages that others have as well count by their part."""
+    """Proportional set size: shared pages count by their share."""
 
 
 def stat_of(text: str) -> Stat:
-    """Read the text of /proc/PID/stat; the name in it may hold spaces and parentheses."""
+    """Parse /proc/PID/stat; the command name may contain spaces and parentheses."""
     fields = text.rpartition(")")[2].split()
     user, system, children_user, children_system = (int(field) * TICK_S for field in fields[11:15])
     return Stat(int(fields[1]), user + system, children_user + children_system)
 
 
 def memory_of(text: str) -> Memory:
-    """Read the text of /proc/PID/smaps_rollup."""
+    """Parse /proc/PID/smaps_rollup."""
     kib = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines() if line.endswith(" kB")}
     return Memory(round(kib["Rss"] * KIB / 1e6, 1), round(kib["Pss"] * KIB / 1e6, 1))
 
 
 def memory(pid: int) -> Memory:
-    """Return what a process has in memory now."""
+    """Return the current memory of a process."""
     return memory_of((PROC / str(pid) / "smaps_rollup").read_text())
 
 
@@ -74,7 +74,7 @@ def listener(port: int) -> int:
 
 
 def busy_s(text: str) -> float:
-    """Read the text of /proc/stat: how long its cores, together, have been at work."""
+    """Parse /proc/stat; return the busy time of all cores in seconds."""
     user, nice, system, _idle, _waiting, *interrupts = text.splitlines()[0].split()[1:8]
     return sum(int(ticks) for ticks in (user, nice, system, *interrupts)) * TICK_S
 
@@ -91,7 +91,7 @@ class Components:
         }
 
     def cpu_s(self) -> dict[str, float]:
-        """Return the processor time of each component so far; workers, for example, are one."""
+        """Return the CPU time of each component so far; all workers are one component."""
         used = {name: _own_s(pid) for name, pid in self._servers.items() if name != "postgres"}
         used["postgres"] = _family_s(self._servers["postgres"])
         for name, process in self._live.processes.items():
@@ -102,12 +102,12 @@ class Components:
 
 
 def since(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """Return what each component took between two looks."""
+    """Return the CPU time of each component between two readings."""
     return {name: after[name] - before.get(name, 0.0) for name in after}
 
 
 def shares(used_s: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Return how much of one core each component took."""
+    """Return the CPU use of each component, in cores."""
     return {name: round(used / seconds, 3) for name, used in used_s.items()}
 
 

@@ -1,8 +1,8 @@
-"""Seen: when the outcomes of payments could be read on Kafka, and when in PostgreSQL.
+"""Visibility: when the outcomes of payments can be read from Kafka and from PostgreSQL.
 
-Kafka: an outcome is there for a reader of committed records.  PostgreSQL: the projector
-commits an outcome together with its position on payment-events, so asking for the few
-positions tells of all payments; a look every 10 ms makes that time 5 ms too long in the mean.
+Kafka: a consumer of committed records has the outcome.  PostgreSQL: the projector commits an
+outcome together with its position on payment-events, so the few positions tell of all
+payments.  Sampling them every 10 ms makes the times 5 ms too long on average.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ledger_streams.settings import Settings
 
 SAMPLE_EVERY_S: Final = 0.01
 READ_EVERY_S: Final = 0.005
-"""A reader that never rests takes the processor that is measured."""
+"""Pause between polls, so that the reader takes little of the measured CPU time."""
 OUTCOME_S_MAX: Final = 300.0
 POSITIONS: Final = "SELECT partition, next_offset FROM projection_positions WHERE topic = $1"
 
 
 class OutcomePosition(NamedTuple):
-    """An outcome: when it was read, and where it stands."""
+    """An outcome's partition and offset, and the time when it was read."""
 
     at_s: float
     partition: int
@@ -46,7 +46,7 @@ class Outcomes:
         self.failed = 0
 
     async def read(self, count: int) -> None:
-        """Read until so many payments have ended."""
+        """Read until `count` payments have ended."""
         deadline_s = time.perf_counter() + OUTCOME_S_MAX
         while (ended := len(self.completed) + self.failed) < count:
             assert time.perf_counter() < deadline_s, f"{ended} of {count} have ended"
@@ -62,13 +62,13 @@ class Outcomes:
 
 @asynccontextmanager
 async def outcomes(settings: Settings) -> AsyncIterator[Outcomes]:
-    """Read from now on."""
+    """Yield a reader of the outcomes from now on."""
     async with KafkaLoad(settings).outcomes() as reader:
         yield Outcomes(reader)
 
 
 class PositionSample(NamedTuple):
-    """How far payment-events are committed and projected at a moment, by partition."""
+    """Committed and projected offsets of payment-events at one time, by partition."""
 
     at_s: float
     committed: dict[int, int]
@@ -76,7 +76,7 @@ class PositionSample(NamedTuple):
 
 
 class PositionSampler:
-    """Looks at Kafka's and PostgreSQL's positions, again and again."""
+    """Samples the positions of Kafka and PostgreSQL."""
 
     def __init__(self, settings: Settings, reader: AIOKafkaConsumer, connection: Connection) -> None:
         self._topic = settings.topic(topics.PAYMENT_EVENTS)
@@ -94,16 +94,16 @@ class PositionSampler:
         self.samples.append(PositionSample(time.perf_counter(), committed, projected))
 
     def committed_s(self) -> float:
-        """Return when all was committed that is in the end."""
+        """Return the time of the first sample with all finally committed offsets."""
         return next(sample.at_s for sample in self.samples if sample.committed == self.samples[-1].committed)
 
     def projected_s(self) -> float:
-        """Return when all was projected that is committed in the end; a transaction's marker is no record."""
+        """Return the time of the first sample with all records projected (the last offset is a marker)."""
         ends = {number: end - 1 for number, end in self.samples[-1].committed.items() if end}
         return next(sample.at_s for sample in self.samples if _has(sample, ends))
 
     def visible_s(self, placed: Sequence[OutcomePosition]) -> list[float]:
-        """Return of each outcome when it was first seen to be projected."""
+        """Return for each outcome the time of the first sample in which it is projected."""
         times = [sample.at_s for sample in self.samples]
         numbers = {one.partition for one in placed}
         far = {number: [sample.projected.get(number, 0) for sample in self.samples] for number in numbers}
@@ -112,7 +112,7 @@ class PositionSampler:
 
 @asynccontextmanager
 async def sample_positions(settings: Settings) -> AsyncIterator[PositionSampler]:
-    """Look meanwhile, and once more at the end."""
+    """Take samples during the block, and one at the end."""
     is_over = asyncio.Event()
 
     async def go_on(sampler: PositionSampler) -> None:

@@ -1,7 +1,7 @@
-"""A wallet with a long history: what its balance at any moment takes, and its statement.
+"""Wallet: time of past balances and statements of a wallet with a long history.
 
-Moments are spread over the whole history; events share milliseconds, as those of a
-busy wallet do.  What is measured is the query alone, as the read model sends it.
+The points in time are spread over the whole history; events share milliseconds, as in a
+busy wallet.  The time is that of the read model's query alone.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MONTHS: Final = 24
 
 
 class HistoryTiming(msgspec.Struct):
-    """What was asked of one wallet of so many events."""
+    """Query times of one wallet."""
 
     events: int
     asked: dict[str, QueryTiming]
 
 
 async def wallet_history(stack: Settings, *, events: int) -> HistoryTiming:
-    """Make the wallet and ask for its past."""
+    """Create the wallet and time the queries."""
     async with own_database(stack) as connection:
         await make_wallet(connection, events)
         moments = {
@@ -47,12 +47,12 @@ async def wallet_history(stack: Settings, *, events: int) -> HistoryTiming:
 
 
 async def make_wallet(connection: Connection, events: int) -> None:
-    """Give the database a wallet of so many events."""
+    """Create a wallet with `events` events."""
     await connection.execute(SQL["one_wallet"], WALLET, events, EVENTS_A_MS, END)
     await connection.execute("VACUUM (ANALYZE) wallet_events")
 
 
 async def balance_at(connection: Connection, events: int, share: float) -> QueryTiming:
-    """Ask for the balance when that share of the events had occurred."""
+    """Time the query of the balance after that share of the events."""
     at = END + timedelta(milliseconds=int(events / EVENTS_A_MS * share))
     return await time_query(connection, queries("read_model")["wallet_at"], WALLET, at)

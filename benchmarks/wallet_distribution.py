@@ -1,7 +1,7 @@
-"""Spread: which two wallets a transfer is between, and so how many payments meet in one wallet.
+"""Wallet distribution: how transfers choose their two wallets, and so the contention on a wallet.
 
-`uniform`: any two are as likely.  `zipf`: the wallet of rank r takes part r to the power of
--s as often as the first.  `hot`: every payment takes from or gives to the first wallet.
+`uniform`: all pairs are equally likely.  `zipf`: the wallet of rank r is chosen r to the
+power of -s times as often as the first.  `hot`: the first wallet is in every payment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 ZIPF_S: Final = 1.0
-"""The exponent; of 2,000 wallets the first is then in one payment of four or so."""
+"""The exponent; with 2,000 wallets, the first one is in about a quarter of the payments."""
 
 Pair = tuple[str, str]
 Draw = Callable[[], Pair]
@@ -22,7 +22,7 @@ Draw = Callable[[], Pair]
 
 
 def uniform(random: Random, wallets: Sequence[str]) -> Draw:
-    """Draw any two."""
+    """Draw two different wallets uniformly."""
 
     def draw() -> Pair:
         source, target = random.sample(wallets, 2)
@@ -32,7 +32,7 @@ def uniform(random: Random, wallets: Sequence[str]) -> Draw:
 
 
 def zipf(random: Random, wallets: Sequence[str], s: float = ZIPF_S) -> Draw:
-    """Draw by rank: the first wallet most often."""
+    """Draw two different wallets by Zipf's law of their rank."""
     up_to = list(accumulate((rank + 1) ** -s for rank in range(len(wallets))))
 
     def draw() -> Pair:
@@ -45,7 +45,7 @@ def zipf(random: Random, wallets: Sequence[str], s: float = ZIPF_S) -> Draw:
 
 
 def hot(random: Random, wallets: Sequence[str]) -> Draw:
-    """Draw the first wallet and any other, one way or the other."""
+    """Draw the first wallet and another one, in either direction."""
     first, others = wallets[0], wallets[1:]
 
     def draw() -> Pair:

@@ -1,8 +1,8 @@
-"""Wallets: commands through the wallets agent, exactly once, beside peers that do the same.
+"""Wallets: throughput of the wallets agent (exactly once) beside peers with the same task.
 
-Each contender in turn reads the same commands from the beginning, as one process.  The
-time is from when it says that it begins until its last outcome is committed: the first
-moment at which a reader of committed records could go as far as it can in the end.
+Each contender in turn reads the same commands from the beginning, as one process.  The time
+is from its log line at the start of work until its last outcome is committed, i.e. until a
+consumer of committed records could read all of them.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ Pairs = Sequence[tuple[bytes, bytes]]
 
 
 class Pace(msgspec.Struct):
-    """How fast a contender was, a figure a round; none if it was wrong once."""
+    """Figures of a contender, one per round; empty if its output was wrong once."""
 
     exactly_once: bool
     commands_per_s: list[float] = msgspec.field(default_factory=list)
     median_per_s: float | None = None
     cpu_us: list[float] = msgspec.field(default_factory=list)
-    """Of its process, for a command."""
+    """CPU time of its process per command."""
     error: str | None = None
 
 
 class Comparison(msgspec.Struct):
-    """All contenders, and our median as a multiple of each peer's."""
+    """All contenders, and the ratios of our median to each peer's."""
 
     commands: int
     wallets: int
@@ -58,7 +58,7 @@ class Comparison(msgspec.Struct):
 async def compare(
     stack: Settings, *, commands: int, wallets: int, rounds: int, names: Sequence[str] = tuple(CONTENDERS)
 ) -> Comparison:
-    """Let the contenders take turns, each round on topics of its own and beginning with another one."""
+    """Run the contenders in turn; each round has topics of its own and starts with another contender."""
     paces = {name: Pace(CONTENDERS[name].is_exactly_once) for name in names}
     pairs = credits(commands, wallets)
     for number in range(rounds):
@@ -77,13 +77,13 @@ async def compare(
 
 
 def credits(commands: int, wallets: int) -> Pairs:
-    """Return key and value of so many legs that credit a wallet, uniformly spread over so many."""
+    """Return key and value of `commands` legs that credit wallets, distributed uniformly."""
     random, ids = Random(commands), [bench_wallet(number) for number in range(wallets)]
     return [_credit(number, random.choice(ids)) for number in range(commands)]
 
 
 async def fill(settings: Settings, pairs: Pairs, wallets: int) -> None:
-    """Write the commands, and for a worker of ours the opening of each wallet."""
+    """Write the commands, and for our worker the first event of each wallet."""
     opening = wallet_records(wallets)
     await write(settings, topics.WALLET_EVENTS, opening, headers=((source_header(None), b"0"),))
     await write(settings, topics.WALLET_COMMANDS, pairs)
@@ -92,9 +92,9 @@ async def fill(settings: Settings, pairs: Pairs, wallets: int) -> None:
 async def carry_out(
     contender: Contender, settings: Settings, *, commands: int, wallets: int
 ) -> tuple[float, float]:
-    """Have the commands carried out and return the seconds, and the processor's.
+    """Run the contender on the commands; return elapsed and CPU seconds.
 
-    Raises WrongOutcome if the contender has lost something or done it twice.
+    Raises WrongOutcome if the contender has lost a command or executed it twice.
     """
     task = contender.task(settings)
     async with watch_contender(contender.ready_to_start(settings), task.kafka, task.outcomes) as watch:
@@ -108,7 +108,7 @@ async def carry_out(
 
 
 async def make_topics(contender: Contender, settings: Settings) -> None:
-    """Make a peer's topics; ours are there."""
+    """Create a peer's topics; ours exist."""
     if contender is OURS:
         return
     task = contender.task(settings)

@@ -1,8 +1,8 @@
-"""A contender watched from outside: when it began, and when its last outcome was committed.
+"""Watch: observes a contender from outside, from its start of work to its last committed outcome.
 
-While it runs only offsets are asked for, so that no reader takes the processor that is
-measured.  An outcome is committed when the last stable offset is behind it; the time is that of the
-first look at which this offset was where it is in the end.
+During the run it requests only offsets, so that no consumer takes the measured CPU time.  An
+outcome is committed when the last stable offset is beyond it; the time is that of the first
+sample with the final offset.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from benchmarks.outcome_check import STILL_S_MAX, WrongOutcome, partitions_of
 from tests.live import Process
 
 SAMPLE_EVERY_S: Final = 0.02
-"""Each asks the broker and takes processor time from what is measured: 1 ms or so."""
+"""Interval of samples; each costs the broker about 1 ms of CPU time."""
 BEGINS_S_MAX: Final = 120.0
 
 
 class PositionSample(NamedTuple):
-    """What is seen at a moment: the contender's processor time, and how far its outcomes are committed."""
+    """One sample: the contender's CPU time and the committed offset of its outcomes."""
 
     at_s: float
     cpu_s: float
@@ -33,14 +33,14 @@ class PositionSample(NamedTuple):
 
 
 class Watch:
-    """Looks at one contender and at the topic of its outcomes."""
+    """Samples a contender and the topic of its outcomes."""
 
     def __init__(self, contender: Process, reader: AIOKafkaConsumer, outcomes: list[TopicPartition]) -> None:
         self._contender, self._reader, self._outcomes = contender, reader, outcomes
         self._samples: list[PositionSample] = []
 
     async def wait_for_begin(self, text: str) -> None:
-        """Wait until the contender says that it begins."""
+        """Wait for the contender's log line at the start of work."""
         deadline_s = time.perf_counter() + BEGINS_S_MAX
         while text not in self._contender.log.read_text(errors="replace"):
             self._check_alive()
@@ -57,7 +57,7 @@ class Watch:
         return seen
 
     async def wait_for_outcomes(self, outcomes: int) -> None:
-        """Look until so many may be committed; transactions' markers count as well."""
+        """Sample until at least `outcomes` offsets are committed; transaction markers have offsets too."""
         moved = self._samples[0]
         while (seen := await self.sample()).committed < outcomes:
             self._check_alive()
@@ -68,7 +68,7 @@ class Watch:
 
     @asynccontextmanager
     async def sample_meanwhile(self) -> AsyncIterator[None]:
-        """Look meanwhile, and once more at the end."""
+        """Take samples during the block, and one at the end."""
 
         async def go_on() -> None:
             while True:
@@ -89,7 +89,7 @@ class Watch:
             raise WrongOutcome(f"ended with {code}: {self._contender.tail()}")
 
     def took(self) -> tuple[float, float]:
-        """Return seconds and processor seconds from the begin to the last outcome."""
+        """Return elapsed and CPU seconds from the start of work to the last outcome."""
         first = self._samples[0]
         last = next(sample for sample in self._samples if sample.committed == self._samples[-1].committed)
         return last.at_s - first.at_s, last.cpu_s - first.cpu_s
@@ -97,7 +97,7 @@ class Watch:
 
 @asynccontextmanager
 async def watch_contender(contender: Process, kafka: str, topic: str) -> AsyncIterator[Watch]:
-    """Start a contender, and kill it afterwards."""
+    """Start a contender; kill it afterwards."""
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka, isolation_level="read_committed", enable_auto_commit=False
     ) as reader:

@@ -1,8 +1,8 @@
-"""wrk: many connections that call the API as fast as it answers, each with one call at a time.
+"""wrk: many connections call the API as fast as it answers, each with one call at a time.
 
-The calls are made by wrk.lua, which also prints the figures as a line of JSON behind what
-wrk itself prints.  A slower server is called less often, so latencies are those at the
-rate that it can do, and of these connections.
+wrk.lua makes the calls and prints the figures as a line of JSON after wrk's own output.  A
+slower server gets fewer calls (closed loop), so the latencies are those at the rate that it
+reaches with these connections.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ledger_streams.local.stack.install import program
 
 SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 TIMEOUT_S: Final = 40
-"""Longer than a call may wait for a payment."""
+"""Timeout of a call, longer than the wait for a payment."""
 
 
 class WrkReport(msgspec.Struct):
-    """What the script prints."""
+    """The JSON that the script prints."""
 
     calls: int
     duration_us: int
@@ -41,7 +41,7 @@ class WrkReport(msgspec.Struct):
 
 
 class CallTiming(msgspec.Struct):
-    """How fast calls were answered, and how."""
+    """Rate, latencies and statuses of the calls."""
 
     connections: int
     calls: int
@@ -51,18 +51,18 @@ class CallTiming(msgspec.Struct):
     max_ms: float
     statuses: dict[str, int]
     errors: dict[str, int]
-    """Of connections, and batches in which a payment was not taken; none is left out."""
+    """Errors of connections, and batches in which a payment was not accepted."""
     hits: int
-    """Answers from the cache."""
+    """Responses from the cache."""
 
     @property
     def good(self) -> int:
-        """Calls that were answered with success."""
+        """Number of successful calls."""
         return sum(count for status, count in self.statuses.items() if status.startswith("2"))
 
 
 def called(output: str, *, connections: int) -> CallTiming:
-    """Read what wrk has printed; raises Unavailable if it has no figures."""
+    """Parse the output of wrk; raises Unavailable if it has no figures."""
     line = output.strip().rpartition("\n")[2]
     try:
         found = msgspec.json.decode(line, type=WrkReport)
@@ -94,7 +94,7 @@ async def call(
     query: str = "",
     batch: int = 0,
 ) -> CallTiming:
-    """Call for so long; `kind` is a payment, a batch or a balance, `run` is in the payments' ids."""
+    """Run wrk for `seconds`; `kind` is payment, batch or balance, and `run` is part of the payment ids."""
     found = program("wrk", package="wrk", dependency="wrk", say=quiet)
     ids = folder / "wallets.txt"
     ids.write_text("\n".join(wallets))

@@ -1,4 +1,4 @@
-"""What a bank's transactions come to, row by row in the file's order, worked out without the project."""
+"""Expected balances of a bank's transactions, computed row by row without the project's code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""aiokafka: consume, carry out, produce; one transaction a poll, with the positions in it.
+"""aiokafka: consume, process, produce; one transaction per poll, with the offsets in it.
 
-Exactly once while the process lives.  The state is a dict; the events, which carry the state
-after them, are its changelog, and a successor would begin by reading them, which this does not.
+Exactly once while the process lives.  The state is a dict.  The events contain the state
+after them and so serve as changelog; a successor would have to read them first, which this
+program does not do.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from benchmarks.peers.task import POLL_RECORDS, State, Task, carry_out, given, outcome_of, say_begin
 
 RETRY_MS = 5
-"""A transaction that begins before the last one's markers are written is asked for again; default 100."""
+"""Back-off before a new transaction while the markers of the last one are being written; default 100 ms."""
 LINGER_MS = 5
 BATCH_BYTES = 262_144
 

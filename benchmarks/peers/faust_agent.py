@@ -1,7 +1,7 @@
-"""Faust: an agent with a table in RocksDB, as its documentation has it.
+"""Faust: an agent with a table in RocksDB, as in its documentation.
 
-At least once, which is its default: what was sent and how far was read are two things.  The
-table has a changelog of its own beside the events.
+At least once, its default: output and offsets are committed separately.  The table has a
+changelog of its own beside the events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.peers.task import (  # noqa: E402
 
 TASK = given()
 LINGER_S = 0.02
-"""At its default of 0 nearly each record is a request of its own, and costs half as much again."""
+"""With the default of 0, nearly every record is a request of its own, which costs 50 % more."""
 app = faust.App(
     TASK.group,
     broker=f"kafka://{TASK.kafka}",

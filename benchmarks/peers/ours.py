@@ -1,7 +1,7 @@
-"""Ours: a worker on the real engine, with the wallets agent and its table and no other.
+"""Ours: a worker on the real engine, with only the wallets agent and its table.
 
-Exactly once.  The table's changelog is wallet-events, an outcome is the reply on saga-events.
-Named to the worker command by Faust's `-A`.
+Exactly once.  The table's changelog is wallet-events; an outcome is the reply on
+saga-events.  The worker command gets this module by Faust's `-A`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Quix Streams: a stateful function on a dataframe, its results sent on to two topics.
+"""Quix Streams: a stateful function on a dataframe, with output to two topics.
 
-Exactly once by its own guarantee.  The state is in RocksDB and has a changelog of its own
-beside the events.  Its consumer and producer are librdkafka's, in C.
+Exactly once by its own guarantee.  The state is in RocksDB, with a changelog of its own
+beside the events.  Consumer and producer are librdkafka's, in C.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from benchmarks.peers.task import Json, carry_out, given, outcome_of, say_begin
 
 TASK = given()
 COMMIT_S = 0.5
-"""At its default of 5 the last outcomes would wait for so long; `commit_every` 4,000 is slower."""
+"""With the default of 5 s, the last outcomes would wait that long; `commit_every` 4,000 is slower."""
 KEY = "wallet"
 begun: list[bool] = []
 

@@ -1,8 +1,9 @@
-"""The task of all contenders: wallets are credited, one command after the other.
+"""The task of all contenders: credit wallets, one command after the other.
 
-A command is a leg of a payment as wallet-commands has it.  Its wallet's balance and version
-are kept; an event with the state after it and an outcome for the payment are written.
-This module knows the standard library alone, since a peer may run with packages of its own.
+A command is a leg of a payment in the format of wallet-commands.  The contender stores the
+wallet's balance and version, and writes an event with the new state and an outcome for the
+payment.  This module imports only the standard library, since a peer runs with packages of
+its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 PARTITIONS: Final = 8
 POLL_RECORDS: Final = 4_000
-"""What a poll or a transaction may have in it, where a contender can be told; a worker's own limit."""
+"""Maximum number of records in a poll or transaction, the worker's limit, if the contender has the option."""
 BEGINS: Final = "the first command is here"
 VARIABLE: Final = "BENCH_TASK_"
 
@@ -22,7 +23,7 @@ State = dict[str, int]
 
 
 class Task(NamedTuple):
-    """Where a contender reads and writes; its group's name is nobody else's."""
+    """Topics and consumer group of a contender; the group is its own."""
 
     kafka: str
     group: str
@@ -32,17 +33,17 @@ class Task(NamedTuple):
     folder: str
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which a process of its own is told."""
+        """Return the environment variables that pass the task to a process."""
         return {f"{VARIABLE}{name.upper()}": value for name, value in self._asdict().items()}
 
 
 def given() -> Task:
-    """Return the task that this process was told."""
+    """Return the task from the environment of this process."""
     return Task(*(os.environ[f"{VARIABLE}{name.upper()}"] for name in Task._fields))
 
 
 def say_begin() -> None:
-    """Say that the first command is here; from then on the time counts."""
+    """Print that the first command has arrived: the clock starts."""
     print(BEGINS, file=sys.__stderr__, flush=True)
 
 
@@ -78,7 +79,7 @@ def event_of(command: Json, state: State) -> Json:
 
 
 def outcome_of(event: Json) -> Json:
-    """Return what the payment is told of an event."""
+    """Return the outcome for the payment of an event."""
     data = event["data"]
     return {
         "event_id": f"{event['causation_id']}:WalletCredited",

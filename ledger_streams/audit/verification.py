@@ -1,4 +1,4 @@
-"""The verification of the audit: chains, roots of days, and Kafka's copy of the roots."""
+"""Verification of history: hash chains, roots of closed days, and Kafka's copy of the roots."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ledger_streams.settings import Settings
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What was made again and compared, and what is not as it was written."""
+    """Counts of the verified rows, and all findings; the fields are the JSON keys."""
 
     events: int
     archived: int
-    """Of the events; what they say is in files, at which `archive verify` looks."""
+    """Archived events among `events`; their content is in files, which `archive verify` checks."""
     wallet_events: int
     days: int
     seconds: float
@@ -34,12 +34,12 @@ class Verification(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """Return 0 when nothing was touched."""
+        """Return 0 if nothing was changed."""
         return 1 if self.findings else 0
 
 
 async def verify_history(config: Settings, from_day: str | None, wallet_id: str | None) -> Verification:
-    """Verify the database of `config`: of one wallet, from a day on, or all of it."""
+    """Verify all of the history, or only one wallet's, or only from a day on."""
     began_s, wallets = time.monotonic(), config.topic(topics.WALLET_EVENTS)
     events, archived, since, findings = 0, 0, None, list[Finding]()
     pool = await create_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX)
@@ -65,15 +65,15 @@ async def verify_history(config: Settings, from_day: str | None, wallet_id: str 
 
 
 def _before(closed: Sequence[Root], from_day: str) -> Root | None:
-    """Return the last closed day before another; raises Rejected for a day in the future."""
+    """Return the last closed day before `from_day`; raises Rejected for a day in the future."""
     if date.fromisoformat(from_day) > datetime.now(UTC).date():
-        detail = f"--from {from_day} is in the future: nothing of it is there to be verified"
+        detail = f"--from: must not be in the future, got {from_day}"
         raise Rejected(status=400, title="Unknown day", detail=detail)
     return next((root for root in reversed(closed) if root.day < from_day), None)
 
 
 async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
-    """Compare with the roots on Kafka."""
+    """Return the differences between the roots in PostgreSQL and on Kafka."""
     topic = config.topic(topics.AUDIT_ROOTS)
     async with opened_log(client_options(config)) as log:
         published = await published_roots(log, topic)

@@ -1,7 +1,7 @@
-"""`dlq show`: one dead letter with all that is in it.
+"""Details of one dead letter: headers and value, for `dlq show`.
 
-A value that is JSON is indented, digit for digit as it was sent; another is text where it
-can be printed, and hex where it cannot.
+A JSON value is indented, with its numbers unchanged.  Any other value is shown as text if
+it is printable, else as hex.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Form = Literal["none", "json", "text", "hex"]
 
 
 class LetterDetails(msgspec.Struct, frozen=True):
-    """A letter whole: `value` is the JSON itself, or a string, as `value_form` says."""
+    """A dead letter with headers and value; `value` is JSON or a string, according to `value_form`."""
 
     letter: DeadLetter
     headers: list[tuple[str, str]]
@@ -32,7 +32,7 @@ class LetterDetails(msgspec.Struct, frozen=True):
 
 
 async def read_letter(config: Settings, topic: str, *, partition: int, offset: int) -> LetterDetails | None:
-    """Return the dead letter at this place; None when there is none."""
+    """Return the dead letter at this offset; None if there is none."""
     name = config.topic(topics.dead_letters(topic))
     where = (name, partition)
     async with opened_log(client_options(config)) as log:
@@ -47,14 +47,14 @@ async def read_letter(config: Settings, topic: str, *, partition: int, offset: i
 
 
 def letter_details(record: Any, marks: Mapping[str, Mark] = NO_MARKS) -> LetterDetails:
-    """Read aiokafka's record as a letter to be shown."""
+    """Return the details of a record of aiokafka."""
     form, value = _readable(record.value)
     headers = [(name, key_text(text)) for name, text in record.headers]
     return LetterDetails(dead_letter(record, marks), headers, form, value)
 
 
 def details_text(shown: LetterDetails) -> str:
-    """Return the letter for people."""
+    """Return the details as text."""
     letter = shown.letter
     pairs = [
         ("letter", letter.place),
@@ -92,7 +92,7 @@ def _readable(value: bytes | None) -> tuple[Form, Any]:
         return "none", None
     try:
         msgspec.json.decode(value)
-        value.decode()  # JSON is read for its form only, which may let text pass that is not UTF-8
+        value.decode()  # msgspec may accept JSON that is not UTF-8
         return "json", msgspec.Raw(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = key_text(value)

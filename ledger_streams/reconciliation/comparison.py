@@ -1,4 +1,8 @@
-"""The comparison of log, PostgreSQL, Redis and RocksDB, wallet by wallet."""
+"""Comparison of log, PostgreSQL, Redis and RocksDB, wallet by wallet.
+
+It is safe on a running system: it waits for the projector first, compares contents of equal
+versions only, and looks again at differences that a write in progress would explain.
+"""
 
 from __future__ import annotations
 
@@ -34,32 +38,32 @@ from ledger_streams.settings import Settings
 PROJECTED: Final = (topics.WALLET_EVENTS, topics.PAYMENT_EVENTS, topics.SAGA_EVENTS)
 LOOK_EVERY_S: Final = 0.3
 CACHE_LOOKS: Final = 5
-"""What differs in the cache is looked at again: the projector writes it after PostgreSQL."""
+"""Number of further looks at differences of the cache, which the projector writes after PostgreSQL."""
 CACHE_AT_ONCE: Final = 100
 LOG_LOOKS: Final = 10
-"""What a table has beyond the log is looked for again: it moves on while the tables are read."""
+"""Number of further looks for table values that the log lacks; the log grows while tables are read."""
 STATEMENT_S_MAX: Final = 3_600.0
 
 
 class Reconciliation(msgspec.Struct, frozen=True):
-    """What was compared and what differs."""
+    """Counts of the compared data, and all differences; the fields are the JSON keys."""
 
     wallets: int
     cached: int
     totals: dict[str, str]
     lagging: dict[str, int]
-    """Partitions that the projector had not read to the end: `{"topic[partition]": records}`."""
+    """Unread records of partitions on which the projector lags: `{"topic[partition]": records}`."""
     table_partitions: int
     differences: list[Difference]
 
     @property
     def exit_code(self) -> int:
-        """Return 0 when everything was compared and agrees."""
+        """Return 0 if everything was compared and agrees."""
         return 1 if self.differences or self.lagging else 0
 
 
 async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconciliation:
-    """Compare everything on the system of `config`."""
+    """Compare all balances of the system of `config`."""
     pool = await create_pool(config.postgres, statement_timeout_s=STATEMENT_S_MAX)
     try:
         async with opened_log(client_options(config)) as log:
@@ -90,7 +94,7 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
 async def _ahead_of_log(
     config: Settings, ahead: dict[str, WalletState], ends: Mapping[Partition, int]
 ) -> list[Difference]:
-    """Look for states of tables that were not in the log up to `ends` in what has come since.
+    """Look for table values that the log up to `ends` lacks in later records; return those not found.
 
     A worker writes its table when a commit is acknowledged, and readers see it a little later.
     """
@@ -109,13 +113,13 @@ async def _ahead_of_log(
 
 
 async def _projected_to(pool: Pool, ends: Mapping[Partition, int]) -> dict[Partition, int]:
-    """Return how far the projector is, which the snapshots read afterwards include."""
+    """Return the projector's offsets; snapshots that are read later include them."""
     positions = await PostgresSink(pool).positions(list(ends))
     return {partition: positions.get(partition) or 0 for partition in ends}
 
 
 async def _caught_up(log: KafkaLog, pool: Pool, config: Settings, wait_s: float) -> dict[str, int]:
-    """Wait for the projector to reach where the topics end now; return what is still unread in the end."""
+    """Wait for the projector to reach the current ends of the topics; return the records still unread."""
     ends = await log.ends([config.topic(name) for name in PROJECTED])
     give_up_at_s = time.monotonic() + wait_s
     while True:
@@ -126,7 +130,7 @@ async def _caught_up(log: KafkaLog, pool: Pool, config: Settings, wait_s: float)
 
 
 async def _unread(log: KafkaLog, pool: Pool, ends: Mapping[Partition, int]) -> dict[str, int]:
-    """Count the records from the projector's positions on; what only markers are left of is read."""
+    """Count the records after the projector's offsets; transaction markers do not count."""
     positions = await PostgresSink(pool).positions(list(ends))
     begin = {partition: positions.get(partition) or 0 for partition in ends}
     left = {partition: end for partition, end in ends.items() if begin[partition] < end}
@@ -139,7 +143,7 @@ async def _unread(log: KafkaLog, pool: Pool, ends: Mapping[Partition, int]) -> d
 
 
 async def _cache(pool: Pool, config: Settings) -> tuple[int, list[Difference]]:
-    """Compare the cache with the snapshots; return how many are cached, and what stays different."""
+    """Compare the cache with the snapshots; return the number of cached wallets and lasting differences."""
     redis = connect(config.redis)
     try:
         cache = RedisBalances(redis, ttl_s=config.balance_ttl_s)

@@ -1,4 +1,4 @@
-"""Redis rebuilt from PostgreSQL: every wallet's snapshot into the cache."""
+"""Rebuild of the cache: every wallet's snapshot from PostgreSQL to Redis."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ledger_streams.logs import progress_text
 from ledger_streams.settings import Settings
 
 PUT_AT_ONCE: Final = 1_000
-"""Wallets of one round trip to Redis."""
+"""Wallets per round trip to Redis."""
 SAY_EVERY_S: Final = 2.0
-"""Between two lines on how far it is."""
+"""Interval of progress lines."""
 
 
 async def fill_cache(config: Settings, say: Callable[[str], None]) -> int:
-    """Put all snapshots into the cache and return how many; raises Unavailable while it is away.
+    """Write all snapshots to the cache; return their number.  Raises Unavailable if Redis is down.
 
-    How far it is, is said once in a while and at the end.
+    It calls `say` with the progress every `SAY_EVERY_S`, and at the end.
     """
     pool, redis = await create_pool(config.postgres), connect(config.redis)
     try:

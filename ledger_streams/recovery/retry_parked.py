@@ -1,4 +1,4 @@
-"""The retry of an aggregate's parked records."""
+"""Retry of the parked records of a payment or wallet."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ledger_streams.settings import Settings
 
 
 class RetryResult(msgspec.Struct, frozen=True):
-    """What a retry has projected of an aggregate."""
+    """Result of a retry; the fields are the JSON keys."""
 
     aggregate_id: str
     records: int
     cached: bool
-    """False while Redis is away: the cached balance is older until `replay cache` or the next event."""
+    """False if Redis is down: the cached balance is old until `replay cache` or the next event."""
 
 
 async def retry_aggregate(config: Settings, aggregate_id: str) -> RetryResult:
-    """Retry what is parked of an aggregate, on each of its topics; raises Rejected when it is refused."""
+    """Project an aggregate's parked records on each of its topics; raises Rejected if one fails again."""
     from ledger_streams.recovery.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
 
     count = 0
@@ -39,7 +39,7 @@ async def retry_aggregate(config: Settings, aggregate_id: str) -> RetryResult:
 
 
 async def _refresh_cache(config: Settings, pool: Pool, wallet_id: str) -> bool:
-    """Bring the cache up to a wallet's snapshot; False when it is away."""
+    """Write the wallet's snapshot to the cache; return False if Redis is down."""
     redis = connect(config.redis)
     try:
         views = await snapshots(pool, [wallet_id])

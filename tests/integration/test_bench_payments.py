@@ -1,4 +1,4 @@
-"""The benchmarks of payments and of HTTP run, and what is wanted and drawn of them is in their figures."""
+"""The benchmarks `payments` and `http` run, and their figures have all targets and chart paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: one that fails, or does not end, is told and stops no other."""
+"""`run_all`: a case that fails or does not end is reported, and the other cases still run."""
 
 from __future__ import annotations
 

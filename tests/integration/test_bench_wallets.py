@@ -1,4 +1,4 @@
-"""The benchmark of wallets runs, and gives no figure to a contender that lost or doubled something."""
+"""The benchmark `wallets` runs, and a contender with lost or repeated commands gets no figure."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def left(*, outcomes: int, payments: int, balance_minor: int) -> ContenderOutput
     ],
     ids=["a lost outcome", "lost money", "a doubled outcome", "doubled money"],
 )
-def test_what_was_lost_or_doubled_is_told(found: ContenderOutput, is_exactly_once: bool) -> None:
+def test_lost_or_repeated_commands_are_a_wrong_outcome(found: ContenderOutput, is_exactly_once: bool) -> None:
     with pytest.raises(WrongOutcome):
         found.check(2, amount_minor=AMOUNT_MINOR, is_exactly_once=is_exactly_once)
 
 
-def test_who_promises_at_least_once_may_repeat() -> None:
+def test_an_at_least_once_contender_may_repeat_outcomes() -> None:
     found = left(outcomes=3, payments=2, balance_minor=3 * AMOUNT_MINOR)
     found.check(2, amount_minor=AMOUNT_MINOR, is_exactly_once=False)

@@ -1,4 +1,4 @@
-"""`archive` as a command: what it prints, and what it says when it cannot."""
+"""`archive`: output and error messages."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_verify_names_what_is_wrong_and_fails(told: Old) -> None:
     assert (await call("attach", "2024-11")).exit_code == 1
 
 
-async def test_what_is_old_is_a_setting_and_by_default_nothing_is(
+async def test_the_age_of_old_months_is_a_setting_and_by_default_no_month_is_old(
     told: Old, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = await call("now")
@@ -95,7 +95,7 @@ CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
 """Arguments, LEDGER_ARCHIVE if it is another one, and what is said."""
 
 
-async def test_what_cannot_be_done_is_said_and_changes_nothing(
+async def test_an_archive_command_that_fails_says_why_and_changes_nothing(
     told: Old, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told.archive()

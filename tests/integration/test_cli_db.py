@@ -1,4 +1,4 @@
-"""`db tune`, `top` and `size`: a server starts with what is printed, and says what it does."""
+"""`db tune`, `top` and `size`: a server starts with the printed configuration."""
 
 from __future__ import annotations
 

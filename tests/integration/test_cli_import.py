@@ -1,4 +1,4 @@
-"""Commands against a live system: import, look, reconcile, and supervised workers that are killed."""
+"""Commands on a live system: import, show, reconcile, with supervised workers that are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provider-simulator` as a process: killed and started again, it has forgotten nothing it approved."""
+"""`provider-simulator` as a process: after a kill and a restart, its book has every approved order."""
 
 from __future__ import annotations
 
@@ -88,6 +88,6 @@ async def test_killed_amid_calls_and_started_again_it_knows_all_it_approved(
 async def test_it_says_where_it_is_and_ends_in_order_when_asked(
     stage: ProviderStage, process: Process
 ) -> None:
-    assert f"provider on {stage.url}, its book is " in process.tail()
+    assert f"Provider on {stage.url}, book " in process.tail()
     process.signal(signal.SIGTERM)
     assert process.wait() == 0, process.tail()

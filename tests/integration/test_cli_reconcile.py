@@ -1,4 +1,4 @@
-"""`reconcile` and `dlq list` on real Kafka, PostgreSQL and Redis, told as a projector would write."""
+"""`reconcile` and `dlq list` on real servers, with data written as a projector writes it."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_a_projector_that_lags_is_named_and_is_not_well(migrated: Settings
     assert result.exit_code == 1
 
 
-async def test_what_postgresql_itself_finds_is_among_the_differences(migrated: Settings) -> None:
+async def test_differences_within_postgresql_are_reported(migrated: Settings) -> None:
     written = Written(migrated)
     del written.batch.postings[-2:]  # both legs of an event: one alone would be refused
     await written.write()

@@ -1,4 +1,4 @@
-"""`replay projections` where Kafka no longer has all, and where somebody is in the way."""
+"""`replay projections` with records that Kafka has deleted, and beside another replay."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def test_a_view_that_depends_on_a_table_stops_the_swap_and_is_named(told: 
     await told.document("replay", "projections")
 
 
-async def test_what_kafka_no_longer_has_is_made_again_from_the_event_store(trimmed: LiveSystem) -> None:
+async def test_records_that_kafka_has_deleted_come_from_the_event_store(trimmed: LiveSystem) -> None:
     before = await projections(trimmed)
     assert await read(trimmed, topics.PAYMENT_EVENTS) == []
     assert len(await read(trimmed, topics.WALLET_EVENTS)) < len(before["wallet_events"])

@@ -1,4 +1,4 @@
-"""`import` against real servers that are away, and against Ctrl-C: exit codes, and a report each time."""
+"""`import` with unavailable servers and with Ctrl-C: exit codes and reports."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ async def each_said(tmp_path: Path, commands: tuple[str, ...], **environment: st
 
 
 @pytest.mark.slow
-async def test_each_command_says_where_a_server_is_that_is_away(tmp_path: Path) -> None:
+async def test_each_command_names_the_setting_of_an_unavailable_server(tmp_path: Path) -> None:
     for command, text in (await each_said(tmp_path, NEED_SERVERS, **AWAY)).items():
         assert any(name in text for name in AWAY), f"{command}: {text}"
         assert "hush" not in text
@@ -116,7 +116,7 @@ async def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
         assert "LEDGER_HOME" in text, command
 
 
-async def test_ctrl_c_ends_run_within_10_s_and_stack_down_says_that_it_is_up(tmp_path: Path) -> None:
+async def test_ctrl_c_ends_run_within_10_s_and_stack_down_warns_of_it(tmp_path: Path) -> None:
     environment = {**AWAY, "LEDGER_HTTP_PORT": str(free_ports(RUN_PORTS)), "LEDGER_HOME": str(tmp_path)}
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ledger_streams", "run", "--workers", "1", "--gateways", "0",
@@ -127,7 +127,7 @@ async def test_ctrl_c_ends_run_within_10_s_and_stack_down_says_that_it_is_up(tmp
         async with asyncio.timeout(60):
             assert b"started" in await running.stdout.readline()
         _, text = await said(tmp_path, "stack down", **environment)
-        assert f"`ledger-streams run` is up (pid {running.pid})" in text
+        assert f"`ledger-streams run` (pid {running.pid}) loses its servers" in text
         running.send_signal(signal.SIGINT)
         async with asyncio.timeout(10):
             await running.communicate()
@@ -135,7 +135,7 @@ async def test_ctrl_c_ends_run_within_10_s_and_stack_down_says_that_it_is_up(tmp
         if running.returncode is None:
             running.kill()
     _, text = await said(tmp_path, "stack down", **environment)
-    assert "is up" not in text
+    assert "loses its servers" not in text
 
 
 async def test_an_interrupted_demo_exits_130(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def test_an_interrupted_demo_exits_130(tmp_path: Path) -> None:
             assert running.stdout is not None
             async with asyncio.timeout(60):
                 printed = b""
-                while b"waiting for it" not in printed:
+                while b"Waiting for another" not in printed:
                     assert not running.stdout.at_eof(), printed.decode()
                     printed += await running.stdout.readline()
                 os.killpg(running.pid, signal.SIGINT)  # as a terminal does

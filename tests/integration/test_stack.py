@@ -1,4 +1,4 @@
-"""The local stack: repeated, killed, stopped, and told wrong things."""
+"""The local stack: repeated starts, killed servers, stops, and wrong settings."""
 
 from __future__ import annotations
 
@@ -114,11 +114,11 @@ def test_a_pid_that_another_process_has_now_is_not_taken_for_a_server(
 
 def test_a_port_that_another_process_has_is_an_error(stack: Settings, tmp_path: Path) -> None:
     other = stack.model_copy(update={"home": tmp_path})
-    with pytest.raises(Unavailable, match=rf"port {KAFKA_PORT} of 127\.0\.0\.1 is taken"):
+    with pytest.raises(Unavailable, match=rf"port {KAFKA_PORT} of 127\.0\.0\.1 is used by another process"):
         up(other, say=lambda _: None)
 
 
 def test_an_address_elsewhere_is_refused(stack: Settings, tmp_path: Path) -> None:
     other = stack.model_copy(update={"home": tmp_path, "redis": "redis://cache.example:6379/0"})
-    with pytest.raises(Unavailable, match=r"redis .* says? redis://cache\.example"):
+    with pytest.raises(Unavailable, match=r"redis .* got address redis://cache\.example"):
         up(other, say=lambda _: None)

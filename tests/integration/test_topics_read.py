@@ -1,4 +1,4 @@
-"""`topics read` on a real Kafka: what kcat would show, where kcat is not installed."""
+"""`topics read` on a real Kafka."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_topics_read_shows_committed_records(written: Settings) -> None:
         await values(written, topic="nothing")
 
 
-async def test_what_is_read_is_json_lines_that_a_terminal_does_not_obey(written: Settings) -> None:
+async def test_records_are_printed_as_json_lines_without_control_characters(written: Settings) -> None:
     lines = [value_line(value) for value in VALUES]
     assert lines[0] == '{"a":1.10,"a":2}'
     assert lines[2] == "null"

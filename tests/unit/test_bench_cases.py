@@ -1,4 +1,4 @@
-"""The benchmarks' registry: every case can be asked for help, and its small arguments are ones it takes."""
+"""Benchmark cases: every case prints its help and accepts its small arguments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_case_takes_its_small_arguments_and_a_file_to_draw_into(case: Case) ->
     [[], ["nothing"], ["wallets", "--contenders", "nobody"], ["sink", "--plot", "drawn.txt"], ["table"]],
     ids=" ".join,
 )
-def test_what_cannot_be_measured_is_an_error_of_usage(arguments: list[str]) -> None:
+def test_unknown_cases_and_options_are_an_error_of_usage(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parser().parse_args(arguments)
     assert ended.value.code == 2

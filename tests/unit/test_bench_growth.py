@@ -1,4 +1,4 @@
-"""The ratios of the benchmarks' growth."""
+"""Growth benchmark: ratios to the smallest size."""
 
 from __future__ import annotations
 

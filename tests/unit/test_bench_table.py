@@ -1,4 +1,4 @@
-"""The benchmarks' table compares with what is wanted, and says what has failed and what is missing."""
+"""Table of the benchmarks: targets, failed calls and missing figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks read from /proc."""
+"""CPU and memory figures that the benchmarks read from /proc."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_process_has_no_more_of_its_own_than_it_has() -> None:
     assert 0 < found.pss_mb <= found.rss_mb
 
 
-def test_who_listens_on_a_port_is_found() -> None:
+def test_the_process_that_listens_on_a_port_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert listener(port) == os.getpid()

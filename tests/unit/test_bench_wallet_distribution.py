@@ -1,4 +1,4 @@
-"""The benchmarks' draws: who pays whom, and how often."""
+"""Distributions of transfers over wallets: pairs and frequencies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parts(draw: Draw) -> Counter[str]:
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_nobody_pays_himself(name: str) -> None:
+def test_a_transfer_has_two_different_wallets(name: str) -> None:
     draw = DISTRIBUTIONS[name](Random(1), WALLETS[:3])
     assert all(source != target for source, target in (draw() for _ in range(1_000)))
 

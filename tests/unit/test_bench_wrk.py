@@ -1,4 +1,4 @@
-"""What the benchmarks read from wrk."""
+"""Figures that the benchmarks parse from wrk's output."""
 
 from __future__ import annotations
 

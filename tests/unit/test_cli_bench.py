@@ -1,4 +1,4 @@
-"""`ledger-streams bench` runs the checkout's benchmarks from anywhere, and says so where there are none."""
+"""`bench` runs the checkout's benchmarks from any folder; without a checkout it fails with a sentence."""
 
 from __future__ import annotations
 

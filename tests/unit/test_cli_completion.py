@@ -1,4 +1,4 @@
-"""`completion`: the scripts of three shells, and what they ask of us on Tab."""
+"""`completion`: the scripts of three shells, and the completions for Tab."""
 
 from __future__ import annotations
 

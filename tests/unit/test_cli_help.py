@@ -1,4 +1,4 @@
-"""Every command of the contract can be asked for help, and asking is quick."""
+"""Every command has a help text, and printing it imports neither Faust nor a driver."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_worker_and_projector_have_the_options_of_a_faust_worker(explained: Path
         (["-q", "import", "x"], True),
     ],
 )
-def test_who_reads_the_arguments(arguments: list[str], expected: bool) -> None:
+def test_arguments_go_to_our_root_or_to_faust_s(arguments: list[str], expected: bool) -> None:
     assert is_for_faust(arguments) is expected
 
 

@@ -1,4 +1,4 @@
-"""Commands that ask a worker over HTTP, against a real server that answers with what a worker would."""
+"""Commands that send requests to a worker, against a real HTTP server with a worker's responses."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_payments_are_listed_page_by_page_as_many_as_are_asked_for(url: str) -> 
     assert ([each["payment_id"] for each in document["payments"]], document["next"]) == (ids, "d")
 
 
-def test_what_a_worker_refuses_is_said_in_its_words(url: str) -> None:
+def test_a_problem_of_a_worker_ends_the_command_with_its_detail(url: str) -> None:
     shown = CliRunner().invoke(payments, ["show", "absent", "--url", url])
     assert (shown.exit_code, shown.output) == (1, "Error: 404: There is no such payment.\n")
 

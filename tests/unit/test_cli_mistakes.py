@@ -1,4 +1,4 @@
-"""Sentences for what goes wrong outside, and none for faults of the program."""
+"""Error messages for ordinary mistakes, and tracebacks for bugs."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from ledger_streams.settings import Settings, settings
         (Unavailable(dependency="kafka", detail="gone"), "LEDGER_KAFKA"),
     ],
 )
-def test_a_server_that_is_away_is_said_with_its_setting(error: Exception, setting: str) -> None:
+def test_an_unavailable_server_is_reported_with_its_setting(error: Exception, setting: str) -> None:
     said = error_message(error)
     assert said is not None
     assert setting in said
 
 
-def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     for error in (ValueError("x"), KeyError("x"), InvariantBroken("x"), RuntimeError("x")):
         assert error_message(error) is None
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENOENT])
-def test_a_folder_that_cannot_be_reached_is_said_with_its_setting(code: int) -> None:
+def test_an_unwritable_folder_is_reported_with_its_setting(code: int) -> None:
     said = error_message(OSError(code, "not there", str(settings().home / "run")))
     assert said is not None
     assert "; set LEDGER_HOME to a writable folder" in said
@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_reached_is_said_with_its_setting(code: int) -> 
     assert "XDG_CACHE_HOME" in said
 
 
-def test_a_taken_port_is_said_and_a_free_one_passes() -> None:
+def test_a_port_in_use_is_reported_and_a_free_one_passes() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -65,7 +65,7 @@ def test_a_taken_port_is_said_and_a_free_one_passes() -> None:
         check_ports("192.0.2.1", {port: "worker-1"})
 
 
-def test_a_home_below_a_file_is_said_and_a_kafka_that_is_away_too(tmp_path: Path) -> None:
+def test_an_impossible_home_and_an_unavailable_kafka_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(click.ClickException, match="LEDGER_HOME"):
         check_home(Settings(home=tmp_path / "file" / "x"))
@@ -98,12 +98,12 @@ def test_an_address_of_kafka_without_a_port_is_read_as_its_clients_read_it(
     assert host_and_port(text) == reached
 
 
-async def test_a_kafka_that_is_away_at_an_address_without_a_port_is_said_in_a_sentence() -> None:
+async def test_an_unavailable_kafka_without_a_port_is_reported_in_a_sentence() -> None:
     error = await unavailable("[::1]", KafkaConnectionError("no broker"))
     assert "no broker" in str(error)
 
 
-def test_a_home_of_the_user_that_is_read_only_is_said_or_gone_around(
+def test_a_read_only_user_home_is_reported_or_avoided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "home").touch()  # nothing can be made below a file, whoever tries

@@ -1,4 +1,4 @@
-"""What commands print, as golden files.  UPDATE_GOLDEN=1 writes them anew, to be read before committing."""
+"""Output of commands compared with golden files; UPDATE_GOLDEN=1 rewrites them."""
 
 from __future__ import annotations
 

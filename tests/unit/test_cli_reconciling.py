@@ -1,4 +1,4 @@
-"""Reconciliation across stores: each way to differ is found, and a living system is not taken for one."""
+"""Reconciliation across stores: it finds each kind of difference, and reports none on a running system."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_another_figure_at_the_same_version_is_a_difference() -> None:
     assert "snapshot available 6.00" in detail
 
 
-def test_what_moved_after_the_snapshots_were_read_is_no_difference() -> None:
+def test_an_event_after_the_snapshots_were_read_is_no_difference() -> None:
     log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("new", 1, "0.00")]
     assert checked(log, [log[0]], projected_to=1) == []
 
 
-def test_what_the_projector_has_passed_and_not_written_is_a_difference() -> None:
+def test_an_event_that_the_projector_has_passed_but_not_written_is_a_difference() -> None:
     log = [wallet("a", 1, "0.00"), wallet("a", 2, "5.00"), wallet("new", 1, "0.00")]
     assert checked(log, [log[0]], projected_to=3) == [
         ("log_is_projected", "a", "log version 2, snapshot version 1"),
@@ -101,7 +101,7 @@ def test_a_table_may_be_behind_the_log_but_not_differ_from_what_it_has_read() ->
     assert [each.subject for each in behind] == ["b EUR"]
 
 
-def test_what_a_table_is_ahead_with_is_met_in_the_log_at_its_version() -> None:
+def test_a_table_value_ahead_of_the_log_is_found_in_later_records_at_its_version() -> None:
     ahead = {name: state_of(wallet(name, 2, "5.00")) for name in ("same", "other", "missing")}
     log = [wallet("same", 1, "0.00"), wallet("same", 2, "5.00"), wallet("other", 2, "6.00")]
     found = met_in_log(ahead, [record(offset, view) for offset, view in enumerate(log)])

@@ -1,4 +1,4 @@
-"""`sagas settle`: said until the saga has taken it, within bounds."""
+"""`sagas settle`: the command is sent until the saga takes it, a bounded number of times."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def said_while(*looks: dict[str, Any], wait_s: float = 30.0) -> tuple[str, int]:
     return payment["status"], count
 
 
-def test_a_settlement_that_is_taken_is_said_once() -> None:
+def test_a_settlement_that_ends_the_payment_is_sent_once() -> None:
     assert said_while(seen(2), seen(2), seen(2, "completed")) == ("completed", 1)
 
 
-def test_it_is_said_again_when_a_time_out_came_between() -> None:
+def test_the_command_is_sent_again_after_a_time_out_of_the_provider() -> None:
     assert said_while(seen(0), seen(1), seen(1), seen(2), seen(2, "failed")) == ("failed", 3)
 
 
-def test_it_is_not_said_for_ever() -> None:
+def test_the_number_of_commands_is_bounded() -> None:
     looks = [seen(silences) for silences in range(COMMANDS_MAX + 4)]
     assert said_while(*looks, seen(99, "failed")) == ("failed", COMMANDS_MAX)
 
 
-def test_a_payment_that_goes_on_waiting_is_left_when_time_is_up() -> None:
+def test_a_payment_that_stays_pending_is_returned_after_the_wait() -> None:
     assert said_while(seen(1), wait_s=0.5) == ("pending", 1)

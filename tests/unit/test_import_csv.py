@@ -1,4 +1,4 @@
-"""CSV in an import: records are RFC 4180's, and nothing is read as something other than written."""
+"""CSV in an import: records by RFC 4180, without misreading."""
 
 from __future__ import annotations
 

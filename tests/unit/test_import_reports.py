@@ -1,4 +1,4 @@
-"""An import always ends in a report: whatever goes away, what was sent is told."""
+"""Every import ends with a report of the payments sent, also when Kafka or PostgreSQL fails."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_an_interrupt_ends_in_a_report_of_what_was_sent(
     assert (report.stopped, report.exit_code) == (stopped, code)
 
 
-def test_an_error_that_nobody_foresaw_ends_in_a_report_of_what_was_sent(tmp_path: Path) -> None:
+def test_an_unexpected_error_ends_in_a_report_of_the_payments_sent(tmp_path: Path) -> None:
     class Broken(Stopping):
         def stop(self) -> None:
             raise ValueError("a driver's surprise")
@@ -236,7 +236,7 @@ def test_an_unusable_file_ends_in_a_report_for_programs_too(tmp_path: Path) -> N
         ("--report", "no/such/folder/report.json"),
     ],
 )
-def test_options_that_cannot_be_meant_are_an_error_of_usage(tmp_path: Path, option: tuple[str, str]) -> None:
+def test_invalid_options_are_an_error_of_usage(tmp_path: Path, option: tuple[str, str]) -> None:
     bank_file(tmp_path)
     ran = CliRunner().invoke(import_, [str(tmp_path / "file.csv"), *option])
     assert ran.exit_code == 2

@@ -1,4 +1,4 @@
-"""Import files: what is a row, what is refused with which words, and what makes a file unusable."""
+"""Import files: rows, refused rows with their reasons, and unusable files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The import against a ledger in memory: order, repetition, refusals, and a ledger that does not answer."""
+"""The import against a ledger in memory: order, repetition, refusals, and a ledger without answers."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_an_import_gives_up_when_nothing_ends_and_says_what_is_left(tmp_pa
     assert (report.taken, report.not_ended, report.exit_code) == (0, 2, 1)
 
 
-async def test_what_was_pending_before_is_waited_for_and_not_sent_again(tmp_path: Path) -> None:
+async def test_a_payment_that_was_pending_before_is_awaited_and_not_sent_again(tmp_path: Path) -> None:
     memory = MemoryLedger(ends_payments=False)
     file = written(tmp_path, "1,7,1993-01-01,credit,10.00")
     await imported(file, memory, patience_s=0.05)
@@ -112,7 +112,7 @@ async def test_what_was_pending_before_is_waited_for_and_not_sent_again(tmp_path
     assert (len(memory.requests), report.not_ended) == (1, 1)
 
 
-async def test_wallets_of_somebody_else_or_of_another_currency_end_the_import_first(tmp_path: Path) -> None:
+async def test_wallets_of_another_owner_or_currency_end_the_import_before_it_sends(tmp_path: Path) -> None:
     memory = MemoryLedger()
     file = written(tmp_path, "1,7,1993-01-01,credit,10.00")
     await imported(file, memory)
@@ -125,7 +125,7 @@ async def test_wallets_of_somebody_else_or_of_another_currency_end_the_import_fi
             await open_wallets([wanted], ledger_of(memory), patience_s=1)
 
 
-async def test_wallets_that_nobody_opens_end_the_import_with_a_hint() -> None:
+async def test_wallets_that_are_not_opened_end_the_import_with_a_hint() -> None:
     class Deaf(MemoryLedger):
         async def publish(self, messages: object) -> None:
             """Take them and do nothing."""

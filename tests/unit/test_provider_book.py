@@ -1,4 +1,4 @@
-"""The provider simulator's book: once is once, cancelled is for ever, committed is on disk."""
+"""The provider simulator's book: idempotent orders, final cancellations, durable commits."""
 
 from __future__ import annotations
 

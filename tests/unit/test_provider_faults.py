@@ -1,4 +1,4 @@
-"""Faults are drawn: as often as asked for, the same in every run, and not for ever."""
+"""Faults are drawn with the given shares, reproducibly, and a retry succeeds in the end."""
 
 from __future__ import annotations
 

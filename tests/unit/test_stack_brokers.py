@@ -1,4 +1,4 @@
-"""The brokers of a local stack: how many, on which ports, and where their controllers are."""
+"""The brokers of a local stack: number, ports and controllers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor, with real children that are really killed."""
+"""The supervisor with real child processes, which are killed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def is_alive(pid: int) -> bool:
     return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
+async def test_a_child_that_is_killed_is_restarted(tmp_path: Path) -> None:
     running = Running(tmp_path, python("child", SLEEPS))
     await running.said("child | here")
     first = running.pid("child")
@@ -86,7 +86,7 @@ async def test_the_back_off_doubles_up_to_its_maximum(tmp_path: Path) -> None:
     assert waits[:4] == ["0.05 s", "0.1 s", "0.2 s", "0.2 s"]
 
 
-async def test_the_back_off_starts_over_after_a_child_that_lived_long_enough(tmp_path: Path) -> None:
+async def test_the_back_off_is_reset_after_a_child_that_ran_long_enough(tmp_path: Path) -> None:
     timing = Timing(backoff_first_s=0.05, backoff_max_s=30, alive_long_enough_s=0.0)
     running = Running(tmp_path, python("child", "raise SystemExit(3)"), timing=timing)
     await running.said("restarting it in 0.05 s", times=3)
