@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Generic, TypeVar
 
-KEPT_MAX: Final = 6_000
+GENERATION_RECORDS_MAX: Final = 6_000
 """Records in each of two generations: as many as payments are under way, and more."""
 VALUE_BYTES_MAX: Final = 2_000
 """Longer ones, of payments with much metadata, are read: a record of a payment has some 600 bytes."""
@@ -18,7 +18,7 @@ VALUE_BYTES_MAX: Final = 2_000
 T = TypeVar("T")
 
 
-class Written(Generic[T]):
+class DecodedRecordCache(Generic[T]):
     """What was written, by key and value; the older half is forgotten when there is too much of it."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Written(Generic[T]):
         """Note that `content` is what reading this key and value would make of them."""
         if len(value) > VALUE_BYTES_MAX:
             return
-        if len(self._recent) >= KEPT_MAX:
+        if len(self._recent) >= GENERATION_RECORDS_MAX:
             self._older, self._recent = self._recent, {}
         self._recent[key, value] = content
 

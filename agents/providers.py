@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from agents.saga_events import tell_saga
+from agents.saga_events import send_saga_event
 from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import gateway
 from ledger_streams.bootstrap.destinations import destination
@@ -26,7 +26,7 @@ from ledger_streams.domain.answers import (
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.saga.commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.engine.batches import Frame, Share
+from ledger_streams.engine.batches import PartitionBatch, TopicBatch
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unavailable, Unreadable
 from ledger_streams.ports import ProviderAnswer, Unsettled
@@ -41,10 +41,10 @@ Asked = tuple[OrderRecord, int]
 """An order, and the append time of its record in ms."""
 
 
-@gateway.agent(gateway.frames(SOURCE), name="providers")
+@gateway.agent(gateway.topic_batches(SOURCE), name="providers")
 async def providers(frames: Any) -> None:
     """provider-requests -> providers -> saga-events."""
-    frame: Frame
+    frame: TopicBatch
     async for frame in frames:
         with frame as shares:
             calls = await ProviderConnections.opened()
@@ -54,13 +54,13 @@ async def providers(frames: Any) -> None:
                         at_once.create_task(carry_out(share, orders, calls))
 
 
-def read(share: Share) -> Sequence[Asked]:
+def read(share: PartitionBatch) -> Sequence[Asked]:
     """Read what is asked, in order, before anything is called; park what cannot be read."""
     asked: list[Asked] = []
     for record in share.records:
         try:
             order = wire.read_order(record.value, key=record.key)
-            PROVIDER_REQUESTS.check_place(record)
+            PROVIDER_REQUESTS.check_partition(record)
             asked.append((order, record.timestamp))
         except Unreadable as error:
             park(share, record, error)
@@ -75,11 +75,11 @@ def by_payment(asked: Sequence[Asked]) -> Sequence[Sequence[Asked]]:
     return list(payments.values())
 
 
-async def carry_out(share: Share, orders: Sequence[Asked], calls: ProviderCalls) -> None:
+async def carry_out(share: PartitionBatch, orders: Sequence[Asked], calls: ProviderCalls) -> None:
     """Ask the provider what is asked of it, one after the other, and send its answers."""
     for asked, append_ms in orders:
         reply = await answer(asked.order, calls)
-        tell_saga(share, reply, cause=asked.event_id, append_ms=append_ms)
+        send_saga_event(share, reply, cause=asked.event_id, append_ms=append_ms)
 
 
 async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.saga_events import tell_saga
-from agents.wallet_commands import asked_of_wallet
+from agents.saga_events import send_saga_event
+from agents.wallet_commands import read_wallet_command
 from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.domain import wallet, wallet_decisions
 from ledger_streams.domain.commands import ExpireHold
-from ledger_streams.engine.batches import Frame, Record, Share
+from ledger_streams.engine.batches import PartitionBatch, Record, TopicBatch
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import Unreadable
@@ -24,10 +24,10 @@ from tables import wallets as table
 SOURCE = settings().topic(topics.WALLET_COMMANDS)
 
 
-@ledger.agent(ledger.frames(SOURCE), name="wallets")
+@ledger.agent(ledger.topic_batches(SOURCE), name="wallets")
 async def wallets(frames: Any) -> None:
     """wallet-commands -> wallets table -> wallet-events, saga-events."""
-    frame: Frame
+    frame: TopicBatch
     async for frame in frames:
         with frame as shares:
             for share in shares:
@@ -37,7 +37,7 @@ async def wallets(frames: Any) -> None:
                     carry_out(share, record)
 
 
-def expire(share: Share, due: Due) -> None:
+def expire(share: PartitionBatch, due: Due) -> None:
     """Have the holds of a wallet released whose time has come: by a command, in order with all others."""
     state = table.find(share, due.key.decode())
     for hold_id, hold in state.holds.items() if state is not None else ():
@@ -46,10 +46,10 @@ def expire(share: Share, due: Due) -> None:
             share.emit(share.tp, (due.key, wire.encode_expiry(command, due_ms=due.due_ms), ()))
 
 
-def carry_out(share: Share, record: Record) -> None:
+def carry_out(share: PartitionBatch, record: Record) -> None:
     """Do what a command asks, or refuse it; park what cannot be read."""
     try:
-        read = asked_of_wallet(record)
+        read = read_wallet_command(record)
     except Unreadable as error:
         park(share, record, error)
         return
@@ -60,4 +60,4 @@ def carry_out(share: Share, record: Record) -> None:
         value = wire.encode_wallet_event(event, state, command_id=read.command_id, append_ms=append_ms)
         table.keep(share, state, value)
     if decision.reply is not None:
-        tell_saga(share, decision.reply, cause=read.command_id, append_ms=append_ms)
+        send_saga_event(share, decision.reply, cause=read.command_id, append_ms=append_ms)

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.metrics import BACKGROUND_TASK_FAILURES
-from ledger_streams.process_exit import end_process
+from ledger_streams.process_exit import exit_now
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -114,7 +114,7 @@ def _tell(
     if on_failure is not None:
         on_failure(failure)
     if policy is Policy.END or isinstance(failure, InvariantBroken):
-        end_process(f"Background task {name} failed", failure)
+        exit_now(f"Background task {name} failed", failure)
 
 
 def _is_cancelled() -> bool:

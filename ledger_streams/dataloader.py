@@ -14,7 +14,7 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
-class Together(Generic[Asked, Answer]):
+class DataLoader(Generic[Asked, Answer]):
     """Asks for all who came in one turn of the event loop; each is told what is said to it alone."""
 
     def __init__(self, answers: Callable[[list[Asked]], Awaitable[Sequence[Answer | Exception]]]) -> None:
@@ -26,7 +26,7 @@ class Together(Generic[Asked, Answer]):
         self._coming: list[tuple[Asked, asyncio.Future[Answer]]] = []
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def ask(self, asked: Asked) -> Answer:
+    async def load(self, asked: Asked) -> Answer:
         """Return the answer; who gives up waiting takes it from nobody else."""
         loop = asyncio.get_running_loop()
         if not self._coming:

@@ -18,7 +18,7 @@ from typing import Final
 
 from ledger_streams.escaping import escape_log_arguments
 
-LEAST_LEVELS: Final[Mapping[str, int]] = {
+LEVELS_MIN: Final[Mapping[str, int]] = {
     "aiokafka": logging.WARNING,
     "aiokafka.consumer.group_coordinator": logging.INFO,
     "aiokafka.producer.sender": logging.ERROR,
@@ -27,7 +27,7 @@ LEAST_LEVELS: Final[Mapping[str, int]] = {
     "asyncio": logging.WARNING,
     "asyncpg.pool": logging.ERROR,
 }
-SPARED: Final[Mapping[str, int]] = {
+RATE_LIMITED: Final[Mapping[str, int]] = {
     "aiokafka": logging.ERROR,
     "aiokafka.conn": logging.ERROR,
     "aiokafka.consumer.fetcher": logging.ERROR,
@@ -37,49 +37,49 @@ SPARED: Final[Mapping[str, int]] = {
     "web.wallets.reads": logging.WARNING,
 }
 """Loggers with a rate limit, from this level on; the modules of Redis and the web log every call."""
-SPARED_S: Final = 5.0
+REPEAT_S: Final = 5.0
 
 
-class Sparing(logging.Filter):
-    """Lets a fault through once in five seconds, with the number of those left out since the last one.
+class RateLimitFilter(logging.Filter):
+    """Passes an equal line once every REPEAT_S, with the number of lines omitted since the last one.
 
-    It is the same when its message is, before its arguments are put into it.
+    Lines are equal if their messages are equal before formatting.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic, *, level: int = logging.ERROR) -> None:
         super().__init__()
         self._level = level
         self._clock_s = clock_s
-        self._said_s: dict[str, float] = {}
-        self._left_out: dict[str, int] = {}
+        self._logged_s: dict[str, float] = {}
+        self._omitted: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is logged."""
+        """Return whether the record is logged; append the number of omitted lines to it."""
         if record.levelno < self._level:
             return True
         message, now_s = str(record.msg), self._clock_s()
-        if now_s - self._said_s.get(message, -math.inf) < SPARED_S:
-            self._left_out[message] = self._left_out.get(message, 0) + 1
+        if now_s - self._logged_s.get(message, -math.inf) < REPEAT_S:
+            self._omitted[message] = self._omitted.get(message, 0) + 1
             return False
-        self._said_s[message] = now_s
-        if left_out := self._left_out.pop(message, 0):
-            record.msg = f"{message} (and {left_out} times before)"
+        self._logged_s[message] = now_s
+        if omitted := self._omitted.pop(message, 0):
+            record.msg = f"{message} (and {omitted} times before)"
         return True
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' loggers at what an operator can use."""
+    """Set levels and rate limits of the libraries' loggers, and escape the arguments of log lines."""
     escape_log_arguments()
-    for name, level in LEAST_LEVELS.items():
+    for name, level in LEVELS_MIN.items():
         logging.getLogger(name).setLevel(level)
-    for name, level in SPARED.items():
+    for name, level in RATE_LIMITED.items():
         logger = logging.getLogger(name)
-        if not any(isinstance(kept, Sparing) for kept in logger.filters):
-            logger.addFilter(Sparing(level=level))
+        if not any(isinstance(kept, RateLimitFilter) for kept in logger.filters):
+            logger.addFilter(RateLimitFilter(level=level))
 
 
-def how_far(done: int, total: int, what: str, seconds: float) -> str:
-    """Say how far some work is, how fast it went for so many seconds, and when it may be expected to end."""
+def progress_text(done: int, total: int, what: str, seconds: float) -> str:
+    """Return progress, rate and estimated remaining time of work that has taken `seconds` so far."""
     rate_per_s = done / max(seconds, 0.001)
     end = f", some {(total - done) / rate_per_s:.0f} s left" if rate_per_s >= 1 else ""
     percent = 100 * done // total if total else 100  # 100 only when nothing is left

@@ -16,7 +16,7 @@ EXIT_SOFTWARE = 70
 log = logging.getLogger(__name__)
 
 
-def end_process(what: str, error: BaseException | None) -> NoReturn:
+def exit_now(what: str, error: BaseException | None) -> NoReturn:
     """Log and exit with EXIT_SOFTWARE; nothing is flushed but the logs.
 
     Without an error, `what` says all that there is to say.

@@ -12,7 +12,7 @@ from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.engine.batches import Share
+from ledger_streams.engine.batches import PartitionBatch
 from ledger_streams.engine.state.store import TableSpec
 
 PAYMENTS: Final = TableSpec(
@@ -29,13 +29,13 @@ ledger.tables.declare(PAYMENTS)
 _changelog = destination(topics.PAYMENTS_CHANGELOG)
 
 
-def find(share: Share, payment_id: str) -> PaymentKnown | None:
+def find(share: PartitionBatch, payment_id: str) -> PaymentKnown | None:
     """Return what is known of the payment, as the cycle has it so far; None when it is new."""
-    known: PaymentKnown | None = share.state(payment_id.encode())
+    known: PaymentKnown | None = share.get_state(payment_id.encode())
     return known
 
 
-def keep(share: Share, payment_id: str, known: PaymentKnown) -> None:
+def keep(share: PartitionBatch, payment_id: str, known: PaymentKnown) -> None:
     """Keep what is known of the payment from now on."""
     encoded = wire.encode_known_payment(known)
-    share.change(payment_id.encode(), known, stored=encoded, logged=encoded, changelog=_changelog)
+    share.put_state(payment_id.encode(), known, stored=encoded, logged=encoded, changelog=_changelog)

@@ -31,7 +31,7 @@ from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentRequested
 from ledger_streams.domain.postings import postings_of
 from ledger_streams.engine.batches import Record
-from ledger_streams.engine.projection_batch import ProjectionShare
+from ledger_streams.engine.projection_batch import ProjectionBatch
 from ledger_streams.errors import Unreadable
 from ledger_streams.ports import BalanceView, WalletView
 
@@ -45,51 +45,51 @@ _json: Final = msgspec.json.Encoder().encode
 _time: Final = lru_cache(maxsize=4_096)(wire.parse_time)
 
 
-def project_payment_event(share: ProjectionShare, record: Record) -> None:
+def project_payment_event(share: ProjectionBatch, record: Record) -> None:
     """payment-events -> events, payments."""
     try:
-        if share.checks_place:
-            PAYMENTS.check_place(record)
+        if share.checks_partition:
+            PAYMENTS.check_partition(record)
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
     except Unreadable as error:
         _pass_over(record, error)
         if error.payment_id is not None:
             # a new payment then is known as invalid, as the payments agent has it
-            share.batch.payments.append(_invalid_payment_row(error.payment_id, record))
+            share.rows.payments.append(_invalid_payment_row(error.payment_id, record))
         return
     if requested is not None:
-        share.batch.events.append(_request_row(share, record, requested))
-        share.batch.payments.append(_payment_row(requested))
+        share.rows.events.append(_request_row(share, record, requested))
+        share.rows.payments.append(_payment_row(requested))
     else:
         ended = wire.read_payment_outcome(record.value, key=record.key)
-        share.batch.events.append(_event_row(share, record, ended.envelope))
+        share.rows.events.append(_event_row(share, record, ended.envelope))
         if isinstance(ended.outcome, PaymentRefunded):
-            share.batch.refunds.append(_refund_row(ended.outcome))
+            share.rows.refunds.append(_refund_row(ended.outcome))
         else:
-            share.batch.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
+            share.rows.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
 
 
-def project_saga_event(share: ProjectionShare, record: Record) -> None:
+def project_saga_event(share: ProjectionBatch, record: Record) -> None:
     """saga-events -> events."""
     try:
-        if share.checks_place:
-            SAGAS.check_place(record)
+        if share.checks_partition:
+            SAGAS.check_partition(record)
         wire.read_saga_event(record.value, key=record.key)
     except Unreadable as error:
         _pass_over(record, error)
         return
-    share.batch.events.append(_event_row(share, record, wire.decode_stored(record.value)))
+    share.rows.events.append(_event_row(share, record, wire.decode_stored(record.value)))
 
 
-def project_wallet_event(share: ProjectionShare, record: Record) -> None:
+def project_wallet_event(share: ProjectionBatch, record: Record) -> None:
     """wallet-events -> wallet_events, wallet_snapshots, postings, and the cache."""
     read = wire.read_wallet_event(record.value, key=record.key)
-    if share.checks_place:
-        WALLETS.check_place(record)
+    if share.checks_partition:
+        WALLETS.check_partition(record)
     at, wallet = _time(read.envelope.occurred_at), wire.wallet_object(read.wallet)
-    share.batch.wallet_events.append(_wallet_event_row(read, at, record))
-    share.batch.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))
-    share.batch.postings += _posting_rows(read, at)
+    share.rows.wallet_events.append(_wallet_event_row(read, at, record))
+    share.rows.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))
+    share.rows.postings += _posting_rows(read, at)
     share.wallets[read.envelope.aggregate_id] = _view(read.envelope, wallet)
 
 
@@ -97,7 +97,7 @@ def _pass_over(record: Record, error: Unreadable) -> None:
     log.debug("%s[%d]@%d is with the dead letters: %s", record.topic, record.partition, record.offset, error)
 
 
-def _event_row(share: ProjectionShare, record: Record, envelope: wire.Envelope) -> EventRow:
+def _event_row(share: ProjectionBatch, record: Record, envelope: wire.Envelope) -> EventRow:
     return EventRow(
         envelope.event_id,
         envelope.aggregate_id,
@@ -113,7 +113,7 @@ def _event_row(share: ProjectionShare, record: Record, envelope: wire.Envelope) 
     )
 
 
-def _request_row(share: ProjectionShare, record: Record, requested: PaymentRequested) -> EventRow:
+def _request_row(share: ProjectionBatch, record: Record, requested: PaymentRequested) -> EventRow:
     """Return the row of a request, which may have left out half the envelope."""
     payment_id = requested.request.payment_id
     return EventRow(

@@ -13,7 +13,7 @@ from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.saga.state import Saga
-from ledger_streams.engine.batches import Share
+from ledger_streams.engine.batches import PartitionBatch
 from ledger_streams.engine.state.store import TableSpec
 
 _due_ms = re.compile(rb'"due_ms":(\d+)').search
@@ -41,13 +41,13 @@ ledger.tables.declare(SAGAS)
 _changelog = destination(topics.SAGAS_CHANGELOG)
 
 
-def find(share: Share, payment_id: str) -> Saga | None:
+def find(share: PartitionBatch, payment_id: str) -> Saga | None:
     """Return the payment's saga as the cycle has it so far; None when it has not started."""
-    saga: Saga | None = share.state(payment_id.encode())
+    saga: Saga | None = share.get_state(payment_id.encode())
     return saga
 
 
-def keep(share: Share, saga: Saga) -> None:
+def keep(share: PartitionBatch, saga: Saga) -> None:
     """Keep the saga's new state."""
     encoded = wire.encode_saga_state(saga)
-    share.change(saga.payment_id.encode(), saga, stored=encoded, logged=encoded, changelog=_changelog)
+    share.put_state(saga.payment_id.encode(), saga, stored=encoded, logged=encoded, changelog=_changelog)

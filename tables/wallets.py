@@ -12,7 +12,7 @@ from ledger_streams import topics, wire
 from ledger_streams.bootstrap.apps import ledger
 from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.wallet import Wallet
-from ledger_streams.engine.batches import Share
+from ledger_streams.engine.batches import PartitionBatch
 from ledger_streams.engine.state.store import TableSpec
 
 NO_HOLDS: Final = b",{}]"
@@ -42,15 +42,15 @@ ledger.tables.declare(WALLETS)
 _changelog = destination(topics.WALLET_EVENTS)
 
 
-def find(share: Share, wallet_id: str) -> Wallet | None:
+def find(share: PartitionBatch, wallet_id: str) -> Wallet | None:
     """Return the wallet as the cycle has it so far; None when it was never opened."""
-    wallet: Wallet | None = share.state(wallet_id.encode())
+    wallet: Wallet | None = share.get_state(wallet_id.encode())
     return wallet
 
 
-def keep(share: Share, wallet: Wallet, event: bytes) -> None:
+def keep(share: PartitionBatch, wallet: Wallet, event: bytes) -> None:
     """Keep the wallet's new state; `event` is the wallet-events record that brought it about."""
-    share.change(
+    share.put_state(
         wallet.wallet_id.encode(),
         wallet,
         stored=wire.encode_wallet_state(wallet),

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ledger_streams.engine.state.takeover_progress import Told
+from ledger_streams.engine.state.takeover_progress import PublicText
 from ledger_streams.errors import Unavailable
 from web.http.operations import Named, Operation, Success
 from web.services import READINESS
@@ -78,11 +78,11 @@ class Ready(LedgerView):
 
 
 def _named_check(name: str, state: str) -> str:
-    return f"{name} ({state})" if isinstance(state, Told) else name
+    return f"{name} ({state})" if isinstance(state, PublicText) else name
 
 
 def _public_state(state: str) -> str:
-    return str(state) if state == OK or isinstance(state, Told) else "away"
+    return str(state) if state == OK or isinstance(state, PublicText) else "away"
 
 
 class Metrics(LedgerView):

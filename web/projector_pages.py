@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ledger_streams.bootstrap.apps import projector
 from ledger_streams.bootstrap.kafka_checks import close_kafka_checks, kafka_state
 from ledger_streams.engine.projection_committer import ProjectionCommitter
-from ledger_streams.engine.state.takeover_progress import Told
+from ledger_streams.engine.state.takeover_progress import PublicText
 from web.routes import add_health
 
 
@@ -18,7 +18,7 @@ async def readiness() -> Mapping[str, str]:
     """Return whether the projector reads its partitions, its topics exist, and records are parked."""
     committer = projector.committer
     parked = committer.parked if isinstance(committer, ProjectionCommitter) else 0
-    words = Told(f"{parked} wait: ledger-streams projections parked list") if parked else "ok"
+    words = PublicText(f"{parked} wait: ledger-streams projections parked list") if parked else "ok"
     return {
         "projections": projector.readiness,
         "kafka": await kafka_state("projector"),

@@ -18,7 +18,7 @@ from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.ledger_committer import LedgerCommitter
 from ledger_streams.engine.projection_committer import ProjectionCommitter, Stores
 from ledger_streams.engine.projection_parking import Parking
-from ledger_streams.engine.state.source_offset_log import PositionLogs
+from ledger_streams.engine.state.source_offset_log import SourceOffsetLogs
 from ledger_streams.engine.state.standby import Standby
 from ledger_streams.engine.state.takeover import Takeover
 from ledger_streams.engine.transactions import Transactions
@@ -69,7 +69,7 @@ def ledger_committer() -> Committer:
         ),
         transactions=transactions(ledger.conf.id, "worker"),
         intake={config.topic(topics.PAYMENT_EVENTS)},
-        letters_in_a_row_max=config.dead_letters_in_a_row_max,
+        consecutive_dead_letters_max=config.dead_letters_in_a_row_max,
         standby=Standby(
             bootstrap=client_options(config),
             group_id=ledger.conf.id,
@@ -85,17 +85,17 @@ def ledger_committer() -> Committer:
 def gateway_committer() -> Committer:
     """Return the committer of the gateways, which have no tables: answers and positions at once."""
     config, group_id = settings(), gateway.conf.id
-    logs = PositionLogs({config.topic(topics.PROVIDER_REQUESTS): config.topic(topics.PROVIDER_POSITIONS)})
+    logs = SourceOffsetLogs({config.topic(topics.PROVIDER_REQUESTS): config.topic(topics.PROVIDER_POSITIONS)})
     return LedgerCommitter(
         tables={},
         tables_dir=config.tables_dir,
         changelog_topics={},
         takeover=Takeover(
-            bootstrap=client_options(config), group_id=group_id, changelog_topics={}, position_logs=logs
+            bootstrap=client_options(config), group_id=group_id, changelog_topics={}, source_offset_logs=logs
         ),
         transactions=transactions(group_id, "gateway"),
-        letters_in_a_row_max=config.dead_letters_in_a_row_max,
-        position_logs=logs,
+        consecutive_dead_letters_max=config.dead_letters_in_a_row_max,
+        source_offset_logs=logs,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from ledger_streams.adapters.postgres.balances import STATEMENT_S_MAX, balances_refreshed_at, refresh_balances
 from ledger_streams.adapters.postgres.pool import opened_pool
 from ledger_streams.bootstrap.apps import projector
-from ledger_streams.engine.periodic_job import Looking
+from ledger_streams.engine.periodic_job import PeriodicJob
 from ledger_streams.metrics import (
     WALLET_BALANCES_FAILED,
     WALLET_BALANCES_REFRESHED_SECONDS,
@@ -27,14 +27,14 @@ LOOK_S_MAX: Final = 60.0
 
 
 @projector.service
-class BalancesService(Looking):
+class BalancesService(PeriodicJob):
     """Looks whether the view is old enough to be refreshed."""
 
     every_s = min(LOOK_S_MAX, settings().balances_refresh_s or LOOK_S_MAX)
-    put_off = "wallet_balances is refreshed"
+    failure_message = "wallet_balances is refreshed"
     failures = WALLET_BALANCES_FAILED
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Refresh the view when it is due."""
         if settings().balances_refresh_s:
             await refresh_when_due(settings())

@@ -16,7 +16,7 @@ from ledger_streams.audit.database import is_due
 from ledger_streams.audit.day_close import close_elsewhere, publish
 from ledger_streams.audit.roots import Root
 from ledger_streams.bootstrap.apps import projector
-from ledger_streams.engine.periodic_job import Looking
+from ledger_streams.engine.periodic_job import PeriodicJob
 from ledger_streams.metrics import AUDIT_CLOSED_DAY_SECONDS, AUDIT_CLOSING_SECONDS, AUDIT_CLOSINGS_FAILED
 from ledger_streams.settings import settings
 
@@ -27,15 +27,15 @@ LOOK_EVERY_S: Final = 60.0
 
 
 @projector.service
-class ClosingService(Looking):
+class ClosingService(PeriodicJob):
     """Looks once a minute whether a day has ended."""
 
     every_s = LOOK_EVERY_S
-    put_off = "a day is closed"
+    failure_message = "a day is closed"
     failures = AUDIT_CLOSINGS_FAILED
     _said: Root | None = None
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Have the day closed that has ended, and say the last root that was not said yet."""
         config, began_s = settings(), time.monotonic()
         async with opened_pool(config.postgres, connections_max=1) as pool:

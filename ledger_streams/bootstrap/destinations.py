@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ledger_streams import topics
-from ledger_streams.engine.batches import Destination
+from ledger_streams.engine.batches import PartitionedTopic
 from ledger_streams.settings import settings
 
 
-def destination(name: str) -> Destination:
+def destination(name: str) -> PartitionedTopic:
     """Return a topic to send to, by its name in the contract."""
-    return Destination(settings().topic(name), topics.spec(name).partitions)
+    return PartitionedTopic(settings().topic(name), topics.spec(name).partitions)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ledger_streams import topics
 from ledger_streams.bounded_close import close_within
-from ledger_streams.engine.state.takeover_progress import Told
+from ledger_streams.engine.state.takeover_progress import PublicText
 from ledger_streams.kafka.readiness import KafkaReadiness
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import settings
@@ -46,7 +46,7 @@ async def kafka_state(kind: str) -> str:
         client_id = f"{config.app_id}-readiness-{config.worker_id}"
         _checks[kind] = KafkaReadiness(client_options(config), names, client_id=client_id)
     problem = await _checks[kind].problem()
-    return "ok" if problem is None else Told(problem)
+    return "ok" if problem is None else PublicText(problem)
 
 
 async def close_kafka_checks() -> None:

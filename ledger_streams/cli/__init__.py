@@ -90,7 +90,7 @@ class LedgerGroup(click.Group):
         if cmd_name in FAUST_COMMANDS and ctx.resilient_parsing:
             from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (only to complete its options)
 
-            return faust_root([cmd_name]).get_command(ctx, cmd_name)
+            return faust_root([cmd_name], {}).get_command(ctx, cmd_name)
         return own_command(cmd_name) if cmd_name in OWN_COMMANDS else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -164,6 +164,7 @@ def _call(given: list[str]) -> None:
     if is_for_faust(given):
         from ledger_streams.cli.apps import faust_root  # noqa: PLC0415 (Faust takes most of a second to import)
 
-        faust_root(given)(args=given, prog_name="ledger-streams")
+        own = {name: own_command(name) for name in OWN_COMMANDS if name in given}
+        faust_root(given, own)(args=given, prog_name="ledger-streams")
     else:
         ledger_streams(args=given, prog_name="ledger-streams")

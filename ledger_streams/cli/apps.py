@@ -8,7 +8,7 @@ app is Faust's `-A`, which here has a default.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import click
@@ -19,7 +19,6 @@ from faust.cli.base import find_app, option
 from faust.cli.worker import worker as FaustWorker  # noqa: N812 (here it is the base class)
 from faust.types import AppT
 
-from ledger_streams.cli import OWN_COMMANDS, own_command
 from ledger_streams.cli.mistakes import check_home, check_kafka, check_ports
 from ledger_streams.settings import settings
 
@@ -88,13 +87,13 @@ class projector(behind):  # noqa: N801
     app_name = "projector"
 
 
-def faust_root(arguments: Sequence[str]) -> click.Group:
-    """Return Faust's own root, with a default for `-A` and those of our commands that are named."""
+def faust_root(arguments: Sequence[str], own: Mapping[str, click.Command]) -> click.Group:
+    """Return Faust's own root, with a default for `-A` and these commands of ours beside its own."""
     root = cast("click.Group", faust_commands.cli)
     if not {"-L", "--loop"} & set(arguments):
         mode.loop.use("uvloop")  # Faust's own default for --loop comes too late for a loop to be chosen
-    for name in (name for name in OWN_COMMANDS if name in arguments):
-        root.add_command(own_command(name), name)
+    for name, command in own.items():
+        root.add_command(command, name)
     at_level = {"loglevel": settings().log_level}
     root.context_settings["default_map"] = {
         "app": APPS,

@@ -21,7 +21,7 @@ from ledger_streams.adapters.postgres.snapshots import snapshots
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
 from ledger_streams.bounded_close import close_within
 from ledger_streams.cli.output import awaited, say_json, table
-from ledger_streams.logs import how_far
+from ledger_streams.logs import progress_text
 from ledger_streams.settings import Settings, settings
 
 PUT_AT_ONCE: Final = 1_000
@@ -143,7 +143,7 @@ async def fill_cache(config: Settings, say: Callable[[str], None]) -> int:
             done, now_s = min(first + PUT_AT_ONCE, len(views)), time.monotonic()
             if now_s - said_s >= SAY_EVERY_S or done == len(views):
                 said_s = now_s
-                say(how_far(done, len(views), "wallets in the cache", now_s - began_s))
+                say(progress_text(done, len(views), "wallets in the cache", now_s - began_s))
         return len(views)
     finally:
         await close_within("redis", redis.aclose())

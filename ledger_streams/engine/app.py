@@ -19,14 +19,14 @@ from faust.types import TP
 
 from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.committer import Committer
-from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
-from ledger_streams.engine.faust_tables import LedgerTables
+from ledger_streams.engine.consumer import BatchConsumer, BatchTransport
+from ledger_streams.engine.faust_tables import TakeoverTables
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.client_options import refusal
 from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.kafka_settings import client_options
-from ledger_streams.process_exit import end_process
+from ledger_streams.process_exit import exit_now
 from ledger_streams.settings import Settings
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -50,7 +50,7 @@ class DrainedApp(faust.App):
     async def on_first_start(self) -> None:
         """End the process if Kafka refuses this client: no retry mends a certificate or a password."""
         if (refused := await refusal(client_options(self.engine_settings))) is not None:
-            end_process("Kafka refuses this client", Unavailable(dependency="kafka", detail=refused))
+            exit_now("Kafka refuses this client", Unavailable(dependency="kafka", detail=refused))
         await super().on_first_start()
 
     async def stop(self) -> None:
@@ -64,8 +64,8 @@ class DrainedApp(faust.App):
 class EngineApp(DrainedApp):
     """A worker's app; `new_committer` is called when the worker starts, not at import."""
 
-    consumer: FrameConsumer
-    tables: LedgerTables
+    consumer: BatchConsumer
+    tables: TakeoverTables
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class EngineApp(DrainedApp):
             settings=settings,
             autodiscover=list(modules),
             origin="ledger_streams.bootstrap.apps",
-            TableManager=LedgerTables,
+            TableManager=TakeoverTables,
             **_faust_settings(settings),
         )
 
@@ -105,14 +105,14 @@ class EngineApp(DrainedApp):
     @property
     def readiness(self) -> str:
         """Say `ok`, or what a takeover under way is at, as anybody may be told."""
-        return "ok" if self.ready else self.tables.phases.text()
+        return "ok" if self.ready else self.tables.progress.text()
 
-    def frames(self, topic: str) -> Any:
+    def topic_batches(self, topic: str) -> Any:
         """Return the channel on which an agent gets the frames of `topic` (its full name)."""
         return self.topic(topic, key_serializer="raw", value_serializer="raw", key_type=bytes, acks=False)
 
-    def _new_transport(self) -> FrameTransport:
-        return FrameTransport(self.conf.broker_consumer, self)
+    def _new_transport(self) -> BatchTransport:
+        return BatchTransport(self.conf.broker_consumer, self)
 
     async def on_start(self) -> None:
         """Start as Faust does, with a garbage collector that leaves the modules alone."""
@@ -133,7 +133,7 @@ class EngineApp(DrainedApp):
             fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             worker_id = self.engine_settings.worker_id
-            end_process(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", None)
+            exit_now(f"worker id {worker_id} is in use, set LEDGER_WORKER_ID to another one", None)
 
     def _check_room(self, tables_dir: Path) -> None:
         """End before joining the group: who joins keeps partitions from those that have room for them."""
@@ -141,7 +141,7 @@ class EngineApp(DrainedApp):
         free_bytes = shutil.disk_usage(tables_dir).free
         if free_bytes < FREE_BYTES_MIN:
             full = OSError(errno.ENOSPC, f"{free_bytes >> 20} MiB free, {FREE_BYTES_MIN >> 20} wanted")
-            end_process(f"there is no room for tables in {tables_dir}", full)
+            exit_now(f"there is no room for tables in {tables_dir}", full)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super()._on_partitions_revoked(revoked)

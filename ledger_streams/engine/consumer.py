@@ -13,25 +13,23 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from ledger_streams import background
-from ledger_streams.engine.batches import Cycle, Frame, Record, Share
+from ledger_streams.engine.batches import Cycle, PartitionBatch, Record, TopicBatch
 from ledger_streams.engine.client_transport import ClientTransport
-from ledger_streams.engine.consumer_positions import Reading
-from ledger_streams.engine.consumer_thread import FrameConsumerThread, MembershipListener
+from ledger_streams.engine.consumer_positions import ConsumerPositions
+from ledger_streams.engine.consumer_thread import BatchConsumerThread, MembershipListener
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.engine.transactions import CycleLost
+from ledger_streams.engine.worker import Worker
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
-from ledger_streams.process_exit import end_process
-
-if TYPE_CHECKING:
-    from ledger_streams.engine.app import EngineApp
+from ledger_streams.process_exit import exit_now
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +41,10 @@ DUE_POLL_S = 0.01
 """At least so long is polled when a deadline has come: it waits for older records to be read."""
 
 
-class FrameConsumer(driver.Consumer):
+class BatchConsumer(driver.Consumer):
     """Polls cycles and sees them through."""
 
-    app: EngineApp
+    app: Worker
     RebalanceListener = MembershipListener
     _cycle_over: asyncio.Event
     _poll_over: asyncio.Event
@@ -58,10 +56,10 @@ class FrameConsumer(driver.Consumer):
         self._poll_over.set()
         self._cycle_over = asyncio.Event()
         self._cycle_over.set()
-        self._reading = Reading(self._reader, self.app.clock)
+        self._positions = ConsumerPositions(self._reader, self.app.clock)
 
-    def _new_consumer_thread(self) -> FrameConsumerThread:
-        return FrameConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(
         self,
@@ -78,7 +76,7 @@ class FrameConsumer(driver.Consumer):
         except NoOffsetForPartitionError:
             return  # polled before the takeover has sought: positions come from there, never from a reset
         except OffsetOutOfRangeError as error:
-            end_process("records were deleted before they were carried out", error)
+            exit_now("records were deleted before they were carried out", error)
         finally:
             self._poll_over.set()
         cycle = self._new_cycle(polled)
@@ -89,12 +87,12 @@ class FrameConsumer(driver.Consumer):
         try:
             while not cycle.is_over:
                 began = time.perf_counter()
-                for frame in cycle.frames:
-                    yield _message(frame, self.app.consumer_generation_id)
+                for topic_batch in cycle.topic_batches:
+                    yield _message(topic_batch, self.app.consumer_generation_id)
                 if not await self._decided(cycle):
                     break
                 CYCLE_SECONDS.labels("decide").observe(time.perf_counter() - began)
-                step = asyncio.create_task(self._carry_on(cycle))
+                step = asyncio.create_task(self._advance(cycle))
                 await asyncio.shield(step)  # a worker that stops cancels its polls, not a commit in flight
         finally:
             if cycle.is_over:
@@ -146,11 +144,13 @@ class FrameConsumer(driver.Consumer):
 
     def _waits_for_markers(self, polled: Mapping[TP, Sequence[Any]]) -> bool:
         is_full = sum(map(len, polled.values())) >= self.app.engine_settings.poll_records_max
-        return self.app.ready and not is_full and self.app.committer.ahead.is_unread(self._reading.position)
+        return (
+            self.app.ready and not is_full and self.app.committer.loopback.is_unread(self._positions.position)
+        )
 
     def _poll_s(self, timeout: float) -> float:
         """Return how long to poll at most: not at all with records ahead, else until the next deadline."""
-        if self.app.ready and self.app.committer.ahead.is_next(self._reading.position):
+        if self.app.ready and self.app.committer.loopback.has_ready(self._positions.position):
             return 0.0
         due_ms = self.app.committer.next_due_ms() if self.app.ready else None
         until_due_s = POLL_S_MAX if due_ms is None else (due_ms - self.app.clock.now_ms()) / 1000
@@ -160,24 +160,26 @@ class FrameConsumer(driver.Consumer):
         taken, committer = self.app.tables.taken_over, self.app.committer
         if self.should_stop or not self.flow_active or taken is None or taken != self.app.membership:
             return None
-        _extend(polled, committer.ahead.take(self._reading.position))
-        due = committer.due(self._reading.until_ms(polled))
-        passed = self._reading.passed({**polled, **due})
-        shares = self._shares(polled, due, passed)
-        return Cycle(taken, shares) if shares else None
+        _extend(polled, committer.loopback.pop_ready(self._positions.position))
+        due = committer.due(self._positions.read_up_to_ms(polled))
+        past_markers = self._positions.past_markers({**polled, **due})
+        batches = self._batches(polled, due, past_markers)
+        return Cycle(taken, batches) if batches else None
 
-    def _shares(
+    def _batches(
         self,
         records: Mapping[TP, Sequence[Record]],
         due: Mapping[TP, Sequence[Due]] = MappingProxyType({}),
-        passed: Mapping[TP, int] = MappingProxyType({}),
-    ) -> dict[str, list[Share]]:
+        past_markers: Mapping[TP, int] = MappingProxyType({}),
+    ) -> dict[str, list[PartitionBatch]]:
         """Return the shares of each topic."""
-        topics: dict[str, list[Share]] = {}
-        for tp in {**records, **due, **passed}:
-            share = self.app.committer.share(tp, records.get(tp, ()), due.get(tp, ()), passed.get(tp, 0))
-            if share is not None:
-                topics.setdefault(tp.topic, []).append(share)
+        topics: dict[str, list[PartitionBatch]] = {}
+        for tp in {**records, **due, **past_markers}:
+            batch = self.app.committer.new_batch(
+                tp, records.get(tp, ()), due.get(tp, ()), past_markers.get(tp, 0)
+            )
+            if batch is not None:
+                topics.setdefault(tp.topic, []).append(batch)
         return topics
 
     async def _decided(self, cycle: Cycle) -> bool:
@@ -190,25 +192,25 @@ class FrameConsumer(driver.Consumer):
             decided.cancel()
             suspended.cancel()
         if cycle.failure is not None:
-            end_process("an agent failed", cycle.failure)
+            exit_now("an agent failed", cycle.failure)
         return cycle.decided.is_set() and not self.suspend_flow.is_set()
 
-    async def _carry_on(self, cycle: Cycle) -> None:
+    async def _advance(self, cycle: Cycle) -> None:
         """Begin the cycle's next round, or end it."""
         try:
-            further = await self.app.committer.carry_on(cycle, self._reading.position)
+            further = await self.app.committer.advance(cycle, self._positions.position)
             if further:
-                cycle.begin_round(self._shares(further))
+                cycle.begin_round(self._batches(further))
                 return
             cycle.is_over = True
             self._observe_lag(cycle)
-            if cycle.flood is not None:
-                end_process("too many dead letters in a row", cycle.flood)
+            if cycle.dlq_limit_error is not None:
+                exit_now("too many dead letters in a row", cycle.dlq_limit_error)
         except CycleLost as lost:
             cycle.is_over = True
             self._take_over_anew(lost)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it: it must not be acknowledged
-            end_process("a cycle could not be committed", error)
+            exit_now("a cycle could not be committed", error)
 
     def _take_over_anew(self, lost: CycleLost) -> None:
         CYCLES_LOST.inc()
@@ -221,21 +223,21 @@ class FrameConsumer(driver.Consumer):
             if step is not None:
                 await asyncio.wait([step])
             if not cycle.is_over:
-                await self.app.committer.give_up()
+                await self.app.committer.abort()
         finally:
             self._cycle_over.set()
 
     def _observe_lag(self, cycle: Cycle) -> None:
-        for share in cycle.shares:
-            topic, partition = share.tp
-            behind = (self.highwater(share.tp) or 0) - share.source_next
+        for batch in cycle.batches:
+            topic, partition = batch.tp
+            behind = (self.highwater(batch.tp) or 0) - batch.source_next
             CONSUMER_LAG.labels(topic, partition).set(max(behind, 0))
 
 
-class FrameTransport(ClientTransport):
+class BatchTransport(ClientTransport):
     """Faust's aiokafka transport with the consumer above."""
 
-    Consumer = FrameConsumer
+    Consumer = BatchConsumer
 
 
 def _extend(polled: dict[TP, list[Any]], more: Mapping[TP, Sequence[Any]]) -> None:
@@ -243,10 +245,22 @@ def _extend(polled: dict[TP, list[Any]], more: Mapping[TP, Sequence[Any]]) -> No
         polled.setdefault(tp, []).extend(records)
 
 
-def _message(frame: Frame, generation: int) -> tuple[TP, ConsumerMessage]:
+def _message(topic_batch: TopicBatch, generation: int) -> tuple[TP, ConsumerMessage]:
     """Return the frame as a message of Faust, whose streams pass over those of another generation."""
-    tp, offset = frame.reached
+    tp, offset = topic_batch.end
     message = ConsumerMessage(
-        tp.topic, tp.partition, offset, 0.0, 1, (), None, frame, None, 0, 0, tp, generation_id=generation
+        tp.topic,
+        tp.partition,
+        offset,
+        0.0,
+        1,
+        (),
+        None,
+        topic_batch,
+        None,
+        0,
+        0,
+        tp,
+        generation_id=generation,
     )
     return tp, message

@@ -17,24 +17,24 @@ from faust.types import TP
 from ledger_streams.engine.group_client import Fetched
 from ledger_streams.kafka.broker_clock import BrokerClock
 
-PASSED_EVERY_S: Final = 10.0
+PAST_MARKERS_EVERY_S: Final = 10.0
 """How often positions past mere markers are committed: in few transactions, and days before retention."""
 
 
-class Reading:
+class ConsumerPositions:
     """What the positions of one consumer tell; asked between polls, in the name of those who have them."""
 
     def __init__(self, consumer: Callable[[], AIOKafkaConsumer], clock: BrokerClock) -> None:
         self._consumer = consumer
         self._clock = clock
-        self._passed_s = time.monotonic()
+        self._reported_s = time.monotonic()
 
-    def passed(self, in_hand: Collection[TP]) -> dict[TP, int]:
+    def past_markers(self, in_hand: Collection[TP]) -> dict[TP, int]:
         """Return the positions of partitions without records in hand, every PASSED_EVERY_S; else nothing."""
         now_s = time.monotonic()
-        if now_s - self._passed_s < PASSED_EVERY_S:
+        if now_s - self._reported_s < PAST_MARKERS_EVERY_S:
             return {}
-        self._passed_s = now_s
+        self._reported_s = now_s
         assigned = {TP(*tp) for tp in self._consumer().assignment()} - set(in_hand)
         states = {tp: self._state(tp) for tp in assigned}
         return {tp: state.position for tp, state in states.items() if state and state.has_valid_position}
@@ -44,7 +44,7 @@ class Reading:
         state = self._state(tp)
         return state.position if state is not None and state.has_valid_position else 0
 
-    def until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
+    def read_up_to_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
         """Return what says up to when a partition's records are read, all but those just polled.
 
         Without records it is the time, on the leader's clock, at which the last fetch was sent that left

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
 from ledger_streams.engine.group_client import group_member
+from ledger_streams.engine.worker import Worker
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.metrics import RECORDS_UNDER_WAY
 
-if TYPE_CHECKING:
-    from ledger_streams.engine.app import EngineApp
-
-
 TOPICS_RETRY_S: Final = 0.2
 TOPICS_RETRY_S_MAX: Final = 2.0
-UNDER_WAY_MAX: Final = 4_000
+IN_FLIGHT_MAX: Final = 4_000
 """Records that this worker has written for itself, one a payment; beyond it nothing new is begun."""
 
 
@@ -33,11 +30,11 @@ class MembershipListener(driver.ConsumerRebalanceListener):
         await super().on_partitions_assigned(assigned)
 
 
-class FrameConsumerThread(driver.AIOKafkaConsumerThread):
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the consumer with the settings that Faust hard-codes otherwise."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
-        app: EngineApp = self.app
+        app: Worker = self.app
         return group_member(app.conf.id, app.engine_settings)
 
     def __post_init__(self) -> None:
@@ -54,10 +51,10 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
         """
         wanted, retry_s = frozenset(topics), TOPICS_RETRY_S
         while unknown := await self.call_thread(self._ensure_consumer().unknown_of, wanted):
-            self.app.tables.phases.wait_for_topics(unknown)
+            self.app.tables.progress.wait_for_topics(unknown)
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, TOPICS_RETRY_S_MAX)
-        self.app.tables.phases.wait_for_topics(())
+        self.app.tables.progress.wait_for_topics(())
         await super().subscribe(wanted)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 (as in Faust)
@@ -80,14 +77,14 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _to_be_polled(self, active: set[TP] | None) -> set[TP] | None:
         """Leave what is new where it is while enough is under way: what has begun ends first."""
-        app: EngineApp = self.app
-        if not app.ready or not (ahead := app.committer.ahead).intake:
+        app: Worker = self.app
+        if not app.ready or not (loopback := app.committer.loopback).intake:
             return active
-        under_way = ahead.under_way
-        RECORDS_UNDER_WAY.set(under_way)
-        if not active or under_way < UNDER_WAY_MAX:
+        in_flight = loopback.in_flight
+        RECORDS_UNDER_WAY.set(in_flight)
+        if not active or in_flight < IN_FLIGHT_MAX:
             return active
-        return {tp for tp in active if tp.topic not in ahead.intake} or active
+        return {tp for tp in active if tp.topic not in loopback.intake} or active
 
     async def on_thread_stop(self) -> None:
         """Leave the group, as a static member does not by itself: the partitions move on at once."""

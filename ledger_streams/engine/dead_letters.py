@@ -12,7 +12,7 @@ import logging
 
 from faust.types import TP
 
-from ledger_streams.engine.batches import Record, Share
+from ledger_streams.engine.batches import PartitionBatch, Record
 from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.kafka.redrive import LETTER_HEADERS, REDRIVEN_HEADER
 from ledger_streams.metrics import DEAD_LETTERS
@@ -24,17 +24,17 @@ DETAIL_BYTES_MAX = 1_000
 """A detail may quote what was sent; nobody reads more."""
 
 
-def park(share: Share, record: Record, error: Unreadable) -> bool:
+def park(batch: PartitionBatch, record: Record, error: Unreadable) -> bool:
     """Send `record` to the dead letters of its topic, into the partition of the same number.
 
     False when it is one letter too many in a row: then nothing may be done about it,
     and the process ends when what comes before it is committed.
     """
-    topic, partition = share.tp
+    topic, partition = batch.tp
     if any(name == REDRIVEN_HEADER for name, _ in record.headers):
-        share.pass_over(record)  # it was counted when it was parked for the first time
-    elif not share.takes_letter(record):
-        share.flood = _flood(share, record, error)
+        batch.skip(record)  # it was counted when it was parked for the first time
+    elif not batch.try_dead_letter(record):
+        batch.dlq_limit_error = _dlq_limit_error(batch, record, error)
         return False
     about = {
         "topic": topic,
@@ -45,7 +45,7 @@ def park(share: Share, record: Record, error: Unreadable) -> bool:
     }
     kept = [header for header in record.headers if _is_kept(header[0])]
     added = [(LETTER_HEADERS + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
-    share.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
+    batch.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
     DEAD_LETTERS.labels(topic, error.reason).inc()
     log.warning("parked %s[%d]@%d: %s", topic, partition, record.offset, error)
     return True
@@ -56,10 +56,11 @@ def _is_kept(header: str) -> bool:
     return header == REDRIVEN_HEADER or not header.startswith(LETTER_HEADERS)
 
 
-def _flood(share: Share, record: Record, error: Unreadable) -> InvariantBroken:
-    topic, partition = share.tp
+def _dlq_limit_error(batch: PartitionBatch, record: Record, error: Unreadable) -> InvariantBroken:
+    topic, partition = batch.tp
+    count = batch.dead_letters.count + 1
     return InvariantBroken(
-        f"{topic}[{partition}]@{record.offset} would be dead letter {share.letters.count + 1:,} in a row "
+        f"{topic}[{partition}]@{record.offset} would be dead letter {count:,} in a row "
         f"({error}); it stays where it is. `ledger-streams dlq list` shows those before it. If a newer "
         "version wrote them, upgrade the workers; to park them all the same, raise "
         "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX (0: no limit). Then start again"

@@ -10,7 +10,7 @@ a restart knows it.
 from __future__ import annotations
 
 
-class LetterRun:
+class ConsecutiveDeadLetters:
     """The row at the end of what is carried out of one share, counted by the records' places in it."""
 
     __slots__ = ("_count_max", "_next_at", "count")
@@ -22,7 +22,7 @@ class LetterRun:
         self._next_at = 0
         """Place of the record that would go on with the row."""
 
-    def takes(self, at: int) -> bool:
+    def try_count(self, at: int) -> bool:
         """Count the letter at this place; False, and nothing is counted, when it is one too many."""
         if at != self._next_at:
             self.count = 0
@@ -31,7 +31,7 @@ class LetterRun:
         self.count, self._next_at = self.count + 1, at + 1
         return True
 
-    def pass_over(self, at: int) -> None:
+    def skip(self, at: int) -> None:
         """Let the row go on after the record at this place, if it has come to it."""
         if at == self._next_at:
             self._next_at += 1
@@ -41,11 +41,11 @@ class LetterRun:
         return self.count if self._next_at == records else 0
 
 
-def note_of(count: int) -> str:
+def encode_offset_metadata(count: int) -> str:
     """Return what is noted beside an offset; empty for no letters, as in an offset of anybody."""
     return str(count) if count else ""
 
 
-def noted(note: str) -> int:
+def decode_offset_metadata(metadata: str) -> int:
     """Return the count of a note; a note of somebody else's counts for nothing."""
-    return int(note) if note.isascii() and note.isdigit() else 0
+    return int(metadata) if metadata.isascii() and metadata.isdigit() else 0

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
@@ -20,30 +20,28 @@ from faust.types import TP
 from mode import Service
 
 from ledger_streams.engine.state.store import TableSpec
-from ledger_streams.engine.state.takeover_progress import LONG_S, Phases
+from ledger_streams.engine.state.takeover_progress import SLOW_PHASE_S, TakeoverProgress
+from ledger_streams.engine.worker import Worker
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.metrics import CONSUMER_LAG, READY, TAKEOVER_SECONDS
-from ledger_streams.process_exit import end_process
-
-if TYPE_CHECKING:
-    from ledger_streams.engine.app import EngineApp
+from ledger_streams.process_exit import exit_now
 
 log = logging.getLogger(__name__)
 
 RETRY_BACKOFF_S_MAX = 5.0
 
 
-class LedgerTables(TableManager):
+class TakeoverTables(TableManager):
     """The tables of this app by name (for Faust's CLI), and the service that takes partitions over."""
 
-    app: EngineApp
+    app: Worker
 
-    def __init__(self, app: EngineApp, **kwargs: Any) -> None:
+    def __init__(self, app: Worker, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
         self.taken_over: Membership | None = None
         """In whose name the partitions now held were taken over; None while they are not."""
-        self.phases = Phases()
+        self.progress = TakeoverProgress()
         self._wanted = asyncio.Event()
         self._completed = asyncio.Event()
 
@@ -100,25 +98,25 @@ class LedgerTables(TableManager):
             try:
                 await self._take_over()
             except Exception as error:  # noqa: BLE001  # a broken invariant, or nobody foresaw it
-                end_process("partitions could not be taken over", error)
+                exit_now("partitions could not be taken over", error)
 
     @Service.task
     async def _watch_takeovers(self) -> None:
         while not self.should_stop:
-            await self.sleep(LONG_S)
-            self.phases.say_if_long()
+            await self.sleep(SLOW_PHASE_S)
+            self.progress.report_if_slow()
 
     async def _take_over(self) -> None:
         """Take over the present assignment, unless another rebalance comes in between."""
         began, backoff_s = time.monotonic(), 0.1
         membership = self.app.membership
         assigned = frozenset(TP(*tp) for tp in self.app.consumer.assignment())
-        self.phases.enter("cycle")
+        self.progress.enter("cycle")
         await self.app.consumer.wait_cycle_over()
         await self.app.consumer.confirm_membership()  # producers that are started fence those of another
         while not self._wanted.is_set() and not self.should_stop:
             try:
-                positions = await self.app.committer.take_over(assigned, membership, self.phases)
+                positions = await self.app.committer.take_over(assigned, membership, self.progress)
                 break
             except Unavailable as error:
                 log.warning("takeover waits, trying again in %.1f s: %s", backoff_s, error)
@@ -126,11 +124,11 @@ class LedgerTables(TableManager):
                 backoff_s = min(backoff_s * 2, RETRY_BACKOFF_S_MAX)
         else:
             return
-        self.phases.enter("resume")
+        self.progress.enter("resume")
         await self.app.consumer.wait_poll_over()  # it must not go on reading from where is sought
         if membership == self.app.membership and not self._wanted.is_set():
             await self._resume(positions, membership)
-            self.phases.end()
+            self.progress.end()
             TAKEOVER_SECONDS.observe(time.monotonic() - began)
 
     async def _resume(self, positions: Mapping[TP, int], membership: Membership) -> None:

@@ -15,15 +15,15 @@ from typing import Any
 
 from faust.types import TP
 
-from ledger_streams.engine.batches import Cycle, Record, Share, merged
-from ledger_streams.engine.dlq_limit import LetterRun, note_of
-from ledger_streams.engine.loopback import Ahead, Appended
+from ledger_streams.engine.batches import Cycle, PartitionBatch, Record, merge_outboxes
+from ledger_streams.engine.dlq_limit import ConsecutiveDeadLetters, encode_offset_metadata
+from ledger_streams.engine.loopback import Appended, LoopbackQueue
 from ledger_streams.engine.state.changelogs import Changelogs
-from ledger_streams.engine.state.source_offset_log import PositionLogs
+from ledger_streams.engine.state.source_offset_log import SourceOffsetLogs
 from ledger_streams.engine.state.standby import Standby
 from ledger_streams.engine.state.store import PartitionStore, Position, TableSpec
 from ledger_streams.engine.state.takeover import Takeover
-from ledger_streams.engine.state.takeover_progress import Phases, Place
+from ledger_streams.engine.state.takeover_progress import Place, TakeoverProgress
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
@@ -50,9 +50,9 @@ class LedgerCommitter:
         takeover: Takeover,
         transactions: Transactions,
         intake: Collection[str] = (),
-        letters_in_a_row_max: int = 0,
+        consecutive_dead_letters_max: int = 0,
         standby: Standby | None = None,
-        position_logs: PositionLogs | None = None,
+        source_offset_logs: SourceOffsetLogs | None = None,
     ) -> None:
         self._tables = tables
         """Table of each source topic (full name) that has one; a table may have more than one source."""
@@ -64,7 +64,7 @@ class LedgerCommitter:
         self._changelogs = Changelogs(changelog_topics, self._sources)
         self._takeover = takeover
         self._transactions = transactions
-        self._position_logs = position_logs or PositionLogs()
+        self._source_offset_logs = source_offset_logs or SourceOffsetLogs()
         self._standby = standby
         """None: what is not owned is closed, and as old as when it was owned last."""
         self._opened: dict[Place, PartitionStore] = {}
@@ -72,29 +72,29 @@ class LedgerCommitter:
         self._stores: dict[TP, PartitionStore] = {}
         """The same by source partition."""
         self._next: dict[TP, int] = {}
-        self.ahead = Ahead(intake)
-        self._letters: dict[TP, int] = {}
+        self.loopback = LoopbackQueue(intake)
+        self._dead_letters: dict[TP, int] = {}
         """Dead letters in a row that each source partition has come to."""
-        self._letters_in_cycle: dict[TP, int] = {}
+        self._dead_letters_in_cycle: dict[TP, int] = {}
         """The same, with the rounds of the cycle under way."""
-        self._letters_in_a_row_max = letters_in_a_row_max
+        self._consecutive_dead_letters_max = consecutive_dead_letters_max
         """0: no limit."""
 
     async def take_over(
-        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+        self, assigned: frozenset[TP], membership: Membership, progress: TakeoverProgress
     ) -> Mapping[TP, int]:
         """Open and restore the stores of `assigned`, close the others, return the positions to read from."""
-        self.ahead.clear()
-        phases.enter("producers")
+        self.loopback.clear()
+        progress.enter("producers")
         await self._transactions.start()
-        phases.enter("open")
+        progress.enter("open")
         self.drop_overlays()
         if self._standby is not None:
-            await self._standby.stand_back()
+            await self._standby.pause()
         self._open(assigned)
-        reached = await self._takeover.run(assigned, self._stores, phases)
+        reached = await self._takeover.run(assigned, self._stores, progress)
         self._next = {tp: source_next for tp, (source_next, _) in reached.items()}
-        self._note_letters({tp: letters for tp, (_, letters) in reached.items()})
+        self._set_dead_letters({tp: dead_letters for tp, (_, dead_letters) in reached.items()})
         if self._standby is not None:
             self._standby.follow(self._opened)
         log.info("generation %d: took over %d partitions", membership.generation, len(assigned))
@@ -104,21 +104,21 @@ class LedgerCommitter:
         tables = {tp: self._tables[tp.topic] for tp in assigned if tp.topic in self._tables}
         places = {tp: (spec.name, tp.partition) for tp, spec in tables.items()}
         for place in set(self._opened) - set(places.values()):
-            self._let_go(self._opened.pop(place))
+            self._release_store(self._opened.pop(place))
         for tp, spec in tables.items():
             apart = [topic for topic in self._sources[spec.name] if TP(topic, tp.partition) not in assigned]
             if apart:
                 raise InvariantBroken(f"{tp} is assigned without {apart}, which feed the same table")
             if places[tp] not in self._opened:
-                followed = self._standby and self._standby.take(places[tp])
+                followed = self._standby and self._standby.release(places[tp])
                 self._opened[places[tp]] = followed or PartitionStore(self._tables_dir, spec, tp.partition)
         self._stores = {tp: self._opened[place] for tp, place in places.items()}
 
-    def _let_go(self, store: PartitionStore) -> None:
+    def _release_store(self, store: PartitionStore) -> None:
         if self._standby is None:
             store.close()
         else:
-            self._standby.give(store)
+            self._standby.adopt(store)
 
     def due(self, read_until_ms: Callable[[TP], int]) -> Mapping[TP, Sequence[Due]]:
         """Return the deadlines of the tables that have come, by the first source's partition."""
@@ -137,92 +137,97 @@ class LedgerCommitter:
         dues = [due_ms for store in self._opened.values() if (due_ms := store.next_due_ms()) is not None]
         return min(dues, default=None)
 
-    def share(
-        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
-    ) -> Share | None:
+    def new_batch(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], past_markers_to: int = 0
+    ) -> PartitionBatch | None:
         """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        if not records and not due and passed_to <= position:
+        if not records and not due and past_markers_to <= position:
             return None
-        source_next = records[-1].offset + 1 if records else max(position, passed_to)
-        letters_before = self._letters_in_cycle.get(tp, self._letters[tp])
-        letters = LetterRun(letters_before, count_max=self._letters_in_a_row_max)
+        source_next = records[-1].offset + 1 if records else max(position, past_markers_to)
+        letters_before = self._dead_letters_in_cycle.get(tp, self._dead_letters[tp])
+        dead_letters = ConsecutiveDeadLetters(letters_before, count_max=self._consecutive_dead_letters_max)
         store = self._stores.get(tp)
-        return Share(tp, records, store, source_next=source_next, due=due, letters=letters)
+        return PartitionBatch(tp, records, store, source_next=source_next, due=due, dead_letters=dead_letters)
 
-    async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
+    async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         """Send what the last round has caused, and return what of it comes next here; else commit.
 
         Records of a transaction are read by it in their place in the log, and its source offsets are past
         them: all of it happens, or nothing.  Raises CycleLost, see Transactions.commit.
         """
         began = time.perf_counter()
-        sources = {share.tp: share.source_next for share in cycle.shares}
-        for share in cycle.round_shares:
-            self._letters_in_cycle[share.tp] = share.letters.at_end(len(share.records))
-        outbox = merged(cycle.round_shares)
-        self._changelogs.add_positions(outbox, self._opened.values(), {**self._next, **sources})
-        outbox |= self._position_logs.records({share.tp: share.source_next for share in cycle.round_shares})
-        if self._goes_on(cycle) and any(records and tp in self._next for tp, records in outbox.items()):
-            self._changelogs.announce(outbox, self._stores)
+        sources = {batch.tp: batch.source_next for batch in cycle.batches}
+        for batch in cycle.round_batches:
+            self._dead_letters_in_cycle[batch.tp] = batch.dead_letters.at_end(len(batch.records))
+        outbox = merge_outboxes(cycle.round_batches)
+        self._changelogs.add_source_offsets(outbox, self._opened.values(), {**self._next, **sources})
+        outbox |= self._source_offset_logs.records(
+            {batch.tp: batch.source_next for batch in cycle.round_batches}
+        )
+        if self._may_continue(cycle) and any(records and tp in self._next for tp, records in outbox.items()):
+            self._changelogs.add_partitions_to_txn(outbox, self._stores)
             self._note_sent(cycle, await self._transactions.send(outbox, cycle.membership))
             outbox = {}
-            further = self.ahead.take(read_to)
+            further = self.loopback.pop_ready(read_to)
             if further:
                 CYCLE_SECONDS.labels("send").observe(time.perf_counter() - began)
                 return further
-        letters = self._letters_in_cycle
-        self._transactions.notes.update({tp: note_of(count) for tp, count in letters.items()})
+        dead_letters = self._dead_letters_in_cycle
+        self._transactions.notes.update(
+            {tp: encode_offset_metadata(count) for tp, count in dead_letters.items()}
+        )
         outbox = {tp: records for tp, records in outbox.items() if records}
         self._note_sent(cycle, await self._transactions.commit(outbox, sources, cycle.membership))
         CYCLE_SECONDS.labels("commit").observe(time.perf_counter() - began)
         self._committed(cycle, sources)
         return {}
 
-    def _goes_on(self, cycle: Cycle) -> bool:
+    def _may_continue(self, cycle: Cycle) -> bool:
         """Whether a round may follow; with a backlog, large cycles are worth more than few of them."""
-        if cycle.rounds >= ROUNDS_MAX or cycle.flood is not None or self._transactions.is_long_open:
+        if cycle.rounds >= ROUNDS_MAX or cycle.dlq_limit_error is not None or self._transactions.is_long_open:
             return False
-        return sum(len(share.records) for share in cycle.round_shares) < ROUND_RECORDS_MAX
+        return sum(len(batch.records) for batch in cycle.round_batches) < ROUND_RECORDS_MAX
 
     def _note_sent(self, cycle: Cycle, appended: Sequence[Appended]) -> None:
         cycle.ends.update({batch.tp: batch.last_offset for batch in appended})
-        self.ahead.add(appended, self._next)
+        self.loopback.add(appended, self._next)
 
     def _committed(self, cycle: Cycle, sources: Mapping[TP, int]) -> None:
         """Note how far the cycle has come, and write its state."""
         began = time.perf_counter()
         self._next.update(sources)
-        self._note_letters(self._letters_in_cycle)
-        self._letters_in_cycle = {}
-        for share in cycle.shares:
-            CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
-        for store in {share.store for share in cycle.shares if share.store is not None}:
-            self._keep(store, cycle.ends)  # a cycle that has changed nothing has come further all the same
+        self._set_dead_letters(self._dead_letters_in_cycle)
+        self._dead_letters_in_cycle = {}
+        for batch in cycle.batches:
+            CYCLE_RECORDS.labels(batch.tp.topic).inc(len(batch.records))
+        for store in {batch.store for batch in cycle.batches if batch.store is not None}:
+            # Also after a cycle without a change: the source offset has moved.
+            self._write_committed(store, cycle.ends)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - began)
 
-    async def give_up(self) -> None:
+    async def abort(self) -> None:
         """Abort the transaction, if one is open."""
         await self._transactions.give_up()
 
-    def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
+    def _write_committed(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
         changelog = self._changelogs.of(store)
         changelog_next = ends[changelog] + 1 if changelog in ends else store.position.changelog_next
         first, *further = self._sources[store.spec.name]
         others = {topic: self._next[TP(topic, store.partition)] for topic in further}
-        store.keep(Position(changelog_next, self._next[TP(first, store.partition)], others))
+        store.write_committed(Position(changelog_next, self._next[TP(first, store.partition)], others))
 
-    def _note_letters(self, letters: Mapping[TP, int]) -> None:
-        for tp, count in letters.items():
-            if count or self._letters.get(tp):
+    def _set_dead_letters(self, dead_letters: Mapping[TP, int]) -> None:
+        for tp, count in dead_letters.items():
+            if count or self._dead_letters.get(tp):
                 DEAD_LETTERS_IN_A_ROW.labels(*tp).set(count)
-        self._letters.update(letters)
+        self._dead_letters.update(dead_letters)
 
     def drop_overlays(self) -> None:
         """Forget what an uncommitted cycle has changed."""
-        self._letters_in_cycle = {}
+        self._dead_letters_in_cycle = {}
         for store in self._opened.values():
             store.drop_overlay()
 

@@ -22,9 +22,9 @@ from ledger_streams.engine.batches import Outgoing, Record
 from ledger_streams.kafka.synthetic_record import MadeRecord
 from ledger_streams.metrics import RECORDS_AHEAD
 
-WAITING_MAX: Final = 10_000
+QUEUED_PER_PARTITION_MAX: Final = 10_000
 """Records of one partition that wait to come ahead; what is written beyond them is read back."""
-OF_ONE_MAX: Final = 1_000
+IN_FLIGHT_PER_PARTITION_MAX: Final = 1_000
 """Records of one partition that count as under way: one that stands still keeps no others waiting."""
 
 
@@ -43,14 +43,14 @@ class Appended(NamedTuple):
         return self.first_offset + len(self.records) - 1
 
 
-class Ahead:
+class LoopbackQueue:
     """Batches that the consumer has not come to; their own transaction takes them, or the next."""
 
     def __init__(self, intake: Iterable[str] = ()) -> None:
         """`intake` are topics (full names) of what is new: nobody waits for what this worker writes there."""
         self.intake = frozenset(intake)
-        self._waiting: dict[TP, deque[Appended]] = {}
-        self._come_to: dict[TP, int] = {}
+        self._queues: dict[TP, deque[Appended]] = {}
+        self._popped_to: dict[TP, int] = {}
         """Past what was taken last; the consumer comes there later."""
         self._counts: dict[TP, int] = {}
         """Records that wait."""
@@ -62,17 +62,17 @@ class Ahead:
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
                 count = self._counts.get(batch.tp, 0) + len(batch.records)
-                if count <= WAITING_MAX:
-                    self._waiting.setdefault(batch.tp, deque()).append(batch)
+                if count <= QUEUED_PER_PARTITION_MAX:
+                    self._queues.setdefault(batch.tp, deque()).append(batch)
                     self._counts[batch.tp] = count
                 if batch.tp.topic not in self.intake:
                     self._written[batch.tp] = batch.last_offset
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         """How many records wait that payments go on with, at most OF_ONE_MAX of a partition."""
         counts = (count for tp, count in self._counts.items() if tp.topic not in self.intake)
-        return sum(min(count, OF_ONE_MAX) for count in counts)
+        return sum(min(count, IN_FLIGHT_PER_PARTITION_MAX) for count in counts)
 
     def is_unread(self, read_to: Callable[[TP], int]) -> bool:
         """Whether the consumer has not yet come to the end of what was written.
@@ -82,40 +82,38 @@ class Ahead:
         self._written = {tp: last for tp, last in self._written.items() if read_to(tp) <= last}
         return bool(self._written)
 
-    def is_next(self, read_to: Callable[[TP], int]) -> bool:
+    def has_ready(self, read_to: Callable[[TP], int]) -> bool:
         """Whether there is anything to take: see `take`."""
-        return any(
-            waiting[0].first_offset == self._next(tp, read_to) for tp, waiting in self._waiting.items()
-        )
+        return any(queue[0].first_offset == self._next(tp, read_to) for tp, queue in self._queues.items())
 
-    def take(self, read_to: Callable[[TP], int]) -> dict[TP, list[Record]]:
+    def pop_ready(self, read_to: Callable[[TP], int]) -> dict[TP, list[Record]]:
         """Return what comes next in each partition, and forget what has been read.
 
         `read_to` is the consumer's position, past all that its polls have brought.
         """
-        taken: dict[TP, list[Record]] = {}
-        for tp, waiting in list(self._waiting.items()):
+        ready: dict[TP, list[Record]] = {}
+        for tp, queue in list(self._queues.items()):
             next_offset = self._next(tp, read_to)
-            while waiting and waiting[0].first_offset <= next_offset:
-                batch = waiting.popleft()
+            while queue and queue[0].first_offset <= next_offset:
+                batch = queue.popleft()
                 self._counts[tp] -= len(batch.records)
                 if batch.first_offset == next_offset:
-                    taken.setdefault(tp, []).extend(_records(batch))
+                    ready.setdefault(tp, []).extend(_records(batch))
                     RECORDS_AHEAD.labels(tp.topic).inc(len(batch.records))
-                    next_offset = self._come_to[tp] = batch.last_offset + 1
-            if not waiting:
-                del self._waiting[tp]
-        return taken
+                    next_offset = self._popped_to[tp] = batch.last_offset + 1
+            if not queue:
+                del self._queues[tp]
+        return ready
 
     def clear(self) -> None:
         """Forget all: positions come from a takeover now."""
-        self._waiting.clear()
-        self._come_to.clear()
+        self._queues.clear()
+        self._popped_to.clear()
         self._written.clear()
         self._counts.clear()
 
     def _next(self, tp: TP, read_to: Callable[[TP], int]) -> int:
-        return max(read_to(tp), self._come_to.get(tp, 0))
+        return max(read_to(tp), self._popped_to.get(tp, 0))
 
 
 def _records(batch: Appended) -> Iterable[MadeRecord]:

@@ -20,29 +20,29 @@ from ledger_streams.errors import Unavailable
 log = logging.getLogger(__name__)
 
 
-class Looking(Service):
+class PeriodicJob(Service):
     """Looks again and again, from its start to its stop; what for, a subclass says."""
 
     every_s: ClassVar[float]
-    put_off: ClassVar[str]
+    failure_message: ClassVar[str]
     """What is said to be later when a look fails."""
 
     failures: ClassVar[prometheus_client.Counter]
     """Counts looks that failed."""
 
     @abstractmethod
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Do what is due; raises Unavailable when it cannot be done now."""
 
     @Service.task
     async def _watch(self) -> None:
-        await background.kept_up(type(self).__name__, self._look_for_ever)
+        await background.kept_up(type(self).__name__, self._run_forever)
 
-    async def _look_for_ever(self) -> None:
+    async def _run_forever(self) -> None:
         while not self.should_stop:
             try:
-                await self.look()
+                await self.run_once()
             except Unavailable as error:
                 self.failures.inc()
-                log.warning("%s later: %s", self.put_off, error)
+                log.warning("%s later: %s", self.failure_message, error)
             await self.sleep(self.every_s)

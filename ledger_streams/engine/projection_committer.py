@@ -23,12 +23,12 @@ from ledger_streams.adapters.postgres.parked_rows import add
 from ledger_streams.adapters.postgres.rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.bounded_close import close_within
-from ledger_streams.engine.batches import Cycle, Record, Share
+from ledger_streams.engine.batches import Cycle, PartitionBatch, Record
 from ledger_streams.engine.cache_upkeep import CacheUpkeep
-from ledger_streams.engine.loopback import Ahead
-from ledger_streams.engine.projection_batch import ProjectionShare
+from ledger_streams.engine.loopback import LoopbackQueue
+from ledger_streams.engine.projection_batch import ProjectionBatch
 from ledger_streams.engine.projection_parking import Parking
-from ledger_streams.engine.state.takeover_progress import Phases
+from ledger_streams.engine.state.takeover_progress import TakeoverProgress
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import InvariantBroken, Unavailable, Unreadable
 from ledger_streams.kafka.client_options import Bootstrap
@@ -60,7 +60,7 @@ class ProjectionCommitter:
         self._open_stores = open_stores
         self._cached_topic = cached_topic
         """Full name of the topic whose wallets are cached."""
-        self.ahead = Ahead()  # of nothing: a projector writes nothing to Kafka
+        self.loopback = LoopbackQueue()  # of nothing: a projector writes nothing to Kafka
         self._stores: Stores | None = None
         self._next: dict[TP, int] = {}
         self._stored: dict[TP, int | None] = {}
@@ -69,10 +69,10 @@ class ProjectionCommitter:
         self._cache_task: asyncio.Task[None] | None = None
 
     async def take_over(
-        self, assigned: frozenset[TP], membership: Membership, phases: Phases
+        self, assigned: frozenset[TP], membership: Membership, progress: TakeoverProgress
     ) -> Mapping[TP, int]:
         """Return where PostgreSQL has come to, after putting into the cache what it may be missing."""
-        phases.enter("open")
+        progress.enter("open")
         if self._stores is None:
             self._stores = await self._open_stores()
             self._upkeep = CacheUpkeep(self._stores.sink, self._stores.cache, topic=self._cached_topic)
@@ -82,7 +82,7 @@ class ProjectionCommitter:
         self._stored = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         self._next = await self._readable(self._stored)
         await self._stores.parking.take_over(list(assigned))
-        phases.enter("restore")
+        progress.enter("restore")
         await self._upkeep.take_over(self._stored)
         if self._cache_task is None:
             self._cache_task = background.start("cache-upkeep", self._upkeep.watch)
@@ -97,49 +97,49 @@ class ProjectionCommitter:
         """Return None, likewise."""
         return None
 
-    def share(
-        self, tp: TP, records: Sequence[Record], due: Sequence[Due], passed_to: int = 0
-    ) -> Share | None:
+    def new_batch(
+        self, tp: TP, records: Sequence[Record], due: Sequence[Due], past_markers_to: int = 0
+    ) -> PartitionBatch | None:
         """Return the records from the partition's position on, as a share; None when there is nothing."""
         position = self._next[tp]
         if records and records[0].offset < position:
             records = [record for record in records if record.offset >= position]
-        source_next = records[-1].offset + 1 if records else passed_to
-        return ProjectionShare(tp, records, source_next=source_next) if source_next > position else None
+        source_next = records[-1].offset + 1 if records else past_markers_to
+        return ProjectionBatch(tp, records, source_next=source_next) if source_next > position else None
 
-    async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
+    async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         """Write the cycle's rows and positions; waits for PostgreSQL for as long as it is away."""
         assert self._stores is not None and self._upkeep is not None, "a cycle comes after a takeover"
         began = time.perf_counter()
-        shares = [share for share in cycle.shares if isinstance(share, ProjectionShare)]
+        batches = [batch for batch in cycle.batches if isinstance(batch, ProjectionBatch)]
         epoch = self._upkeep.epoch
-        await self._write(shares, self._stores, self._upkeep)
+        await self._write(batches, self._stores, self._upkeep)
         written = time.perf_counter()
-        for share in shares:
-            self._next[share.tp] = self._stored[share.tp] = share.source_next
-            CYCLE_RECORDS.labels(share.tp.topic).inc(len(share.records))
-        wallets = [wallet for share in shares for wallet in share.wallets.values()]
-        await self._upkeep.put(wallets, {share.tp: share.source_next for share in shares}, epoch=epoch)
+        for batch in batches:
+            self._next[batch.tp] = self._stored[batch.tp] = batch.source_next
+            CYCLE_RECORDS.labels(batch.tp.topic).inc(len(batch.records))
+        wallets = [wallet for batch in batches for wallet in batch.wallets.values()]
+        await self._upkeep.put(wallets, {batch.tp: batch.source_next for batch in batches}, epoch=epoch)
         CYCLE_SECONDS.labels("commit").observe(written - began)
         CYCLE_SECONDS.labels("keep").observe(time.perf_counter() - written)
         return {}
 
-    async def _write(self, shares: Sequence[ProjectionShare], stores: Stores, upkeep: CacheUpkeep) -> None:
+    async def _write(self, batches: Sequence[ProjectionBatch], stores: Stores, upkeep: CacheUpkeep) -> None:
         """Write all in one transaction; where a record stands in the way, its partition by itself."""
-        concerned = [share for share in shares if stores.parking.concerns(share)]
-        others = [share for share in shares if share not in concerned] if concerned else shares
+        concerned = [batch for batch in batches if stores.parking.concerns(batch)]
+        others = [batch for batch in batches if batch not in concerned] if concerned else batches
         if others:
-            batch = _merged(others, self._stored)
+            rows = _merge_rows(others, self._stored)
             try:
-                await retried(lambda: stores.sink.write(batch), purpose="projections wait for PostgreSQL")
+                await retried(lambda: stores.sink.write(rows), purpose="projections wait for PostgreSQL")
             except Unreadable as refusal:
                 log.warning("A batch was refused, its partitions are written record by record: %s", refusal)
-                concerned = [*shares]
-        for share in concerned:
-            if not await stores.parking.write(share, self._stored):
+                concerned = [*batches]
+        for batch in concerned:
+            if not await stores.parking.write(batch, self._stored):
                 upkeep.mark_behind()
 
-    async def give_up(self) -> None:
+    async def abort(self) -> None:
         """Nothing: what was not committed was never sent."""
 
     async def between_cycles(self) -> None:
@@ -184,14 +184,14 @@ class ProjectionCommitter:
         return positions
 
 
-def _merged(shares: Sequence[ProjectionShare], stored: Mapping[TP, int | None]) -> SinkBatch:
+def _merge_rows(batches: Sequence[ProjectionBatch], stored: Mapping[TP, int | None]) -> SinkBatch:
     """Return one batch of all shares, with the positions it moves."""
-    merged = SinkBatch(
+    rows = SinkBatch(
         positions={
-            (share.tp.topic, share.tp.partition): Advance(stored[share.tp], share.source_next)
-            for share in shares
+            (batch.tp.topic, batch.tp.partition): Advance(stored[batch.tp], batch.source_next)
+            for batch in batches
         }
     )
-    for share in shares:
-        add(merged, share.batch)
-    return merged
+    for batch in batches:
+        add(rows, batch.rows)
+    return rows

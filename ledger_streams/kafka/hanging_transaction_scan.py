@@ -31,7 +31,7 @@ from ledger_streams.kafka.hanging_transactions import (
 )
 from ledger_streams.kafka.missing_rights import go_without
 from ledger_streams.kafka.transaction_settlement import commit_own
-from ledger_streams.process_exit import end_process
+from ledger_streams.process_exit import exit_now
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class LookingBack:
         except KafkaError as error:
             log.info("what a broker may have forgotten is looked for later: %r", error)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it
-            end_process("what a broker may have forgotten could not be looked for", error)
+            exit_now("what a broker may have forgotten could not be looked for", error)
 
     async def _can_settle_more(self, producer: FencedProducer) -> bool:
         owed = self._owed()

@@ -23,7 +23,7 @@ from aiokafka.protocol.types import Int32, Schema, String
 
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.fenced_offsets import Membership
-from ledger_streams.process_exit import end_process
+from ledger_streams.process_exit import exit_now
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class StaticConsumer(AIOKafkaConsumer):
 
 def _end_replaced(group_id: str, replaced: Membership) -> NoReturn:
     worker_id = (replaced.instance_id or "").removeprefix(f"{group_id}-")
-    end_process(
+    exit_now(
         f"worker id {worker_id} is used by another process, which has taken this one's place in the group "
         f"{group_id}; started again, this one will end the other: give each a LEDGER_WORKER_ID of its own",
         InvariantBroken(f"FENCED_INSTANCE_ID for {replaced}"),

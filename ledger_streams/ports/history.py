@@ -1,6 +1,6 @@
 """History: what has moved in a wallet, as the read model is asked for it; a part of `ports`.
 
-A stretch of history is a range of versions, which nothing can change any more, and not
+A version range is closed history, which nothing can change any more, and not
 of times.  Each movement has the balance after it, so opening, movements and closing
 agree without being calculated.  Money is decimal strings, as on the wire.
 """
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 
-class Stretch(msgspec.Struct, frozen=True):
+class VersionRange(msgspec.Struct, frozen=True):
     """Versions above `after` up to `last`, of one currency or of all."""
 
     after: int
@@ -58,8 +58,10 @@ class History(Protocol):
     ) -> Sequence[Mapping[str, Any]]:
         """Return up to `limit` envelopes of versions below `before_version`, the newest first."""
 
-    async def movements(self, wallet_id: str, stretch: Stretch, *, limit: int) -> Sequence[MovementView]:
-        """Return the first `limit` movements of the stretch, in order."""
+    async def movements(
+        self, wallet_id: str, versions: VersionRange, *, limit: int
+    ) -> Sequence[MovementView]:
+        """Return the first `limit` movements of the range, in order."""
 
-    async def turnovers(self, wallet_id: str, stretch: Stretch) -> Mapping[str, Turnover]:
-        """Return the turnover of the stretch by currency; a currency in which nothing moved is left out."""
+    async def turnovers(self, wallet_id: str, versions: VersionRange) -> Mapping[str, Turnover]:
+        """Return the turnover of the range by currency; a currency in which nothing moved is left out."""

@@ -26,11 +26,11 @@ from ledger_streams.adapters.postgres.rows import Advance, SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.engine.batches import Record
-from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
+from ledger_streams.engine.projection_batch import ProjectionBatch, RowsOf
 from ledger_streams.errors import InvariantBroken, Unavailable, Unreadable
 from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka_settings import client_options
-from ledger_streams.logs import how_far
+from ledger_streams.logs import progress_text
 from ledger_streams.recovery.compacted_versions import Gaps
 from ledger_streams.recovery.parked_parts import rows_of
 from ledger_streams.recovery.rebuild_parked import Later, ParkedBefore
@@ -160,7 +160,7 @@ class Rebuild:
         if time.monotonic() - self._said_s >= SAY_EVERY_S:
             self._said_s = time.monotonic()
             total = self.records + self.unread(self._goal)
-            self._say(how_far(self.records, total, "records read", self._said_s - self._began_s))
+            self._say(progress_text(self.records, total, "records read", self._said_s - self._began_s))
         return events
 
     async def _put(
@@ -170,20 +170,20 @@ class Rebuild:
         if partition[0] == self._wallets:
             records = await self._gaps.filled(partition, records)
         share = self._share(partition)
-        share.checks_place = not is_past
+        share.checks_partition = not is_past
         for record in records:
             share.project(record)
         advance = Advance(self._next[partition], next_)
-        share.batch.positions = {partition: advance}
+        share.rows.positions = {partition: advance}
         if share.refused or self._is_parking:
             await self._park(partition, advance, [share.part(record) for record in records])
         else:
             try:
-                await self._sink.write(share.batch)
+                await self._sink.write(share.rows)
             except Unreadable:
                 await self._park(partition, advance, [share.part(record) for record in records])
         self._next[partition] = next_
-        return len(share.batch.events)
+        return len(share.rows.events)
 
     async def _park(self, partition: Partition, advance: Advance, parts: Sequence[Part]) -> None:
         if await PostgresParking(self._sink).write(partition, advance, parts):
@@ -203,8 +203,8 @@ class Rebuild:
         self._gaps.pass_over(batch.wallet_events)
         self._parked.done(partition, len(later))
 
-    def _share(self, partition: Partition) -> ProjectionShare:
-        share = ProjectionShare(TP(*partition), (), source_next=0)
+    def _share(self, partition: Partition) -> ProjectionBatch:
+        share = ProjectionBatch(TP(*partition), (), source_next=0)
         share.rows_of = self._project[partition[0]]
         return share
 

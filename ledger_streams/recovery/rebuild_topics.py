@@ -23,7 +23,7 @@ from ledger_streams.adapters.postgres.reconciliation import Difference
 from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
 from ledger_streams.domain.saga.transitions import ENDS
-from ledger_streams.engine.state.log_generation import FILLED_GROUP, filled, groups_with_members
+from ledger_streams.engine.state.log_generation import GENERATION_GROUP, groups_with_members, read_generation
 from ledger_streams.engine.state.restore import source_header
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
@@ -68,7 +68,7 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
     async with (
         Filling(
             client_options(config),
-            transactional_id=f"{config.app_id}{FILLED_GROUP}",
+            transactional_id=f"{config.app_id}{GENERATION_GROUP}",
             topics=rights.transactional_topics(config, "operator"),
         ) as filling,
         opened_log(client_options(config)) as log,
@@ -78,7 +78,7 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
             raise InvariantBroken(f"stop everything first: somebody is in {', '.join(running)}")
         partitions = await log.ends([config.topic(name) for name in (*PROJECTED, *CHANGELOGS)])
         result = Refilled(was_written_before=True)
-        if not await filled(client_options(config), config.app_id, partitions):
+        if not await read_generation(client_options(config), config.app_id, partitions):
             await _check_empty(log, config)
             async with remains(config.postgres_owner) as left:
                 result = await _Refill(config, filling, left, say).run(list(partitions), despite_tables)
@@ -97,7 +97,7 @@ async def _check_empty(log: KafkaLog, config: Settings) -> None:
 
 async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
     """Move PostgreSQL's positions to where the filling says that projectors go on."""
-    notes = await filled(client_options(config), config.app_id, partitions)
+    notes = await read_generation(client_options(config), config.app_id, partitions)
     projected = {config.topic(name) for name in PROJECTED}
     after = {place: commit.offset for place, commit in notes.items() if place[0] in projected}
     before = {place: notes[place].metadata.partition(" ")[2] for place in after}
@@ -185,7 +185,7 @@ class _Refill:
         found: list[Filled] = []
         for topic, text, value in records:
             key = text.encode()
-            place: TP = destination(topic).of(key)
+            place: TP = destination(topic).for_key(key)
             found.append(Filled((place.topic, place.partition), key, value, self._headers(topic)))
             self._counts[topic] += 1
         await self._filling.write(found)
@@ -215,4 +215,4 @@ class _Refill:
             else (known.get(place, 0), f"{name} {projected.get(place, NEVER)}")
             for place in partitions
         }
-        return {config.app_id: workers, f"{config.app_id}{FILLED_GROUP}": notes}
+        return {config.app_id: workers, f"{config.app_id}{GENERATION_GROUP}": notes}

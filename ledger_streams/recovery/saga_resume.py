@@ -29,12 +29,12 @@ from ledger_streams.domain.events import (
     WalletReleased,
 )
 from ledger_streams.domain.reasons import Reason
-from ledger_streams.domain.saga import decisions as saga_steps
+from ledger_streams.domain.saga import decisions
 from ledger_streams.domain.saga.replies import answers_late
 from ledger_streams.domain.saga.state import SUPERSEDED, Saga, evolve, past_due, started
 from ledger_streams.domain.saga.transitions import ENDS, SagaStatus
 from ledger_streams.errors import InvariantBroken
-from ledger_streams.recovery.saga_resume_commands import addressed, awaited_leg
+from ledger_streams.recovery.saga_resume_commands import awaited_leg, route
 from ledger_streams.recovery.saga_resume_facts import Known, LostLeg, Sent, is_half, kind_of, version_of
 from ledger_streams.recovery.saga_resume_replies import (
     carried_out,
@@ -195,7 +195,7 @@ class Resumption:
         saga = msgspec.structs.replace(
             saga, wallets={w: version for w, version in saga.wallets.items() if version}
         )
-        decision = saga_steps.entered(saga)
+        decision = decisions.entered(saga)
         for event in decision.events:
             self._tell(event)
         end = self._known.end
@@ -213,8 +213,8 @@ class Resumption:
             )
         if saga.status is SagaStatus.ASKING:
             saga = self._asked_again(saga)
-        for command in saga_steps.entered(saga).commands:
-            self._sent.append(addressed(command, self._cause, self._at_ms))
+        for command in decisions.entered(saga).commands:
+            self._sent.append(route(command, self._cause, self._at_ms))
         return saga
 
     def _asked_again(self, saga: Saga) -> Saga:

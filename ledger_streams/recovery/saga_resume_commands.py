@@ -9,7 +9,7 @@ from typing import Final
 
 from ledger_streams import topics, wire
 from ledger_streams.domain.commands import LegCommand
-from ledger_streams.domain.saga import decisions as saga_steps
+from ledger_streams.domain.saga import decisions
 from ledger_streams.domain.saga.commands import ProviderOrder, SettlePayment
 from ledger_streams.domain.saga.state import Saga
 from ledger_streams.domain.saga.transitions import SagaStatus
@@ -31,12 +31,12 @@ def awaited_leg(saga: Saga) -> LegCommand | None:
     """Return the leg that the saga waits for; None when it waits for somebody else."""
     if saga.status not in WAITS_FOR_A_WALLET:
         return None
-    (command,) = saga_steps.entered(saga).commands
+    (command,) = decisions.entered(saga).commands
     assert isinstance(command, LegCommand), "what these statuses send"
     return command
 
 
-def addressed(command: saga_steps.Command, cause: str | None, at_ms: int) -> Sent:
+def route(command: decisions.Command, cause: str | None, at_ms: int) -> Sent:
     """Return the record of what a saga asks for."""
     if isinstance(command, LegCommand):
         value = wire.encode_command(command, causation_id=cause, append_ms=at_ms)

@@ -10,17 +10,17 @@ from ledger_streams.adapters.postgres.rows import WalletEventRow
 from ledger_streams.adapters.postgres.views import wire_time
 from ledger_streams.domain.money import format_amount, parse_balance
 from ledger_streams.ports import PaymentView
-from ledger_streams.ports.history import MovementView, Stretch, Turnover
+from ledger_streams.ports.history import MovementView, Turnover, VersionRange
 
 SIGNS = {"BalanceAdded": "", "BalanceDeducted": "-"}
 
 
-def moved(events: Iterable[WalletEventRow], stretch: Stretch) -> Iterator[WalletEventRow]:
-    """Yield the events of the stretch that changed a balance."""
+def moved(events: Iterable[WalletEventRow], versions: VersionRange) -> Iterator[WalletEventRow]:
+    """Yield the events of the versions that changed a balance."""
     for event in events:
-        if stretch.after < event.event_version <= stretch.last and event.event_type in SIGNS:
+        if versions.after < event.event_version <= versions.last and event.event_type in SIGNS:
             currency = json.loads(event.event_data)["currency"]
-            yield from [event] if stretch.currency in (None, currency) else []
+            yield from [event] if versions.currency in (None, currency) else []
 
 
 def movement(

@@ -15,7 +15,7 @@ from typing import Any
 from ledger_streams.adapters.postgres.rows import SinkBatch, WalletEventRow
 from ledger_streams.adapters.postgres.views import wallet_view_of_state, wire_time
 from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, UnderWay, WalletView
-from ledger_streams.ports.history import MovementView, Stretch, Turnover
+from ledger_streams.ports.history import MovementView, Turnover, VersionRange
 from ledger_streams.ports.payment_lists import PaymentsAsked
 from ledger_streams.testing.memory_history import moved, movement, turnover
 from ledger_streams.testing.memory_payments import MemoryPayments
@@ -63,9 +63,11 @@ class MemoryReadModel:
         events = reversed(self._wallet_events.get(wallet_id, ()))
         return [_envelope(event) for event in events if event.event_version < before_version][:limit]
 
-    async def movements(self, wallet_id: str, stretch: Stretch, *, limit: int) -> Sequence[MovementView]:
+    async def movements(
+        self, wallet_id: str, versions: VersionRange, *, limit: int
+    ) -> Sequence[MovementView]:
         """Return movements with what is known of their payments."""
-        events = [*moved(self._wallet_events.get(wallet_id, ()), stretch)][:limit]
+        events = [*moved(self._wallet_events.get(wallet_id, ()), versions)][:limit]
         return [
             movement(
                 event, self._payments.known(event.payment_id or ""), self._payments.metadata(event.payment_id)
@@ -73,9 +75,9 @@ class MemoryReadModel:
             for event in events
         ]
 
-    async def turnovers(self, wallet_id: str, stretch: Stretch) -> Mapping[str, Turnover]:
+    async def turnovers(self, wallet_id: str, versions: VersionRange) -> Mapping[str, Turnover]:
         """Return the sums of the movements."""
-        events = [*moved(self._wallet_events.get(wallet_id, ()), stretch)]
+        events = [*moved(self._wallet_events.get(wallet_id, ()), versions)]
         currencies = {json.loads(event.event_data)["currency"] for event in events}
         return {currency: turnover(events, currency) for currency in currencies}
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from ledger_streams.adapters.postgres.views import wire_time
-from ledger_streams.ports.history import MovementView, Stretch, Turnover
+from ledger_streams.ports.history import MovementView, Turnover, VersionRange
 from tests.contract.conftest import Projections
 from tests.projected import Story, new_id
 
-ALL = Stretch(0, 1_000_000)
+ALL = VersionRange(0, 1_000_000)
 
 
 @pytest.mark.parametrize("batches", ["one batch", "a batch each"])
@@ -123,14 +123,14 @@ async def test_a_stretch_has_its_versions_and_no_others(projections: Projections
     story.hold(wallet_id, new_id(), 10)
     await projections.write(story.batch())
 
-    async def amounts(stretch: Stretch, limit: int = 9) -> list[str]:
-        return [found.amount for found in await read.movements(wallet_id, stretch, limit=limit)]
+    async def amounts(versions: VersionRange, limit: int = 9) -> list[str]:
+        return [found.amount for found in await read.movements(wallet_id, versions, limit=limit)]
 
     assert await amounts(ALL) == ["1.00", "-0.30", "2.00", "-0.50"]
     assert await amounts(ALL, 2) == ["1.00", "-0.30"]
-    assert await amounts(Stretch(2, 4)) == ["-0.30", "2.00"]
-    assert await amounts(Stretch(2, 4, "JPY")) == await amounts(Stretch(5, 6)) == []
+    assert await amounts(VersionRange(2, 4)) == ["-0.30", "2.00"]
+    assert await amounts(VersionRange(2, 4, "JPY")) == await amounts(VersionRange(5, 6)) == []
     assert await read.turnovers(wallet_id, ALL) == {"EUR": Turnover(4, "3.00", "0.80")}
-    assert await read.turnovers(wallet_id, Stretch(1, 2, "EUR")) == {"EUR": Turnover(1, "1.00", None)}
-    assert await read.turnovers(wallet_id, Stretch(2, 3)) == {"EUR": Turnover(1, None, "0.30")}
-    assert await read.turnovers(wallet_id, Stretch(5, 6)) == {}
+    assert await read.turnovers(wallet_id, VersionRange(1, 2, "EUR")) == {"EUR": Turnover(1, "1.00", None)}
+    assert await read.turnovers(wallet_id, VersionRange(2, 3)) == {"EUR": Turnover(1, None, "0.30")}
+    assert await read.turnovers(wallet_id, VersionRange(5, 6)) == {}

@@ -6,7 +6,7 @@ from benchmarks.load import KafkaLoad, wallet_ids
 from benchmarks.seen import outcomes
 from benchmarks.transfers import send_all, transfers
 from ledger_streams import topics
-from ledger_streams.engine.consumer_thread import UNDER_WAY_MAX
+from ledger_streams.engine.consumer_thread import IN_FLIGHT_MAX
 from ledger_streams.settings import Settings
 from tests.engine_app.audit import committed
 from tests.live import running
@@ -35,4 +35,4 @@ async def test_what_has_begun_ends_before_what_is_new_begins(migrated: Settings)
     for _, step in sorted(steps):
         under_way += step
         most = max(most, under_way)
-    assert most < 3 * UNDER_WAY_MAX, "a poll or two beyond what is under way"
+    assert most < 3 * IN_FLIGHT_MAX, "a poll or two beyond what is under way"

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ledger_streams.engine.batches import Destination, Frame, Share
+from ledger_streams.engine.batches import PartitionBatch, PartitionedTopic, TopicBatch
 from ledger_streams.engine.state.store import TableSpec
 from ledger_streams.settings import settings
-from tests.engine_app.faults import FAULT, PARTITIONS, toy_app
+from tests.engine_app.faults import FAULT, PARTITIONS, faulty_app
 
 SOURCE, MORE, CHANGELOG, OUT = (
     settings().topic(name) for name in ("toy-in", "toy-more", "toy-changelog", "toy-out")
@@ -32,43 +32,43 @@ SUMS = TableSpec(
     stored_form=bytes,
     further_sources=("toy-more",) if HAS_MORE else (),
 )
-changelog, out, source = (Destination(topic, PARTITIONS) for topic in (CHANGELOG, OUT, SOURCE))
-app = toy_app(SUMS)
+changelog, out, source = (PartitionedTopic(topic, PARTITIONS) for topic in (CHANGELOG, OUT, SOURCE))
+app = faulty_app(SUMS)
 
 
-@app.agent(app.frames(SOURCE), name="adder")
-async def adder(frames: Any) -> None:
+@app.agent(app.topic_batches(SOURCE), name="adder")
+async def adder(topic_batches: Any) -> None:
     """toy-in -> sums -> toy-changelog, toy-out."""
-    async for frame in frames:
-        add_all(frame)
+    async for topic_batch in topic_batches:
+        add_all(topic_batch)
 
 
 if HAS_MORE:
 
-    @app.agent(app.frames(MORE), name="more-adder")
-    async def more_adder(frames: Any) -> None:
+    @app.agent(app.topic_batches(MORE), name="more-adder")
+    async def more_adder(topic_batches: Any) -> None:
         """toy-more -> sums -> toy-changelog, toy-out."""
-        async for frame in frames:
-            add_all(frame)
+        async for topic_batch in topic_batches:
+            add_all(topic_batch)
 
 
-def add_all(frame: Frame) -> None:
-    with frame as shares:
-        for share in shares:
-            for record in share.records:
-                add(share, record.key or b"", int(record.value or b"0"))
+def add_all(topic_batch: TopicBatch) -> None:
+    with topic_batch as batches:
+        for batch in batches:
+            for record in batch.records:
+                add(batch, record.key or b"", int(record.value or b"0"))
 
 
-def add(share: Share, key: bytes, number: int) -> None:
+def add(batch: PartitionBatch, key: bytes, number: int) -> None:
     if FAULT == "raise" and number == 13:
         raise ValueError("thirteen")
-    total = (share.state(key) or 0) + number
+    total = (batch.get_state(key) or 0) + number
     encoded = b"%d" % total
     if number:
-        share.change(key, total, stored=encoded, logged=encoded, changelog=changelog)
-    share.emit(out.numbered(share.tp.partition), (key, encoded, ()))
+        batch.put_state(key, total, stored=encoded, logged=encoded, changelog=changelog)
+    batch.emit(out.partition(batch.tp.partition), (key, encoded, ()))
     if ECHOES and number > 1:
-        share.emit(source.numbered(share.tp.partition), (key, b"%d" % (number - 1), ()))
+        batch.emit(source.partition(batch.tp.partition), (key, b"%d" % (number - 1), ()))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger_streams.engine.batches import Destination, Frame, Share
+from ledger_streams.engine.batches import PartitionBatch, PartitionedTopic, TopicBatch
 from ledger_streams.engine.state.store import TableSpec
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.settings import settings
-from tests.engine_app.faults import PARTITIONS, toy_app
+from tests.engine_app.faults import PARTITIONS, faulty_app
 
 SOURCE, CHANGELOG, OUT = (settings().topic(name) for name in ("toy-in", "toy-changelog", "toy-out"))
 OFF = b"off"
@@ -34,33 +34,33 @@ ALARMS = TableSpec(
     stored_form=bytes,
     due_ms_of=due_ms_of,
 )
-changelog, out = Destination(CHANGELOG, PARTITIONS), Destination(OUT, PARTITIONS)
-app = toy_app(ALARMS)
+changelog, out = PartitionedTopic(CHANGELOG, PARTITIONS), PartitionedTopic(OUT, PARTITIONS)
+app = faulty_app(ALARMS)
 
 
-@app.agent(app.frames(SOURCE), name="alarms")
-async def alarms(frames: Any) -> None:
+@app.agent(app.topic_batches(SOURCE), name="alarms")
+async def alarms(topic_batches: Any) -> None:
     """toy-in -> alarms -> toy-changelog, toy-out."""
-    frame: Frame
-    async for frame in frames:
-        with frame as shares:
-            for share in shares:
-                for due in share.due:
-                    ring(share, due)
-                for record in share.records:
-                    put(share, record.key or b"", record.value or OFF)
+    topic_batch: TopicBatch
+    async for topic_batch in topic_batches:
+        with topic_batch as batches:
+            for batch in batches:
+                for due in batch.due:
+                    ring(batch, due)
+                for record in batch.records:
+                    put(batch, record.key or b"", record.value or OFF)
 
 
-def ring(share: Share, due: Due) -> None:
+def ring(batch: PartitionBatch, due: Due) -> None:
     if due.key.startswith(b"bell"):
-        if share.state(due.key) != b"%d" % due.due_ms:
+        if batch.get_state(due.key) != b"%d" % due.due_ms:
             return
-        put(share, due.key, OFF)
-    share.emit(out.numbered(share.tp.partition), (due.key, b"%d" % due.due_ms, ()))
+        put(batch, due.key, OFF)
+    batch.emit(out.partition(batch.tp.partition), (due.key, b"%d" % due.due_ms, ()))
 
 
-def put(share: Share, key: bytes, value: bytes) -> None:
-    share.change(key, value, stored=value, logged=value, changelog=changelog)
+def put(batch: PartitionBatch, key: bytes, value: bytes) -> None:
+    batch.put_state(key, value, stored=value, logged=value, changelog=changelog)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from faust.types import TP
 from ledger_streams.engine.app import EngineApp
 from ledger_streams.engine.batches import Cycle, Outbox, Record
 from ledger_streams.engine.committer import Committer
-from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
+from ledger_streams.engine.consumer import BatchConsumer, BatchTransport
 from ledger_streams.engine.ledger_committer import LedgerCommitter
 from ledger_streams.engine.loopback import Appended
 from ledger_streams.engine.state.standby import Standby
@@ -78,26 +78,26 @@ class MortalCommitter(LedgerCommitter):
 
     keeps = 0
 
-    async def carry_on(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
+    async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         if HOLD.exists():
             log.info("a commit is held")
         while HOLD.exists():  # noqa: ASYNC110  another process's file
             await asyncio.sleep(0.01)
-        return await super().carry_on(cycle, read_to)
+        return await super().advance(cycle, read_to)
 
     async def between_cycles(self) -> None:
         await super().between_cycles()
         if FAULT == "slow-look-back":
             await asyncio.sleep(1.0)
 
-    def _keep(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
+    def _write_committed(self, store: PartitionStore, ends: Mapping[TP, int]) -> None:
         type(self).keeps += 1
         if FAULT == "die-before-keep" and self.keeps == NTH:
             os.kill(os.getpid(), signal.SIGKILL)
-        super()._keep(store, ends)
+        super()._write_committed(store, ends)
 
 
-class SlowConsumer(FrameConsumer):
+class SlowConsumer(BatchConsumer):
     """Is slow to seek."""
 
     async def seek(self, partition: TP, offset: int) -> None:
@@ -106,28 +106,28 @@ class SlowConsumer(FrameConsumer):
             await asyncio.sleep(0.1)
 
 
-class SlowTransport(FrameTransport):
+class SlowTransport(BatchTransport):
     """The transport with the consumer above."""
 
     Consumer = SlowConsumer
 
 
-class ToyApp(EngineApp):
+class FaultyApp(EngineApp):
     """The engine's app with the transport above."""
 
-    def _new_transport(self) -> FrameTransport:
+    def _new_transport(self) -> BatchTransport:
         return SlowTransport(self.conf.broker_consumer, self)
 
 
-def toy_clock() -> BrokerClock:
+def faulty_clock() -> BrokerClock:
     """Return the broker's clock, on a machine whose own one may be wrong."""
     wrong_ms = NTH * 1000 if FAULT == "clock" else 0
     return BrokerClock(wall_ms=lambda: time.time() * 1000 + wrong_ms)
 
 
-def toy_app(spec: TableSpec[Any]) -> EngineApp:
+def faulty_app(spec: TableSpec[Any]) -> EngineApp:
     """Return an app with this table; its agents are added by the caller."""
-    config, clock = settings(), toy_clock()
+    config, clock = settings(), faulty_clock()
     changelogs = {spec.name: config.topic(spec.changelog)}
     sources = [config.topic(source) for source in (spec.source, *spec.further_sources)]
 
@@ -161,6 +161,6 @@ def toy_app(spec: TableSpec[Any]) -> EngineApp:
             else None,
         )
 
-    app = ToyApp(config.app_id, settings=config, clock=clock, new_committer=new_committer)
+    app = FaultyApp(config.app_id, settings=config, clock=clock, new_committer=new_committer)
     app.tables.declare(spec)
     return app

@@ -19,7 +19,7 @@ from tests.live import Process, eventually
 from tests.ports import free_port
 
 
-class Toys:
+class EngineWorkers:
     """A group of toys; every worker id is a process with a folder of its own."""
 
     def __init__(self, settings: Settings, *, module: str = "tests.engine_app", sources: int = 1) -> None:
@@ -162,17 +162,17 @@ class Toys:
 
 
 @asynccontextmanager
-async def toys_of(
+async def engine_workers(
     settings: Settings, *, module: str = "tests.engine_app", sources: int = 1
-) -> AsyncIterator[Toys]:
+) -> AsyncIterator[EngineWorkers]:
     """Toys with topics of their own, which end with them."""
-    toys = Toys(settings, module=module, sources=sources)
-    await toys.create_topics()
+    workers = EngineWorkers(settings, module=module, sources=sources)
+    await workers.create_topics()
     try:
-        yield toys
+        yield workers
     finally:
-        toys.close()
-        await toys.delete_topics()
+        workers.close()
+        await workers.delete_topics()
 
 
 async def said(process: Process, text: str, *, times: int = 1, seconds: float = 40.0) -> None:

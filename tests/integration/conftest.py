@@ -8,18 +8,18 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.engine_app.group import Group, group_of
-from tests.engine_app.harness import Toys, toys_of
+from tests.engine_app.harness import EngineWorkers, engine_workers
 
 
 @pytest.fixture
-async def toys(alone: Settings) -> AsyncIterator[Toys]:
+async def workers(alone: Settings) -> AsyncIterator[EngineWorkers]:
     """Toys with topics of their own; none runs yet."""
-    async with toys_of(alone) as toys:
-        yield toys
+    async with engine_workers(alone) as workers:
+        yield workers
 
 
 @pytest.fixture
-async def group(toys: Toys) -> AsyncIterator[Group]:
+async def group(workers: EngineWorkers) -> AsyncIterator[Group]:
     """A group with one member, and the transactions of a worker in its name."""
-    async with group_of(toys.settings) as group:
+    async with group_of(workers.settings) as group:
         yield group

@@ -16,7 +16,7 @@ from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from ledger_streams.engine.group_client import GroupClient, group_member
 from ledger_streams.kafka.static_membership import Heartbeat
-from tests.engine_app.harness import Toys
+from tests.engine_app.harness import EngineWorkers
 from tests.live import eventually
 
 REQUEST_TIMEOUT_MS = 500
@@ -25,9 +25,9 @@ REBALANCE_MS = 2_000
 
 
 @asynccontextmanager
-async def client_of(toys: Toys) -> AsyncIterator[GroupClient]:
+async def client_of(workers: EngineWorkers) -> AsyncIterator[GroupClient]:
     client = GroupClient(
-        bootstrap_servers=toys.settings.kafka,
+        bootstrap_servers=workers.settings.kafka,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         rebalance_timeout_ms=5 * REBALANCE_MS,
     )
@@ -58,12 +58,12 @@ async def joined(client: GroupClient, group_id: str, instance_id: str) -> Any:
 
 
 async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_request_s_patience(
-    toys: Toys,
+    workers: EngineWorkers,
 ) -> None:
-    topic = toys.settings.topic("toy-in")
-    async with AIOKafkaProducer(bootstrap_servers=toys.settings.kafka) as producer:
+    topic = workers.settings.topic("toy-in")
+    async with AIOKafkaProducer(bootstrap_servers=workers.settings.kafka) as producer:
         last = await producer.send_and_wait(topic, b"1", partition=0)  # the partition has a leader now
-    async with client_of(toys) as client:
+    async with client_of(workers) as client:
         after = [(topic, [(0, last.offset + 1, 1_000)])]
         fetch = FetchRequest(20 * REQUEST_TIMEOUT_MS, 1, 1_000, 0, after)
         with pytest.raises(RequestTimedOutError):
@@ -73,10 +73,10 @@ async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_req
 
 @pytest.mark.parametrize(("kind", "error"), [(SyncGroupRequest, 14), (Heartbeat, 42)])
 async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
-    toys: Toys, kind: type[Any], error: int
+    workers: EngineWorkers, kind: type[Any], error: int
 ) -> None:
     """A coordinator that is loading answers a SyncGroup so; nobody polls while partitions are waited for."""
-    async with group_member(toys.settings.app_id, toys.settings) as member:
+    async with group_member(workers.settings.app_id, workers.settings) as member:
         send = member._send
         refused: list[Any] = []
 
@@ -88,7 +88,7 @@ async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
             return response
 
         member._send = refusing_once
-        member.subscribe([toys.settings.topic("toy-in")])
+        member.subscribe([workers.settings.topic("toy-in")])
 
         async def is_member() -> bool:
             return bool(refused) and bool(member.assignment()) and member.membership.generation > 1
@@ -96,9 +96,9 @@ async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
         await eventually(is_member, what="it is a member again")
 
 
-async def test_a_rebalance_is_waited_for_until_the_members_have_come(toys: Toys) -> None:
-    group_id = toys.settings.app_id
-    async with client_of(toys) as first, client_of(toys) as second:
+async def test_a_rebalance_is_waited_for_until_the_members_have_come(workers: EngineWorkers) -> None:
+    group_id = workers.settings.app_id
+    async with client_of(workers) as first, client_of(workers) as second:
         alone = await joined(first, group_id, "first")
         began_s = asyncio.get_running_loop().time()
         both = await joined(second, group_id, "second")

@@ -20,7 +20,7 @@ from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import Settings
 from tests.engine_app.audit import audit_tables, committed, highest_of_each_header, last_of_each_key, pairs
 from tests.engine_app.faults import PARTITIONS
-from tests.engine_app.harness import Toys, said, toys_of
+from tests.engine_app.harness import EngineWorkers, engine_workers, said
 from tests.live import Process
 
 ONES = {f"key-{number}": 1 for number in range(20)}
@@ -28,25 +28,25 @@ SOURCES = ("toy-in", "toy-more")
 
 
 @pytest.fixture
-async def toys(alone: Settings) -> AsyncIterator[Toys]:
+async def workers(alone: Settings) -> AsyncIterator[EngineWorkers]:
     """Toys with two sources; none runs yet."""
-    async with toys_of(alone, sources=2) as toys:
-        yield toys
+    async with engine_workers(alone, sources=2) as workers:
+        yield workers
 
 
-async def feed_both(toys: Toys, *, times: int = 1) -> None:
+async def feed_both(workers: EngineWorkers, *, times: int = 1) -> None:
     """Feed ones to both sources."""
-    await asyncio.gather(*(toys.feed(ONES, times=times, topic=topic) for topic in SOURCES))
+    await asyncio.gather(*(workers.feed(ONES, times=times, topic=topic) for topic in SOURCES))
 
 
 @asynccontextmanager
-async def records_coming_in(toys: Toys) -> AsyncIterator[None]:
+async def records_coming_in(workers: EngineWorkers) -> AsyncIterator[None]:
     """Feed both sources all the time."""
     is_over = asyncio.Event()
 
     async def feed() -> None:
         while not is_over.is_set():
-            await feed_both(toys)
+            await feed_both(workers)
 
     feeding = asyncio.ensure_future(feed())
     try:
@@ -56,184 +56,194 @@ async def records_coming_in(toys: Toys) -> AsyncIterator[None]:
         await feeding
 
 
-async def all_exact(toys: Toys, *running: Process) -> None:
+async def all_exact(workers: EngineWorkers, *running: Process) -> None:
     """Wait for all sums, stop the toys, and compare outputs, changelog, tables and positions."""
-    await toys.all_added_once()
+    await workers.all_added_once()
     for toy in running:
         toy.signal(signal.SIGTERM)
     assert [toy.wait() for toy in running] == [0] * len(running)
-    out = await committed(toys.settings, "toy-out")
-    changelog = await committed(toys.settings, "toy-changelog")
+    out = await committed(workers.settings, "toy-out")
+    changelog = await committed(workers.settings, "toy-changelog")
     for partition in range(PARTITIONS):
         assert pairs(changelog[partition]) == pairs(out[partition])
-    await audit_tables(toys.settings)
-    await last_records_tell_both_ends(toys)
+    await audit_tables(workers.settings)
+    await last_records_tell_both_ends(workers)
 
 
-async def last_records_tell_both_ends(toys: Toys) -> None:
+async def last_records_tell_both_ends(workers: EngineWorkers) -> None:
     """Check that the last changelog record of each partition tells the ends of both sources."""
-    changelog = await committed(toys.settings, "toy-changelog")
-    names = {source_header(None): "toy-in", source_header(toys.settings.topic("toy-more")): "toy-more"}
-    fed = {name: await committed(toys.settings, topic) for name, topic in names.items()}
+    changelog = await committed(workers.settings, "toy-changelog")
+    names = {source_header(None): "toy-in", source_header(workers.settings.topic("toy-more")): "toy-more"}
+    fed = {name: await committed(workers.settings, topic) for name, topic in names.items()}
     for partition, records in changelog.items():
         told = highest_of_each_header(records[-1:])
         ends = {name: log[partition][-1].offset + 1 for name, log in fed.items()}
         assert told == ends, f"compaction may leave the last record of {partition} alone"
 
 
-async def test_records_of_both_sources_are_carried_out_once(toys: Toys) -> None:
-    toy = toys.start()
-    await feed_both(toys, times=50)
-    await all_exact(toys, toy)
+async def test_records_of_both_sources_are_carried_out_once(workers: EngineWorkers) -> None:
+    toy = workers.start()
+    await feed_both(workers, times=50)
+    await all_exact(workers, toy)
 
 
-async def test_one_cycle_of_both_sources_leaves_both_positions_in_its_last_record(toys: Toys) -> None:
-    toy = toys.start()
+async def test_one_cycle_of_both_sources_leaves_both_positions_in_its_last_record(
+    workers: EngineWorkers,
+) -> None:
+    toy = workers.start()
     await said(toy, "ready: 8 partitions")
-    toys.hold()
-    await toys.feed(ONES)
+    workers.hold()
+    await workers.feed(ONES)
     await said(toy, "a commit is held")
-    await toys.feed(ONES, times=3, topic="toy-more")
-    await toys.feed(ONES, times=3)
-    toys.release()  # the next poll finds both
-    await all_exact(toys, toy)
+    await workers.feed(ONES, times=3, topic="toy-more")
+    await workers.feed(ONES, times=3)
+    workers.release()  # the next poll finds both
+    await all_exact(workers, toy)
 
 
-async def test_killed_between_the_commit_and_rocksdb_both_positions_are_taken_over(toys: Toys) -> None:
+async def test_killed_between_the_commit_and_rocksdb_both_positions_are_taken_over(
+    workers: EngineWorkers,
+) -> None:
     for nth in (1, 6):
-        dying = toys.start(fault=f"die-before-keep:{nth}")
-        await feed_both(toys, times=20)
+        dying = workers.start(fault=f"die-before-keep:{nth}")
+        await feed_both(workers, times=20)
         assert dying.wait() == -signal.SIGKILL
-    toy = toys.start()
-    await feed_both(toys)
-    await all_exact(toys, toy)
+    toy = workers.start()
+    await feed_both(workers)
+    await all_exact(workers, toy)
 
 
-async def test_killed_while_records_come_in_nothing_is_added_twice(toys: Toys) -> None:
-    killed, other = toys.start("1"), toys.start("2")
+async def test_killed_while_records_come_in_nothing_is_added_twice(workers: EngineWorkers) -> None:
+    killed, other = workers.start("1"), workers.start("2")
     await said(killed, "ready: 4 partitions")
     await said(other, "ready: 4 partitions")
-    async with records_coming_in(toys):
+    async with records_coming_in(workers):
         killed.kill()
         await said(other, "ready: 8 partitions")
         killed.start()
         await said(killed, "ready: 4 partitions", times=2)
-    await all_exact(toys, killed, other)
+    await all_exact(workers, killed, other)
 
 
-async def test_a_rebalance_moves_the_partitions_of_both_topics_together(toys: Toys) -> None:
-    first = toys.start("1")
+async def test_a_rebalance_moves_the_partitions_of_both_topics_together(workers: EngineWorkers) -> None:
+    first = workers.start("1")
     await said(first, "ready: 8 partitions")
-    async with records_coming_in(toys):
-        second = toys.start("2")
+    async with records_coming_in(workers):
+        second = workers.start("2")
         await said(second, "ready: 4 partitions")
         await said(first, "ready: 4 partitions")
         second.signal(signal.SIGTERM)
         assert second.wait() == 0
         await said(first, "ready: 8 partitions", times=2)
-    await all_exact(toys, first)
+    await all_exact(workers, first)
 
 
-async def test_commits_without_an_answer_or_refused_move_neither_position_twice(toys: Toys) -> None:
-    refused = toys.start(fault="abort:2")
-    await feed_both(toys, times=5)
-    await toys.all_added()
-    await feed_both(toys, times=5)
+async def test_commits_without_an_answer_or_refused_move_neither_position_twice(
+    workers: EngineWorkers,
+) -> None:
+    refused = workers.start(fault="abort:2")
+    await feed_both(workers, times=5)
+    await workers.all_added()
+    await feed_both(workers, times=5)
     await said(refused, "cycle lost")
-    await toys.all_added()
+    await workers.all_added()
     refused.stop()
-    forgetful = toys.start(fault="lose-answer:3")
+    forgetful = workers.start(fault="lose-answer:3")
     while forgetful.log.read_text().count("cycle lost") < 2:
-        await feed_both(toys)
-    await all_exact(toys, forgetful)
+        await feed_both(workers)
+    await all_exact(workers, forgetful)
 
 
 @pytest.mark.parametrize("group", ["kept", "forgotten"])
-async def test_a_store_rebuilt_from_an_empty_folder_stands_at_both_positions(toys: Toys, group: str) -> None:
-    toy = toys.start()
-    await feed_both(toys, times=10)
-    await toys.all_added()
-    await toys.feed(ONES, times=5, topic="toy-more")
-    await toys.all_added()
+async def test_a_store_rebuilt_from_an_empty_folder_stands_at_both_positions(
+    workers: EngineWorkers, group: str
+) -> None:
+    toy = workers.start()
+    await feed_both(workers, times=10)
+    await workers.all_added()
+    await workers.feed(ONES, times=5, topic="toy-more")
+    await workers.all_added()
     toy.kill()
-    shutil.rmtree(toys.tables_dir())
-    toy = toys.start(group=None if group == "kept" else f"{toys.settings.app_id}-anew")
-    await feed_both(toys, times=3)
-    await all_exact(toys, toy)
+    shutil.rmtree(workers.tables_dir())
+    toy = workers.start(group=None if group == "kept" else f"{workers.settings.app_id}-anew")
+    await feed_both(workers, times=3)
+    await all_exact(workers, toy)
 
 
-async def test_what_compaction_leaves_of_the_changelog_tells_both_positions(toys: Toys) -> None:
-    toy = toys.start()
+async def test_what_compaction_leaves_of_the_changelog_tells_both_positions(workers: EngineWorkers) -> None:
+    toy = workers.start()
     await said(toy, "ready: 8 partitions")
-    toys.hold()
-    await toys.feed(ONES)
+    workers.hold()
+    await workers.feed(ONES)
     await said(toy, "a commit is held")
-    await feed_both(toys, times=4)
-    toys.release()
-    await toys.all_added()
+    await feed_both(workers, times=4)
+    workers.release()
+    await workers.all_added()
     toy.kill()
-    shutil.rmtree(toys.tables_dir())
-    await toys.make_anew("toy-changelog", last_of_each_key(await committed(toys.settings, "toy-changelog")))
-    toys.start(group=f"{toys.settings.app_id}-anew")
-    await feed_both(toys)
-    await toys.all_added_once()
+    shutil.rmtree(workers.tables_dir())
+    await workers.make_anew(
+        "toy-changelog", last_of_each_key(await committed(workers.settings, "toy-changelog"))
+    )
+    workers.start(group=f"{workers.settings.app_id}-anew")
+    await feed_both(workers)
+    await workers.all_added_once()
 
 
-async def test_a_source_that_is_added_is_read_from_its_beginning(toys: Toys) -> None:
-    toys.sources = 1
-    toy = toys.start()
-    await toys.feed(ONES, times=5)
-    await toys.all_added()
+async def test_a_source_that_is_added_is_read_from_its_beginning(workers: EngineWorkers) -> None:
+    workers.sources = 1
+    toy = workers.start()
+    await workers.feed(ONES, times=5)
+    await workers.all_added()
     toy.stop()
-    await toys.feed(ONES, times=2, topic="toy-more")
-    toys.sources = 2
-    toy = toys.start()
-    await toys.feed(ONES)
-    await all_exact(toys, toy)
+    await workers.feed(ONES, times=2, topic="toy-more")
+    workers.sources = 2
+    toy = workers.start()
+    await workers.feed(ONES)
+    await all_exact(workers, toy)
 
 
-async def test_a_source_that_is_left_out_for_a_while_goes_on_where_it_was(toys: Toys) -> None:
-    toy = toys.start()
-    await feed_both(toys, times=3)
-    await toys.all_added()
+async def test_a_source_that_is_left_out_for_a_while_goes_on_where_it_was(workers: EngineWorkers) -> None:
+    toy = workers.start()
+    await feed_both(workers, times=3)
+    await workers.all_added()
     toy.stop()
-    toys.sources = 1
-    toy = toys.start()
-    await toys.feed(ONES, times=2)
-    await toys.all_added()
+    workers.sources = 1
+    toy = workers.start()
+    await workers.feed(ONES, times=2)
+    await workers.all_added()
     toy.stop()
-    toys.sources = 2
-    toy = toys.start()
-    await feed_both(toys)
-    await all_exact(toys, toy)
+    workers.sources = 2
+    toy = workers.start()
+    await feed_both(workers)
+    await all_exact(workers, toy)
 
 
 async def test_beside_a_worker_that_knows_one_source_one_that_knows_two_ends_and_names_the_topic(
-    toys: Toys,
+    workers: EngineWorkers,
 ) -> None:
-    toys.sources = 1
-    older = toys.start("1")
+    workers.sources = 1
+    older = workers.start("1")
     await said(older, "ready: 4 partitions")
-    toys.sources = 2
-    newer = toys.start("2")
+    workers.sources = 2
+    newer = workers.start("2")
     assert newer.wait(40) == EXIT_SOFTWARE
     assert "which feed the same table" in newer.log.read_text()
     assert "toy-in" in newer.log.read_text().rpartition("is assigned without")[2].partition("\n")[0]
 
 
-async def test_both_sources_are_committed_to_the_group(toys: Toys) -> None:
-    toy = toys.start()
-    await feed_both(toys, times=3)
-    await toys.all_added_once()
+async def test_both_sources_are_committed_to_the_group(workers: EngineWorkers) -> None:
+    toy = workers.start()
+    await feed_both(workers, times=3)
+    await workers.all_added_once()
     toy.stop()
     partitions = [
-        TopicPartition(toys.settings.topic(topic), number)
+        TopicPartition(workers.settings.topic(topic), number)
         for topic in SOURCES
         for number in range(PARTITIONS)
     ]
-    read = {toys.settings.topic(topic): await committed(toys.settings, topic) for topic in SOURCES}
+    read = {workers.settings.topic(topic): await committed(workers.settings, topic) for topic in SOURCES}
     async with AIOKafkaConsumer(
-        bootstrap_servers=toys.settings.kafka, group_id=toys.settings.app_id, enable_auto_commit=False
+        bootstrap_servers=workers.settings.kafka, group_id=workers.settings.app_id, enable_auto_commit=False
     ) as consumer:
         ends = await consumer.end_offsets(partitions)
         for tp in partitions:

@@ -16,7 +16,7 @@ from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership
 from tests.engine_app.faults import PARTITIONS
 from tests.engine_app.group import Group, transactions_of
-from tests.engine_app.harness import Toys
+from tests.engine_app.harness import EngineWorkers
 from tests.live import eventually
 
 TIMEOUT_MS = 1_000
@@ -49,17 +49,19 @@ class LateTransactions(Transactions):
 
 
 async def test_one_that_the_broker_has_timed_out_is_a_lost_cycle_and_the_next_one_is_committed(
-    toys: Toys, group: Group
+    workers: EngineWorkers, group: Group
 ) -> None:
     late = group._replace(transactions=LateTransactions(group))
     with pytest.raises(CycleLost, match="ProducerFenced"):
         await late.commit(b"666", group.membership)
     await late.commit(b"1", group.membership)
     await late.transactions.drop()
-    assert await toys.outputs() == {"key": [1]}
+    assert await workers.outputs() == {"key": [1]}
 
 
-async def test_a_start_writes_no_marker_where_no_transaction_is_open(toys: Toys, group: Group) -> None:
+async def test_a_start_writes_no_marker_where_no_transaction_is_open(
+    workers: EngineWorkers, group: Group
+) -> None:
     out = group.settings.topic("toy-out")
     places = [group.partition(number) for number in range(PARTITIONS)]
     starting = transactions_of(group.settings, [out, group.settings.topic("never-created")])
@@ -67,11 +69,11 @@ async def test_a_start_writes_no_marker_where_no_transaction_is_open(toys: Toys,
     assert set((await group.consumer.end_offsets(places)).values()) == {0}
     await group._replace(transactions=starting).commit(b"1", group.membership, source_next=1)
     await starting.drop()
-    assert await toys.outputs() == {"key": [1]}
+    assert await workers.outputs() == {"key": [1]}
 
 
 async def test_one_that_another_process_has_fenced_is_a_lost_cycle_too_and_the_group_says_whose_it_is(
-    toys: Toys, group: Group
+    workers: EngineWorkers, group: Group
 ) -> None:
     """The broker says the same of a transaction that took too long, so nothing else follows from it."""
     await group.commit(b"1", group.membership, source_next=1)
@@ -80,7 +82,7 @@ async def test_one_that_another_process_has_fenced_is_a_lost_cycle_too_and_the_g
     with pytest.raises(CycleLost, match="ProducerFenced"):
         await group.commit(b"666", group.membership, source_next=3)
     await other.drop()
-    assert await toys.outputs() == {"key": [1, 2]}
+    assert await workers.outputs() == {"key": [1, 2]}
 
 
 async def break_off(transactions: Transactions) -> None:
@@ -97,7 +99,7 @@ async def break_off(transactions: Transactions) -> None:
 
 @pytest.mark.parametrize("is_in_error", [True, False])
 async def test_a_round_given_up_is_never_committed_by_a_later_one_after_an_abortable_error_neither(
-    toys: Toys, group: Group, is_in_error: bool
+    workers: EngineWorkers, group: Group, is_in_error: bool
 ) -> None:
     """After such an error aiokafka says that it has aborted, and the broker has not been told."""
     transactions = group.transactions
@@ -108,7 +110,7 @@ async def test_a_round_given_up_is_never_committed_by_a_later_one_after_an_abort
     await transactions.give_up()
     for number in range(1, PRODUCERS + 1):  # one by each producer
         await group.commit(b"%d" % number, group.membership, source_next=number)
-    assert await toys.outputs() == {"key": [1, 2]}
+    assert await workers.outputs() == {"key": [1, 2]}
 
 
 async def test_what_is_sent_after_an_abortable_error_is_a_lost_cycle(group: Group) -> None:
@@ -121,7 +123,9 @@ async def test_what_is_sent_after_an_abortable_error_is_a_lost_cycle(group: Grou
             await group.transactions.send(outbox, group.membership)
 
 
-async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(toys: Toys, group: Group) -> None:
+async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(
+    workers: EngineWorkers, group: Group
+) -> None:
     first, later, never = (group.partition(number) for number in range(3))
     transactions = group.transactions
     await transactions.start()
@@ -131,7 +135,7 @@ async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(toys: Toy
     assert transactions._open._txn_manager.txn_partitions == {first, later, never}
     await transactions.send({later: [(b"other", b"2", ())]}, group.membership)
     await transactions.commit({}, {group.source: 1}, group.membership)
-    assert await toys.outputs() == {"one": [1], "other": [2]}
+    assert await workers.outputs() == {"one": [1], "other": [2]}
     assert await group.committed() == 1
 
     async def marked() -> bool:
@@ -148,10 +152,12 @@ async def test_a_partition_that_the_broker_has_not_is_not_announced(group: Group
         await group.transactions.send(outbox, group.membership)
 
 
-async def test_producers_of_which_a_marker_may_be_under_way_are_thrown_away(toys: Toys, group: Group) -> None:
+async def test_producers_of_which_a_marker_may_be_under_way_are_thrown_away(
+    workers: EngineWorkers, group: Group
+) -> None:
     await group.commit(b"1", group.membership, source_next=1)
     group.transactions._looking_back.is_spoilt = True
     with pytest.raises(CycleLost):
         await group.transactions.commit({}, {group.source: 2}, group.membership)
     await group.commit(b"2", group.membership, source_next=2)
-    assert await toys.outputs() == {"key": [1, 2]}
+    assert await workers.outputs() == {"key": [1, 2]}

@@ -34,7 +34,7 @@ from ledger_streams.kafka.transaction_settlement import found_open, settle
 from ledger_streams.kafka.transactional_producer import connect, discard, noted
 from ledger_streams.settings import Settings
 from tests.engine_app.group import Group, transactions_of
-from tests.engine_app.harness import Toys
+from tests.engine_app.harness import EngineWorkers
 from tests.live import eventually
 
 VERIFICATION = "transaction.partition.verification.enable"
@@ -46,12 +46,12 @@ NEW_TOPICS, NEW_TOPICS_TIMES = 8, 12
 
 
 @pytest.fixture
-async def places(toys: Toys) -> AsyncIterator[list[TopicPartition]]:
+async def places(workers: EngineWorkers) -> AsyncIterator[list[TopicPartition]]:
     """Two partitions, on a broker that takes records of transactions it was not told of."""
-    await _verify(toys.settings, "false")
-    topic = toys.settings.topic("toy-out")
+    await _verify(workers.settings, "false")
+    topic = workers.settings.topic("toy-out")
     yield [TopicPartition(topic, TOLD), TopicPartition(topic, UNTOLD)]
-    await _verify(toys.settings, "true")
+    await _verify(workers.settings, "true")
 
 
 async def _verify(settings: Settings, value: str) -> None:
@@ -111,9 +111,9 @@ async def committed(settings: Settings, places: list[TopicPartition]) -> dict[in
 
 @pytest.mark.parametrize("is_committed", [True, False])
 async def test_who_starts_next_ends_it_everywhere_as_it_was_decided(
-    toys: Toys, places: list[TopicPartition], is_committed: bool
+    workers: EngineWorkers, places: list[TopicPartition], is_committed: bool
 ) -> None:
-    settings, (told, untold) = toys.settings, places
+    settings, (told, untold) = workers.settings, places
 
     async def write(producer: AIOKafkaProducer) -> None:
         await producer.send_and_wait(told.topic, b"1", partition=told.partition)
@@ -131,10 +131,10 @@ async def test_who_starts_next_ends_it_everywhere_as_it_was_decided(
 
 
 async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where_it_is_open_and_nowhere_else(
-    toys: Toys, places: list[TopicPartition]
+    workers: EngineWorkers, places: list[TopicPartition]
 ) -> None:
     """It settles without markers of its own, which only an administrator may write."""
-    settings, (told, untold) = toys.settings, places
+    settings, (told, untold) = workers.settings, places
 
     async def write(producer: AIOKafkaProducer) -> None:
         await producer.send_and_wait(told.topic, b"1", partition=told.partition)
@@ -157,8 +157,8 @@ async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where
     assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
 
 
-async def test_offsets_of_a_group_are_committed_too(toys: Toys, places: list[TopicPartition]) -> None:
-    settings, (told, _) = toys.settings, places
+async def test_group_offsets_are_committed_too(workers: EngineWorkers, places: list[TopicPartition]) -> None:
+    settings, (told, _) = workers.settings, places
 
     async def write(producer: AIOKafkaProducer) -> None:
         await producer.send_and_wait(told.topic, b"1", partition=told.partition)
@@ -210,10 +210,10 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
 
 
 async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_has_one_though_nobody_writes(
-    toys: Toys, places: list[TopicPartition]
+    workers: EngineWorkers, places: list[TopicPartition]
 ) -> None:
     """Readers would stand still at what hangs there, and an idle worker has no cycle that would notice."""
-    transactions = transactions_of(toys.settings, [places[0].topic])
+    transactions = transactions_of(workers.settings, [places[0].topic])
     await transactions.start()
     transactions._owed[0] = {places[0]: None}
 
@@ -275,9 +275,9 @@ async def a_living_one(settings: Settings, places: list[TopicPartition]) -> Asyn
 
 
 async def test_whoever_starts_fences_first_and_commits_no_part_of_what_a_living_one_has_begun(
-    toys: Toys, places: list[TopicPartition]
+    workers: EngineWorkers, places: list[TopicPartition]
 ) -> None:
-    settings, (told, untold) = toys.settings, places
+    settings, (told, untold) = workers.settings, places
     async with a_living_one(settings, places) as living:
         following, late = producer_of(settings), []
 
@@ -302,9 +302,9 @@ async def test_whoever_starts_fences_first_and_commits_no_part_of_what_a_living_
 
 @pytest.mark.parametrize("killed_at", [DescribeProducers, WriteTxnMarkers])
 async def test_what_was_decided_is_known_though_whoever_has_fenced_is_killed_before_it_has_committed_it(
-    toys: Toys, places: list[TopicPartition], killed_at: type[Any]
+    workers: EngineWorkers, places: list[TopicPartition], killed_at: type[Any]
 ) -> None:
-    settings, (told, _) = toys.settings, places
+    settings, (told, _) = workers.settings, places
 
     async def be_killed() -> None:
         raise KafkaConnectionError("killed")
@@ -322,7 +322,7 @@ async def test_what_was_decided_is_known_though_whoever_has_fenced_is_killed_bef
 
 
 async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
-    toys: Toys, group: Group
+    workers: EngineWorkers, group: Group
 ) -> None:
     """The other one is between two transactions whenever the coordinator is asked, and in one otherwise."""
     older = group.transactions
@@ -352,7 +352,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     await newer.start()  # which aborts what it has left open
     await newer.drop()
     await older.drop()
-    assert 666 not in (await toys.outputs())["key"]
+    assert 666 not in (await workers.outputs())["key"]
 
 
 async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
@@ -377,9 +377,9 @@ async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
     assert await committed(group.settings, places) == {TOLD: 1, UNTOLD: 0}
 
 
-async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(toys: Toys) -> None:
+async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(workers: EngineWorkers) -> None:
     """A new partition's leader is named before it knows of it itself."""
-    settings = toys.settings
+    settings = workers.settings
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     made: list[str] = []

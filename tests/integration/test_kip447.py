@@ -13,17 +13,19 @@ from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.fenced_offsets import NO_OFFSET, FencedProducer, Membership
 from tests.engine_app.group import Group, group_of, member, membership_of
-from tests.engine_app.harness import Toys
+from tests.engine_app.harness import EngineWorkers
 
 
-async def test_the_present_member_commits(toys: Toys, group: Group) -> None:
+async def test_the_present_member_commits(workers: EngineWorkers, group: Group) -> None:
     await group.commit(b"1", group.membership)
-    assert await toys.outputs() == {"key": [1]}
+    assert await workers.outputs() == {"key": [1]}
     assert await group.committed() == 1
 
 
 @pytest.mark.parametrize("who", ["an old generation", "an unknown member"])
-async def test_another_is_refused_and_its_records_never_appear(toys: Toys, group: Group, who: str) -> None:
+async def test_another_is_refused_and_its_records_never_appear(
+    workers: EngineWorkers, group: Group, who: str
+) -> None:
     generation, member_id, _ = group.membership
     stranger = (
         Membership(generation - 1, member_id)
@@ -35,11 +37,11 @@ async def test_another_is_refused_and_its_records_never_appear(toys: Toys, group
     assert await group.committed() == NO_OFFSET
     await group.commit(b"1", group.membership)
     await group.commit(b"2", group.membership)
-    assert await toys.outputs() == {"key": [1, 2]}, "not with a later transaction either"
+    assert await workers.outputs() == {"key": [1, 2]}, "not with a later transaction either"
 
 
-async def test_a_static_member_replaced_in_the_same_generation_is_refused(toys: Toys) -> None:
-    quiet = toys.settings.model_copy(update={"heartbeat_interval_ms": 5_000})  # hears of it late
+async def test_a_static_member_replaced_in_the_same_generation_is_refused(workers: EngineWorkers) -> None:
+    quiet = workers.settings.model_copy(update={"heartbeat_interval_ms": 5_000})  # hears of it late
     async with group_of(quiet, instance_id="static") as group:
         before = group.membership
         async with member(quiet, instance_id="static") as replacement:
@@ -50,11 +52,11 @@ async def test_a_static_member_replaced_in_the_same_generation_is_refused(toys: 
             with pytest.raises(CycleLost, match="82"):
                 await group.commit(b"666", before)
             await group.commit(b"1", after)
-    assert await toys.outputs() == {"key": [1]}
+    assert await workers.outputs() == {"key": [1]}
 
 
 async def test_a_membership_that_would_not_be_checked_is_refused_before_anything_is_sent(
-    toys: Toys, group: Group
+    workers: EngineWorkers, group: Group
 ) -> None:
     with pytest.raises(InvariantBroken, match="would not be fenced"):
         await group.commit(b"666", Membership(-1, ""))
@@ -62,10 +64,12 @@ async def test_a_membership_that_would_not_be_checked_is_refused_before_anything
     target = TopicPartition(*group.partition(0))
     assert await group.consumer.end_offsets([target]) == {target: 0}, "not even an aborted record"
     await group.commit(b"1", group.membership)
-    assert await toys.outputs() == {"key": [1]}
+    assert await workers.outputs() == {"key": [1]}
 
 
-async def test_paused_until_another_has_joined_a_worker_commits_nothing(toys: Toys, group: Group) -> None:
+async def test_paused_until_another_has_joined_a_worker_commits_nothing(
+    workers: EngineWorkers, group: Group
+) -> None:
     before = group.membership
     async with member(group.settings) as other:
         while group.membership.generation == before.generation:
@@ -74,7 +78,7 @@ async def test_paused_until_another_has_joined_a_worker_commits_nothing(toys: To
         with pytest.raises(CycleLost):
             await group.commit(b"666", before)
         await group.commit(b"1", group.membership)
-    assert await toys.outputs() == {"key": [1]}
+    assert await workers.outputs() == {"key": [1]}
 
 
 async def test_a_position_nobody_has_committed_is_said_to_be_none(group: Group) -> None:

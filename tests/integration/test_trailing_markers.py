@@ -17,7 +17,7 @@ from ledger_streams.kafka.fenced_offsets import stable_commits
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.engine_app.faults import PARTITIONS
-from tests.engine_app.harness import Toys, said
+from tests.engine_app.harness import EngineWorkers, said
 from tests.live import eventually, running
 
 ONES = {f"key-{number}": 1 for number in range(20)}
@@ -50,9 +50,9 @@ async def delete_all(settings: Settings, ends: Ends) -> None:
         await admin.close()
 
 
-async def send_in_transactions(toys: Toys, *, is_aborted: bool = False) -> None:
+async def send_in_transactions(workers: EngineWorkers, *, is_aborted: bool = False) -> None:
     """Feed ones as a worker writes: each partition ends in a marker."""
-    settings = toys.settings
+    settings = workers.settings
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka, transactional_id=f"{settings.app_id}-outside"
     ) as outside:
@@ -61,27 +61,27 @@ async def send_in_transactions(toys: Toys, *, is_aborted: bool = False) -> None:
             await outside.send_and_wait(settings.topic("toy-in"), b"1", key=key.encode())
         await (outside.abort_transaction() if is_aborted else outside.commit_transaction())
     if not is_aborted:
-        toys.fed.update(ONES)
+        workers.fed.update(ONES)
 
 
-async def test_a_worker_that_was_idle_goes_on_after_its_records_were_deleted(toys: Toys) -> None:
-    toy = toys.start()
+async def test_a_worker_that_was_idle_goes_on_after_its_records_were_deleted(workers: EngineWorkers) -> None:
+    toy = workers.start()
     await said(toy, "ready: 4 partitions")
-    await send_in_transactions(toys)
-    await send_in_transactions(toys, is_aborted=True)
-    await toys.all_added()
-    ends = await ends_of(toys.settings, "toy-in", partitions=PARTITIONS)
+    await send_in_transactions(workers)
+    await send_in_transactions(workers, is_aborted=True)
+    await workers.all_added()
+    ends = await ends_of(workers.settings, "toy-in", partitions=PARTITIONS)
 
     async def are_committed() -> bool:
-        return await commits_of(toys.settings, ends) == ends
+        return await commits_of(workers.settings, ends) == ends
 
     await eventually(are_committed, what="the markers are passed")
     toy.kill()
-    await delete_all(toys.settings, ends)
-    toy = toys.start()
+    await delete_all(workers.settings, ends)
+    toy = workers.start()
     await said(toy, "ready: 4 partitions", times=2)
-    await toys.feed(ONES)
-    assert await toys.all_added() == {key: [1, 2] for key in ONES}
+    await workers.feed(ONES)
+    assert await workers.all_added() == {key: [1, 2] for key in ONES}
 
 
 async def test_a_projector_that_was_idle_goes_on_after_its_records_were_deleted(migrated: Settings) -> None:

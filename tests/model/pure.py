@@ -20,8 +20,7 @@ from ledger_streams.domain.events import PaymentCompleted, PaymentOutcome, Payme
 from ledger_streams.domain.ids import PaymentId, derived_id
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentKnown
 from ledger_streams.domain.postings import postings_of
-from ledger_streams.domain.saga import decisions as saga_steps
-from ledger_streams.domain.saga import refunds
+from ledger_streams.domain.saga import decisions, refunds
 from ledger_streams.domain.saga.commands import (
     EndRefund,
     ProviderOrder,
@@ -184,7 +183,7 @@ class PureSystem:
         due_ms = self._due_ms.pop(deadline)
         table, key = deadline
         if table == SAGAS:
-            self._carry_on(saga_steps.decide_due(self.sagas[key], due_ms), None, due_ms)
+            self._carry_on(decisions.decide_due(self.sagas[key], due_ms), None, due_ms)
             if self._random.random() < COMES_AGAIN:
                 self._due_ms.setdefault(deadline, due_ms)
             return
@@ -223,7 +222,7 @@ class PureSystem:
     def _take_saga_event(self, key: bytes | None, value: bytes | None, append_ms: int) -> None:
         read = wire.read_saga_event(value, key=key)
         try:
-            decision = saga_steps.decide(self.sagas.get(read.event.payment_id), read.event, at_ms=append_ms)
+            decision = decisions.decide(self.sagas.get(read.event.payment_id), read.event, at_ms=append_ms)
         except Unreadable as error:
             self.saga_letters.append(Parked(key, value, error.reason))
             return
@@ -300,7 +299,7 @@ def _decided(known: Saga | None, command: SagaCommand) -> SagaDecision:
         case EndRefund():
             return refunds.decide_end(known, command)
         case SettlePayment():
-            return saga_steps.decide_settlement(known, command)
+            return decisions.decide_settlement(known, command)
 
 
 def _addressed(command: Command, cause: str | None, append_ms: int) -> tuple[str, bytes, bytes]:

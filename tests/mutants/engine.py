@@ -73,7 +73,7 @@ ENGINE = (
         file="ledger_streams/engine/loopback.py",
         old="if batch.first_offset == next_offset:",
         new="if True:",
-        tests=("tests/unit/test_ahead.py::test_what_the_consumer_has_read_is_forgotten",),
+        tests=("tests/unit/test_loopback.py::test_what_the_consumer_has_read_is_forgotten",),
     ),
     Mutant(
         name="ahead-in-place",
@@ -81,13 +81,13 @@ ENGINE = (
         file="ledger_streams/engine/loopback.py",
         old="            next_offset = self._next(tp, read_to)\n",
         new="            next_offset = waiting[0].first_offset\n",
-        tests=("tests/unit/test_ahead.py::test_what_another_has_written_before_it_is_waited_for",),
+        tests=("tests/unit/test_loopback.py::test_what_another_has_written_before_it_is_waited_for",),
     ),
     Mutant(
         name="ahead-ends-at-takeover",
         rule="What a lost cycle has sent itself is forgotten at the takeover.",
         file="ledger_streams/engine/ledger_committer.py",
-        old="        self.ahead.clear()\n",
+        old="        self.loopback.clear()\n",
         new="",
         tests=(
             "tests/integration/test_ledger_committer.py"
@@ -119,15 +119,15 @@ ENGINE = (
         file="ledger_streams/engine/state/timers.py",
         old=" and next_ms <= until_ms",
         new="",
-        tests=("tests/unit/test_deadlines.py::test_deadlines_come_in_their_order_and_none_before_its_time",),
+        tests=("tests/unit/test_timers.py::test_deadlines_come_in_their_order_and_none_before_its_time",),
     ),
     Mutant(
         name="timer-fires-again",
         rule="The timers of a lost cycle fire again.",
         file="ledger_streams/engine/state/timers.py",
-        old="            heapq.heappush(self._heap, (due_ms, key))\n        self._given.clear()",
-        new="            pass\n        self._given.clear()",
-        tests=("tests/unit/test_deadlines.py::test_what_a_lost_cycle_was_given_comes_again",),
+        old="            heapq.heappush(self._heap, (due_ms, key))\n        self._fired.clear()",
+        new="            pass\n        self._fired.clear()",
+        tests=("tests/unit/test_timers.py::test_what_a_lost_cycle_was_given_comes_again",),
     ),
     Mutant(
         name="timer-after-records",
@@ -136,7 +136,7 @@ ENGINE = (
         old="if fetched is None or self.position(tp) < fetched.stable_end:",
         new="if fetched is None:",
         tests=(
-            "tests/unit/test_reading.py::test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again",
+            "tests/unit/test_consumer_positions.py::test_after_a_lost_cycle_nothing_is_granted_before_all_is_read_again",
         ),
     ),
     Mutant(
@@ -187,8 +187,8 @@ ENGINE = (
         name="source-offset-is-logged",
         rule="Each cycle writes the positions of sources without a table to their position logs.",
         file="ledger_streams/engine/ledger_committer.py",
-        old="self._position_logs.records({",
-        new="PositionLogs().records({",
+        old="self._source_offset_logs.records(",
+        new="SourceOffsetLogs().records(",
         tests=(
             "tests/integration/test_ledger_committer.py"
             "::test_a_cycle_without_a_table_writes_its_position_to_the_position_log",
@@ -200,7 +200,7 @@ ENGINE = (
         file="ledger_streams/engine/dlq_limit.py",
         old="if self._count_max and self.count >= self._count_max:",
         new="if False:",
-        tests=("tests/unit/test_letter_run.py::test_a_letter_too_many_cuts_the_share_before_it",),
+        tests=("tests/unit/test_dlq_limit.py::test_a_letter_too_many_cuts_the_share_before_it",),
     ),
     Mutant(
         name="dead-letters-in-a-row",
@@ -209,7 +209,7 @@ ENGINE = (
         old="        if at != self._next_at:\n            self.count = 0\n",
         new="",
         tests=(
-            "tests/unit/test_letter_run.py"
+            "tests/unit/test_dlq_limit.py"
             "::test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not",
         ),
     ),
@@ -217,7 +217,7 @@ ENGINE = (
         name="back-pressure",
         rule="No new request is polled while too many records are in flight.",
         file="ledger_streams/engine/consumer_thread.py",
-        old="if not active or under_way < UNDER_WAY_MAX:",
+        old="if not active or in_flight < IN_FLIGHT_MAX:",
         new="if True:",
         tests=("tests/unit/test_back_pressure.py::test_while_much_is_under_way_requests_are_not_polled",),
     ),
@@ -260,14 +260,14 @@ ENGINE = (
         old=".partition) == record.partition:",
         new=".partition) >= 0:",
         tests=(
-            "tests/unit/test_cycles.py::test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it",
+            "tests/unit/test_batches.py::test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it",
         ),
     ),
     Mutant(
         name="wrong-partition-payment",
         rule="A payment in another partition than its id's starts no saga.",
         file="agents/payments.py",
-        old="        PAYMENT_EVENTS.check_place(record)\n        if requested",
+        old="        PAYMENT_EVENTS.check_partition(record)\n        if requested",
         new="        if requested",
         tests=("tests/unit/test_agents.py::test_a_payment_in_a_wrong_partition_starts_no_saga",),
     ),

@@ -12,7 +12,7 @@ from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.commands import ExpireHold
 from ledger_streams.domain.ids import HoldId, derived_id
 from ledger_streams.domain.wallet import Balance, Hold, Wallet, WalletStatus
-from ledger_streams.engine.batches import Share
+from ledger_streams.engine.batches import PartitionBatch
 from ledger_streams.engine.state.store import PartitionStore
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.kafka.synthetic_record import MadeRecord
@@ -24,24 +24,24 @@ from tests.model.samples import AT_MS, HOLD, PAYMENT, SOURCE, USER, requested_by
 LATER_HOLD = HoldId(derived_id("a later hold"))
 
 
-def sent_to(share: Share, topic: str) -> list[bytes]:
+def sent_to(share: PartitionBatch, topic: str) -> list[bytes]:
     """Return the values of what a share sends to a topic."""
     full_name = settings().topic(topic)
     queues = [queue for tp, queue in share.outbox.items() if tp.topic == full_name]
     return [value for queue in queues for _, value, _ in queue if value is not None]
 
 
-def requests(store: PartitionStore, *, count: int, partitions_away: int = 0) -> Share:
+def requests(store: PartitionStore, *, count: int, partitions_away: int = 0) -> PartitionBatch:
     """Return a share with the same request so many times, decided by the agent of payments."""
     topic, own = settings().topic(topics.PAYMENT_EVENTS), destination(topics.PAYMENT_EVENTS)
-    number = (own.of(PAYMENT.encode()).partition + partitions_away) % topics.spec(
+    number = (own.for_key(PAYMENT.encode()).partition + partitions_away) % topics.spec(
         topics.PAYMENT_EVENTS
     ).partitions
     records = [
         MadeRecord(topic, number, offset, AT_MS, PAYMENT.encode(), requested_bytes())
         for offset in range(count)
     ]
-    share = Share(TP(topic, number), records, store, source_next=count)
+    share = PartitionBatch(TP(topic, number), records, store, source_next=count)
     for record in records:
         payments.read(share, record)
     return share
@@ -68,7 +68,7 @@ def test_a_wallet_s_timer_releases_the_holds_whose_time_has_come(tmp_path: Path)
     wallet = Wallet(SOURCE, USER, WalletStatus.OPEN, 3, {"EUR": Balance(0, 1_000)}, holds)
     store, key = PartitionStore(tmp_path, WALLETS, 0), SOURCE.encode()
     store.put(key, wallet, wire.encode_wallet_state(wallet))
-    share = Share(TP(settings().topic(topics.WALLET_COMMANDS), 0), (), store, source_next=0)
+    share = PartitionBatch(TP(settings().topic(topics.WALLET_COMMANDS), 0), (), store, source_next=0)
     wallets.expire(share, Due(key, AT_MS))
     (command,) = sent_to(share, topics.WALLET_COMMANDS)
     assert wire.read_wallet_command(command, key=key).command == ExpireHold(SOURCE, HOLD, AT_MS)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from ledger_streams.logs import SPARED, SPARED_S, Sparing, quiet_libraries
+from ledger_streams.logs import RATE_LIMITED, REPEAT_S, RateLimitFilter, quiet_libraries
 
 
 class Wall:
@@ -31,7 +31,7 @@ def wall() -> Wall:
 @pytest.fixture
 def log(wall: Wall) -> Iterator[logging.Logger]:
     """A logger of no library, spared."""
-    logger, sparing = logging.getLogger("tests.spared"), Sparing(wall)
+    logger, sparing = logging.getLogger("tests.spared"), RateLimitFilter(wall)
     logger.addFilter(sparing)
     yield logger
     logger.removeFilter(sparing)
@@ -43,7 +43,7 @@ def test_an_error_is_heard_once_until_its_time_is_over(
     for port in range(300):
         log.error("Unable connect to node with id %s: %s", port, "refused")
     log.error("another one, of 100 %")
-    wall.at_s += SPARED_S
+    wall.at_s += REPEAT_S
     log.error("Unable connect to node with id %s: %s", 7, "refused")
     assert caplog.messages == [
         "Unable connect to node with id 0: refused",
@@ -63,11 +63,11 @@ def test_lines_below_the_level_have_no_rate_limit(
 def test_a_logger_of_ours_is_spared_from_its_warnings_on(
     wall: Wall, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ours, sparing = logging.getLogger("tests.ours"), Sparing(wall, level=logging.WARNING)
+    ours, sparing = logging.getLogger("tests.ours"), RateLimitFilter(wall, level=logging.WARNING)
     ours.addFilter(sparing)
     for _ in range(3):
         ours.warning("Cache unavailable, reading the balance from PostgreSQL: %s", "redis is away")
-    wall.at_s += SPARED_S
+    wall.at_s += REPEAT_S
     ours.warning("Cache unavailable, reading the balance from PostgreSQL: %s", "redis is away")
     assert caplog.messages == [
         "Cache unavailable, reading the balance from PostgreSQL: redis is away",
@@ -75,7 +75,9 @@ def test_a_logger_of_ours_is_spared_from_its_warnings_on(
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in SPARED if name.startswith(("ledger_streams.", "web."))])
+@pytest.mark.parametrize(
+    "name", [name for name in RATE_LIMITED if name.startswith(("ledger_streams.", "web."))]
+)
 def test_a_rate_limited_logger_is_that_of_a_module(name: str) -> None:
     assert find_spec(name) is not None
 
@@ -92,4 +94,4 @@ def test_libraries_are_spared_once_however_often_it_is_asked_for() -> None:
     quiet_libraries()
     quiet_libraries()
     kept = logging.getLogger("aiokafka").filters
-    assert sum(isinstance(one, Sparing) for one in kept) == 1
+    assert sum(isinstance(one, RateLimitFilter) for one in kept) == 1

@@ -14,8 +14,8 @@ from ledger_streams import topics, wire
 from ledger_streams.adapters.postgres.parked_rows import ParkedRow, Part
 from ledger_streams.adapters.postgres.parking import PostgresParking
 from ledger_streams.adapters.postgres.rows import Advance, TopicPartition
-from ledger_streams.engine.batches import Destination
-from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
+from ledger_streams.engine.batches import PartitionedTopic
+from ledger_streams.engine.projection_batch import ProjectionBatch, RowsOf
 from ledger_streams.engine.projection_parking import Parking
 from ledger_streams.kafka.synthetic_record import MadeRecord
 from tables.read_model_rows import project_payment_event, project_saga_event, project_wallet_event
@@ -28,20 +28,20 @@ OF: dict[str, RowsOf] = {
 }
 
 
-def projected(topic: str, name: str, *, astray: int = 0, **changes: Any) -> ProjectionShare:
+def projected(topic: str, name: str, *, astray: int = 0, **changes: Any) -> ProjectionBatch:
     """Project the golden record of this name with other fields, so many partitions from its own."""
     event = msgspec.json.decode((GOLDEN / f"{name}.v1.json").read_bytes()) | changes
     key, count = event["aggregate_id"].encode(), topics.spec(topic).partitions
-    tp = TP(topic, (Destination(topic, count).of(key).partition + astray) % count)
+    tp = TP(topic, (PartitionedTopic(topic, count).for_key(key).partition + astray) % count)
     at_ms = wire.time_ms(wire.parse_time("2026-11-24T22:00:00Z"))
-    share = ProjectionShare(tp, (), source_next=8)
+    share = ProjectionBatch(tp, (), source_next=8)
     share.rows_of = OF[topic]
     share.project(MadeRecord(topic, tp.partition, 7, at_ms, key, msgspec.json.encode(event)))
     return share
 
 
-def row_count(share: ProjectionShare) -> int:
-    batch = share.batch
+def row_count(share: ProjectionBatch) -> int:
+    batch = share.rows
     return len(batch.events) + len(batch.payments) + len(batch.wallet_events) + len(batch.payment_outcomes)
 
 

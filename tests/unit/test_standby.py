@@ -32,7 +32,7 @@ async def test_a_cancellation_that_is_lost_is_said_again(tmp_path: Path) -> None
     stubborn.follow(())
     await asyncio.sleep(0)
     async with asyncio.timeout(5):
-        await stubborn.stand_back()
+        await stubborn.pause()
     assert stubborn.begun == 1
     stubborn.follow(())
     async with asyncio.timeout(5):

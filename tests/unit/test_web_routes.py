@@ -8,7 +8,7 @@ import faust
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ledger_streams.engine.state.takeover_progress import Told
+from ledger_streams.engine.state.takeover_progress import PublicText
 from tests.unit.web_stage import USER, WALLET, Stage, served
 from web.routes import WEB_SETTINGS, add_health
 
@@ -36,14 +36,17 @@ async def test_ready_shows_each_dependency_and_does_without_the_cache(stage: Sta
 
 
 async def test_an_unready_worker_says_what_it_is_at_and_not_what_an_error_said(stage: Stage) -> None:
-    stage.readiness |= {"tables": Told("12 of 40 records"), "postgres": "connection to 10.0.0.7 refused"}
+    stage.readiness |= {
+        "tables": PublicText("12 of 40 records"),
+        "postgres": "connection to 10.0.0.7 refused",
+    }
     ready = await stage.client.get("/health/ready")
     detail = (await ready.json())["detail"]
     assert (ready.status, "postgres, tables (12 of 40 records)." in detail) == (503, True), detail
 
 
 async def test_a_projector_that_has_parked_records_is_ready_and_says_so(stage: Stage) -> None:
-    stage.readiness["parked_records"] = Told("3 wait: ledger-streams projections parked list")
+    stage.readiness["parked_records"] = PublicText("3 wait: ledger-streams projections parked list")
     ready = await stage.client.get("/health/ready")
     assert (ready.status, (await ready.json())["checks"]["parked_records"].split(":")[0]) == (200, "3 wait")
 

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from ledger_streams.domain.money import format_amount
 from ledger_streams.ports import WalletView
-from ledger_streams.ports.history import MovementView, Stretch, Turnover
+from ledger_streams.ports.history import MovementView, Turnover, VersionRange
 from web.http.operations import Operation, Parameter, Success, ref
 from web.http.payloads import parse_time
 from web.http.problems import not_found, unprocessable
@@ -108,13 +108,13 @@ class WalletStatement(LedgerView):
 async def statement(services: Services, asked: StatementQuery) -> Statement:
     """Return a page of a statement; raises Rejected 404."""
     period = await _period(services, asked)
-    stretch = _stretch(period, asked.currency)
+    versions = _version_range(period, asked.currency)
     wallet_id, sums = asked.wallet_id, None
     if asked.after is None:
-        sums = _sums(period, stretch, await services.read_model.turnovers(wallet_id, stretch))
+        sums = _sums(period, versions, await services.read_model.turnovers(wallet_id, versions))
     else:
-        stretch = msgspec.structs.replace(stretch, after=max(asked.after, stretch.after))
-    found = await services.read_model.movements(wallet_id, stretch, limit=asked.limit + 1)
+        versions = msgspec.structs.replace(versions, after=max(asked.after, versions.after))
+    found = await services.read_model.movements(wallet_id, versions, limit=asked.limit + 1)
     movements = found[: asked.limit]
     return Statement(
         wallet_id,
@@ -150,17 +150,19 @@ def _before(at: datetime) -> datetime:
     return at if at == BEGIN else at - TICK
 
 
-def _stretch(period: Period, currency: str | None) -> Stretch:
+def _version_range(period: Period, currency: str | None) -> VersionRange:
     if currency is not None and currency not in period.closing.balances:
         raise not_found(f"The wallet does not hold {currency}.")
-    return Stretch(period.opening.version if period.opening else 0, period.closing.version, currency)
+    return VersionRange(period.opening.version if period.opening else 0, period.closing.version, currency)
 
 
-def _sums(period: Period, stretch: Stretch, turnovers: Mapping[str, Turnover]) -> Sequence[CurrencySums]:
+def _sums(
+    period: Period, versions: VersionRange, turnovers: Mapping[str, Turnover]
+) -> Sequence[CurrencySums]:
     opening = period.opening.balances if period.opening else {}
     sums = []
     for currency, closing in sorted(period.closing.balances.items()):
-        if stretch.currency in (None, currency):
+        if versions.currency in (None, currency):
             zero, turnover = format_amount(0, currency), turnovers.get(currency, NOTHING_MOVED)
             before = opening[currency].balance if currency in opening else zero
             totals = turnover.total_in or zero, turnover.total_out or zero

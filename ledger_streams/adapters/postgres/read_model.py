@@ -27,9 +27,9 @@ from ledger_streams.adapters.postgres.views import (
     wire_time,
     with_request,
 )
-from ledger_streams.dataloader import Together
+from ledger_streams.dataloader import DataLoader
 from ledger_streams.ports import HoldView, Outcome, ParkedView, PaymentView, StepView, UnderWay, WalletView
-from ledger_streams.ports.history import MovementView, Stretch, Turnover
+from ledger_streams.ports.history import MovementView, Turnover, VersionRange
 from ledger_streams.ports.payment_lists import PaymentsAsked
 
 SQL: Final = queries("read_model")
@@ -47,7 +47,7 @@ class PostgresReadModel:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._known: Together[Sequence[str], Mapping[str, PaymentView]] = Together(self._known_of)
+        self._known: DataLoader[Sequence[str], Mapping[str, PaymentView]] = DataLoader(self._known_of)
 
     async def wallet(self, wallet_id: str) -> WalletView | None:
         """Return the wallet's snapshot."""
@@ -77,14 +77,16 @@ class PostgresReadModel:
         rows = await self._fetch("wallet_events_before", wallet_id, before_version, limit)
         return [envelope(row) for row in rows]
 
-    async def movements(self, wallet_id: str, stretch: Stretch, *, limit: int) -> Sequence[MovementView]:
+    async def movements(
+        self, wallet_id: str, versions: VersionRange, *, limit: int
+    ) -> Sequence[MovementView]:
         """Return movements with what is known of their payments."""
-        rows = await self._fetch("movements", wallet_id, *msgspec.structs.astuple(stretch), limit)
+        rows = await self._fetch("movements", wallet_id, *msgspec.structs.astuple(versions), limit)
         return [movement_view(row) for row in rows]
 
-    async def turnovers(self, wallet_id: str, stretch: Stretch) -> Mapping[str, Turnover]:
+    async def turnovers(self, wallet_id: str, versions: VersionRange) -> Mapping[str, Turnover]:
         """Return the sums of the movements' amounts, which have all digits of their currency."""
-        rows = await self._fetch("turnovers", wallet_id, *msgspec.structs.astuple(stretch))
+        rows = await self._fetch("turnovers", wallet_id, *msgspec.structs.astuple(versions))
         return {currency: Turnover(*sums) for currency, *sums in rows}
 
     async def wallet_event_of(self, wallet_id: str, command_id: str) -> Mapping[str, Any] | None:
@@ -144,7 +146,7 @@ class PostgresReadModel:
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected, ended or not, without steps."""
-        return await self._known.ask(payment_ids)
+        return await self._known.load(payment_ids)
 
     async def _known_of(self, asked: Sequence[Sequence[str]]) -> Sequence[Mapping[str, PaymentView]]:
         rows = await self._fetch("payments", list(chain.from_iterable(asked)))

@@ -28,7 +28,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from ledger_streams.adapters.redis.epoch import answer_with_epoch, ask_epoch, epoch_in
 from ledger_streams.adapters.redis.unwritten import UnwrittenWallets
-from ledger_streams.dataloader import Together
+from ledger_streams.dataloader import DataLoader
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import WalletView
 
@@ -69,8 +69,8 @@ class RedisBalances:
         self._redis = redis
         self._ttl_ms = int(ttl_s * 1000)
         self._decoder = msgspec.json.Decoder(_Entry)
-        self._reads: Together[str, tuple[bytes | None, str]] = Together(self._read)
-        self._writes: Together[_Write, None] = Together(self._write)
+        self._reads: DataLoader[str, tuple[bytes | None, str]] = DataLoader(self._read)
+        self._writes: DataLoader[_Write, None] = DataLoader(self._write)
         self._unwritten = UnwrittenWallets(ttl_s=ttl_s)
         self._epoch = ""
 
@@ -91,7 +91,7 @@ class RedisBalances:
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
         with _away_as_unavailable():
-            cached, epoch = await self._reads.ask(wallet_id)
+            cached, epoch = await self._reads.load(wallet_id)
         if cached is None:
             return None
         entry = self._decoder.decode(cached)
@@ -104,7 +104,7 @@ class RedisBalances:
         try:
             known_in = (self._epoch or await self.learn_epoch()) if epoch is None else epoch
             with _away_as_unavailable():
-                await self._writes.ask(_Write(wallets, known_in))
+                await self._writes.load(_Write(wallets, known_in))
         except BaseException:  # also a caller that gives up: its wallets may not be there
             self._unwritten.note(wallets)
             raise

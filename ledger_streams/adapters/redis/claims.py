@@ -14,7 +14,7 @@ from typing import Final
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from ledger_streams.dataloader import Together
+from ledger_streams.dataloader import DataLoader
 from ledger_streams.errors import Unavailable
 
 CLAIM_S: Final = 600
@@ -26,12 +26,12 @@ class RedisClaims:
 
     def __init__(self, redis: aioredis.Redis) -> None:
         self._redis = redis
-        self._claims: Together[Mapping[str, str], Mapping[str, str]] = Together(self._claim)
+        self._claims: DataLoader[Mapping[str, str], Mapping[str, str]] = DataLoader(self._claim)
 
     async def claim(self, fingerprints: Mapping[str, str]) -> Mapping[str, str]:
         """Return the fingerprint that holds each id, this one or an earlier one; one round trip for all."""
         try:
-            return await self._claims.ask(fingerprints)
+            return await self._claims.load(fingerprints)
         except (RedisError, OSError) as error:
             raise Unavailable(dependency="redis", detail=f"{type(error).__name__}: {error}") from error
 

@@ -28,12 +28,12 @@ class Changelogs:
         """Return the partition that a store's changes go to."""
         return TP(self._topics[store.spec.name], store.partition)
 
-    def announce(self, outbox: Outbox, stores: Mapping[TP, PartitionStore]) -> None:
+    def add_partitions_to_txn(self, outbox: Outbox, stores: Mapping[TP, PartitionStore]) -> None:
         """Add the changelogs that records for these stores' sources will have something for."""
         for tp in stores.keys() & outbox:
             outbox.setdefault(self.of(stores[tp]), [])
 
-    def add_positions(
+    def add_source_offsets(
         self, outbox: Outbox, stores: Iterable[PartitionStore], positions: Mapping[TP, int]
     ) -> None:
         """Add to the records of the stores' changelogs where they leave all sources of their table."""

@@ -22,20 +22,20 @@ from ledger_streams.kafka.fenced_offsets import NO_OFFSET, stable_commits
 from ledger_streams.kafka.log_reader import log_reader
 from ledger_streams.kafka.requests import COORDINATOR_MISSING
 
-FILLED_GROUP: Final = "-filled"
+GENERATION_GROUP: Final = "-filled"
 """What the group's name has after that of the workers' group."""
 COORDINATOR_WITHIN_S: Final = 30.0
 ASK_AGAIN_S: Final = 0.1
 WITHOUT_MEMBERS: Final = frozenset({"Empty", "Dead"})
 
 
-def log_name(commit: OffsetAndMetadata) -> str:
+def generation_of(commit: OffsetAndMetadata) -> str:
     """Return the name of the log that a partition is of; empty when it was never filled."""
     note: str = commit.metadata
     return note.partition(" ")[0]
 
 
-async def filled(
+async def read_generation(
     bootstrap: Bootstrap, group_id: str, partitions: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], OffsetAndMetadata]:
     """Return the notes of the last filling; empty when the log was never filled."""
@@ -43,7 +43,7 @@ async def filled(
     try:
         await consumer.start()
         asked = [TopicPartition(*partition) for partition in partitions]
-        commits = await stable_commits(consumer._client, f"{group_id}{FILLED_GROUP}", asked)
+        commits = await stable_commits(consumer._client, f"{group_id}{GENERATION_GROUP}", asked)
     except KafkaError as error:
         raise await unavailable(bootstrap, error) from error
     finally:

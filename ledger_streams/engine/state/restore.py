@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ledger_streams.engine.state.log_generation import FILLED_GROUP, log_name
+from ledger_streams.engine.state.log_generation import GENERATION_GROUP, generation_of
 from ledger_streams.engine.state.store import PartitionStore, Position
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.client_options import Bootstrap
@@ -64,9 +64,9 @@ async def seek_stores(
     """
     ends: dict[TopicPartition, int] = await log_ends.end_offsets(list(stores))
     beginnings = await log_ends.beginning_offsets(list(stores))
-    filled = await stable_commits(log_ends._client, f"{group_id}{FILLED_GROUP}", stores)
+    filled = await stable_commits(log_ends._client, f"{group_id}{GENERATION_GROUP}", stores)
     for tp, store in stores.items():
-        store.belong_to(log_name(filled[tp]))
+        store.bind_to_log(generation_of(filled[tp]))
     beyond = [tp for tp, store in stores.items() if store.position.changelog_next > ends[tp]]
     for tp in beyond:
         if not stores[tp].is_empty() and not await _has_records(changelogs, tp, beginnings[tp], ends[tp]):
@@ -91,7 +91,7 @@ async def _has_records(changelogs: AIOKafkaConsumer, tp: TopicPartition, beginni
     return False
 
 
-def restore(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
+def apply_records(store: PartitionStore, records: Sequence[Any], changelog_next: int) -> None:
     """Write what these records of the store's changelog say; the next one is at `changelog_next`."""
     records = _of_cycles(store, records)
     last = {record.key: record.value for record in records}  # of a state that moved often, only how it ended

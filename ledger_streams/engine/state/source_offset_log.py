@@ -23,7 +23,7 @@ LOOK_BACK: Final = 64
 READ_MS: Final = 100
 
 
-class PositionLogs:
+class SourceOffsetLogs:
     """The position logs of some source topics, by name."""
 
     def __init__(self, topics: Mapping[str, str] | None = None) -> None:
@@ -56,14 +56,14 @@ class PositionLogs:
         back, left = LOOK_BACK, dict(logs)
         while left:
             firsts = {log: max(beginnings[log], ends[log] - back) for log in left.values()}
-            last = await _read_on(reader, firsts, ends)
+            last = await _read_last(reader, firsts, ends)
             found |= {tp: last[log] for tp, log in left.items() if log in last}
             left = {tp: log for tp, log in left.items() if tp not in found and firsts[log] > beginnings[log]}
             back *= LOOK_BACK
         return found
 
 
-async def _read_on(
+async def _read_last(
     reader: AIOKafkaConsumer, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
     """Return the last position between each first offset and the end."""

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from ledger_streams import background
 from ledger_streams.bounded_close import close_within
-from ledger_streams.engine.state.restore import Stores, changelog_reader, restore, seek_stores
+from ledger_streams.engine.state.restore import Stores, apply_records, changelog_reader, seek_stores
 from ledger_streams.engine.state.store import PartitionStore, TableSpec
 from ledger_streams.engine.state.takeover_progress import Place
 from ledger_streams.errors import InvariantBroken
@@ -71,10 +71,10 @@ class Standby:
         assert self._following is None, "it follows already"
         places = frozenset(owned)
         self._following = background.start(
-            "standby", lambda: self._follow_forever(places), on_failure=self._show_nothing
+            "standby", lambda: self._follow_forever(places), on_failure=self._clear_metrics
         )
 
-    async def stand_back(self) -> None:
+    async def pause(self) -> None:
         """Stop following; the stores stay open, to be taken or followed again."""
         following, self._following = self._following, None
         if following is not None:
@@ -82,19 +82,19 @@ class Standby:
                 following.cancel()
                 await asyncio.wait({following}, timeout=self.cancel_again_s)
 
-    def take(self, place: Place) -> PartitionStore | None:
+    def release(self, place: Place) -> PartitionStore | None:
         """Give away the store of a partition that is owned from now on, if it is open here."""
         assert self._following is None, "a store has one writer"
         return self._stores.pop(place, None)
 
-    def give(self, store: PartitionStore) -> None:
+    def adopt(self, store: PartitionStore) -> None:
         """Take on the store of a partition that is not owned any more."""
         assert self._following is None, "a store has one writer"
         self._stores[store.place] = store
 
     async def close(self) -> None:
         """Stop following and close all stores."""
-        await self.stand_back()
+        await self.pause()
         while self._stores:
             self._stores.popitem()[1].close()
 
@@ -113,7 +113,7 @@ class Standby:
             else:
                 return  # all is owned
 
-    def _show_nothing(self, _failure: Exception) -> None:
+    def _clear_metrics(self, _failure: Exception) -> None:
         """How far behind it is, is not known until it follows again."""
         STANDBY_LEFT_RECORDS.clear()
 
@@ -132,7 +132,7 @@ class Standby:
             await close_within("the standby's reader of ends", log_ends.stop())
             log.info("standing by for %d table partitions", len(stores))
             while True:
-                rest_s = await _look(changelogs, stores)
+                rest_s = await _poll(changelogs, stores)
                 await asyncio.sleep(rest_s)
         finally:
             await close_within("the standby's reader", changelogs.stop())
@@ -154,7 +154,7 @@ class Standby:
         return stores
 
 
-async def _look(changelogs: AIOKafkaConsumer, stores: Stores) -> float:
+async def _poll(changelogs: AIOKafkaConsumer, stores: Stores) -> float:
     """Apply what has come, some of it if it is much, and return how long to rest."""
     began_s = time.monotonic()
     polled = await changelogs.getmany(timeout_ms=0, max_records=RECORDS_MAX)
@@ -162,7 +162,7 @@ async def _look(changelogs: AIOKafkaConsumer, stores: Stores) -> float:
     for tp, store in stores.items():
         records, changelog_next = polled.get(tp, ()), await changelogs.position(tp)
         if records or changelog_next > store.position.changelog_next:
-            restore(store, records, changelog_next)
+            apply_records(store, records, changelog_next)
         left[store.spec.name] += max(0, (changelogs.highwater(tp) or 0) - changelog_next)
         STANDBY_RECORDS.labels(store.spec.name).inc(len(records))
     for table, offsets in left.items():

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
-from ledger_streams.engine.state.timers import Deadlines, Due
+from ledger_streams.engine.state.timers import Due, Timers
 from ledger_streams.errors import InvariantBroken
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class PartitionStore:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._db = Rdict(str(self._path), _options())
         self.position = self._read_position()
-        self._deadlines = Deadlines(self._db)
+        self._timers = Timers(self._db)
         self._overlay: dict[bytes, Any] = {}
         """States that the cycle under way has changed."""
         self._overlay_stored: dict[bytes, bytes] = {}
@@ -121,19 +121,19 @@ class PartitionStore:
 
     def due(self, until_ms: int) -> Sequence[Due]:
         """Return the deadlines up to a time, for the cycle that begins; `keep` makes them past."""
-        return self._deadlines.due(until_ms)
+        return self._timers.due(until_ms)
 
     def next_due_ms(self) -> int | None:
         """Return when the next deadline comes."""
-        return self._deadlines.next_ms()
+        return self._timers.next_ms()
 
     def drop_overlay(self) -> None:
         """Forget the changes of a cycle that was not committed; its deadlines come again."""
         self._overlay.clear()
         self._overlay_stored.clear()
-        self._deadlines.give_again()
+        self._timers.rearm()
 
-    def keep(self, position: Position) -> None:
+    def write_committed(self, position: Position) -> None:
         """Write the overlay and the position it leads to, at once; call it after the commit only."""
         if len(self._recent) > RECENT_STATES_MAX:
             self._older, self._recent = self._recent, {}
@@ -156,15 +156,15 @@ class PartitionStore:
         """Whether no state is kept at all."""
         return next(self.items(), None) is None
 
-    def belong_to(self, log_name: str) -> None:
+    def bind_to_log(self, generation: str) -> None:
         """Take it that the changelog has this name; delete everything if what is kept is of another one.
 
         Offsets alone do not tell: a log that was made anew may be longer by now than the old one was.
         """
-        if self.position.log != log_name:
+        if self.position.log != generation:
             if self.position.changelog_next:
                 self.wipe()
-            self.position = Position(log=log_name)
+            self.position = Position(log=generation)
 
     def wipe(self) -> None:
         """Delete everything: what is kept here belongs to another log."""
@@ -172,7 +172,7 @@ class PartitionStore:
         self.close()
         shutil.rmtree(self._path)
         self._db = Rdict(str(self._path), _options())
-        self._deadlines = Deadlines(self._db)
+        self._timers = Timers(self._db)
         self.position = Position(log=self.position.log)
         self._recent, self._older = {}, {}
 
@@ -182,13 +182,13 @@ class PartitionStore:
 
     def _write(self, pairs: dict[bytes, bytes], position: Position) -> None:
         batch = WriteBatch(raw_mode=True)
-        put, due_ms_of, deadlines = batch.put, self.spec.due_ms_of, self._deadlines
+        put, due_ms_of, timers = batch.put, self.spec.due_ms_of, self._timers
         for key, value in pairs.items():
             put(key, value)
             due_ms = due_ms_of(value)
-            if due_ms is not None or key in deadlines:
-                deadlines.move(batch, key, due_ms)
-        self._deadlines.make_past(batch)
+            if due_ms is not None or key in timers:
+                timers.move(batch, key, due_ms)
+        self._timers.delete_fired(batch)
         position = msgspec.structs.replace(position, log=self.position.log)
         batch.put(POSITION_KEY, _position_encoder.encode(position))
         self._db.write(batch)

@@ -21,17 +21,17 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
-from ledger_streams.engine.dlq_limit import noted
+from ledger_streams.engine.dlq_limit import decode_offset_metadata
 from ledger_streams.engine.state.restore import (
     FETCH_BYTES_MAX,
     Stores,
+    apply_records,
     changelog_reader,
-    restore,
     seek_stores,
 )
-from ledger_streams.engine.state.source_offset_log import PositionLogs
+from ledger_streams.engine.state.source_offset_log import SourceOffsetLogs
 from ledger_streams.engine.state.store import PartitionStore
-from ledger_streams.engine.state.takeover_progress import Phases
+from ledger_streams.engine.state.takeover_progress import TakeoverProgress
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.client_options import Bootstrap
 from ledger_streams.kafka.fenced_offsets import NO_OFFSET, stable_commits
@@ -46,11 +46,11 @@ RESTORE_RECORDS_MAX = 5_000
 FETCH_WAIT_MS = 50
 
 
-class Reached(NamedTuple):
+class SourceProgress(NamedTuple):
     """How far a source partition has been carried out."""
 
     source_next: int
-    letters_in_a_row: int
+    consecutive_dead_letters: int
     """Dead letters at the end of that; they are known from the group's offset, if that is the position."""
 
 
@@ -64,9 +64,9 @@ class Takeover:
         group_id: str,
         changelog_topics: Mapping[str, str],
         further_sources: Collection[str] = (),
-        position_logs: PositionLogs | None = None,
+        source_offset_logs: SourceOffsetLogs | None = None,
     ) -> None:
-        self._position_logs = position_logs or PositionLogs()
+        self._source_offset_logs = source_offset_logs or SourceOffsetLogs()
         self._further_sources = frozenset(further_sources)
         """Topics (full names) that feed a table beside its first source, and may never have had a record."""
         self._bootstrap = bootstrap
@@ -75,8 +75,8 @@ class Takeover:
         """Full name of the changelog topic of each table."""
 
     async def run(
-        self, sources: Collection[TP], stores: Mapping[TP, PartitionStore], phases: Phases
-    ) -> dict[TP, Reached]:
+        self, sources: Collection[TP], stores: Mapping[TP, PartitionStore], progress: TakeoverProgress
+    ) -> dict[TP, SourceProgress]:
         """Bring the stores up to the log and return how far each source partition is.
 
         `stores` maps a source partition to its store, where it has one.  All
@@ -89,15 +89,15 @@ class Takeover:
         size = FETCH_BYTES_MAX
         changelogs = changelog_reader(self._bootstrap, fetch_wait_ms=FETCH_WAIT_MS, fetch_bytes_max=size)
         try:
-            phases.enter("commits")
+            progress.enter("commits")
             await log_ends.start()
             await changelogs.start()
             # all leaders at once: each topic that is first heard of in a question costs 100 ms
             await log_ends._client.set_topics({tp.topic for tp in sources}.union(topics))
             committed = await stable_commits(log_ends._client, self._group_id, sources)
-            logged = await self._position_logs.read(changelogs, log_ends, sources)
-            phases.enter("restore")
-            await self._restore(changelogs, log_ends, stores, phases)
+            logged = await self._source_offset_logs.read(changelogs, log_ends, sources)
+            progress.enter("restore")
+            await self._restore(changelogs, log_ends, stores, progress)
             beginnings = await log_ends.beginning_offsets(list(sources))
         except KafkaError as error:
             raise Unavailable(dependency="kafka", detail=repr(error)) from error
@@ -105,9 +105,9 @@ class Takeover:
             await close_within("the takeover's reader", changelogs.stop())
             await close_within("the takeover's reader of ends", log_ends.stop())
         return {
-            tp: _reached(
+            tp: _source_progress(
                 tp,
-                Said(committed[tp], logged.get(tp), beginnings[tp]),
+                KnownOffsets(committed[tp], logged.get(tp), beginnings[tp]),
                 stores.get(tp),
                 is_further=tp.topic in self._further_sources,
             )
@@ -119,7 +119,7 @@ class Takeover:
         changelogs: AIOKafkaConsumer,
         log_ends: AIOKafkaConsumer,
         stores: Mapping[TP, PartitionStore],
-        phases: Phases,
+        progress: TakeoverProgress,
     ) -> None:
         """Read each store's changelog from its position to the high watermark of this moment."""
         by_changelog = {self._changelog_of(store): store for store in stores.values()}
@@ -127,10 +127,10 @@ class Takeover:
             return
         started = time.monotonic()
         ends = await seek_stores(changelogs, log_ends, by_changelog, group_id=self._group_id)
-        phases.begin_reading(
+        progress.begin_restore(
             {store.place: ends[tp] - await changelogs.position(tp) for tp, store in by_changelog.items()}
         )
-        restored = await self._read_to(changelogs, by_changelog, ends, phases)
+        restored = await self._read_to(changelogs, by_changelog, ends, progress)
         log.info(
             "%d table partitions are up to their changelogs: %d records in %.2f s",
             len(by_changelog),
@@ -139,7 +139,11 @@ class Takeover:
         )
 
     async def _read_to(
-        self, consumer: AIOKafkaConsumer, stores: Stores, ends: Mapping[TopicPartition, int], phases: Phases
+        self,
+        consumer: AIOKafkaConsumer,
+        stores: Stores,
+        ends: Mapping[TopicPartition, int],
+        progress: TakeoverProgress,
     ) -> int:
         """Apply records until each *position* is at its end: the last offset may be a transaction marker."""
         restored = 0
@@ -150,21 +154,21 @@ class Takeover:
                 store, records = stores[tp], polled.get(tp, ())
                 changelog_next = await consumer.position(tp)
                 if records or changelog_next > store.position.changelog_next:
-                    restore(store, records, changelog_next)
+                    apply_records(store, records, changelog_next)
                 restored += len(records)
                 RESTORED_RECORDS.labels(store.spec.name).inc(len(records))
-                phases.read(store.place, left=ends[tp] - changelog_next)
+                progress.set_left(store.place, left=ends[tp] - changelog_next)
                 if changelog_next >= ends[tp]:
                     behind.discard(tp)
                     consumer.pause(tp)
-            phases.say()
+            progress.report()
         return restored
 
     def _changelog_of(self, store: PartitionStore) -> TopicPartition:
         return TopicPartition(self._changelog_topics[store.spec.name], store.partition)
 
 
-class Said(NamedTuple):
+class KnownOffsets(NamedTuple):
     """What Kafka says of a source partition."""
 
     commit: OffsetAndMetadata
@@ -174,7 +178,9 @@ class Said(NamedTuple):
     beginning: int
 
 
-def _reached(tp: TP, said: Said, store: PartitionStore | None, *, is_further: bool) -> Reached:
+def _source_progress(
+    tp: TP, said: KnownOffsets, store: PartitionStore | None, *, is_further: bool
+) -> SourceProgress:
     commit, logged, beginning = said
     known = [offset for offset in (commit.offset, logged) if offset not in (NO_OFFSET, None)]
     if store is not None and is_further:
@@ -187,4 +193,6 @@ def _reached(tp: TP, said: Said, store: PartitionStore | None, *, is_further: bo
     position = max(known, default=beginning)
     if position < beginning:
         raise InvariantBroken(f"{tp}: records {position} to {beginning} were deleted unread")
-    return Reached(position, noted(commit.metadata) if position == commit.offset else 0)
+    return SourceProgress(
+        position, decode_offset_metadata(commit.metadata) if position == commit.offset else 0
+    )

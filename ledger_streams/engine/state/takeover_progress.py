@@ -13,18 +13,18 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from ledger_streams.logs import how_far
+from ledger_streams.logs import progress_text
 from ledger_streams.metrics import LAST_TAKEOVER_SECONDS, RESTORE_LEFT_RECORDS
 
 log = logging.getLogger(__name__)
 
-SAY_EVERY_S: Final = 2.0
+REPORT_EVERY_S: Final = 2.0
 """Between two lines of the log on how far the tables are."""
 
-LONG_S: Final = 10.0
+SLOW_PHASE_S: Final = 10.0
 """Of one phase: longer than any but a large restore takes."""
 
-DOES: Final = {
+PHASE_TEXT: Final = {
     "cycle": "the commit in flight is waited for",
     "producers": "the producers start",
     "open": "the tables are opened",
@@ -40,21 +40,21 @@ Place = tuple[str, int]
 """A table's name and a partition of it."""
 
 
-class Told(str):
+class PublicText(str):
     """Words of ours that anybody may read, unlike those of an error."""
 
 
-class Phases:
+class TakeoverProgress:
     """The takeover under way, or else the last one."""
 
     def __init__(self) -> None:
         self._phase = ""
         self._before = NO_PARTITIONS
         self._since_s = 0.0
-        self._took_s = dict.fromkeys(DOES, 0.0)
+        self._took_s = dict.fromkeys(PHASE_TEXT, 0.0)
         self._left: dict[Place, int] = {}
         self._total = 0
-        self._began_s = self._said_s = 0.0
+        self._began_s = self._reported_s = 0.0
 
     def wait_for_topics(self, unknown: Collection[str]) -> None:
         """Note which topics keep the process from joining its group; none: it joins."""
@@ -67,52 +67,52 @@ class Phases:
 
     def enter(self, phase: str) -> None:
         """Begin a phase, again if an attempt has failed; the one before is over."""
-        assert phase in DOES, f"no phase {phase!r}"
+        assert phase in PHASE_TEXT, f"no phase {phase!r}"
         self._leave()
         self._phase, self._since_s = phase, time.monotonic()
 
     def end(self) -> None:
         """The takeover has come to its end: show what it took."""
         self._leave()
-        for phase in DOES:
+        for phase in PHASE_TEXT:
             LAST_TAKEOVER_SECONDS.labels(phase).set(self._took_s[phase])
-        took = ", ".join(f"{phase} {self._took_s[phase]:.2f} s" for phase in DOES)
+        took = ", ".join(f"{phase} {self._took_s[phase]:.2f} s" for phase in PHASE_TEXT)
         log.info("the takeover took %.2f s: %s", sum(self._took_s.values()), took)
-        self._took_s = dict.fromkeys(DOES, 0.0)
+        self._took_s = dict.fromkeys(PHASE_TEXT, 0.0)
 
-    def begin_reading(self, left: Mapping[Place, int]) -> None:
+    def begin_restore(self, left: Mapping[Place, int]) -> None:
         """Note how many offsets of each partition are to be read back."""
         self._left = dict(left)
         self._total = sum(left.values())
-        self._began_s = self._said_s = time.monotonic()
+        self._began_s = self._reported_s = time.monotonic()
         self._show()
 
-    def read(self, place: Place, left: int) -> None:
+    def set_left(self, place: Place, left: int) -> None:
         """Note how many offsets are left of a partition."""
         self._left[place] = max(0, left)
 
-    def say(self) -> None:
+    def report(self) -> None:
         """Show how far it is: in the metrics at once, in the log once in a while."""
         self._show()
-        if time.monotonic() - self._said_s >= SAY_EVERY_S:
-            self._said_s = time.monotonic()
+        if time.monotonic() - self._reported_s >= REPORT_EVERY_S:
+            self._reported_s = time.monotonic()
             log.info("%s", self.text())
 
-    def say_if_long(self) -> None:
+    def report_if_slow(self) -> None:
         """Say in the log what has been waited for, if that is long."""
         for_s = time.monotonic() - self._since_s
-        if self._phase and for_s >= LONG_S:
+        if self._phase and for_s >= SLOW_PHASE_S:
             log.warning("a takeover has been at it for %.0f s: %s", for_s, self.text())
 
-    def text(self) -> Told:
+    def text(self) -> PublicText:
         """Return what is being done, for people; topics or partitions are waited for before that."""
         if not self._phase:
-            return Told(self._before)
-        does, left = DOES[self._phase], sum(self._left.values())
+            return PublicText(self._before)
+        text, left = PHASE_TEXT[self._phase], sum(self._left.values())
         if self._phase != "restore" or not left:
-            return Told(does)
-        far = how_far(self._total - left, self._total, "records", time.monotonic() - self._began_s)
-        return Told(f"{does}: {far}")
+            return PublicText(text)
+        far = progress_text(self._total - left, self._total, "records", time.monotonic() - self._began_s)
+        return PublicText(f"{text}: {far}")
 
     def _leave(self) -> None:
         if self._phase:

@@ -19,7 +19,7 @@ from rocksdict import Rdict, WriteBatch
 INDEX_PREFIX: Final = b"\x00due"
 """Keys of states never begin with a zero byte."""
 _TIME_BYTES: Final = 8
-GIVEN_MAX: Final = 500
+FIRED_MAX: Final = 500
 """Deadlines of one partition in one cycle; what is left comes with the next."""
 
 STALE_MAX: Final = 1_000
@@ -33,12 +33,12 @@ class Due(NamedTuple):
     due_ms: int
 
 
-class Deadlines:
+class Timers:
     """The deadlines of one partition, in order; at most one a state."""
 
     def __init__(self, db: Rdict) -> None:
         self._due_ms: dict[bytes, int] = {}
-        self._given: dict[bytes, int] = {}
+        self._fired: dict[bytes, int] = {}
         for entry in db.keys(from_key=INDEX_PREFIX):
             if not entry.startswith(INDEX_PREFIX):
                 break
@@ -59,17 +59,17 @@ class Deadlines:
     def due(self, until_ms: int) -> Sequence[Due]:
         """Give the deadlines up to a time to a cycle, the earliest first."""
         while (
-            len(self._given) < GIVEN_MAX and (next_ms := self.next_ms()) is not None and next_ms <= until_ms
+            len(self._fired) < FIRED_MAX and (next_ms := self.next_ms()) is not None and next_ms <= until_ms
         ):
             due_ms, key = heapq.heappop(self._heap)
-            self._given[key] = due_ms
-        return [Due(key, due_ms) for key, due_ms in self._given.items()]
+            self._fired[key] = due_ms
+        return [Due(key, due_ms) for key, due_ms in self._fired.items()]
 
-    def give_again(self) -> None:
+    def rearm(self) -> None:
         """Take back what a lost cycle was given."""
-        for key, due_ms in self._given.items():
+        for key, due_ms in self._fired.items():
             heapq.heappush(self._heap, (due_ms, key))
-        self._given.clear()
+        self._fired.clear()
 
     def move(self, batch: WriteBatch, key: bytes, due_ms: int | None) -> None:
         """Set when the state of `key` is due, in the batch that writes the state."""
@@ -86,13 +86,13 @@ class Deadlines:
         if len(self._heap) > 2 * len(self._due_ms) + STALE_MAX:
             self._rebuild()
 
-    def make_past(self, batch: WriteBatch) -> None:
+    def delete_fired(self, batch: WriteBatch) -> None:
         """Drop what the cycle was given, unless its state has got another deadline."""
-        for key, due_ms in self._given.items():
+        for key, due_ms in self._fired.items():
             if self._due_ms.get(key) == due_ms:
                 batch.delete(_entry(key, due_ms))
                 del self._due_ms[key]
-        self._given.clear()
+        self._fired.clear()
 
     def size(self) -> int:
         """Return the room that the order of the deadlines takes, in entries."""
@@ -100,8 +100,8 @@ class Deadlines:
 
     def _rebuild(self) -> None:
         """Forget where deadlines have been: far ones that were moved away would stay until they come."""
-        given = self._given
-        self._heap = [(due_ms, key) for key, due_ms in self._due_ms.items() if given.get(key) != due_ms]
+        fired = self._fired
+        self._heap = [(due_ms, key) for key, due_ms in self._due_ms.items() if fired.get(key) != due_ms]
         heapq.heapify(self._heap)
 
     def _drop_stale(self) -> None:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, cast
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from ledger_streams.engine.state.restore import restore, source_header
+from ledger_streams.engine.state.restore import apply_records, source_header
 from ledger_streams.engine.state.store import PartitionStore, Position, TableSpec
-from ledger_streams.engine.state.takeover import Said, _reached
+from ledger_streams.engine.state.takeover import KnownOffsets, _source_progress
 from ledger_streams.kafka.fenced_offsets import NO_OFFSET
 from tests.model.takeover.broker import Entry
 
@@ -81,7 +81,7 @@ def restored(
         for entry in entries
     ]
     store = MemoryStore(rocks)
-    restore(cast(PartitionStore, store), records, changelog_next)
+    apply_records(cast(PartitionStore, store), records, changelog_next)
     return store.rocks()
 
 
@@ -90,4 +90,4 @@ def source_position(rocks: Rocks, group_offset: int | None) -> int:
     """Return where the source is read on; raises InvariantBroken where the engine does."""
     commit = OffsetAndMetadata(NO_OFFSET if group_offset is None else group_offset, "")
     store = cast(PartitionStore, MemoryStore(rocks))
-    return _reached(SOURCE, Said(commit, None, 0), store, is_further=False).source_next
+    return _source_progress(SOURCE, KnownOffsets(commit, None, 0), store, is_further=False).source_next

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from ledger_streams.engine.consumer_positions import Reading
+from ledger_streams.engine.consumer_positions import ConsumerPositions
 from ledger_streams.engine.group_client import Fetched, fetched_in, group_member
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME, BrokerClock
 from ledger_streams.kafka.static_membership import StaticConsumer
@@ -36,7 +36,7 @@ class Reader:
         self.consumer._subscription.assign_from_user([TopicPartition(*tp) for tp in (OURS, OTHER)])
         for tp in (OURS, OTHER):
             self.seek(tp, READ_TO)
-        self._reading = Reading(lambda: self.consumer, self.clock)
+        self._positions = ConsumerPositions(lambda: self.consumer, self.clock)
 
     def seek(self, tp: TP, position: int) -> None:
         self.consumer._subscription.subscription.assignment.state_value(tp).seek(position)
@@ -57,7 +57,7 @@ class Reader:
     def until(self, tp: TP = OURS, *, polled_at: int | None = None) -> int:
         """Return up to when a partition is read, in ms since WALL_MS; NOTHING when that is not known."""
         polled = {} if polled_at is None else {tp: [SimpleNamespace(timestamp=WALL_MS + polled_at)]}
-        until_ms = self._reading.until_ms(polled)(tp)
+        until_ms = self._positions.read_up_to_ms(polled)(tp)
         return until_ms - WALL_MS if until_ms else NOTHING
 
 

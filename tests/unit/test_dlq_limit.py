@@ -8,9 +8,13 @@ import msgspec
 import pytest
 from faust.types import TP
 
-from ledger_streams.engine.batches import Record, Share
+from ledger_streams.engine.batches import PartitionBatch, Record
 from ledger_streams.engine.dead_letters import park
-from ledger_streams.engine.dlq_limit import LetterRun, note_of, noted
+from ledger_streams.engine.dlq_limit import (
+    ConsecutiveDeadLetters,
+    decode_offset_metadata,
+    encode_offset_metadata,
+)
 from ledger_streams.errors import Unreadable
 
 TP_3 = TP("payment-events", 3)
@@ -29,26 +33,26 @@ class Raw(msgspec.Struct):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def share_of(kinds: str, *, before: int = 0, count_max: int = 3) -> Share:
+def share_of(kinds: str, *, before: int = 0, count_max: int = 3) -> PartitionBatch:
     """Return a share: a record a letter, b(ad), r(edriven, bad), g(ood) or o(utcome), at 100, 102, ..."""
     redriven = (("dlq.redriven", b"payment-events.dlq:3:4"),)
     records: list[Record] = [
         Raw(100 + 2 * at, kind.encode(), headers=redriven if kind == "r" else ())
         for at, kind in enumerate(kinds)
     ]
-    run = LetterRun(before, count_max=count_max)
-    return Share(TP_3, records, source_next=100 + 2 * len(kinds) - 1, letters=run)
+    run = ConsecutiveDeadLetters(before, count_max=count_max)
+    return PartitionBatch(TP_3, records, source_next=100 + 2 * len(kinds) - 1, dead_letters=run)
 
 
-def decided(share: Share) -> list[int]:
+def decided(batch: PartitionBatch) -> list[int]:
     """Decide the share as an agent does and return the offsets it was given."""
     seen = []
-    for record in share.records:
+    for record in batch.records:
         seen.append(record.offset)
         if record.value in (b"b", b"r"):
-            park(share, record, Unreadable(reason="invalid", detail="value: bad"))
+            park(batch, record, Unreadable(reason="invalid", detail="value: bad"))
         elif record.value == b"o":
-            share.pass_over(record)
+            batch.skip(record)
     return seen
 
 
@@ -74,10 +78,10 @@ def decided(share: Share) -> list[int]:
 def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
     kinds: str, before: int, in_a_row: int
 ) -> None:
-    share = share_of(kinds, before=before)
-    decided(share)
-    assert share.letters.at_end(len(share.records)) == in_a_row
-    assert share.flood is None
+    batch = share_of(kinds, before=before)
+    decided(batch)
+    assert batch.dead_letters.at_end(len(batch.records)) == in_a_row
+    assert batch.dlq_limit_error is None
 
 
 @pytest.mark.parametrize(
@@ -93,38 +97,38 @@ def test_a_good_record_ends_the_row_and_an_outcome_or_a_redriven_one_does_not(
 def test_a_letter_too_many_cuts_the_share_before_it(
     kinds: str, before: int, letters: int, source_next: int
 ) -> None:
-    share = share_of(kinds, before=before)
-    assert decided(share)[-1] == source_next, "nothing beyond it is decided"
-    assert len(share.outbox.get(LETTERS, [])) == letters
-    assert share.source_next == source_next
-    assert share.letters.at_end(len(share.records)) == 3
-    assert f"payment-events[3]@{source_next} would be dead letter 4 in a row" in str(share.flood)
-    assert "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX" in str(share.flood)
+    batch = share_of(kinds, before=before)
+    assert decided(batch)[-1] == source_next, "nothing beyond it is decided"
+    assert len(batch.outbox.get(LETTERS, [])) == letters
+    assert batch.source_next == source_next
+    assert batch.dead_letters.at_end(len(batch.records)) == 3
+    assert f"payment-events[3]@{source_next} would be dead letter 4 in a row" in str(batch.dlq_limit_error)
+    assert "LEDGER_DEAD_LETTERS_IN_A_ROW_MAX" in str(batch.dlq_limit_error)
 
 
 def test_without_a_limit_letters_are_counted_and_all_are_parked() -> None:
-    share = share_of("b" * 50, before=7, count_max=0)
-    decided(share)
-    assert len(share.outbox[LETTERS]) == 50
-    assert share.letters.at_end(50) == 57
+    batch = share_of("b" * 50, before=7, count_max=0)
+    decided(batch)
+    assert len(batch.outbox[LETTERS]) == 50
+    assert batch.dead_letters.at_end(50) == 57
 
 
 def test_a_letter_keeps_the_header_that_says_which_letter_it_was_before() -> None:
-    share = share_of("")
+    batch = share_of("")
     redriven = ("dlq.redriven", b"payment-events.dlq:3:4")
     record = Raw(100, b"b", headers=(redriven, ("dlq.reason", b"forged"), ("trace", b"t")))
-    share.records.append(record)
-    assert park(share, record, Unreadable(reason="invalid", detail="no"))
-    headers = share.outbox[LETTERS][0][2]
+    batch.records.append(record)
+    assert park(batch, record, Unreadable(reason="invalid", detail="no"))
+    headers = batch.outbox[LETTERS][0][2]
     assert headers[:2] == (redriven, ("trace", b"t"))
     assert dict(headers)["dlq.reason"] == b"invalid"
 
 
 @pytest.mark.parametrize("count", [0, 1, 20, 1_000_000])
 def test_a_note_is_read_as_it_was_written(count: int) -> None:
-    assert noted(note_of(count)) == count
+    assert decode_offset_metadata(encode_offset_metadata(count)) == count
 
 
-@pytest.mark.parametrize("note", ["", "by hand", "-1", "1.5", "\N{SUPERSCRIPT TWO}"])
-def test_a_note_of_somebody_else_counts_for_nothing(note: str) -> None:
-    assert noted(note) == 0
+@pytest.mark.parametrize("metadata", ["", "by hand", "-1", "1.5", "\N{SUPERSCRIPT TWO}"])
+def test_a_note_of_somebody_else_counts_for_nothing(metadata: str) -> None:
+    assert decode_offset_metadata(metadata) == 0

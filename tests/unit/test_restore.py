@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from ledger_streams.engine.state.restore import restore, source_header
+from ledger_streams.engine.state.restore import apply_records, source_header
 from ledger_streams.engine.state.store import PartitionStore, Position, TableSpec
 from ledger_streams.errors import Unreadable
 from ledger_streams.metrics import CHANGELOG_FOREIGN_RECORDS
@@ -52,7 +52,7 @@ def test_a_record_that_no_worker_wrote_neither_stops_a_takeover_nor_changes_a_ta
 ) -> None:
     store, before = Store(), foreign()
     records = [record(0, b"a", b"{1}"), record(1, b"a", value, headers), record(2, b"b", value, headers)]
-    restore(cast(PartitionStore, store), records, 3)
+    apply_records(cast(PartitionStore, store), records, 3)
     assert store.pairs == {b"a": b"{1}"}
     assert store.position == Position(3, 7)
     assert foreign() - before == 2
@@ -60,10 +60,10 @@ def test_a_record_that_no_worker_wrote_neither_stops_a_takeover_nor_changes_a_ta
 
 def test_a_log_that_has_lost_all_headers_keeps_its_states_so_that_the_takeover_refuses_it() -> None:
     store = Store()
-    restore(cast(PartitionStore, store), [record(0, b"a", b"{1}", ())], 1)
+    apply_records(cast(PartitionStore, store), [record(0, b"a", b"{1}", ())], 1)
     assert (store.pairs, store.position) == ({b"a": b"{1}"}, Position(1, None))
 
 
 def test_a_worker_s_own_record_that_cannot_be_read_still_ends_the_takeover() -> None:
     with pytest.raises(Unreadable):
-        restore(cast(PartitionStore, Store()), [record(0, b"a", b"junk")], 1)
+        apply_records(cast(PartitionStore, Store()), [record(0, b"a", b"junk")], 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ledger_streams.dataloader import Together
+from ledger_streams.dataloader import DataLoader
 from ledger_streams.errors import Unavailable
 
 
@@ -33,38 +33,38 @@ def doubler() -> Doubler:
 
 
 @pytest.fixture
-def doubled(doubler: Doubler) -> Together[int, int]:
-    return Together(doubler)
+def doubled(doubler: Doubler) -> DataLoader[int, int]:
+    return DataLoader(doubler)
 
 
-async def test_who_ask_at_once_are_asked_for_once(doubler: Doubler, doubled: Together[int, int]) -> None:
-    assert await asyncio.gather(*map(doubled.ask, (3, 1, 3))) == [6, 2, 6]
+async def test_who_ask_at_once_are_asked_for_once(doubler: Doubler, doubled: DataLoader[int, int]) -> None:
+    assert await asyncio.gather(*map(doubled.load, (3, 1, 3))) == [6, 2, 6]
     assert doubler.asked == [[3, 1, 3]]
 
 
-async def test_who_asks_later_is_asked_for_later(doubler: Doubler, doubled: Together[int, int]) -> None:
-    first = asyncio.create_task(doubled.ask(1))
+async def test_who_asks_later_is_asked_for_later(doubler: Doubler, doubled: DataLoader[int, int]) -> None:
+    first = asyncio.create_task(doubled.load(1))
     await doubler.is_asked.wait()
-    assert await doubled.ask(2) == 4
+    assert await doubled.load(2) == 4
     assert await first == 2
     assert doubler.asked == [[1], [2]]
 
 
-async def test_what_is_wrong_with_one_is_said_to_it_alone(doubled: Together[int, int]) -> None:
-    wrong, right = await asyncio.gather(doubled.ask(-1), doubled.ask(1), return_exceptions=True)
+async def test_what_is_wrong_with_one_is_said_to_it_alone(doubled: DataLoader[int, int]) -> None:
+    wrong, right = await asyncio.gather(doubled.load(-1), doubled.load(1), return_exceptions=True)
     assert isinstance(wrong, ValueError)
     assert right == 2
 
 
-async def test_what_is_wrong_with_the_question_is_said_to_all(doubled: Together[int, int]) -> None:
-    said = await asyncio.gather(*map(doubled.ask, (0, 1)), return_exceptions=True)
+async def test_what_is_wrong_with_the_question_is_said_to_all(doubled: DataLoader[int, int]) -> None:
+    said = await asyncio.gather(*map(doubled.load, (0, 1)), return_exceptions=True)
     assert [type(one) for one in said] == [Unavailable, Unavailable]
 
 
 async def test_a_cancelled_caller_does_not_affect_the_others(
-    doubler: Doubler, doubled: Together[int, int]
+    doubler: Doubler, doubled: DataLoader[int, int]
 ) -> None:
-    impatient, patient = (asyncio.create_task(doubled.ask(number)) for number in (1, 2))
+    impatient, patient = (asyncio.create_task(doubled.load(number)) for number in (1, 2))
     await doubler.is_asked.wait()
     impatient.cancel()
     assert await patient == 4
@@ -75,7 +75,7 @@ async def test_no_answer_for_somebody_is_an_error_for_all() -> None:
     async def answer_one(asked: list[int]) -> list[int]:
         return asked[:1]
 
-    said = await asyncio.gather(*map(Together(answer_one).ask, (1, 2)), return_exceptions=True)
+    said = await asyncio.gather(*map(DataLoader(answer_one).load, (1, 2)), return_exceptions=True)
     assert [type(one) for one in said] == [ValueError, ValueError]
 
 
@@ -83,6 +83,6 @@ async def test_nobody_waits_for_a_question_that_was_cancelled() -> None:
     async def cancelled(asked: list[int]) -> list[int]:
         raise asyncio.CancelledError
 
-    together = Together[int, int](cancelled)
+    together = DataLoader[int, int](cancelled)
     with pytest.raises(asyncio.CancelledError):
-        await together.ask(1)
+        await together.load(1)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from agents.decoded_cache import KEPT_MAX, VALUE_BYTES_MAX, Written
+from agents.decoded_cache import GENERATION_RECORDS_MAX, VALUE_BYTES_MAX, DecodedRecordCache
 
 
 def test_the_same_key_and_value_say_what_was_written_in_them() -> None:
-    written: Written[str] = Written()
+    written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", b"value", "content")
     assert written.take(b"key", bytes([*b"value"])) == "content"
 
 
 def test_it_says_so_once() -> None:
-    written: Written[str] = Written()
+    written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", b"value", "content")
     written.take(b"key", b"value")
     assert written.take(b"key", b"value") is None
 
 
 def test_another_key_or_value_has_to_be_read() -> None:
-    written: Written[str] = Written()
+    written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", b"value", "content")
     assert written.take(b"other", b"value") is None
     assert written.take(b"key", b"value ") is None
@@ -27,23 +27,27 @@ def test_another_key_or_value_has_to_be_read() -> None:
 
 
 def test_what_is_long_is_read() -> None:
-    written: Written[str] = Written()
+    written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", bytes(VALUE_BYTES_MAX + 1), "content")
     assert written.take(b"key", bytes(VALUE_BYTES_MAX + 1)) is None
 
 
 def test_what_never_comes_back_is_forgotten_and_the_newest_kept() -> None:
-    written: Written[int] = Written()
-    for number in range(3 * KEPT_MAX):
+    written: DecodedRecordCache[int] = DecodedRecordCache()
+    for number in range(3 * GENERATION_RECORDS_MAX):
         written.keep(b"key", b"%d" % number, number)
-    known = [number for number in range(3 * KEPT_MAX) if written.take(b"key", b"%d" % number) is not None]
-    assert known[-1] == 3 * KEPT_MAX - 1
-    assert KEPT_MAX <= len(known) <= 2 * KEPT_MAX
+    known = [
+        number
+        for number in range(3 * GENERATION_RECORDS_MAX)
+        if written.take(b"key", b"%d" % number) is not None
+    ]
+    assert known[-1] == 3 * GENERATION_RECORDS_MAX - 1
+    assert GENERATION_RECORDS_MAX <= len(known) <= 2 * GENERATION_RECORDS_MAX
 
 
 def test_between_two_generations_nothing_is_lost() -> None:
-    written: Written[int] = Written()
-    numbers = list(range(KEPT_MAX + 1))
+    written: DecodedRecordCache[int] = DecodedRecordCache()
+    numbers = list(range(GENERATION_RECORDS_MAX + 1))
     for number in numbers:
         written.keep(b"key", b"%d" % number, number)
     assert [written.take(b"key", b"%d" % number) for number in numbers] == numbers
