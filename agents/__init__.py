@@ -1,1 +1,5 @@
-"""Agents: one stream each, decided frame by frame; they know topics, never each other."""
+"""Agents: one stream processor each, deciding topic batch by topic batch.
+
+An agent knows topics and never another agent.  `bootstrap.apps` makes the agents and passes
+their tables, topics and limits as parameters.
+"""

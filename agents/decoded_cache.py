@@ -1,9 +1,8 @@
-"""Written: what the records say that this worker has just written, so that it need not read them.
+"""DecodedRecordCache: the decoded content of records that this worker has just written.
 
-Most that a worker alone writes comes back to it: of a transfer's eight records it has made seven.
-Reading is a function of a record's key and value, so what was written in them is kept beside these
-until a record with the very same ones comes, whichever way it has taken.  Without it, after a
-restart or on another worker, the record is read, to the same end.
+A worker consumes most records that it writes: seven of a transfer's eight.  Decoding depends on
+key and value only, so the writer keeps the content under both until a record with the same bytes
+arrives.  After a restart, or on another worker, the record is decoded; the result is the same.
 """
 
 from __future__ import annotations
@@ -11,22 +10,22 @@ from __future__ import annotations
 from typing import Final, Generic, TypeVar
 
 GENERATION_RECORDS_MAX: Final = 6_000
-"""Records in each of two generations: as many as payments are under way, and more."""
+"""Records in each of two generations: more than the records of all payments in flight."""
 VALUE_BYTES_MAX: Final = 2_000
-"""Longer ones, of payments with much metadata, are read: a record of a payment has some 600 bytes."""
+"""Longer values, of payments with much metadata, are not cached; a typical record has 600 bytes."""
 
 T = TypeVar("T")
 
 
 class DecodedRecordCache(Generic[T]):
-    """What was written, by key and value; the older half is forgotten when there is too much of it."""
+    """Decoded content by key and value; a full cache drops its older generation."""
 
     def __init__(self) -> None:
         self._recent: dict[tuple[bytes | None, bytes | None], T] = {}
         self._older: dict[tuple[bytes | None, bytes | None], T] = {}
 
     def keep(self, key: bytes, value: bytes, content: T) -> None:
-        """Note that `content` is what reading this key and value would make of them."""
+        """Cache `content` as the result of decoding this key and value."""
         if len(value) > VALUE_BYTES_MAX:
             return
         if len(self._recent) >= GENERATION_RECORDS_MAX:
@@ -34,7 +33,7 @@ class DecodedRecordCache(Generic[T]):
         self._recent[key, value] = content
 
     def take(self, key: bytes | None, value: bytes | None) -> T | None:
-        """Return what was written in these, once; None when it has to be read."""
+        """Remove and return the content of this key and value; None when the record must be decoded."""
         content = self._recent.pop((key, value), None)
         if content is None:
             content = self._older.pop((key, value), None)

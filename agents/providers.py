@@ -1,22 +1,20 @@
 """provider-requests -> providers -> saga-events.
 
-Asks each payment's provider what its saga wants done, and tells the saga what came of it.
-A call whose outcome nobody knows is an answer too: when to ask again, and when to give up,
-the saga decides.  Calls come first and the transaction after them, so a call may be made
-twice, under one idempotency key; its answer is committed once.
+The agent sends each order of a saga to the payment's provider and the outcome back to the saga.
+An unknown outcome is reported as well; the saga decides when to ask again and when to give up.
+The calls precede the transaction, so a call may be made twice, under one idempotency key; its
+outcome is committed once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from agents.saga_events import send_saga_event
-from ledger_streams import topics, wire
-from ledger_streams.bootstrap.apps import gateway
-from ledger_streams.bootstrap.destinations import destination
-from ledger_streams.bootstrap.provider_clients import ProviderCalls, ProviderConnections
+from agents.saga_events import SagaEvents
+from ledger_streams import wire
 from ledger_streams.domain.answers import (
     ProviderApproved,
     ProviderDeclined,
@@ -26,64 +24,82 @@ from ledger_streams.domain.answers import (
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.reasons import Reason
 from ledger_streams.domain.saga.commands import CancelPayment, CarryOutPayment, ProviderOrder
-from ledger_streams.engine.batches import PartitionBatch, TopicBatch
+from ledger_streams.engine.batches import PartitionBatch, PartitionedTopic, TopicBatch
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.errors import Unavailable, Unreadable
-from ledger_streams.ports import ProviderAnswer, Unsettled
+from ledger_streams.ports import Breakers, ProviderAnswer, Providers, Unsettled
 from ledger_streams.ports import ProviderOrder as Order
-from ledger_streams.settings import settings
 from ledger_streams.wire.provider_requests import OrderRecord
 
-PROVIDER_REQUESTS = destination(topics.PROVIDER_REQUESTS)
-SOURCE = settings().topic(topics.PROVIDER_REQUESTS)
-
-Asked = tuple[OrderRecord, int]
+ReceivedOrder = tuple[OrderRecord, int]
 """An order, and the append time of its record in ms."""
 
 
-@gateway.agent(gateway.topic_batches(SOURCE), name="providers")
-async def providers(frames: Any) -> None:
-    """provider-requests -> providers -> saga-events."""
-    frame: TopicBatch
-    async for frame in frames:
-        with frame as shares:
-            calls = await ProviderConnections.opened()
-            async with asyncio.TaskGroup() as at_once:
-                for share in shares:
-                    for orders in by_payment(read(share)):
-                        at_once.create_task(carry_out(share, orders, calls))
+@dataclass(frozen=True, slots=True)
+class ProviderCalls:
+    """The providers' client, and the circuit breakers around its calls."""
+
+    providers: Providers
+    breakers: Breakers
 
 
-def read(share: PartitionBatch) -> Sequence[Asked]:
-    """Read what is asked, in order, before anything is called; park what cannot be read."""
-    asked: list[Asked] = []
-    for record in share.records:
-        try:
-            order = wire.read_order(record.value, key=record.key)
-            PROVIDER_REQUESTS.check_partition(record)
-            asked.append((order, record.timestamp))
-        except Unreadable as error:
-            park(share, record, error)
-    return asked
+class ProvidersAgent:
+    """Calls providers and sends their outcomes to sagas."""
+
+    def __init__(
+        self,
+        open_calls: Callable[[], Awaitable[ProviderCalls]],
+        *,
+        provider_requests: PartitionedTopic,
+        saga_events: SagaEvents,
+    ) -> None:
+        """`open_calls` returns the connections and opens them when it is first awaited."""
+        self._open_calls = open_calls
+        self._provider_requests = provider_requests
+        self._saga_events = saga_events
+
+    async def process(self, topic_batches: Any) -> None:
+        """provider-requests -> providers -> saga-events."""
+        topic_batch: TopicBatch
+        async for topic_batch in topic_batches:
+            with topic_batch as batches:
+                calls = await self._open_calls()
+                async with asyncio.TaskGroup() as running:
+                    for batch in batches:
+                        for orders in by_payment(self._read(batch)):
+                            running.create_task(self._execute(batch, orders, calls))
+
+    def _read(self, batch: PartitionBatch) -> Sequence[ReceivedOrder]:
+        """Read all orders before the first call; park records that cannot be read."""
+        received: list[ReceivedOrder] = []
+        for record in batch.records:
+            try:
+                order = wire.read_order(record.value, key=record.key)
+                self._provider_requests.check_partition(record)
+                received.append((order, record.timestamp))
+            except Unreadable as error:
+                park(batch, record, error)
+        return received
+
+    async def _execute(
+        self, batch: PartitionBatch, orders: Sequence[ReceivedOrder], calls: ProviderCalls
+    ) -> None:
+        """Call the provider once an order, in order, and send its answers to the saga."""
+        for received, append_ms in orders:
+            reply = await answer(received.order, calls)
+            self._saga_events.send_saga_event(batch, reply, cause=received.event_id, append_ms=append_ms)
 
 
-def by_payment(asked: Sequence[Asked]) -> Sequence[Sequence[Asked]]:
-    """Return the orders of each payment: they come one after the other, those of others at once."""
-    payments: dict[str, list[Asked]] = {}
-    for one in asked:
+def by_payment(received: Sequence[ReceivedOrder]) -> Sequence[Sequence[ReceivedOrder]]:
+    """Group the orders by payment: those of one payment run in order, payments run concurrently."""
+    payments: dict[str, list[ReceivedOrder]] = {}
+    for one in received:
         payments.setdefault(one[0].order.payment_id, []).append(one)
     return list(payments.values())
 
 
-async def carry_out(share: PartitionBatch, orders: Sequence[Asked], calls: ProviderCalls) -> None:
-    """Ask the provider what is asked of it, one after the other, and send its answers."""
-    for asked, append_ms in orders:
-        reply = await answer(asked.order, calls)
-        send_saga_event(share, reply, cause=asked.event_id, append_ms=append_ms)
-
-
 async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
-    """Ask the provider, unless there is none of this name or its breaker is open; say what came of it."""
+    """Return the outcome of an order; an unknown provider or an open breaker is not called."""
     about = (order.payment_id, order.saga_version, order.provider, order.amount_minor, order.currency)
     if not calls.providers.knows(order.provider):
         return ProviderTimedOut(*about, "LEDGER_PROVIDERS of this gateway has no provider of this name")
@@ -91,7 +107,7 @@ async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
         return ProviderTimedOut(*about, "not asked: the circuit breaker is open")
     try:
         said = await call(order, calls)
-    except Unsettled as error:  # it is there: one payment's trouble must not keep others from it
+    except Unsettled as error:  # the provider is up: one payment's unknown outcome must not open its breaker
         await calls.breakers.succeeded(order.provider)
         return ProviderTimedOut(*about, error.detail)
     except Unavailable as error:

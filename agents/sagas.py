@@ -1,8 +1,8 @@
-"""saga-events, saga-commands -> sagas table -> what wallets, providers and other sagas are asked.
+"""saga-events, saga-commands -> sagas table -> wallet-commands, provider-requests, payment-events.
 
-Takes each payment one step further: commands out, replies in, and at its end the outcome
-of the payment.  What refunds and people ask of a saga comes on a topic of its own, whose
-partitions go with those of saga-events.
+Each event takes a payment's saga one step further: it sends commands, takes replies, and at its
+end writes the payment's outcome.  Refunds and operators send commands to sagas on a topic of
+their own, co-partitioned with saga-events.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from typing import Any
 
 from faust.types import TP
 
-from agents.saga_events import read_saga_event, send_saga_event
-from agents.wallet_commands import send_wallet_command
-from ledger_streams import topics, wire
-from ledger_streams.bootstrap.apps import ledger
-from ledger_streams.bootstrap.destinations import destination
+from agents.saga_events import SagaEvents
+from agents.wallet_commands import WalletCommands
+from ledger_streams import wire
 from ledger_streams.domain.commands import LegCommand
 from ledger_streams.domain.saga import decisions, refunds
 from ledger_streams.domain.saga.commands import (
@@ -27,71 +25,123 @@ from ledger_streams.domain.saga.commands import (
 )
 from ledger_streams.domain.saga.decisions import SagaDecision
 from ledger_streams.domain.saga.state import Saga
-from ledger_streams.engine.batches import Outgoing, PartitionBatch, Record, TopicBatch
+from ledger_streams.engine.batches import Outgoing, PartitionBatch, PartitionedTopic, Record, TopicBatch
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import InvariantBroken, Unreadable
-from ledger_streams.settings import settings
-from tables import sagas as table
-
-PATIENCE_MS = settings().provider_patience_ms
+from tables.sagas import SagasTable
 
 
-SAGA_COMMANDS = destination(topics.SAGA_COMMANDS)
-PROVIDER_REQUESTS = destination(topics.PROVIDER_REQUESTS)
-PAYMENT_EVENTS = destination(topics.PAYMENT_EVENTS)
+class SagasAgent:
+    """Advances sagas by events, commands and deadlines."""
 
+    def __init__(  # noqa: PLR0913  # one parameter a topic
+        self,
+        table: SagasTable,
+        *,
+        saga_events: SagaEvents,
+        wallet_commands: WalletCommands,
+        saga_commands: PartitionedTopic,
+        provider_requests: PartitionedTopic,
+        payment_events: PartitionedTopic,
+        patience_ms: int,
+    ) -> None:
+        self._table = table
+        self._saga_events = saga_events
+        self._wallet_commands = wallet_commands
+        self._saga_commands = saga_commands
+        self._provider_requests = provider_requests
+        self._payment_events = payment_events
+        self._patience_ms = patience_ms
 
-@ledger.agent(ledger.topic_batches(settings().topic(topics.SAGA_EVENTS)), name="sagas")
-async def sagas(frames: Any) -> None:
-    """saga-events -> sagas table -> wallet-commands, provider-requests, saga-events, payment-events."""
-    frame: TopicBatch
-    async for frame in frames:
-        with frame as shares:
-            for share in shares:
-                for due in share.due:
-                    expire(share, due)
-                for record in share.records:
-                    advance(share, record)
+    async def process_events(self, topic_batches: Any) -> None:
+        """saga-events -> sagas table -> wallet-commands, provider-requests, saga-events, payment-events."""
+        topic_batch: TopicBatch
+        async for topic_batch in topic_batches:
+            with topic_batch as batches:
+                for batch in batches:
+                    for due in batch.due:
+                        self._expire(batch, due)
+                    for record in batch.records:
+                        self._advance(batch, record)
 
+    async def process_commands(self, topic_batches: Any) -> None:
+        """saga-commands -> sagas table -> saga-events, payment-events."""
+        topic_batch: TopicBatch
+        async for topic_batch in topic_batches:
+            with topic_batch as batches:
+                for batch in batches:
+                    for record in batch.records:
+                        self._execute(batch, record)
 
-@ledger.agent(ledger.topic_batches(settings().topic(topics.SAGA_COMMANDS)), name="saga-commands")
-async def saga_commands(frames: Any) -> None:
-    """saga-commands -> sagas table -> saga-events, payment-events."""
-    frame: TopicBatch
-    async for frame in frames:
-        with frame as shares:
-            for share in shares:
-                for record in share.records:
-                    carry_out(share, record)
+    def _advance(self, batch: PartitionBatch, record: Record) -> None:
+        """Take a saga to its next step; park a record that cannot be read."""
+        try:
+            read = self._saga_events.read_saga_event(record)
+            known = self._table.find(batch, read.event.payment_id)
+            decision = decisions.decide(
+                known, read.event, at_ms=record.timestamp, patience_ms=self._patience_ms
+            )
+        except Unreadable as error:
+            park(batch, record, error)
+            return
+        self._emit(batch, decision, cause=read.event_id, append_ms=record.timestamp)
 
+    def _execute(self, batch: PartitionBatch, record: Record) -> None:
+        """Execute a refund's or an operator's command; park it if it is unreadable or too late."""
+        try:
+            read = wire.read_saga_command(record.value, key=record.key)
+            self._saga_commands.check_partition(record)
+            decision = decide(self._table.find(batch, read.command.payment_id), read.command)
+        except Unreadable as error:
+            park(batch, record, error)
+            return
+        self._emit(batch, decision, cause=read.command_id, append_ms=record.timestamp)
 
-def advance(share: PartitionBatch, record: Record) -> None:
-    """Take a saga its next step; park what cannot be read."""
-    try:
-        read = read_saga_event(record)
-        known = table.find(share, read.event.payment_id)
-        decision = decisions.decide(known, read.event, at_ms=record.timestamp, patience_ms=PATIENCE_MS)
-    except Unreadable as error:
-        park(share, record, error)
-        return
-    emit(share, decision, cause=read.event_id, append_ms=record.timestamp)
+    def _expire(self, batch: PartitionBatch, due: Due) -> None:
+        """Advance a saga whose deadline has passed."""
+        decision = decisions.decide_due(self._table.find(batch, due.key.decode()), due.due_ms)
+        self._emit(batch, decision, cause=None, append_ms=due.due_ms)
 
+    def _emit(
+        self, batch: PartitionBatch, decision: SagaDecision, *, cause: str | None, append_ms: int
+    ) -> None:
+        """Keep the saga's new state, and send the commands, events and outcome of a decision."""
+        if decision.saga is not None:
+            self._table.keep(batch, decision.saga)
+        for command in decision.commands:
+            if isinstance(command, LegCommand):
+                self._wallet_commands.send_wallet_command(batch, command, cause=cause, append_ms=append_ms)
+            else:
+                batch.emit(*self._route(command, cause, append_ms))
+        for event in decision.events:
+            self._saga_events.send_saga_event(batch, event, cause=cause, append_ms=append_ms)
+        outcome = decision.outcome
+        if outcome is not None:
+            if cause is None:
+                raise InvariantBroken(f"payment {outcome.payment_id} ended without a cause")
+            key = outcome.payment_id.encode()
+            value = wire.encode_payment_outcome(outcome, causation_id=cause, append_ms=append_ms)
+            batch.emit(self._payment_events.for_key(key), (key, value, ()))
 
-def carry_out(share: PartitionBatch, record: Record) -> None:
-    """Do what a refund or a person asks of a saga; park what cannot be read, or comes too late."""
-    try:
-        read = wire.read_saga_command(record.value, key=record.key)
-        SAGA_COMMANDS.check_partition(record)
-        decision = decide(table.find(share, read.command.payment_id), read.command)
-    except Unreadable as error:
-        park(share, record, error)
-        return
-    emit(share, decision, cause=read.command_id, append_ms=record.timestamp)
+    def _route(
+        self, command: ProviderOrder | SagaCommand, cause: str | None, append_ms: int
+    ) -> tuple[TP, Outgoing]:
+        """Return the partition and the record of a command to a provider or another saga."""
+        key = command.payment_id.encode()
+        if isinstance(command, ProviderOrder):
+            to = self._provider_requests
+            value = wire.encode_order(command, causation_id=cause, append_ms=append_ms)
+        elif isinstance(command, SettlePayment):
+            raise InvariantBroken("a saga never sends SettlePayment: only an operator does")
+        else:
+            to = self._saga_commands
+            value = wire.encode_saga_command(command, causation_id=cause, append_ms=append_ms)
+        return to.for_key(key), (key, value, ())
 
 
 def decide(known: Saga | None, command: SagaCommand) -> SagaDecision:
-    """Say what a command does to a saga."""
+    """Return the decision of the saga on a command."""
     match command:
         case ReserveRefund():
             return refunds.decide_reservation(known, command)
@@ -99,42 +149,3 @@ def decide(known: Saga | None, command: SagaCommand) -> SagaDecision:
             return refunds.decide_end(known, command)
         case SettlePayment():
             return decisions.decide_settlement(known, command)
-
-
-def expire(share: PartitionBatch, due: Due) -> None:
-    """Go on with a saga whose deadline has come."""
-    decision = decisions.decide_due(table.find(share, due.key.decode()), due.due_ms)
-    emit(share, decision, cause=None, append_ms=due.due_ms)
-
-
-def emit(share: PartitionBatch, decision: SagaDecision, *, cause: str | None, append_ms: int) -> None:
-    """Keep and send what was decided."""
-    if decision.saga is not None:
-        table.keep(share, decision.saga)
-    for command in decision.commands:
-        if isinstance(command, LegCommand):
-            send_wallet_command(share, command, cause=cause, append_ms=append_ms)
-        else:
-            share.emit(*route(command, cause, append_ms))
-    for event in decision.events:
-        send_saga_event(share, event, cause=cause, append_ms=append_ms)
-    outcome = decision.outcome
-    if outcome is not None:
-        if cause is None:
-            raise InvariantBroken(f"payment {outcome.payment_id} ended without a cause")
-        key = outcome.payment_id.encode()
-        value = wire.encode_payment_outcome(outcome, causation_id=cause, append_ms=append_ms)
-        share.emit(PAYMENT_EVENTS.for_key(key), (key, value, ()))
-
-
-def route(command: ProviderOrder | SagaCommand, cause: str | None, append_ms: int) -> tuple[TP, Outgoing]:
-    """Return the partition and the record of a command to a provider or another saga."""
-    if isinstance(command, ProviderOrder):
-        key, to = command.payment_id.encode(), PROVIDER_REQUESTS
-        value = wire.encode_order(command, causation_id=cause, append_ms=append_ms)
-    elif isinstance(command, SettlePayment):
-        raise InvariantBroken("a saga settles nothing by hand")
-    else:
-        key, to = command.payment_id.encode(), SAGA_COMMANDS
-        value = wire.encode_saga_command(command, causation_id=cause, append_ms=append_ms)
-    return to.for_key(key), (key, value, ())

@@ -1,9 +1,9 @@
-"""Background tasks: the one place that starts what runs beside requests and cycles.
+"""Background tasks: starts and supervises all tasks beside requests and cycles.
 
-None of them ends unseen.  An exception that a task does not answer itself is logged with its
-traceback and counted (`ledger_background_task_failures`), and then, by the task's policy,
+No failure is silent.  An exception that a task does not handle is logged with its traceback and
+counted (`ledger_background_task_failures`), and then, by the task's policy,
 
-    RESTART   the task begins anew, after a wait that doubles up to half a minute
+    RESTART   the task restarts, after a wait that doubles up to 30 s
     END       the process ends with code 70: without the task correctness would be in doubt
 
 A broken invariant ends the process under either policy.
@@ -28,10 +28,10 @@ T = TypeVar("T")
 FIRST_WAIT_S: Final = 0.1
 WAIT_S_MAX: Final = 30.0
 WELL_S: Final = 60.0
-"""A task that has run for so long was well: after its next failure the waits begin anew."""
+"""A task that ran for so long was healthy: its next failure starts with the first wait."""
 
 Run = Callable[[], Awaitable[None]]
-"""Begins the task's work, from its start."""
+"""Runs the task's work from its start."""
 
 
 class Policy(Enum):
@@ -48,10 +48,10 @@ def start(
     policy: Policy = Policy.RESTART,
     on_failure: Callable[[Exception], object] | None = None,
 ) -> asyncio.Task[None]:
-    """Start a task that goes on until `run` returns or the task is cancelled.
+    """Start a task that runs until `run` returns or the task is cancelled.
 
-    `on_failure` is told of each failure, before anything else: those who wait for the task can be
-    answered there.
+    `on_failure` is called first at each failure, so that it can fail the futures that wait for
+    the task.
     """
     return asyncio.create_task(kept_up(name, run, policy=policy, on_failure=on_failure), name=name)
 
@@ -63,7 +63,7 @@ async def kept_up(
     policy: Policy = Policy.RESTART,
     on_failure: Callable[[Exception], object] | None = None,
 ) -> None:
-    """Do the same in the caller's task: for a Faust service, which starts its tasks itself."""
+    """Supervise `run` in the caller's task: for a Faust service, which starts its tasks itself."""
     wait_s = FIRST_WAIT_S
     while True:
         began_s = time.monotonic()
@@ -74,7 +74,7 @@ async def kept_up(
             if _is_cancelled():
                 raise
             failure: Exception = RuntimeError(f"cancelled by nobody: {error!r}")
-        except Exception as error:  # noqa: BLE001  # whatever it is, the task has ended
+        except Exception as error:  # noqa: BLE001  # any error: the task has ended
             failure = error
         if time.monotonic() - began_s >= WELL_S:
             wait_s = FIRST_WAIT_S
@@ -85,9 +85,9 @@ async def kept_up(
 
 
 async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Return the result of `work`; raise TimeoutError on time, however long its cancellation takes.
+    """Return the result of `work`; raise TimeoutError in time, even if its cancellation takes longer.
 
-    A connection that is silent delays the end of what is cancelled; the caller does not wait for that.
+    A silent connection delays the end of a cancelled task; the caller does not wait for it.
     """
     task = asyncio.create_task(work)
     try:
@@ -109,7 +109,7 @@ def _ended_late(task: asyncio.Task[Any]) -> None:
 def _tell(
     name: str, failure: Exception, policy: Policy, on_failure: Callable[[Exception], object] | None
 ) -> None:
-    """Count a failure, tell those who wait, and end the process where it has to."""
+    """Count a failure, call `on_failure`, and end the process if the policy or the error demands it."""
     BACKGROUND_TASK_FAILURES.labels(name).inc()
     if on_failure is not None:
         on_failure(failure)
@@ -118,6 +118,6 @@ def _tell(
 
 
 def _is_cancelled() -> bool:
-    """Say whether somebody cancels this task, and not something that it awaits."""
+    """Tell whether this task itself is cancelled, and not a future that it awaits."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

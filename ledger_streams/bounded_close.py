@@ -1,8 +1,8 @@
-"""Closing a client within a bounded time, whatever the client waits for.
+"""Closes a client within a bounded time.
 
-aiokafka's consumer may lose the cancellation with which its own close ends a fetch, and then
-waits for ever; a silent server does the same to any client.  A close that takes too long is
-cancelled and given up: its sockets end with the process, and the caller goes on.
+aiokafka's consumer may lose the cancellation by which its close ends a fetch, and then waits for
+ever; a silent server blocks any client in the same way.  A close that takes too long is cancelled
+and abandoned: its sockets end with the process, and the caller continues.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 CLOSE_S_MAX: Final = 5.0
 """Longer than any close that makes progress takes."""
 CANCELLATIONS_MAX: Final = 3
-"""A cancellation can be lost by the one being closed; the next one meets it elsewhere."""
+"""The client can lose a cancellation; the next one reaches it at another await."""
 CANCELLATION_S_MAX: Final = 0.5
 
 
@@ -36,7 +36,7 @@ async def close_within(name: str, closing: Awaitable[object], *, within_s: float
         await asyncio.wait({task}, timeout=CANCELLATION_S_MAX)
     if is_late:
         task.add_done_callback(_noted)
-        log.warning("%s did not close within %g s; its connections are given up", name, within_s)
+        log.warning("%s did not close within %g s; its connections are abandoned", name, within_s)
         return False
     if task.cancelled() or task.exception() is not None:
         problem = "cancelled" if task.cancelled() else repr(task.exception())

@@ -1,7 +1,7 @@
-"""Together: those who ask in the same moment are answered by one question.
+"""DataLoader: coalesces the loads of one turn of the event loop into one query.
 
-A round trip costs much the same for one as for fifty, and a busy server's callers come in crowds.
-Nobody waits for others to come: who asks alone is asked for alone, in the loop's next turn.
+A round trip costs about the same for one key as for fifty, and a busy server has many callers at
+a time.  A load never waits for others: a single load is sent in the loop's next turn.
 """
 
 from __future__ import annotations
@@ -10,53 +10,56 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+Key = TypeVar("Key")
+Result = TypeVar("Result")
 
 
-class DataLoader(Generic[Asked, Answer]):
-    """Asks for all who came in one turn of the event loop; each is told what is said to it alone."""
+class DataLoader(Generic[Key, Result]):
+    """Loads the keys of one turn of the event loop in one batch; each caller gets its own result."""
 
-    def __init__(self, answers: Callable[[list[Asked]], Awaitable[Sequence[Answer | Exception]]]) -> None:
-        """`answers` returns one for each, in order; an exception among them is raised to whom it answers.
+    def __init__(self, load_batch: Callable[[list[Key]], Awaitable[Sequence[Result | Exception]]]) -> None:
+        """`load_batch` returns a result per key, in order; an exception among them fails that key only.
 
-        What it raises itself is raised to all.
+        An exception that `load_batch` raises fails all keys of the batch.
         """
-        self._answers = answers
-        self._coming: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        self._asking: set[asyncio.Task[None]] = set()
+        self._load_batch = load_batch
+        self._pending: list[tuple[Key, asyncio.Future[Result]]] = []
+        self._running: set[asyncio.Task[None]] = set()
 
-    async def load(self, asked: Asked) -> Answer:
-        """Return the answer; who gives up waiting takes it from nobody else."""
+    async def load(self, key: Key) -> Result:
+        """Return the result for this key.
+
+        Cancelling one caller does not affect the others in the batch.
+        """
         loop = asyncio.get_running_loop()
-        if not self._coming:
-            loop.call_soon(self._begin)
-        waiting: asyncio.Future[Answer] = loop.create_future()
-        self._coming.append((asked, waiting))
-        return await waiting
+        if not self._pending:
+            loop.call_soon(self._start)
+        future: asyncio.Future[Result] = loop.create_future()
+        self._pending.append((key, future))
+        return await future
 
-    def _begin(self) -> None:
-        coming, self._coming = self._coming, []
-        asking = asyncio.create_task(self._ask(coming))
-        self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
+    def _start(self) -> None:
+        batch, self._pending = self._pending, []
+        task = asyncio.create_task(self._run(batch))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
-    async def _ask(self, coming: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
-        answers: Sequence[Answer | Exception]
+    async def _run(self, batch: list[tuple[Key, asyncio.Future[Result]]]) -> None:
+        results: Sequence[Result | Exception]
         try:
-            answers = await self._answers([asked for asked, _ in coming])
-            if len(answers) != len(coming):
-                raise ValueError(f"{len(answers)} answers for {len(coming)}")
+            results = await self._load_batch([key for key, _ in batch])
+            if len(results) != len(batch):
+                raise ValueError(f"{len(results)} results for {len(batch)} keys")
         except asyncio.CancelledError:
-            for _, waiting in coming:
-                waiting.cancel()
+            for _, future in batch:
+                future.cancel()
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait are told
-            answers = [error] * len(coming)
-        for (_, waiting), answer in zip(coming, answers, strict=True):
-            if waiting.done():
-                continue  # it has given up
-            if isinstance(answer, Exception):
-                waiting.set_exception(answer)
+        except Exception as error:  # noqa: BLE001  # any error of the batch fails its callers
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue  # its caller was cancelled
+            if isinstance(result, Exception):
+                future.set_exception(result)
             else:
-                waiting.set_result(answer)
+                future.set_result(result)

@@ -1,11 +1,11 @@
-"""Logs: levels and rate limits for the libraries' loggers.
+"""Logs: levels and rate limits of noisy loggers.
 
-Faust's worker sets up handlers and the level of `-l`; this module sets a higher minimum level
-for libraries.  Their DEBUG output is several lines for each record, and costs a tenth of the
-time even when no handler prints it.  aiokafka logs an error for each attempt to reach an
-unavailable broker, 300 lines a second; the calls to an unavailable Redis log as many.  Rate
-limits keep one of these lines every five seconds.  asyncpg's pool logs a traceback for each
-connection that it cannot replace; the caller of the pool logs the error in one line.
+Faust's worker sets up handlers and the level of `-l`; the libraries' loggers get higher levels.
+Their DEBUG output is several lines a record and costs a tenth of the time even if no handler
+prints it.  aiokafka warns at each of its own retries and logs an error at each attempt to reach an
+unavailable broker, 300 lines a second.  Our calls of an unavailable Redis log as much with many
+callers.  asyncpg's pool logs a traceback for each lost connection that it cannot replace; the
+caller that needs the connection logs a sentence.
 """
 
 from __future__ import annotations
@@ -36,39 +36,39 @@ RATE_LIMITED: Final[Mapping[str, int]] = {
     "web.payments.submission": logging.WARNING,
     "web.wallets.reads": logging.WARNING,
 }
-"""Loggers with a rate limit, from this level on; the modules of Redis and the web log every call."""
+"""Rate-limited loggers, from this level on; ours log at each call while Redis is unavailable."""
 REPEAT_S: Final = 5.0
 
 
 class RateLimitFilter(logging.Filter):
-    """Passes an equal line once every REPEAT_S, with the number of lines omitted since the last one.
+    """Passes one record per message in five seconds, with the number of suppressed ones.
 
-    Lines are equal if their messages are equal before formatting.
+    Records have the same message if their format strings are equal.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic, *, level: int = logging.ERROR) -> None:
         super().__init__()
         self._level = level
         self._clock_s = clock_s
-        self._logged_s: dict[str, float] = {}
-        self._omitted: dict[str, int] = {}
+        self._passed_s: dict[str, float] = {}
+        self._suppressed: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is logged; append the number of omitted lines to it."""
+        """Tell whether the record is logged."""
         if record.levelno < self._level:
             return True
         message, now_s = str(record.msg), self._clock_s()
-        if now_s - self._logged_s.get(message, -math.inf) < REPEAT_S:
-            self._omitted[message] = self._omitted.get(message, 0) + 1
+        if now_s - self._passed_s.get(message, -math.inf) < REPEAT_S:
+            self._suppressed[message] = self._suppressed.get(message, 0) + 1
             return False
-        self._logged_s[message] = now_s
-        if omitted := self._omitted.pop(message, 0):
-            record.msg = f"{message} (and {omitted} times before)"
+        self._passed_s[message] = now_s
+        if suppressed := self._suppressed.pop(message, 0):
+            record.msg = f"{message} (and {suppressed} times before)"
         return True
 
 
 def quiet_libraries() -> None:
-    """Set levels and rate limits of the libraries' loggers, and escape the arguments of log lines."""
+    """Set the levels and rate limits of the libraries' loggers."""
     escape_log_arguments()
     for name, level in LEVELS_MIN.items():
         logging.getLogger(name).setLevel(level)
@@ -79,7 +79,7 @@ def quiet_libraries() -> None:
 
 
 def progress_text(done: int, total: int, what: str, seconds: float) -> str:
-    """Return progress, rate and estimated remaining time of work that has taken `seconds` so far."""
+    """Return progress, rate and estimated remaining time of some work after so many seconds."""
     rate_per_s = done / max(seconds, 0.001)
     end = f", some {(total - done) / rate_per_s:.0f} s left" if rate_per_s >= 1 else ""
     percent = 100 * done // total if total else 100  # 100 only when nothing is left

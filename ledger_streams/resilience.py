@@ -1,8 +1,8 @@
-"""Resilience: what is done when a dependency is away.
+"""Resilience: retries with back-off while a dependency is unavailable.
 
-`Unavailable` is retried in order: the caller waits, nothing overtakes it, and
-nothing is skipped.  Each wait is logged, and so is the recovery, so an outage is
-seen while it lasts.  Any other error passes through at once.
+Only `Unavailable` is retried.  The caller waits, so order is kept and no call is skipped.  Each
+wait and the recovery are logged, so an outage is visible while it lasts.  Any other error
+propagates at once.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits that double from `first_ms` up to `wait_ms_max`; endless unless `attempts_max` says otherwise."""
+    """Waits that double from `first_ms` up to `wait_ms_max`; without `attempts_max` they never end."""
 
     first_ms: float = 100
     wait_ms_max: float = 5_000
     attempts_max: int | None = None
 
     def waits_ms(self) -> Iterator[float]:
-        """Yield the wait after each failed attempt but the last allowed one."""
+        """Yield the wait after each failed attempt except the last."""
         attempt, wait_ms = 1, self.first_ms
         while self.attempts_max is None or attempt < self.attempts_max:
             yield min(wait_ms, self.wait_ms_max)
@@ -36,9 +36,9 @@ class Backoff:
 
 
 FOR_EVER: Final = Backoff()
-"""For a worker: it has nothing better to do than to wait for its dependency."""
+"""For a worker, which cannot work without its dependency."""
 BRIEFLY: Final = Backoff(first_ms=20, wait_ms_max=200, attempts_max=4)
-"""For somebody who waits for an answer: three further attempts within 140 ms."""
+"""For a request whose caller waits: three more attempts within 140 ms."""
 
 
 async def retried(
@@ -48,9 +48,9 @@ async def retried(
     backoff: Backoff = FOR_EVER,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Await `call()` until it is not `Unavailable`; `purpose` says in the log what is being waited for.
+    """Await `call()` until it succeeds, retrying on `Unavailable`; `purpose` names it in the log.
 
-    Raises the last `Unavailable` when a bounded back-off is used up.
+    Raises the last `Unavailable` after the last attempt of a bounded back-off.
     """
     waits_ms = backoff.waits_ms()
     attempt = 1

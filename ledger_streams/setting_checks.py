@@ -1,7 +1,7 @@
-"""Checks of what LEDGER_* variables say, and the sentence for each that is wrong.
+"""Checks of the LEDGER_* variables, and the error text of each wrong one.
 
-A name that no setting has is refused with the nearest one that has: a misspelt setting would
-otherwise be its default, unseen.
+An unknown name is an error that suggests the nearest setting: a misspelt setting would otherwise
+silently have its default.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ NAMES_OF_OTHERS: Final = frozenset(
         "LEDGER_ACCOUNT", "LEDGER_CURRENCY", "LEDGER_DEPTH", "LEDGER_PAGER", "LEDGER_STRICT",
     }
 )  # fmt: skip
-"""Not settings, and left alone."""
+"""Variables that are no settings; ignored."""
 SERVICE_LINK: Final = re.compile(r"LEDGER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
-"""Kubernetes sets these beside a service that is called ledger, or ledger-something."""
+"""Kubernetes sets these for a service named ledger or ledger-something."""
 LINK_URL: Final = re.compile(r"(tcp|udp|sctp)://|[\d.:a-fA-F]+$|(tcp|udp|sctp)$")
 LOG_LEVELS: Final = ("CRIT", "CRITICAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG")
 PORT_MAX: Final = 65_535
 KAFKA_PORT: Final = 9_092
 SECRET: Final = frozenset({"postgres", "postgres_admin", "redis", "audit_key", "providers"})
-"""Settings that may hold a password, and are not repeated in a message."""
+"""Settings that may contain a password; messages do not repeat them."""
 
 
 def unknown_names(environment: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """Return a sentence for each LEDGER_* name that no setting has; `known` are names of settings."""
+    """Return an error text for each unknown LEDGER_* name; `known` are names of settings."""
     names = {f"{PREFIX}{name}".upper() for name in known}
     found = []
     for name, value in sorted(environment.items()):
@@ -75,7 +75,7 @@ def addresses(text: str) -> str:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """Return what one address of LEDGER_KAFKA names; without a port it is Kafka's own, as for its clients."""
+    """Return host and port of one address of LEDGER_KAFKA; the default port is Kafka's."""
     host, _, port = text.strip().rpartition(":") if _has_port(text.strip()) else (text.strip(), "", "")
     return host.strip("[]"), int(port or KAFKA_PORT)
 
@@ -95,21 +95,21 @@ def memory(text: str) -> str:
 
 
 def name_of_part(text: str) -> str:
-    """Return a name that is part of a folder's, a group's or a transactional id; raises ValueError."""
+    """Return a name that is valid in folder names, group ids and transactional ids; raises ValueError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
         raise ValueError("must be 1 to 100 of A-Z a-z 0-9 . _ -, the first a letter or digit")
     return text
 
 
 def prefix_of_topics(text: str) -> str:
-    """Return what stands before a topic's name; raises ValueError for what Kafka takes in none."""
+    """Return a prefix of topic names; raises ValueError for characters that Kafka does not allow."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", text):
         raise ValueError("must be at most 100 of A-Z a-z 0-9 . _ -")
     return text
 
 
 def log_level(text: str) -> str:
-    """Return the level; raises ValueError for a name that no level has."""
+    """Return the level; raises ValueError for an unknown level."""
     if text.upper() not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
     return text
@@ -137,7 +137,7 @@ def _is_address(text: str) -> bool:
 
 
 def base_urls(text: str) -> dict[str, str]:
-    """Read `name=url,name=url`; raises ValueError that says which part is wrong, and why."""
+    """Read `name=url,name=url`; raises ValueError that names the wrong part and its problem."""
     base_urls: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, url = (piece.strip() for piece in part.partition("="))
@@ -160,10 +160,10 @@ def _problem_of(name: str, url: str) -> str | None:
 
 
 def sentence(error: Mapping[str, Any]) -> str:
-    """Say which setting is wrong, and what is allowed, without what may be secret."""
+    """Return the error text of a wrong setting, with the allowed values and without secrets."""
     said = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if not error["loc"] or said.startswith("LEDGER_"):
-        return said  # of several settings; the input is all of them then, with their passwords
+        return said  # an error of several settings: its input is all of them, with their passwords
     name = str(error["loc"][0])
     given = "" if name in SECRET else f" is {str(error['input'])!r}, which"
     return f"LEDGER_{name.upper()}{given} {said}"
@@ -181,4 +181,4 @@ CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
     "log_level": log_level,
     "providers": base_urls,
 }
-"""By setting: raises ValueError for a text that cannot be read."""
+"""The check of each setting; raises ValueError for an invalid text."""

@@ -1,15 +1,13 @@
-"""Settings: one documented set of LEDGER_* environment variables.
+"""Settings: the documented set of LEDGER_* environment variables.
 
-The defaults describe the local stack that `ledger-streams stack up` starts, so
-pointing the three addresses elsewhere is all it takes to leave it.  Durations and
-sizes carry their unit in the name.
+The defaults are the local stack of `ledger-streams stack up`; another deployment sets at least
+the three addresses.  Names of durations and sizes end in their unit.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -23,16 +21,16 @@ from ledger_streams.setting_checks import CHECKS, PORT_MAX, base_urls, sentence,
 
 TRANSACTION_MS_MIN: Final = 1_000
 SETTLED_IN_MS: Final = 2_000
-"""A broker that looks every second for transactions that take too long, then writes their markers."""
+"""For a broker that checks for expired transactions every second, then writes their markers."""
 SETTLED_BY_DEFAULT_IN_MS: Final = 11_000
-"""The same where the broker looks every ten seconds, Kafka's default
+"""For a broker that checks every ten seconds, Kafka's default
 (transaction.abort.timed.out.transaction.cleanup.interval.ms)."""
 SLOW_CYCLE_MS: Final = 4_000
-"""A session too short for Kafka's default allows a transaction so long nevertheless: a cycle may need it."""
+"""Lower bound of a transaction's time-out with a short session: a slow cycle needs so long."""
 
 
 class Settings(KafkaSettings):
-    """Everything a process of the system can be told from outside."""
+    """The settings of every process."""
 
     postgres: str = Field(
         "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
@@ -170,12 +168,12 @@ class Settings(KafkaSettings):
     @field_validator("home")
     @classmethod
     def _home_is_absolute(cls, home: Path) -> Path:
-        """Say always which folder is meant: a relative one is another in each checkout."""
+        """Make the folder absolute: a relative one depends on the working folder."""
         return home.absolute()
 
     @property
     def postgres_owner(self) -> str:
-        """DSN for what needs the owner's rights: migrations, a rebuild, roles."""
+        """DSN with the owner's rights, for migrations, a rebuild and roles."""
         return self.postgres_admin or self.postgres
 
     @property
@@ -185,10 +183,10 @@ class Settings(KafkaSettings):
 
     @property
     def dead_transaction_ms(self) -> int:
-        """A dead worker's transaction ends after this and the broker's next look at it.
+        """Time-out of transactions: the broker aborts a dead worker's at its next check after it.
 
-        So it ends within the session where the broker looks every ten seconds and the session is 15 s or
-        more, or where it looks every second.  Else a successor may wait for 14 s.
+        The abort precedes the session's end if the broker checks every ten seconds and the session is
+        15 s or more, or if it checks every second.  Else a takeover may wait for 14 s.
         """
         by_default_ms = self.session_timeout_ms - SETTLED_BY_DEFAULT_IN_MS
         at_least_ms = min(SLOW_CYCLE_MS, self.session_timeout_ms - SETTLED_IN_MS)
@@ -209,9 +207,8 @@ class Settings(KafkaSettings):
         return self.home / "workers" / self.worker_id / "tables"
 
 
-@lru_cache
 def settings() -> Settings:
-    """Return the process's settings, read from the environment once; raises Rejected for a wrong one."""
+    """Read the settings from the environment; raises Rejected that names each wrong one."""
     try:
         unknown = unknown_names(os.environ, Settings.model_fields)
         config = Settings()

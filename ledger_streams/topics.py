@@ -1,9 +1,9 @@
 """Topics: every topic of the system, declared once.
 
-`apply` makes the broker's topics as declared and `check` says in words what
-differs.  Partition counts are part of the data (a key's partition follows from
-them), so an existing topic's count is never changed, only reported.  Everything
-uses LogAppendTime: the ledger's clock is the broker's.
+`apply` creates and configures the broker's topics as declared; `check` lists differences.  The
+partition of a key depends on the partition count, so `apply` never changes the count of an
+existing topic and `check` reports it.  All topics use LogAppendTime: the ledger's clock is the
+broker's.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ AUDIT_ROOTS: Final = "audit-roots"
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DEAD_LETTER_BYTES_MAX: Final = 2 << 20
-"""A record of 1 MiB, the most its topic takes, and the headers that say what is wrong with it."""
+"""A record of 1 MiB, the maximum of its topic, and the headers that describe its error."""
 VISIBLE_WITHIN_S: Final = 30.0
-"""The controller acknowledges a change before every broker shows it."""
+"""The controller acknowledges a change before all brokers show it."""
 POLL_S: Final = 0.05
 TOPIC_EXISTS: Final = 36
-"""Kafka's error code; another `apply` was first."""
+"""Kafka's error code: a concurrent `apply` created the topic."""
 
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """A topic as it should be; `retention_ms` None leaves the broker's default, which compaction ignores."""
+    """A declared topic; `retention_ms` None is the broker's default, which compaction ignores."""
 
     name: str
     partitions: int
@@ -60,7 +60,7 @@ class TopicSpec:
     max_message_bytes: int | None = None
 
     def configs(self, settings: Settings) -> dict[str, str]:
-        """Return the configuration that is declared; what is not in it is the broker's default."""
+        """Return the declared configuration; other values are the broker's defaults."""
         configs = {
             "cleanup.policy": self.cleanup,
             "message.timestamp.type": "LogAppendTime",
@@ -105,7 +105,7 @@ _BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 
 
 def spec(name: str) -> TopicSpec:
-    """Return the declaration of a topic by its plain name; KeyError for a name nobody declared."""
+    """Return the declaration of a topic by its name without prefix; KeyError for an undeclared name."""
     return _BY_NAME[name]
 
 
@@ -115,9 +115,9 @@ def names(settings: Settings) -> list[str]:
 
 
 async def apply(settings: Settings) -> list[str]:
-    """Create the topics that are missing and set configuration that differs; say what was done, in words.
+    """Create missing topics and set differing configuration; return a line for each change.
 
-    What it may not change (partitions, replicas) is left, and `check` still names it.
+    Partitions and replicas stay as they are; `check` reports them.
     """
     async with _admin(settings) as admin:
         existing = await _described(admin, settings)
@@ -133,7 +133,7 @@ async def apply(settings: Settings) -> list[str]:
 
 
 async def check(settings: Settings) -> list[str]:
-    """Return what differs between the declaration and the broker, a line each; empty when nothing does."""
+    """Return the differences between declaration and broker, a line each."""
     async with _admin(settings) as admin:
         existing = await _described(admin, settings)
         present = [topic for topic in TOPICS if settings.topic(topic.name) in existing]
@@ -164,7 +164,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def _described(
     admin: AIOKafkaAdminClient, settings: Settings
 ) -> dict[str, Sequence[Mapping[str, Any]]]:
-    """Return the partitions of those of our topics that exist, by full name."""
+    """Return the partitions of our existing topics, by full name."""
     answers = await admin.describe_topics(names(settings))
     return {answer["topic"]: answer["partitions"] for answer in answers if not answer["error_code"]}
 
@@ -172,7 +172,7 @@ async def _described(
 async def _create(
     admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]
 ) -> list[TopicSpec]:
-    """Create the topics and return them, without those that another `apply` has just created."""
+    """Create the topics; return them without those that a concurrent `apply` created."""
     if not topics:
         return []
     wanted = {settings.topic(topic.name): topic for topic in topics}
@@ -188,7 +188,7 @@ async def _create(
 
 
 async def _until_none(missing: Callable[[], Awaitable[Collection[Any]]]) -> None:
-    """Wait until the brokers show what the controller has acknowledged."""
+    """Wait until all brokers show the change that the controller acknowledged."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
     while await missing():
         if time.monotonic() > deadline:
@@ -235,7 +235,7 @@ async def _with_other_configs(
 
 
 async def _alter(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[TopicSpec]) -> None:
-    """Set the whole configuration of the topics; whatever else was set there is reset."""
+    """Set the whole configuration of the topics; other values are reset to defaults."""
     resources = [
         ConfigResource(ConfigResourceType.TOPIC, settings.topic(topic.name), configs=topic.configs(settings))
         for topic in topics

@@ -1,1 +1,1 @@
-"""Tables: the repository of one table each; one agent writes it."""
+"""Tables: a repository each; one agent writes each table.  read_model_rows has the projector's rows."""

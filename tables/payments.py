@@ -1,7 +1,7 @@
 """payment-events -> payments (RocksDB) -> payments-changelog.
 
-The fingerprint of every payment ever requested: what tells a repetition from a
-mismatch.  Written by agents/payments only.
+The fingerprint of every payment ever requested: it distinguishes a repetition from another
+payment with the same id.  Only agents/payments writes it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from ledger_streams import topics, wire
-from ledger_streams.bootstrap.apps import ledger
-from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
-from ledger_streams.engine.batches import PartitionBatch
+from ledger_streams.engine.batches import PartitionBatch, PartitionedTopic
 from ledger_streams.engine.state.store import TableSpec
 
 PAYMENTS: Final = TableSpec(
@@ -24,18 +22,20 @@ PAYMENTS: Final = TableSpec(
     decode=wire.decode_known_payment,
     stored_form=bytes,
 )
-ledger.tables.declare(PAYMENTS)
-
-_changelog = destination(topics.PAYMENTS_CHANGELOG)
 
 
-def find(share: PartitionBatch, payment_id: str) -> PaymentKnown | None:
-    """Return what is known of the payment, as the cycle has it so far; None when it is new."""
-    known: PaymentKnown | None = share.get_state(payment_id.encode())
-    return known
+class PaymentsTable:
+    """Finds and keeps the fingerprints of payments."""
 
+    def __init__(self, changelog: PartitionedTopic) -> None:
+        self._changelog = changelog
 
-def keep(share: PartitionBatch, payment_id: str, known: PaymentKnown) -> None:
-    """Keep what is known of the payment from now on."""
-    encoded = wire.encode_known_payment(known)
-    share.put_state(payment_id.encode(), known, stored=encoded, logged=encoded, changelog=_changelog)
+    def find(self, batch: PartitionBatch, payment_id: str) -> PaymentKnown | None:
+        """Return the known payment, with the changes of the current cycle; None when it is new."""
+        known: PaymentKnown | None = batch.get_state(payment_id.encode())
+        return known
+
+    def keep(self, batch: PartitionBatch, payment_id: str, known: PaymentKnown) -> None:
+        """Store the payment as known from now on."""
+        encoded = wire.encode_known_payment(known)
+        batch.put_state(payment_id.encode(), known, stored=encoded, logged=encoded, changelog=self._changelog)

@@ -1,9 +1,8 @@
 """Records -> rows of the read side: events, payments, wallet_events, snapshots, postings.
 
-A record becomes the same rows however often it is read.  Each table is fed by one topic,
-since nothing orders two topics.  What the ledger's agents have parked is no event: the
-same reading finds it here, and it is passed over.  Anything else that cannot be read is
-`Unreadable`, and the projector parks it.
+A record yields the same rows at each read.  Each table is fed by one topic, since Kafka orders
+no two topics.  A record that the ledger's agents have parked is no event: the same readers
+reject it here, and it is skipped.  The projector parks any other record that is `Unreadable`.
 """
 
 from __future__ import annotations
@@ -25,21 +24,22 @@ from ledger_streams.adapters.postgres.rows import (
     SnapshotRow,
     WalletEventRow,
 )
-from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.payment import FINGERPRINT_INVALID, PaymentRequested
 from ledger_streams.domain.postings import postings_of
-from ledger_streams.engine.batches import Record
+from ledger_streams.engine.batches import PartitionedTopic, Record
 from ledger_streams.engine.projection_batch import ProjectionBatch
 from ledger_streams.errors import Unreadable
 from ledger_streams.ports import BalanceView, WalletView
 
 log = logging.getLogger(__name__)
 
-PAYMENTS = destination(topics.PAYMENT_EVENTS)
-SAGAS = destination(topics.SAGA_EVENTS)
-WALLETS = destination(topics.WALLET_EVENTS)
+PAYMENTS, SAGAS, WALLETS = (
+    PartitionedTopic(name, topics.spec(name).partitions)
+    for name in (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
+)
+"""For the check of a record's partition, which needs the number of partitions and no full name."""
 
 _json: Final = msgspec.json.Encoder().encode
 _time: Final = lru_cache(maxsize=4_096)(wire.parse_time)
@@ -52,9 +52,9 @@ def project_payment_event(share: ProjectionBatch, record: Record) -> None:
             PAYMENTS.check_partition(record)
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
     except Unreadable as error:
-        _pass_over(record, error)
+        _skip(record, error)
         if error.payment_id is not None:
-            # a new payment then is known as invalid, as the payments agent has it
+            # the payments agent stores a new payment as invalid, and so does the read model
             share.rows.payments.append(_invalid_payment_row(error.payment_id, record))
         return
     if requested is not None:
@@ -76,7 +76,7 @@ def project_saga_event(share: ProjectionBatch, record: Record) -> None:
             SAGAS.check_partition(record)
         wire.read_saga_event(record.value, key=record.key)
     except Unreadable as error:
-        _pass_over(record, error)
+        _skip(record, error)
         return
     share.rows.events.append(_event_row(share, record, wire.decode_stored(record.value)))
 
@@ -93,8 +93,8 @@ def project_wallet_event(share: ProjectionBatch, record: Record) -> None:
     share.wallets[read.envelope.aggregate_id] = _view(read.envelope, wallet)
 
 
-def _pass_over(record: Record, error: Unreadable) -> None:
-    log.debug("%s[%d]@%d is with the dead letters: %s", record.topic, record.partition, record.offset, error)
+def _skip(record: Record, error: Unreadable) -> None:
+    log.debug("%s[%d]@%d skipped, a dead letter: %s", record.topic, record.partition, record.offset, error)
 
 
 def _event_row(share: ProjectionBatch, record: Record, envelope: wire.Envelope) -> EventRow:
@@ -114,7 +114,7 @@ def _event_row(share: ProjectionBatch, record: Record, envelope: wire.Envelope) 
 
 
 def _request_row(share: ProjectionBatch, record: Record, requested: PaymentRequested) -> EventRow:
-    """Return the row of a request, which may have left out half the envelope."""
+    """Return the row of a request; its envelope may lack optional fields."""
     payment_id = requested.request.payment_id
     return EventRow(
         requested.event_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from ledger_streams import topics
 from ledger_streams.local.stack import up
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTS_UP = int(os.environ.get("TEST_PORTS_UP", "0"))
@@ -44,14 +44,6 @@ def stack() -> Settings:
     started = stack_settings()
     up(started)
     return started
-
-
-@pytest.fixture(autouse=True)
-def settings_unread() -> Iterator[None]:
-    """Let each test read the environment anew."""
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Named to the worker command by Faust's `-A`.
 
 from __future__ import annotations
 
-from ledger_streams.bootstrap.apps import ledger as app
+from ledger_streams.bootstrap.apps import wallets_app
+from ledger_streams.settings import settings
 
-app.conf.autodiscover = ["agents.wallets"]
+app = wallets_app(settings())

@@ -1,7 +1,7 @@
-"""Closing days, beside each projector's agents: one of them has it done, the others find it done.
+"""day_close_job: closes each day after its end, in one of the projectors.
 
-A day is closed at the first look after its end, and its root goes to the log and to the
-topic `audit-roots`.
+The first check after a day's end closes it; its root goes to the log and to the topic
+`audit-roots`.
 """
 
 from __future__ import annotations
@@ -15,35 +15,37 @@ from ledger_streams.adapters.postgres.pool import opened_pool
 from ledger_streams.audit.database import is_due
 from ledger_streams.audit.day_close import close_elsewhere, publish
 from ledger_streams.audit.roots import Root
-from ledger_streams.bootstrap.apps import projector
 from ledger_streams.engine.periodic_job import PeriodicJob
 from ledger_streams.metrics import AUDIT_CLOSED_DAY_SECONDS, AUDIT_CLOSING_SECONDS, AUDIT_CLOSINGS_FAILED
-from ledger_streams.settings import settings
+from ledger_streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 60.0
-"""A day may be closed a minute late; a look costs a few connections and reads a record a day."""
+CHECK_EVERY_S: Final = 60.0
+"""A day may be closed a minute late; a check costs a few connections and reads a record a day."""
 
 
-@projector.service
-class ClosingService(PeriodicJob):
-    """Looks once a minute whether a day has ended."""
+class DayCloseJob(PeriodicJob):
+    """Checks once a minute whether a day has ended."""
 
-    every_s = LOOK_EVERY_S
+    every_s = CHECK_EVERY_S
     failure_message = "a day is closed"
     failures = AUDIT_CLOSINGS_FAILED
-    _said: Root | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._logged: Root | None = None
+        super().__init__()
 
     async def run_once(self) -> None:
-        """Have the day closed that has ended, and say the last root that was not said yet."""
-        config, began_s = settings(), time.monotonic()
-        async with opened_pool(config.postgres, connections_max=1) as pool:
+        """Close the day that has ended, and log the latest root once."""
+        began_s = time.monotonic()
+        async with opened_pool(self._settings.postgres, connections_max=1) as pool:
             if await is_due(pool) and await close_elsewhere():
                 AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
-            closed = await publish(config, pool)
-        if closed and closed[-1] != self._said:
-            self._said = last = closed[-1]
+            closed = await publish(self._settings, pool)
+        if closed and closed[-1] != self._logged:
+            self._logged = last = closed[-1]
             about = (last.day, last.leaves, last.root, last.seal)
             log.info("day %s: %d rows, root %s, seal %s; the root is on Kafka", *about)
             AUDIT_CLOSED_DAY_SECONDS.set(datetime.fromisoformat(last.day).replace(tzinfo=UTC).timestamp())

@@ -1,14 +1,13 @@
-"""Wiring: the connections of the web views, of a ledger worker or of an api, made when it starts.
+"""web_services: the connections of the web views, opened when a worker or an api starts.
 
-The views ask for them at each request; before they exist, and while a worker is
-stopping, the answer is `Unavailable`.
+The views ask for them at each request.  Before they are open, and while the process stops, the
+answer is `Unavailable`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from mode import Service
@@ -20,74 +19,82 @@ from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
 from ledger_streams.adapters.redis.claims import RedisClaims
-from ledger_streams.bootstrap.apps import api, clock, ledger
-from ledger_streams.bootstrap.kafka_checks import kafka_state
 from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
+from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.publisher import KafkaPublisher
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import PAYMENT_OLDEST_SECONDS, PAYMENTS_STUCK
 from ledger_streams.resilience import retried
-from ledger_streams.settings import settings
+from ledger_streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
 STUCK_EVERY_S = 10.0
-"""Between two counts of the payments that wait too long."""
+"""Between two counts of stuck payments."""
 PGBOUNCER_EVERY_S = 5.0
-"""As often as metrics are usually looked at; three questions, answered from memory."""
+"""The usual scrape interval of metrics; PgBouncer answers three questions from memory."""
 POOL_CONNECTIONS_MAX = 10
-"""Of one worker's web views; PgBouncer and several workers share the server's 200."""
+"""For one worker's web views; PgBouncer and several workers share the server's 200."""
 
 
 class Connections:
-    """What the web views of one process are connected to."""
+    """The connections of one process's web views."""
 
-    def __init__(self, pool: Pool) -> None:
-        config = settings()
+    def __init__(self, pool: Pool, settings: Settings, clock: BrokerClock) -> None:
         self.pool = pool
-        self.redis = connect(config.redis)
+        self.redis = connect(settings.redis)
         self.read_model = PostgresReadModel(pool)
-        self.cache = RedisBalances(self.redis, ttl_s=config.balance_ttl_s)
+        self.cache = RedisBalances(self.redis, ttl_s=settings.balance_ttl_s)
         self.claims = RedisClaims(self.redis)
-        client_id = f"{config.app_id}-api-{config.worker_id}"
-        self.publisher = KafkaPublisher(client_options(config), clock=clock, client_id=client_id)
+        client_id = f"{settings.app_id}-api-{settings.worker_id}"
+        self.publisher = KafkaPublisher(client_options(settings), clock=clock, client_id=client_id)
         self.outcomes = OutcomeWatch(self.read_model)
 
     async def start(self) -> None:
-        """Start what runs by itself; waits for Kafka."""
-        await retried(self.publisher.start, purpose="the API waits for Kafka")
+        """Start the publisher and the outcome poller; waits for Kafka."""
+        await retried(self.publisher.start, purpose="API start: connecting to Kafka")
         await self.outcomes.start()
         try:
             await self.cache.learn_epoch()
         except Unavailable as error:
-            log.warning("The API starts without the cache, balances come from PostgreSQL: %s", error)
+            log.warning(
+                "Redis unavailable, API starts without the cache, reads balances in PostgreSQL: %s",
+                error,
+            )
 
     async def close(self) -> None:
-        """Close everything, the acknowledged and the open."""
+        """Close all connections."""
         await self.outcomes.stop()
         await self.publisher.stop()
         await close_within("redis", self.redis.aclose())
         await close_within("postgres", self.pool.close())
 
 
-@api.service
-@ledger.service
 class ConnectionService(Service):
-    """Opens the connections beside the worker's other services; a dependency away holds up nothing else."""
+    """Opens the connections in the background: an unavailable dependency delays no other service."""
 
-    connections: Connections | None = None
+    def __init__(self, settings: Settings, clock: BrokerClock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._connections: Connections | None = None
+        super().__init__()
+
+    def opened(self) -> Connections:
+        """Return the open connections; raises Unavailable while there are none."""
+        if self._connections is None:
+            raise Unavailable(dependency="worker", detail="it is starting or stopping")
+        return self._connections
 
     @Service.task
     async def _open(self) -> None:
-        config = settings()
         pool = await retried(
-            lambda: create_pool(config.pooled_postgres, connections_max=POOL_CONNECTIONS_MAX),
-            purpose="the API waits for PostgreSQL",
+            lambda: create_pool(self._settings.pooled_postgres, connections_max=POOL_CONNECTIONS_MAX),
+            purpose="API start: connecting to PostgreSQL",
         )
-        opened = Connections(pool)
+        opened = Connections(pool, self._settings, self._clock)
         await opened.start()
-        type(self).connections = opened
+        self._connections = opened
 
     @Service.task
     async def _watch_stuck(self) -> None:
@@ -103,65 +110,31 @@ class ConnectionService(Service):
             await look()
 
     async def _count_stuck(self) -> None:
-        """Count the payments that wait too long, for the metrics."""
-        if self.connections is None:
+        """Set the metrics of stuck payments."""
+        if self._connections is None:
             return
-        now = clock.now()
+        now = self._clock.now()
         try:
-            stuck = await self.connections.read_model.under_way(
-                now - timedelta(seconds=settings().saga_stuck_s)
+            stuck = await self._connections.read_model.under_way(
+                now - timedelta(seconds=self._settings.saga_stuck_s)
             )
         except Unavailable as error:
-            log.warning("stuck payments are not counted: %s", error)
+            log.warning("Stuck payments not counted: %s. The next try is in 10 s.", error)
             return
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
 
     async def _ask_pgbouncer(self) -> None:
-        """Ask PgBouncer for the metrics of its pools, where there is one."""
-        if not settings().pgbouncer:
+        """Set the metrics of PgBouncer's pools, where one is configured."""
+        if not self._settings.pgbouncer:
             return
         try:
-            await pgbouncer_console.measure(settings().pooled_postgres)
+            await pgbouncer_console.measure(self._settings.pooled_postgres)
         except Unavailable as error:
-            log.warning("PgBouncer is not measured: %s", error)
+            log.warning("Metrics of PgBouncer not read: %s. The next try is in 5 s.", error)
 
     async def on_stop(self) -> None:
-        """Close what was opened."""
-        opened, type(self).connections = type(self).connections, None
+        """Close the connections."""
+        opened, self._connections = self._connections, None
         if opened is not None:
             await opened.close()
-
-
-def connections() -> Connections:
-    """Return the open connections; raises Unavailable while there are none."""
-    if ConnectionService.connections is None:
-        raise Unavailable(dependency="worker", detail="it is starting or stopping")
-    return ConnectionService.connections
-
-
-async def worker_readiness() -> Mapping[str, str]:
-    """Say of the worker and of each dependency `ok` or what is wrong with it."""
-    return {"tables": ledger.readiness, **await _readiness("worker")}
-
-
-async def readiness() -> Mapping[str, str]:
-    """Say of each dependency of an api `ok` or what is wrong with it."""
-    return await _readiness("api")
-
-
-async def _readiness(kind: str) -> Mapping[str, str]:
-    probes: dict[str, Awaitable[object]] = {"kafka": kafka_state(kind)}
-    states: dict[str, str] = {}
-    try:
-        opened = connections()
-    except Unavailable as error:
-        states["connections"] = error.detail
-    else:
-        probes |= {"postgres": opened.read_model.answers(), "redis": opened.redis.ping()}
-    answers = await asyncio.gather(*probes.values(), return_exceptions=True)
-    for name, answer in zip(probes, answers, strict=True):
-        states[name] = repr(answer) if isinstance(answer, BaseException) else "ok"
-        if isinstance(answer, str):
-            states[name] = answer
-    return states

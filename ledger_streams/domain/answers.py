@@ -1,8 +1,8 @@
-"""Answers: what a saga hears from others than wallets, on saga-events.
+"""Answers of providers and of refunded payments to a saga, on saga-events.
 
-A provider's answer is final or it is none: `ProviderTimedOut` says that nobody knows yet
-whether the provider has done its part.  A refund is granted or refused by the saga of the
-payment it refunds, which alone knows how much of it is left.
+A provider's answer is final, except `ProviderTimedOut`: the outcome is unknown, and the provider
+may have carried the payment out.  The saga of the refunded payment grants or refuses a refund,
+since it knows the amount that is left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ledger_streams.domain.request import PaymentKind
 
 
 class ProviderApproved(msgspec.Struct, frozen=True, gc=False):
-    """The provider has done its part; `detail` is its reference, or why a person says so."""
+    """The provider carried the payment out; `detail` is its reference, or an operator's reason."""
 
     payment_id: PaymentId
     version: int
@@ -25,7 +25,7 @@ class ProviderApproved(msgspec.Struct, frozen=True, gc=False):
 
 
 class ProviderDeclined(msgspec.Struct, frozen=True, gc=False):
-    """The provider has not done its part and never will."""
+    """The provider did not carry the payment out and never will."""
 
     payment_id: PaymentId
     version: int
@@ -37,7 +37,7 @@ class ProviderDeclined(msgspec.Struct, frozen=True, gc=False):
 
 
 class ProviderTimedOut(msgspec.Struct, frozen=True, gc=False):
-    """No answer that tells anything: the provider may have done its part, or may do it yet."""
+    """The outcome is unknown: the provider may have carried the payment out, or may still do it."""
 
     payment_id: PaymentId
     version: int
@@ -48,7 +48,7 @@ class ProviderTimedOut(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefundGranted(msgspec.Struct, frozen=True, gc=False):
-    """This much of the payment `refund_of` is set aside for the refund; the rest is how it was paid."""
+    """The payment `refund_of` reserved this amount for the refund; the rest says how it was paid."""
 
     payment_id: PaymentId
     """The refund."""
@@ -63,7 +63,7 @@ class RefundGranted(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefundRefused(msgspec.Struct, frozen=True, gc=False):
-    """The payment `refund_of` cannot be refunded so; nothing is set aside."""
+    """The payment `refund_of` refuses the refund; nothing is reserved."""
 
     payment_id: PaymentId
     version: int

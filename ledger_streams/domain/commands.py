@@ -1,7 +1,7 @@
-"""Commands to a wallet: what it is asked to do, in the imperative.
+"""Commands to a wallet, in the imperative.
 
-Legs are steps of a payment, sent by its saga: to take, give, hold, capture or release;
-the others are administrative, callers' holds among them.  A command carries no state and
+A saga sends the legs of its payment: deduct, add, hold, capture, release.  The other commands are
+administrative, callers' holds among them.  A command carries no state and
 no outcome; `saga_version` is the version that the reply on saga-events will bear.
 """
 
@@ -55,7 +55,7 @@ class HoldFunds(msgspec.Struct, frozen=True, gc=False):
     payment_id: PaymentId | None = None
     saga_version: int | None = None
     expires_ms: int | None = None
-    """When it is released by itself, ms since 1970; a payment's hold is not."""
+    """Expiry in ms since 1970; None, as for a payment's hold, never expires."""
 
 
 class CaptureHold(msgspec.Struct, frozen=True, gc=False):
@@ -71,7 +71,7 @@ class CaptureHold(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReleaseHold(msgspec.Struct, frozen=True, gc=False):
-    """Make available again what is left of a hold; without a payment a caller asks, for a caller's hold."""
+    """Release the rest of a hold; without a payment it is a caller's command for a caller's hold."""
 
     wallet_id: WalletId
     hold_id: HoldId
@@ -81,7 +81,7 @@ class ReleaseHold(msgspec.Struct, frozen=True, gc=False):
 
 
 class ExpireHold(msgspec.Struct, frozen=True, gc=False):
-    """Release a hold whose time has come; the wallets agent asks for it."""
+    """Release an expired hold; the wallets agent sends it."""
 
     wallet_id: WalletId
     hold_id: HoldId
@@ -89,7 +89,7 @@ class ExpireHold(msgspec.Struct, frozen=True, gc=False):
 
 
 class OpenWallet(msgspec.Struct, frozen=True, gc=False):
-    """Open a wallet; `overdraft_limits` are minor units by currency, one left out is zero."""
+    """Open a wallet; `overdraft_limits` are minor units by currency, zero for a currency left out."""
 
     wallet_id: WalletId
     user_id: UserId
@@ -98,21 +98,21 @@ class OpenWallet(msgspec.Struct, frozen=True, gc=False):
 
 
 class FreezeWallet(msgspec.Struct, frozen=True, gc=False):
-    """Refuse deductions from now on; credits are taken."""
+    """Refuse deductions from now on; the wallet still accepts credits."""
 
     wallet_id: WalletId
     reason: str
 
 
 class UnfreezeWallet(msgspec.Struct, frozen=True, gc=False):
-    """Take deductions again."""
+    """Allow deductions again."""
 
     wallet_id: WalletId
     reason: str
 
 
 class CloseWallet(msgspec.Struct, frozen=True, gc=False):
-    """Close an empty wallet for ever, unless a payment under way gives money back to it afterwards."""
+    """Close an empty wallet; only a compensation of a payment in flight makes it reopenable."""
 
     wallet_id: WalletId
     reason: str
@@ -126,7 +126,7 @@ class ChangeLimits(msgspec.Struct, frozen=True, gc=False):
 
 
 class ProposeReopening(msgspec.Struct, frozen=True, gc=False):
-    """Ask a second person to reopen a closed wallet to which money has come back; `by` is the first one."""
+    """Propose to reopen a closed wallet that holds compensated money; `by` is the first person."""
 
     wallet_id: WalletId
     reason: str
@@ -134,7 +134,7 @@ class ProposeReopening(msgspec.Struct, frozen=True, gc=False):
 
 
 class ApproveReopening(msgspec.Struct, frozen=True, gc=False):
-    """Reopen the wallet, as another person than `by` has proposed."""
+    """Approve the reopening; `by` must differ from the proposer."""
 
     wallet_id: WalletId
     by: str
@@ -143,7 +143,7 @@ class ApproveReopening(msgspec.Struct, frozen=True, gc=False):
 FundsCommand = DeductFunds | AddFunds
 HoldCommand = HoldFunds | CaptureHold | ReleaseHold | ExpireHold
 LegCommand = FundsCommand | HoldFunds | CaptureHold | ReleaseHold
-"""A leg of a payment; answered on saga-events."""
+"""A leg of a payment; the wallet replies on saga-events."""
 ReopeningCommand = ProposeReopening | ApproveReopening
 AdministrativeCommand = (
     OpenWallet | FreezeWallet | UnfreezeWallet | CloseWallet | ChangeLimits | ReopeningCommand

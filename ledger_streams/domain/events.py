@@ -1,8 +1,8 @@
-"""Events: what has happened, in the past tense; the class's name is the event_type on the wire.
+"""Events of sagas and payments, in the past tense; the class name is the event_type on the wire.
 
 Saga events belong to a payment's saga, on saga-events; outcomes end a payment, on
-payment-events.  A wallet's own are in wallet_events, what providers and refunded payments
-answer a saga in answers.  Money is minor units here and decimal strings on the wire.
+payment-events.  Wallet events are in wallet_events, answers of providers
+and refunded payments in answers.  Money is minor units here and decimal strings on the wire.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger_streams.domain.request import PaymentKind, PaymentRequest
 
 
 class SagaStarted(msgspec.Struct, frozen=True, gc=False):
-    """A payment sets out; `data` is the request's content as it came, JSON."""
+    """A payment starts; `data` is the request's content as received, JSON."""
 
     request: PaymentRequest
     data: msgspec.Raw
@@ -25,12 +25,12 @@ class SagaStarted(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def payment_id(self) -> PaymentId:
-        """The payment it is about, as of every saga event."""
+        """The payment of the saga, as in every saga event."""
         return self.request.payment_id
 
 
 class WalletDeducted(msgspec.Struct, frozen=True, gc=False):
-    """The money has left the wallet, whose version is now `wallet_version`."""
+    """The wallet was debited and has the version `wallet_version` now."""
 
     payment_id: PaymentId
     version: int
@@ -41,7 +41,7 @@ class WalletDeducted(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletDeductionRefused(msgspec.Struct, frozen=True, gc=False):
-    """The wallet keeps its money; `wallet_version` is what it was, 0 without a wallet."""
+    """The wallet refused the debit; `wallet_version` is unchanged, 0 without a wallet."""
 
     payment_id: PaymentId
     version: int
@@ -53,7 +53,7 @@ class WalletDeductionRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletCredited(msgspec.Struct, frozen=True, gc=False):
-    """The money is in the wallet, whose version is now `wallet_version`."""
+    """The wallet was credited and has the version `wallet_version` now."""
 
     payment_id: PaymentId
     version: int
@@ -65,7 +65,7 @@ class WalletCredited(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletCreditRefused(msgspec.Struct, frozen=True, gc=False):
-    """The wallet did not take the money; `wallet_version` is what it was, 0 without a wallet."""
+    """The wallet refused the credit; `wallet_version` is unchanged, 0 without a wallet."""
 
     payment_id: PaymentId
     version: int
@@ -78,7 +78,7 @@ class WalletCreditRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletHeld(msgspec.Struct, frozen=True, gc=False):
-    """The wallet has set the money aside for this payment."""
+    """The wallet holds the money for this payment."""
 
     payment_id: PaymentId
     version: int
@@ -90,7 +90,7 @@ class WalletHeld(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletReleased(msgspec.Struct, frozen=True, gc=False):
-    """What the wallet had set aside for this payment is available again."""
+    """The wallet released the money held for this payment."""
 
     payment_id: PaymentId
     version: int
@@ -102,7 +102,7 @@ class WalletReleased(msgspec.Struct, frozen=True, gc=False):
 
 
 class SagaCompensated(msgspec.Struct, frozen=True, gc=False):
-    """The payer has the money back."""
+    """The payer was compensated."""
 
     payment_id: PaymentId
     version: int
@@ -121,7 +121,7 @@ class SagaCompleted(msgspec.Struct, frozen=True, gc=False):
 
 
 class SagaFailed(msgspec.Struct, frozen=True, gc=False):
-    """The payment was not carried out; of version 1 it never set out, and has no amount."""
+    """The payment failed; version 1 means that it never started, and has no amount."""
 
     payment_id: PaymentId
     version: int
@@ -140,13 +140,13 @@ WalletReply = (
     | WalletReleased
 )
 Reply = WalletReply | ProviderReply | RefundReply
-"""What a saga awaits: the answer to its last step."""
+"""The replies that a saga awaits after a step."""
 SagaEnd = SagaCompensated | SagaCompleted | SagaFailed
 SagaEvent = SagaStarted | Reply | SagaEnd
 
 
 class PaymentCompleted(msgspec.Struct, frozen=True, gc=False):
-    """The payment's end, with the version of each wallet it touched."""
+    """The payment completed; `wallets` has the version of each wallet that it changed."""
 
     payment_id: PaymentId
     kind: PaymentKind
@@ -159,7 +159,7 @@ class PaymentCompleted(msgspec.Struct, frozen=True, gc=False):
 
 
 class PaymentFailed(msgspec.Struct, frozen=True, gc=False):
-    """The payment's end without effect; `wallets` has what was taken and given back."""
+    """The payment failed without effect; `wallets` has the wallets debited and compensated."""
 
     payment_id: PaymentId
     reason: str
@@ -169,15 +169,15 @@ class PaymentFailed(msgspec.Struct, frozen=True, gc=False):
 
 
 class PaymentRefunded(msgspec.Struct, frozen=True, gc=False):
-    """Part of a completed payment, or all of it, has gone back; its versions follow the outcome's."""
+    """A completed payment was refunded in part or in full; its versions follow the outcome's."""
 
     payment_id: PaymentId
     version: int
     refund_id: PaymentId
-    """The payment of kind refund that did it."""
+    """The payment of kind refund."""
     amount_minor: int
     refunded_minor: int
-    """By all refunds so far."""
+    """Total of all refunds so far."""
     paid_minor: int
     currency: str
 

@@ -1,8 +1,8 @@
-"""Hold decisions: what a wallet says to hold, capture, release and expire.
+"""Decisions of a wallet on hold, capture, release and expire.
 
-Never more is captured than is held.  A payment's own hold serves that payment alone and is
-captured and released whatever the wallet's status, since its provider has acted on it; a
-caller's hold is captured by payments that name it, as long as the wallet may pay.
+A capture never exceeds the hold.  A payment's own hold serves that payment only; it is captured
+and released in every status of the wallet, since the provider has acted on it.  Payments that
+name a caller's hold capture it while the wallet may pay.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class WalletDecision(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING: Final = WalletDecision()
-"""The wallet is already as asked, or there is none to bear an event."""
+"""The wallet is in the requested state already, or there is no wallet to write an event for."""
 HOLDS_MAX: Final = 1_000
-"""Of one wallet at a time: each of its events carries them all."""
+"""Holds of one wallet at a time; each wallet event carries them all."""
 EXPIRED: Final = "expired"
 
 
 def decide_hold(wallet: Wallet | None, command: HoldCommand) -> WalletDecision:
-    """Say what happens to `wallet` (None: not open yet) when `command` arrives; change nothing."""
+    """Return the decision of `wallet` (None: not open yet) on `command`; pure."""
     match command:
         case HoldFunds():
             return _hold(wallet, command)
@@ -72,7 +72,7 @@ def decide_hold(wallet: Wallet | None, command: HoldCommand) -> WalletDecision:
 
 
 def deduction_refusal(wallet: Wallet | None, command: DeductFunds | HoldFunds) -> Reason | None:
-    """Return why the wallet does not part with the money, out of available; None when it does."""
+    """Return why the wallet refuses a debit of its available money; None when it does not."""
     if wallet is None:
         return Reason.WALLET_NOT_FOUND
     balance = wallet.balances.get(command.currency)
@@ -111,7 +111,7 @@ def refused(wallet: Wallet, command: WalletCommand, reason: Reason, detail: str)
 def _hold(wallet: Wallet | None, command: HoldFunds) -> WalletDecision:
     known = None if wallet is None else wallet.holds.get(command.hold_id)
     if known is not None and command.payment_id is None and _is_as_asked(known, command):
-        return NOTHING  # whatever the wallet says now: it has been held
+        return NOTHING  # in every status of the wallet: the money is held
     reason = deduction_refusal(wallet, command)
     detail = "" if reason is None else _refusal_detail(wallet, command, reason)
     if known is not None:

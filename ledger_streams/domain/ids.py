@@ -1,8 +1,8 @@
 """Ids: UUIDs as canonical text, lower-case and hyphenated.
 
-Ids are compared and sent as text all the time and never calculated with, so they stay
-text.  What the system derives is a UUIDv5 of a text that names the cause, so that doing
-it again makes the same id.  SHA-1 and slicing is that, at a fifth of `uuid.uuid5`'s time.
+Ids are compared and sent as text, so they stay text.  A derived id is a UUIDv5 of a text that
+names the cause: a repetition derives the same id.  SHA-1 and slicing gives the same text as
+`uuid.uuid5` in a fifth of its time.
 """
 
 from __future__ import annotations
@@ -38,5 +38,5 @@ def derived_id(text: str) -> EventId:
 
 
 def is_canonical_id(text: object) -> TypeGuard[str]:
-    """Say whether it is a UUID as canonical text."""
+    """Tell whether the text is a canonical UUID."""
     return isinstance(text, str) and text.isascii() and text.encode().translate(_DIGITS_AS_ZERO) == _SHAPE

@@ -1,8 +1,8 @@
-"""Merkle trees: one hash for many, and a short proof that one of them is among them.
+"""Merkle trees: one root hash over many leaves, and short inclusion proofs.
 
-The tree of RFC 6962: leaves and nodes are hashed apart, so that neither passes for the
-other, and the left part of a tree is the largest power of two.  Leaves come one by one
-and in any number; only the roots of whole subtrees are kept, a hash a level.
+The tree of RFC 6962: leaves and nodes have different hash prefixes, so neither passes for the
+other, and the left subtree has the largest power of two of leaves.  Leaves are added one by
+one; the builder keeps only the roots of full subtrees, a hash a level.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A neighbour on the way from a leaf to the root, and on which side it is."""
+    """A sibling on the path from a leaf to the root, and its side."""
 
     side: Literal["left", "right"]
     hash: str
@@ -29,17 +29,17 @@ class _Subtree(NamedTuple):
 
 
 class Tree:
-    """Takes leaves in order; with `target`, the number of a leaf from 0, it gathers its path."""
+    """Adds leaves in order; collects the path of leaf number `target`, counted from 0."""
 
     def __init__(self, target: int | None = None) -> None:
         self._target = target
         self._subtrees: list[_Subtree] = []
         self.leaves = 0
         self.path: list[Step] = []
-        """Of the target, complete once the root has been asked for."""
+        """Path of the target; complete after `root`."""
 
     def add(self, content: bytes) -> None:
-        """Take the next leaf."""
+        """Add the next leaf."""
         subtree = _Subtree(0, leaf_hash(content), self.leaves == self._target)
         self.leaves += 1
         while self._subtrees and self._subtrees[-1].height == subtree.height:
@@ -47,7 +47,7 @@ class Tree:
         self._subtrees.append(subtree)
 
     def root(self) -> bytes:
-        """Return the root, after the last leaf; of no leaves it is the hash of nothing."""
+        """Return the root, after the last leaf; without leaves, the hash of the empty string."""
         if not self._subtrees:
             return sha256().digest()
         while len(self._subtrees) > 1:
@@ -70,7 +70,7 @@ def leaf_hash(content: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of what stands over two."""
+    """Return the hash of the node over two."""
     return sha256(b"\x01" + left + right).digest()
 
 
@@ -83,7 +83,7 @@ def merkle_root(contents: Iterable[bytes]) -> bytes:
 
 
 def root_by(path: Sequence[Step], content: bytes) -> bytes:
-    """Return the root to which a path leads from a leaf: the tree's own, if the leaf is in it."""
+    """Return the root that a path computes from a leaf; it equals the tree's root if the leaf is in it."""
     at = leaf_hash(content)
     for step in path:
         other = bytes.fromhex(step.hash)

@@ -1,7 +1,7 @@
 """Money: an integer count of minor units in one currency.
 
-Floats never enter this module and no `Decimal` is made: a decimal string is split
-once, at the edge, and printed with all the digits of its currency at the other.
+This module uses neither floats nor `Decimal`: it parses a decimal string once, at the edge, and
+formats with all digits of the currency.
 An amount is positive; a limit may be zero; a balance may be negative.
 """
 
@@ -20,7 +20,7 @@ AMOUNT_MINOR_MAX: Final = 10**15
 """Upper bound of any single amount; fits a BIGINT after 9,000 such additions."""
 
 BALANCE_MINOR_MAX: Final = 9 * 10**18
-"""A credit beyond it is refused; the rest of a BIGINT is left for compensations, which never are."""
+"""A wallet refuses credits beyond it; the rest of a BIGINT is for compensations, never refused."""
 
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _TWO_DIGITS = """
@@ -85,7 +85,7 @@ def parse_limit(text: object, currency: str, *, field: str) -> int:
 
 @lru_cache(maxsize=8_192)
 def _minor(text: str, currency: str, field: str) -> int:
-    """Read one text once: a payment's amount comes by six times.  Only valid, so short, texts are kept."""
+    """Parse and cache: a payment's amount is parsed six times.  Only valid, so short, texts are cached."""
     match = _decimal(text)
     if match is None:
         raise invalid(field, f"{DECIMAL_STRING}, got {_miswritten(text)}")
@@ -102,7 +102,7 @@ def _minor(text: str, currency: str, field: str) -> int:
 
 
 def with_all_digits(text: str, currency: str) -> str:
-    """Return an amount that `parse_amount` takes with all of its currency's digits."""
+    """Return a valid amount with all digits of its currency."""
     digits = CURRENCIES[currency]
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction:0<{digits}}" if digits else whole
@@ -110,7 +110,7 @@ def with_all_digits(text: str, currency: str) -> str:
 
 @lru_cache(maxsize=8_192)
 def parse_balance(text: str, currency: str) -> int:
-    """Read what `format_amount` wrote, of any sign and size, as minor units; for the system's own records."""
+    """Read an output of `format_amount`, of any sign and size, as minor units; for our own records."""
     digits = CURRENCIES[currency]
     negative = text.startswith("-")
     whole, point, fraction = (text[1:] if negative else text).partition(".")
@@ -124,7 +124,7 @@ def parse_balance(text: str, currency: str) -> int:
 def format_amount(minor: int, currency: str) -> str:
     """Print minor units as a decimal string with all of the currency's digits: 1025 EUR is "10.25".
 
-    A payment's amount is printed nine times, so printed ones are kept.
+    Cached, since a payment's amount is formatted nine times.
     """
     if minor < 0:
         return "-" + format_amount(-minor, currency)
@@ -139,7 +139,7 @@ def format_amount(minor: int, currency: str) -> str:
 
 
 def invalid(field: str, problem: str) -> Unreadable:
-    """Return the error that `field` is not as the contract wants it; to be raised."""
+    """Return the error that `field` breaks the contract; the caller raises it."""
     return Unreadable(reason=Reason.INVALID, detail=f"{field}: {problem}")
 
 

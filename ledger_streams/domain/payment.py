@@ -1,9 +1,9 @@
-"""Payment: a request read and checked, and whether it is new.
+"""Payment: validates a request and decides whether it is new.
 
-The content of a payment is its `data`.  Content that breaks the contract is Unreadable,
-with the field named; content that keeps it but cannot be carried out has a reason and
-fails as a saga.  One payment_id is one content: the fingerprint, kept for ever, tells
-the same payment again (ignored) from another one under the same id (parked).
+The content of a payment is its `data`.  Invalid content is Unreadable, with the field named.
+Valid content that cannot be executed has a reason, and its saga fails.  One payment_id has one
+content: the fingerprint, stored for ever, distinguishes a repetition (ignored) from another
+payment under the same id (parked).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROVIDER_CHARACTERS_MAX: Final = 100
 """A provider's name is a label of metrics and part of a key."""
 
 FINGERPRINT_INVALID: Final = "invalid"
-"""Stands for the content of a payment that was invalid at first sight; equals no fingerprint."""
+"""Fingerprint of a payment whose first request was invalid; equals no other fingerprint."""
 
 OUT_OF_A_WALLET: Final = frozenset({PaymentKind.TRANSFER, PaymentKind.WITHDRAWAL})
 INTO_A_WALLET: Final = frozenset({PaymentKind.TRANSFER, PaymentKind.DEPOSIT})
@@ -44,27 +44,27 @@ FIELDS: Final = (
     "refund_of",
     "metadata",
 )
-"""All that `read_request` looks at.  Over HTTP and in imports others are refused by name, on topics kept."""
+"""The fields that `read_request` reads.  HTTP and imports reject others by name, topics keep them."""
 
 _KINDS: Final[Mapping[str, PaymentKind]] = {kind.value: kind for kind in PaymentKind}
 _canonical_json = msgspec.json.Encoder(order="sorted").encode
 
 
 class PaymentRequested(msgspec.Struct, frozen=True, gc=False):
-    """A request as it came: `data` is its content as JSON, untouched, and `fingerprint` the digest of it."""
+    """A request as received: `data` is its content as JSON, unchanged, `fingerprint` the digest of it."""
 
     event_id: EventId
     request: PaymentRequest
     data: msgspec.Raw
     fingerprint: str
     occurred_at: str
-    """RFC 3339, as it came."""
+    """RFC 3339, as received."""
     correlation_id: str
     causation_id: str | None
 
 
 class PaymentKnown(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a payment for ever: the fingerprint of the first content under its id."""
+    """The permanent state of a payment: the fingerprint of the first content under its id."""
 
     fingerprint: str
 
@@ -72,10 +72,9 @@ class PaymentKnown(msgspec.Struct, frozen=True, gc=False):
 def decide(
     known: PaymentKnown | None, requested: PaymentRequested, *, providers: Container[str]
 ) -> SagaStarted | SagaFailed | None:
-    """Say what a request sets off: a saga, its failure before the start, or nothing since it is known.
+    """Return the first event of a new payment's saga, its start or failure; None for a repetition.
 
-    `providers` are the names that are configured: the one question that is answered before
-    any provider can have been asked, and never again for this payment.
+    `providers` are the configured names, checked here once, before any provider is called.
     Raises Unreadable `duplicate_mismatch` when the id is known with other content.
     """
     request = requested.request
@@ -94,14 +93,14 @@ def decide(
 
 
 def evolve(known: PaymentKnown | None, requested: PaymentRequested) -> PaymentKnown:
-    """Return what is known after `requested`: the first content stays."""
+    """Return the known payment after `requested`: the first content stays."""
     return known or PaymentKnown(fingerprint=requested.fingerprint)
 
 
 def decide_unreadable(known: PaymentKnown | None, error: Unreadable) -> SagaFailed | None:
-    """Say what an unreadable request sets off beside its dead letter: a payment that fails, if it is new.
+    """Return the failure of an unreadable request's payment, beside its dead letter; None if it is known.
 
-    The payment is then known as `PaymentKnown(FINGERPRINT_INVALID)`.
+    The payment is then stored as `PaymentKnown(FINGERPRINT_INVALID)`.
     """
     if known is not None or error.payment_id is None:
         return None
@@ -110,7 +109,7 @@ def decide_unreadable(known: PaymentKnown | None, error: Unreadable) -> SagaFail
 
 
 def impossible_reason(request: PaymentRequest, providers: Container[str]) -> Reason | None:
-    """Return why a valid request cannot be carried out whatever the wallets say, or None."""
+    """Return why a valid request cannot be executed, independent of the wallets; None if it can."""
     if request.source_wallet_id is not None and request.source_wallet_id == request.target_wallet_id:
         return Reason.SAME_WALLET
     if request.provider is not None and request.provider not in providers:
@@ -119,9 +118,9 @@ def impossible_reason(request: PaymentRequest, providers: Container[str]) -> Rea
 
 
 def fingerprint(data: Mapping[str, Any]) -> str:
-    """Return the digest of a valid request's content, whichever way it is written.
+    """Return the digest of a valid request's content.
 
-    Order of fields, nulls, empty metadata and the amount's trailing zeros make no difference.
+    The order of fields, nulls, empty metadata and trailing zeros of the amount do not change it.
     """
     content = {field: value for field, value in data.items() if value is not None}
     if content.get("metadata") == {}:
@@ -134,7 +133,7 @@ def fingerprint(data: Mapping[str, Any]) -> str:
 def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentRequest:
     """Check a payment's content and return it typed; `at` goes before a field's name in errors.
 
-    Raises Unreadable `invalid`.  Fields it does not know are let pass.
+    Raises Unreadable `invalid`.  Ignores unknown fields.
     """
     payment_id = PaymentId(_id(data, "payment_id", at))
     kind = _kind(data.get("kind"), at)
@@ -163,7 +162,7 @@ def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentReques
 
 
 def _money(data: Mapping[str, Any], kind: PaymentKind, at: str) -> tuple[int, str]:
-    """Return amount and currency; a refund may leave out the amount, or both."""
+    """Return amount and currency; a refund may omit the amount, or both."""
     if kind is PaymentKind.REFUND and data.get("amount") is None:
         named = data.get("currency")
         return 0, "" if named is None else check_currency(named, field=f"{at}currency")

@@ -1,8 +1,8 @@
 """Postings: the legs of an event that moves money; they sum to zero in its currency.
 
-The wallet's leg stands against money on its way (`transit:EUR`) or against the outside
-world (`external:EUR`).  So a payment's postings sum to zero, and transit is empty once
-all payments have ended.
+The counter-account of a wallet's leg is `transit:EUR` (money between two wallets) or
+`external:EUR` (the outside world).  So a payment's postings sum to zero, and transit is zero
+once all payments have ended.
 """
 
 from __future__ import annotations

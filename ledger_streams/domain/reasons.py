@@ -1,7 +1,7 @@
-"""Reasons: the closed list of why something was not carried out.
+"""Reasons: the closed list of causes of failures, refusals and parked records.
 
-They are part of the contract: they travel in events, dead letters and answers, and
-metrics are labelled with them.  A new reason is a change of the contract.
+The reasons are part of the contract: events, dead letters, responses and labels of metrics carry
+them.  A new reason is a change of the contract.
 """
 
 from __future__ import annotations

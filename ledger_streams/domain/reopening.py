@@ -1,9 +1,9 @@
-"""Reopening: the way out for money that has come back to a closed wallet.
+"""Reopening: releases money that a compensation has returned to a closed wallet.
 
-A payment may take money from a wallet, be refused by the payee, and give the money back
-after the wallet was closed in between.  The compensation is taken, for it has to end
-somewhere, and the wallet is closed with a balance.  Two people with different names then
-reopen it, and the money leaves it by an ordinary payment.  An empty closed wallet stays closed.
+A payment may debit a wallet, be refused by the payee, and compensate the wallet after somebody
+closed it in between.  A closed wallet accepts compensations, so it can be closed with a balance.
+Two people with different names then reopen it, and an ordinary payment moves the money.  An empty
+closed wallet stays closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ReopeningEvent = WalletReopeningProposed | WalletReopened | WalletCommandRefused
 
 
 def decide_reopening(wallet: Wallet, command: ProposeReopening | ApproveReopening) -> ReopeningEvent | None:
-    """Say what a closed wallet with money answers to the first person, and to the second."""
+    """Return the decision of a closed wallet with a balance on a proposal or an approval."""
     if wallet.status is not WalletStatus.CLOSED:
         return refused(wallet, command, Reason.INVALID, f"the wallet is {wallet.status}, not closed")
     if not any(balance.available_minor or balance.held_minor for balance in wallet.balances.values()):
@@ -41,5 +41,5 @@ def _approved(wallet: Wallet, command: ApproveReopening) -> ReopeningEvent:
 
 
 def _is_same_person(one: str, other: str) -> bool:
-    """Compare names without regard to case and blanks, which are typed differently by one person."""
+    """Compare names without case and blanks, which one person types in different ways."""
     return "".join(one.split()).casefold() == "".join(other.split()).casefold()

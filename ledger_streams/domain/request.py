@@ -10,7 +10,7 @@ from ledger_streams.domain.ids import HoldId, PaymentId, UserId, WalletId
 
 
 class PaymentKind(StrEnum):
-    """Between whom the money moves."""
+    """The kinds of payments, by payer and payee."""
 
     TRANSFER = "transfer"
     """From a source wallet to a target wallet."""
@@ -19,16 +19,16 @@ class PaymentKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     """From a source wallet to the outside world."""
     REFUND = "refund"
-    """Back the way of an earlier payment, in whole or in part."""
+    """The reverse of an earlier payment, in full or in part."""
 
 
 class PaymentRequest(msgspec.Struct, frozen=True, gc=False):
-    """What a payment asks for; which wallets are set follows from the kind."""
+    """The content of a payment request; the kind determines which wallets are set."""
 
     payment_id: PaymentId
     kind: PaymentKind
     amount_minor: int
-    """0 in a refund of all that is left."""
+    """0 in a refund of the whole rest."""
     currency: str
     """Empty in a refund that names none."""
     source_wallet_id: WalletId | None = None
@@ -36,5 +36,5 @@ class PaymentRequest(msgspec.Struct, frozen=True, gc=False):
     provider: str | None = None
     user_id: UserId | None = None
     hold_id: HoldId | None = None
-    """The hold of the source wallet that the money is taken out of; None: out of available."""
+    """The hold of the source wallet to capture; None: debit available money."""
     refund_of: PaymentId | None = None

@@ -1,4 +1,4 @@
-"""Statuses of payments: the closed list of how a payment stands, as the read side and the API say it.
+"""Statuses of payments: the closed list that the read model and the API use.
 
 pending -> completed -> partially_refunded -> refunded
         -> failed
@@ -10,15 +10,15 @@ from enum import StrEnum
 
 
 class PaymentStatus(StrEnum):
-    """How a payment stands."""
+    """The status of a payment."""
 
     PENDING = "pending"
-    """Taken; goes on to completed or failed."""
+    """Accepted; becomes completed or failed."""
     COMPLETED = "completed"
-    """Carried out; goes on to partially_refunded or refunded, if refunds of it complete."""
+    """Executed; becomes partially_refunded or refunded when refunds of it complete."""
     FAILED = "failed"
-    """Not carried out, its reason says why; stays so."""
+    """Not executed, with a reason; final."""
     PARTIALLY_REFUNDED = "partially_refunded"
-    """Carried out, and a part of it has gone back; goes on to refunded."""
+    """Executed and refunded in part; may become refunded."""
     REFUNDED = "refunded"
-    """Carried out, and all of it has gone back; stays so."""
+    """Executed and refunded in full; final."""

@@ -2,8 +2,8 @@
 
 Balances are minor units by currency.  Two invariants hold in every state: available is
 never below minus the overdraft limit, and the version counts the wallet's events from 1
-without a gap.  A wallet is a value: `evolve` returns the next one and changes none.
-What a wallet says to a command is in wallet_decisions.
+without a gap.  A wallet is immutable: `evolve` returns the next one.  The
+decisions on commands are in wallet_decisions.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from ledger_streams.errors import InvariantBroken
 
 
 class WalletStatus(StrEnum):
-    """Where a wallet stands; the members say where they go next."""
+    """The status of a wallet; each member lists its transitions."""
 
     OPEN = "open"
     """-> FROZEN, CLOSED"""
     FROZEN = "frozen"
     """-> OPEN, CLOSED"""
     CLOSED = "closed"
-    """the end, or -> OPEN when money has come back and two people say so"""
+    """final, or -> OPEN when it holds compensated money and two people agree"""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -52,12 +52,12 @@ class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def balance_minor(self) -> int:
-        """Available and held together; the overdraft is in none of them."""
+        """Available plus held; none of the three includes the overdraft."""
         return self.available_minor + self.held_minor
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Money set aside: what is left of it, for which payment, and until when (ms since 1970)."""
+    """Held money: the rest of it, its payment, and its expiry (ms since 1970)."""
 
     amount_minor: int
     currency: str
@@ -66,7 +66,7 @@ class Hold(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Reopening(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Why a closed wallet is to be opened again, and the first of the two people who say so."""
+    """The reason to reopen a closed wallet, and the person who proposed it."""
 
     reason: str
     by: str
@@ -81,9 +81,9 @@ class Wallet(msgspec.Struct, frozen=True, gc=False, array_like=True):
     version: int
     balances: Mapping[str, Balance]
     holds: Mapping[HoldId, Hold] = {}
-    """By currency they sum to what is held."""
+    """The holds of a currency sum to its held balance."""
     reopening: Reopening | None = None
-    """Proposed by one person, and not yet approved by another."""
+    """A proposed reopening that awaits approval."""
 
 
 def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:

@@ -1,10 +1,10 @@
-"""Wallet decisions: what a wallet says to a command.
+"""Decisions of a wallet on commands.
 
-A leg of a payment is always answered: carried out, it is a wallet event and a reply to
-the saga; refused, a reply alone, for a wallet that did nothing has no event.  A refused
-administrative command is a wallet event, since no saga would hear of it.  A refusal
-never raises.  Compensations are taken whatever the wallet's status and balance.
-Holds are decided in hold_decisions, the way out of a closed wallet in reopening.
+Every leg of a payment gets a reply.  An executed leg is a wallet event and a reply to the saga; a
+refused leg is a reply only, since the wallet did not change.  A refused administrative command
+is a wallet event, since no saga receives a reply.  A refusal never raises.  A wallet accepts
+compensations in every status and with every balance.  hold_decisions decides on holds,
+reopening on closed wallets with a balance.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from ledger_streams.domain.wallet_events import (
 
 
 def decide(wallet: Wallet | None, command: WalletCommand) -> WalletDecision:
-    """Say what happens to `wallet` (None: not open yet) when `command` arrives; change nothing."""
+    """Return the decision of `wallet` (None: not open yet) on `command`; pure."""
     if isinstance(command, DeductFunds):
         return _deduct(wallet, command)
     if isinstance(command, AddFunds):

@@ -1,6 +1,6 @@
-"""Wallet events: what has happened to a wallet; the class's name is the event_type on the wire.
+"""Wallet events; the class name is the event_type on the wire.
 
-Each belongs to a wallet and carries its version after the event.  Money is minor units
+Each event belongs to one wallet and carries the wallet's version after it.  Money is minor units
 here and decimal strings on the wire.
 """
 
@@ -15,7 +15,7 @@ from ledger_streams.domain.ids import HoldId, PaymentId, UserId, WalletId
 
 
 class WalletOpened(msgspec.Struct, frozen=True, gc=False):
-    """A wallet begins, with every balance zero."""
+    """A wallet opens with zero balances."""
 
     wallet_id: WalletId
     version: int
@@ -25,7 +25,7 @@ class WalletOpened(msgspec.Struct, frozen=True, gc=False):
 
 
 class BalanceAdded(msgspec.Struct, frozen=True, gc=False):
-    """The balance and available went up; nothing else raises the balance."""
+    """Balance and available increased; the only event that increases the balance."""
 
     wallet_id: WalletId
     version: int
@@ -36,7 +36,7 @@ class BalanceAdded(msgspec.Struct, frozen=True, gc=False):
 
 
 class BalanceDeducted(msgspec.Struct, frozen=True, gc=False):
-    """The balance went down, out of available or, with a `hold_id`, of what is held; nothing else does it."""
+    """The balance decreased, from available or, with a `hold_id`, from held; no other event does it."""
 
     wallet_id: WalletId
     version: int
@@ -48,7 +48,7 @@ class BalanceDeducted(msgspec.Struct, frozen=True, gc=False):
 
 
 class FundsHeld(msgspec.Struct, frozen=True, gc=False):
-    """Money went from available to held, until it is captured, released or `expires_ms` has come."""
+    """Money moved from available to held, until a capture, a release or `expires_ms`."""
 
     wallet_id: WalletId
     version: int
@@ -56,13 +56,13 @@ class FundsHeld(msgspec.Struct, frozen=True, gc=False):
     amount_minor: int
     currency: str
     payment_id: PaymentId | None
-    """The payment whose step it is; None for a caller's hold."""
+    """The payment that holds the money; None for a caller's hold."""
     expires_ms: int | None
     """Milliseconds since 1970."""
 
 
 class HoldCaptured(msgspec.Struct, frozen=True, gc=False):
-    """This much of the hold has been taken, by the BalanceDeducted before it; `left_minor` stays held."""
+    """The preceding BalanceDeducted captured this much of the hold; `left_minor` stays held."""
 
     wallet_id: WalletId
     version: int
@@ -74,7 +74,7 @@ class HoldCaptured(msgspec.Struct, frozen=True, gc=False):
 
 
 class HoldReleased(msgspec.Struct, frozen=True, gc=False):
-    """What was left of the hold is available again; the hold has ended."""
+    """The rest of the hold is available again; the hold has ended."""
 
     wallet_id: WalletId
     version: int
@@ -86,7 +86,7 @@ class HoldReleased(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletFrozen(msgspec.Struct, frozen=True, gc=False):
-    """Deductions are refused from here."""
+    """The wallet refuses deductions from now on."""
 
     wallet_id: WalletId
     version: int
@@ -94,7 +94,7 @@ class WalletFrozen(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletUnfrozen(msgspec.Struct, frozen=True, gc=False):
-    """Deductions are taken again."""
+    """The wallet allows deductions again."""
 
     wallet_id: WalletId
     version: int
@@ -102,7 +102,7 @@ class WalletUnfrozen(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletClosed(msgspec.Struct, frozen=True, gc=False):
-    """The wallet, empty, has ended; only compensations still reach it."""
+    """The empty wallet is closed; only compensations can still change it."""
 
     wallet_id: WalletId
     version: int
@@ -110,7 +110,7 @@ class WalletClosed(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletReopeningProposed(msgspec.Struct, frozen=True, gc=False):
-    """A person wants the closed wallet, to which money has come back, to be reopened by a second one."""
+    """One person proposed to reopen a closed wallet with a balance; a second one must approve."""
 
     wallet_id: WalletId
     version: int
@@ -119,7 +119,7 @@ class WalletReopeningProposed(msgspec.Struct, frozen=True, gc=False):
 
 
 class WalletReopened(msgspec.Struct, frozen=True, gc=False):
-    """The wallet is open again: two people have said so."""
+    """The wallet is open again, approved by a second person."""
 
     wallet_id: WalletId
     version: int
@@ -129,7 +129,7 @@ class WalletReopened(msgspec.Struct, frozen=True, gc=False):
 
 
 class LimitsChanged(msgspec.Struct, frozen=True, gc=False):
-    """The overdraft limits of these currencies are now these."""
+    """The overdraft limits of these currencies changed."""
 
     wallet_id: WalletId
     version: int

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import gc
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class DrainedApp(faust.App):
 
 
 class EngineApp(DrainedApp):
-    """A worker's app; `new_committer` is called when the worker starts, not at import."""
+    """A worker's app; it calls `new_committer` when the worker starts."""
 
     consumer: BatchConsumer
     tables: TakeoverTables
@@ -74,9 +74,7 @@ class EngineApp(DrainedApp):
         settings: Settings,
         clock: BrokerClock,
         new_committer: Callable[[], Committer],
-        modules: Sequence[str] = (),
     ) -> None:
-        """`modules` are imported by name when the app is found: they hold its agents, tables and pages."""
         self.clock = clock
         self.membership = NO_MEMBERSHIP
         self._new_committer = new_committer
@@ -84,7 +82,6 @@ class EngineApp(DrainedApp):
         super().__init__(
             app_id,
             settings=settings,
-            autodiscover=list(modules),
             origin="ledger_streams.bootstrap.apps",
             TableManager=TakeoverTables,
             **_faust_settings(settings),
@@ -156,12 +153,10 @@ class WebApp(DrainedApp):
     def _new_transport(self) -> ClientTransport:
         return ClientTransport(self.conf.broker_consumer, self)
 
-    def __init__(self, app_id: str, *, settings: Settings, modules: Sequence[str]) -> None:
-        """`modules` are imported by name when the app is found: they hold its pages."""
+    def __init__(self, app_id: str, *, settings: Settings) -> None:
         super().__init__(
             app_id,
             settings=settings,
-            autodiscover=list(modules),
             origin="ledger_streams.bootstrap.apps",
             **_faust_settings(settings),
         )

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class PeriodicJob(Service):
     """Looks again and again, from its start to its stop; what for, a subclass says."""
 
-    every_s: ClassVar[float]
+    every_s: float
     failure_message: ClassVar[str]
     """What is said to be later when a look fails."""
 

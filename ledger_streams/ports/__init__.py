@@ -1,9 +1,8 @@
-"""Ports: what the application asks of the outside, in its own words.
+"""Ports: the interfaces of the application to PostgreSQL, Redis, Kafka and providers.
 
-Each port has one adapter for the real technology and, where tests profit, an
-in-memory twin; one contract suite runs against both.  Every call raises
-`Unavailable` when the technology behind it is away, and nothing else.
-Money in these shapes is decimal strings, as on the wire.
+Each port has an adapter and, for tests, an in-memory twin; one contract suite runs against both.
+Every call raises `Unavailable` while its technology is unavailable, and no other error.  Money
+is decimal strings here, as on the wire.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ledger_streams.ports.payment_lists import PaymentsAsked
 
 
 class BalanceView(msgspec.Struct, frozen=True):
-    """One currency of a wallet; balance = available + held, the overdraft is in none of them."""
+    """One currency of a wallet; balance = available + held, all without the overdraft."""
 
     available: str
     held: str
@@ -40,7 +39,7 @@ class WalletView(msgspec.Struct, frozen=True):
 
 
 class HoldView(msgspec.Struct, frozen=True):
-    """Money that a wallet has set aside: `amount` is what is left of it, `payment_id` null in a caller's."""
+    """A hold of a wallet: `amount` is the rest, `payment_id` is null in a caller's hold."""
 
     wallet_id: str
     hold_id: str
@@ -69,27 +68,27 @@ class PaymentView(msgspec.Struct, frozen=True):
     source_wallet_id: str | None
     target_wallet_id: str | None
     fingerprint: str
-    """Of the first request's content (domain/payment); tells a repetition from a mismatch."""
+    """Fingerprint of the first request (domain/payment): distinguishes repetition and mismatch."""
     steps: tuple[StepView, ...] = ()
     refunded: str | None = None
-    """By all refunds together; None before the first."""
+    """Sum of all refunds; None before the first."""
     provider: str | None = None
-    """Whom it goes by; of a refund, once the refunded payment has said so and if steps are asked for."""
+    """The payment's provider; of a refund, known after the grant and only with steps."""
     archived_month: str | None = None
-    """Of its request, like 2024-11, where events of that month, its first steps among them, are archived."""
+    """Month of its request, like 2024-11, if that month's events, its first steps too, are archived."""
     detail: str | None = None
-    """Why it failed, in words, where the reason does not say all."""
+    """Text beside the reason of a failure."""
     user_id: str | None = None
     requested_at: str | None = None
     ended_at: str | None = None
     refund_of: str | None = None
-    """This, hold_id and metadata are in its first step: not known once that is archived."""
+    """refund_of, hold_id and metadata are in the first step: unknown once it is archived."""
     hold_id: str | None = None
     metadata: msgspec.Raw | None = None
 
 
 class ParkedView(msgspec.Struct, frozen=True):
-    """A record of a payment or wallet that the projections do not have: the read side is behind by it."""
+    """A parked record of a payment or wallet: the projections lack it and those behind it."""
 
     topic: str
     partition: int
@@ -100,15 +99,15 @@ class ParkedView(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """An ended payment all of whose wallets the read model has reached."""
+    """An ended payment whose wallets are all projected."""
 
     payment: PaymentView
     wallets: tuple[WalletView, ...]
-    """The wallets it touched, at the version of its last step or later."""
+    """The changed wallets, at the version of the payment's last step or later."""
 
 
 class UnderWay(msgspec.Struct, frozen=True):
-    """How many payments have not ended, and when the oldest of them was requested."""
+    """The number of payments in flight, and the request time of the oldest."""
 
     payments: int
     oldest: datetime | None
@@ -135,56 +134,55 @@ class ReadModel(History, Protocol):
         """Return the envelope of the wallet event that the command caused, once it is projected."""
 
     async def holds(self, wallet_id: str) -> Sequence[HoldView]:
-        """Return what the wallet holds, payments' and callers', ordered by hold_id."""
+        """Return the wallet's holds, of payments and callers, ordered by hold_id."""
 
     async def hold_event(self, wallet_id: str, hold_id: str) -> Mapping[str, Any] | None:
         """Return the envelope of the FundsHeld of a caller's hold, whether it has ended or not."""
 
     async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
-        """Return the first few parked records of a payment or wallet, oldest first; none as a rule."""
+        """Return the first few parked records of a payment or wallet, oldest first; usually none."""
 
     async def payment(self, payment_id: str) -> PaymentView | None:
         """Return the payment with its steps in order."""
 
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
-        """Return those of the payments that are projected, each with its steps in order."""
+        """Return the projected ones of the payments, each with its steps in order."""
 
     async def payments_listed(self, asked: PaymentsAsked) -> Sequence[PaymentView]:
-        """Return the payments asked for, the newest first, without steps; metadata up to 4 KiB."""
+        """Return a page of payments, newest first, without steps; metadata up to 4 KiB."""
 
     async def known_payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
-        """Return those that are projected, ended or not, without steps and what requests say beside them."""
+        """Return the projected ones of the payments, without steps, refund_of, hold_id and metadata."""
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
-        """Return what has not ended of the payments requested before then."""
+        """Return the count of payments in flight that were requested before then."""
 
     async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
-        """Return those of the payments that have ended and whose wallets are projected, without steps."""
+        """Return the ended ones of the payments whose wallets are projected, without steps."""
 
 
 class BalanceCache(Protocol):
     """The cache of wallets; it never puts an older version over a newer one.
 
-    An epoch is a time in which the cache has lost no write.  A wallet is put with the epoch that the
-    writer had seen before it read the wallet in the read model, or before it committed it there; in
-    another epoch the entry is no answer.  So a cache that comes back older than it was answers nothing
-    that has been overwritten since.
+    An epoch is a period in which the cache has lost no write.  A writer puts a wallet with the epoch
+    that it saw before it read or committed the wallet in the read model; an entry of another epoch is
+    a miss.  So a cache restored from an older state never serves overwritten entries.
     """
 
     @property
     def epoch(self) -> str:
-        """The epoch as of the last answer, empty before the first; an older one is always safe to use."""
+        """The epoch of the last response, empty before the first; an older one is always safe."""
 
     async def learn_epoch(self) -> str:
-        """Ask for the epoch of now."""
+        """Read the current epoch."""
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
 
     async def put(self, wallets: Sequence[WalletView], epoch: str | None = None) -> None:
-        """Store the wallets that are not older than what is cached, and renew their time to live.
+        """Store the wallets unless the cache has newer versions; renew their time to live.
 
-        Without `epoch` they are taken for the newest of now.
+        Without `epoch` the current epoch is used.
         """
 
 
@@ -197,17 +195,17 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Publisher(Protocol):
-    """Sends records; returning means that all in-sync replicas have acknowledged."""
+    """Sends records; `publish` returns after all in-sync replicas have acknowledged."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Send all and wait for all acknowledgements; records of one key keep their order."""
 
 
 class ProviderOrder(msgspec.Struct, frozen=True):
-    """What a provider is to do once: `kind` is deposit (collect) or withdrawal (pay out)."""
+    """An order that a provider executes once: `kind` is deposit (collect) or withdrawal (pay out)."""
 
     key: str
-    """The idempotency key, a UUID as text: the same key is the same payment, however often it is sent."""
+    """The idempotency key, a UUID as text: all calls with one key are one payment."""
     payment_id: str
     kind: str
     amount: str
@@ -222,27 +220,27 @@ class ProviderAnswer(msgspec.Struct, frozen=True):
 
 
 class Unsettled(Unavailable):
-    """The provider has answered, and its answer tells no outcome of this payment, such as a 409.
+    """The provider's response contains no outcome of this payment, such as a 409.
 
-    It is there, so its breaker takes the call for a success; for the payment nothing is known.
+    The provider is up, so its breaker counts a success; the payment's outcome is unknown.
     """
 
 
 class Providers(Protocol):
     """The services that collect from and pay out to the outside world, by name.
 
-    `Unavailable` means that the outcome is unknown: it may have been carried out, or still be.
-    Details are text that an event can carry, whatever the provider has sent.
+    `Unavailable` means that the outcome is unknown: the provider may have executed the order, or may
+    still do it.  Details are valid text for an event, whatever bytes the provider sends.
     """
 
     def knows(self, provider: str) -> bool:
-        """Say whether there is a provider of this name; calls of another one are Unavailable."""
+        """Tell whether a provider of this name is configured; calls of others are Unavailable."""
 
     async def carry_out(self, provider: str, order: ProviderOrder) -> ProviderAnswer:
-        """Have the order carried out and return approved or declined; safe to repeat with the same order."""
+        """Execute the order and return approved or declined; safe to repeat with the same order."""
 
     async def cancel(self, provider: str, key: str) -> ProviderAnswer:
-        """Return cancelled: the key, seen before or not, has for ever no effect; safe to repeat."""
+        """Return cancelled: the key, seen before or not, never has an effect; safe to repeat."""
 
 
 class Breakers(Protocol):
@@ -253,10 +251,10 @@ class Breakers(Protocol):
     """
 
     async def allows(self, provider: str) -> bool:
-        """Say whether a call may be made now; True may have made the caller the one on trial."""
+        """Tell whether a call is allowed now; True may make it the trial call."""
 
     async def succeeded(self, provider: str) -> None:
-        """Report that the provider has answered, whatever the answer."""
+        """Report a response of the provider, with any outcome."""
 
     async def failed(self, provider: str) -> None:
-        """Report that no answer came, or one that says that the provider cannot answer now."""
+        """Report a missing response, or one that says that the provider is unavailable."""

@@ -1,8 +1,8 @@
-"""History: what has moved in a wallet, as the read model is asked for it; a part of `ports`.
+"""History: the movements of a wallet in the read model; a part of `ports`.
 
-A version range is closed history, which nothing can change any more, and not
-of times.  Each movement has the balance after it, so opening, movements and closing
-agree without being calculated.  Money is decimal strings, as on the wire.
+A statement is a range of versions, which is immutable, and not of times.  Each movement has the
+balance after it, so opening, movements and closing agree without a calculation.  Money is decimal
+strings, as on the wire.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class VersionRange(msgspec.Struct, frozen=True):
 
 
 class MovementView(msgspec.Struct, frozen=True):
-    """An event that changed a balance: `amount` has its sign, `balance` is what it came to.
+    """An event that changed a balance: `amount` has its sign, `balance` is the balance after it.
 
-    `counterparty` is the other wallet of the payment, null where that is the outside world;
-    `metadata` is what the payment's request said beside it, null also where it is longer than 4 KiB.
+    `counterparty` is the other wallet of the payment, null for the outside world; `metadata` is
+    the request's, null also if it is longer than 4 KiB.
     """
 
     event_id: str
@@ -43,7 +43,7 @@ class MovementView(msgspec.Struct, frozen=True):
 
 
 class Turnover(msgspec.Struct, frozen=True):
-    """How many movements there were, and the sums of those in and of those out; None for none."""
+    """The number of movements, and the sums in and out; None without any."""
 
     movements: int
     total_in: str | None
@@ -51,7 +51,7 @@ class Turnover(msgspec.Struct, frozen=True):
 
 
 class History(Protocol):
-    """Questions about the past of a wallet."""
+    """Queries on the past of a wallet."""
 
     async def wallet_events_before(
         self, wallet_id: str, *, before_version: int, limit: int
@@ -64,4 +64,4 @@ class History(Protocol):
         """Return the first `limit` movements of the range, in order."""
 
     async def turnovers(self, wallet_id: str, versions: VersionRange) -> Mapping[str, Turnover]:
-        """Return the turnover of the range by currency; a currency in which nothing moved is left out."""
+        """Return the turnover of the range by currency; without currencies that did not move."""

@@ -1,8 +1,7 @@
-"""Payment lists: which payments the read model is asked for, the newest first; a part of `ports`.
+"""Payment lists: queries for payments, newest first, with keyset pagination; a part of `ports`.
 
-A payment's place in a list is when it was requested, and its id, which never change: so a
-list that is continued from a place has no payment twice and leaves none out, whatever
-arrives or ends meanwhile.
+The key of a payment is its request time and its id, which never change.  So the pages of a list
+repeat and omit no payment, whatever arrives or ends in between.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ END: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Place(NamedTuple):
-    """Where a list goes on: with what was requested before then, or then and has a smaller id."""
+    """The key where a page starts: earlier requests, or the same time and a smaller id."""
 
     requested_at: datetime
     payment_id: str = "00000000-0000-0000-0000-000000000000"
 
 
 class PaymentsAsked(msgspec.Struct, frozen=True):
-    """Up to `limit` payments from `since` on, before a place; those that all of the others fit."""
+    """A query for up to `limit` payments from `since` on, before a place; the filters are combined."""
 
     limit: int
     wallet_id: str | None = None
-    """Of this wallet, as source or as target."""
+    """Filter: this wallet is source or target."""
     user_id: str | None = None
-    """Whose request named this user."""
+    """Filter: the request names this user."""
     status: PaymentStatus | None = None
     since: datetime = BEGIN
     before: Place = Place(END)

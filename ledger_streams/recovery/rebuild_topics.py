@@ -20,9 +20,9 @@ from faust.types import TP
 from ledger_streams import rights, topics, wire
 from ledger_streams.adapters.postgres.lost_log import Remains, move_positions, remains
 from ledger_streams.adapters.postgres.reconciliation import Difference
-from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
 from ledger_streams.domain.saga.transitions import ENDS
+from ledger_streams.engine.partitioned_topic import partitioned_topic
 from ledger_streams.engine.state.log_generation import GENERATION_GROUP, groups_with_members, read_generation
 from ledger_streams.engine.state.restore import source_header
 from ledger_streams.errors import InvariantBroken
@@ -185,7 +185,7 @@ class _Refill:
         found: list[Filled] = []
         for topic, text, value in records:
             key = text.encode()
-            place: TP = destination(topic).for_key(key)
+            place: TP = partitioned_topic(self._config, topic).for_key(key)
             found.append(Filled((place.topic, place.partition), key, value, self._headers(topic)))
             self._counts[topic] += 1
         await self._filling.write(found)

@@ -16,7 +16,7 @@ from ledger_streams.cli.archive import archive
 from ledger_streams.cli.db import db
 from ledger_streams.cli.replay import replay
 from ledger_streams.kafka.log_reader import opened_log
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import Settings
 from tests.archived import FILE, Old, old
 from tests.live import LiveSystem
 
@@ -36,7 +36,6 @@ async def told(
 async def call(*arguments: str) -> Result:
     """Run a command, which has an event loop of its own."""
     root = {"db": db, "replay": replay}.get(arguments[0], archive)
-    settings.cache_clear()
     return await asyncio.to_thread(CliRunner().invoke, root, arguments[root is not archive :])
 
 

@@ -267,8 +267,8 @@ ENGINE = (
         name="wrong-partition-payment",
         rule="A payment in another partition than its id's starts no saga.",
         file="agents/payments.py",
-        old="        PAYMENT_EVENTS.check_partition(record)\n        if requested",
-        new="        if requested",
+        old="            self._payment_events.check_partition(record)\n            if requested",
+        new="            if requested",
         tests=("tests/unit/test_agents.py::test_a_payment_in_a_wrong_partition_starts_no_saga",),
     ),
 )

@@ -6,44 +6,62 @@ from pathlib import Path
 
 from faust.types import TP
 
-from agents import payments, wallets
+from agents.payments import PaymentsAgent
+from agents.saga_events import SagaEvents
+from agents.wallet_commands import WalletCommands
+from agents.wallets import WalletsAgent
 from ledger_streams import topics, wire
-from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.commands import ExpireHold
 from ledger_streams.domain.ids import HoldId, derived_id
 from ledger_streams.domain.wallet import Balance, Hold, Wallet, WalletStatus
-from ledger_streams.engine.batches import PartitionBatch
+from ledger_streams.engine.batches import PartitionBatch, PartitionedTopic
 from ledger_streams.engine.state.store import PartitionStore
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.kafka.synthetic_record import MadeRecord
-from ledger_streams.settings import settings
-from tables.payments import PAYMENTS
-from tables.wallets import WALLETS
+from tables.payments import PAYMENTS, PaymentsTable
+from tables.wallets import WALLETS, WalletsTable
 from tests.model.samples import AT_MS, HOLD, PAYMENT, SOURCE, USER, requested_bytes
 
 LATER_HOLD = HoldId(derived_id("a later hold"))
 
 
+def topic_of(name: str) -> PartitionedTopic:
+    """Return a topic under its name in the contract, without a prefix."""
+    return PartitionedTopic(name, topics.spec(name).partitions)
+
+
+PAYMENT_EVENTS = topic_of(topics.PAYMENT_EVENTS)
+SAGA_EVENTS = SagaEvents(topic_of(topics.SAGA_EVENTS))
+COMMANDS = WalletCommands(topic_of(topics.WALLET_COMMANDS))
+PAYMENTS_AGENT = PaymentsAgent(
+    PaymentsTable(topic_of(topics.PAYMENTS_CHANGELOG)),
+    payment_events=PAYMENT_EVENTS,
+    saga_events=SAGA_EVENTS,
+    wallet_commands=COMMANDS,
+    providers=(),
+)
+WALLETS_AGENT = WalletsAgent(
+    WalletsTable(topic_of(topics.WALLET_EVENTS)), saga_events=SAGA_EVENTS, wallet_commands=COMMANDS
+)
+
+
 def sent_to(share: PartitionBatch, topic: str) -> list[bytes]:
     """Return the values of what a share sends to a topic."""
-    full_name = settings().topic(topic)
-    queues = [queue for tp, queue in share.outbox.items() if tp.topic == full_name]
+    queues = [queue for tp, queue in share.outbox.items() if tp.topic == topic]
     return [value for queue in queues for _, value, _ in queue if value is not None]
 
 
 def requests(store: PartitionStore, *, count: int, partitions_away: int = 0) -> PartitionBatch:
     """Return a share with the same request so many times, decided by the agent of payments."""
-    topic, own = settings().topic(topics.PAYMENT_EVENTS), destination(topics.PAYMENT_EVENTS)
-    number = (own.for_key(PAYMENT.encode()).partition + partitions_away) % topics.spec(
-        topics.PAYMENT_EVENTS
-    ).partitions
+    topic, own = topics.PAYMENT_EVENTS, PAYMENT_EVENTS.for_key(PAYMENT.encode()).partition
+    number = (own + partitions_away) % topics.spec(topic).partitions
     records = [
         MadeRecord(topic, number, offset, AT_MS, PAYMENT.encode(), requested_bytes())
         for offset in range(count)
     ]
     share = PartitionBatch(TP(topic, number), records, store, source_next=count)
     for record in records:
-        payments.read(share, record)
+        PAYMENTS_AGENT.read(share, record)
     return share
 
 
@@ -68,8 +86,8 @@ def test_a_wallet_s_timer_releases_the_holds_whose_time_has_come(tmp_path: Path)
     wallet = Wallet(SOURCE, USER, WalletStatus.OPEN, 3, {"EUR": Balance(0, 1_000)}, holds)
     store, key = PartitionStore(tmp_path, WALLETS, 0), SOURCE.encode()
     store.put(key, wallet, wire.encode_wallet_state(wallet))
-    share = PartitionBatch(TP(settings().topic(topics.WALLET_COMMANDS), 0), (), store, source_next=0)
-    wallets.expire(share, Due(key, AT_MS))
+    share = PartitionBatch(TP(topics.WALLET_COMMANDS, 0), (), store, source_next=0)
+    WALLETS_AGENT.expire(share, Due(key, AT_MS))
     (command,) = sent_to(share, topics.WALLET_COMMANDS)
     assert wire.read_wallet_command(command, key=key).command == ExpireHold(SOURCE, HOLD, AT_MS)
     store.close()

@@ -11,7 +11,7 @@ from ledger_streams.cli import own_command
 from ledger_streams.engine.state.store import PartitionStore
 from ledger_streams.reconciliation.rocksdb_tables import compare_tables
 from ledger_streams.reconciliation.wallets import LastRecord, WalletState
-from ledger_streams.settings import Settings, settings
+from ledger_streams.settings import Settings
 from tables.wallets import WALLETS
 
 LAST = {
@@ -55,11 +55,7 @@ def test_commands_on_tables_that_are_not_there_exit_1_and_name_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
-    settings.cache_clear()
-    try:
-        result = CliRunner().invoke(own_command(arguments[0]), arguments[1:])
-    finally:
-        settings.cache_clear()
+    result = CliRunner().invoke(own_command(arguments[0]), arguments[1:])
     assert result.exit_code == 1
     assert str(tmp_path) in result.output
     assert "LEDGER_HOME" in result.output

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from agents.providers import answer
+from agents.providers import ProviderCalls, answer
 from ledger_streams.adapters.providers.answers import DETAIL_CHARACTERS_MAX, check_status, read_answer
-from ledger_streams.bootstrap.provider_clients import ProviderCalls
 from ledger_streams.domain.answers import ProviderReply, ProviderTimedOut
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.request import PaymentKind

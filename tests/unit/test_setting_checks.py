@@ -77,12 +77,8 @@ def test_a_setting_of_the_wrong_type_is_named_with_what_is_allowed(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(f"LEDGER_{name}", value)
-    settings.cache_clear()
-    try:
-        with pytest.raises(Rejected) as raised:
-            settings()
-    finally:
-        settings.cache_clear()
+    with pytest.raises(Rejected) as raised:
+        settings()
     text = str(raised.value)
     assert f"LEDGER_{name}" in text
     assert said in text
@@ -115,10 +111,6 @@ def test_settings_that_contradict_each_other_are_refused_without_a_password(
     monkeypatch.setenv("LEDGER_POSTGRES", "postgresql://ann:hidden@h/db")
     monkeypatch.setenv("LEDGER_KAFKA_SECURITY", "sasl_ssl")
     monkeypatch.setenv("LEDGER_KAFKA_SASL_MECHANISM", "OAUTHBEARER")
-    settings.cache_clear()
-    try:
-        with pytest.raises(Rejected, match=r"^OAUTHBEARER needs either") as raised:
-            settings()
-    finally:
-        settings.cache_clear()
+    with pytest.raises(Rejected, match=r"^OAUTHBEARER needs either") as raised:
+        settings()
     assert "hidden" not in str(raised.value)

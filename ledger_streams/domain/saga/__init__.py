@@ -1,1 +1,1 @@
-"""Saga: the course of one payment; its state, transitions and decisions."""
+"""Saga: the process manager of one payment; its state, transitions and decisions."""

@@ -1,7 +1,7 @@
-"""Commands of sagas to others than wallets: to a payment's provider, and to another payment's saga.
+"""Commands of sagas to a payment's provider and to another payment's saga.
 
-A provider is asked under one idempotency key however often it is asked, and told to
-cancel under the same: after that the payment has no effect there, for ever.
+All calls of a payment, the cancellation too, carry one idempotency key.  After a cancellation the
+payment never has an effect at the provider.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class CarryOutPayment(msgspec.Struct, frozen=True, gc=False):
     amount_minor: int
     currency: str
     saga_version: int
-    """The version that the answer on saga-events will bear."""
+    """The version that the answer on saga-events will carry."""
     attempt: int
-    """Counts from 1; the provider may have heard an earlier one."""
+    """Counts from 1; the provider may have received an earlier attempt."""
 
 
 class CancelPayment(msgspec.Struct, frozen=True, gc=False):
-    """Have the provider make the payment one that never was."""
+    """Cancel the payment at the provider, so that it never has an effect there."""
 
     payment_id: PaymentId
     provider: str
@@ -36,11 +36,11 @@ class CancelPayment(msgspec.Struct, frozen=True, gc=False):
     saga_version: int
     attempt: int
     reason: str
-    """Why; the answer bears it again."""
+    """Reason of the cancellation; the answer repeats it."""
 
 
 class ReserveRefund(msgspec.Struct, frozen=True, gc=False):
-    """Ask the payment's saga to set so much of it aside for a refund; 0: all that is left."""
+    """Reserve an amount of the payment for a refund; 0: the whole rest."""
 
     payment_id: PaymentId
     refund_id: PaymentId
@@ -51,7 +51,7 @@ class ReserveRefund(msgspec.Struct, frozen=True, gc=False):
 
 
 class EndRefund(msgspec.Struct, frozen=True, gc=False):
-    """Tell the payment's saga how a refund that it granted has ended."""
+    """Report the end of a granted refund to the payment's saga."""
 
     payment_id: PaymentId
     refund_id: PaymentId
@@ -59,7 +59,7 @@ class EndRefund(msgspec.Struct, frozen=True, gc=False):
 
 
 class SettlePayment(msgspec.Struct, frozen=True, gc=False):
-    """A person says what the provider has done, since the provider does not."""
+    """An operator states the provider's outcome, since the provider does not."""
 
     payment_id: PaymentId
     is_approved: bool

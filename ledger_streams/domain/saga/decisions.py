@@ -1,7 +1,7 @@
-"""Saga steps: what a saga sends when something arrives, or when its deadline has come.
+"""Decisions of a saga: the commands, events and outcome that it sends.
 
-`decide` is for events on saga-events, `decide_due` for deadlines, `decide_settlement` for a
-person's word on what a provider did.  Each returns the saga's next state and all it sends.
+`decide` handles events on saga-events, `decide_due` deadlines, `decide_settlement` an operator's
+statement of a provider's outcome.  Each returns the saga's next state and all that it sends.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Command = LegCommand | ProviderOrder | SagaCommand
 
 
 class SagaDecision(msgspec.Struct, frozen=True, gc=False):
-    """The saga's next state (None: it stays as it is) and what is sent, in this order."""
+    """The saga's next state (None: unchanged) and its messages, in this order."""
 
     saga: Saga | None = None
     commands: tuple[Command, ...] = ()
@@ -61,18 +61,18 @@ class SagaDecision(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING: Final = SagaDecision()
-"""A repetition, or one of the saga's own events come back."""
+"""The decision on a repetition, or on one of the saga's own events."""
 _ASKED: Final = {SagaStatus.ASKING, SagaStatus.CANCELLING}
 
 
 def decide(
     saga: Saga | None, event: SagaEvent, *, at_ms: int, patience_ms: int = PATIENCE_MS
 ) -> SagaDecision:
-    """Say what `event` sets off in its payment's saga (None: unknown); change nothing.
+    """Return the decision of a payment's saga (None: unknown) on `event`; pure.
 
-    A repetition and a saga's own events set off nothing.  A provider's answer that
-    contradicts one taken before raises Unreadable: somebody has to look at it.  A wallet's
-    that fits no step raises InvariantBroken: money has moved that no saga knows of.
+    A repetition and a saga's own events yield NOTHING.  A provider's answer that contradicts an
+    earlier one raises Unreadable: an operator has to resolve it.  A wallet's reply that fits no
+    step raises InvariantBroken: money has moved without a saga.
     """
     if isinstance(event, Reply):
         if saga is None:
@@ -88,7 +88,7 @@ def decide(
             event = msgspec.structs.replace(event, version=saga.version)
         after = evolve(saga, event, at_ms=at_ms, patience_ms=patience_ms)
         if isinstance(event, ProviderTimedOut):
-            return SagaDecision(after)  # it asks again when its deadline comes, not at once
+            return SagaDecision(after)  # the next attempt is at its deadline, not at once
         return entered(after)
     if saga is None and isinstance(event, SagaStarted):
         return entered(started(event, at_ms=at_ms, patience_ms=patience_ms))
@@ -98,16 +98,16 @@ def decide(
 
 
 def decide_due(saga: Saga | None, due_ms: int) -> SagaDecision:
-    """Say what the deadline `due_ms` sets off; nothing when the saga has another one, or none."""
+    """Return the decision at the deadline `due_ms`; NOTHING when it is not the saga's current one."""
     if saga is None or saga.due_ms != due_ms:
         return NOTHING
     return entered(past_due(saga, due_ms))
 
 
 def decide_settlement(saga: Saga | None, command: SettlePayment) -> SagaDecision:
-    """Answer in the provider's place, by an event; raises Unreadable when the saga awaits no such answer.
+    """Return the answer in the provider's place; raises Unreadable when the saga awaits no such answer.
 
-    What has been answered so already is not answered again: it may have been said twice.
+    A repeated command yields NOTHING.
     """
     statuses = {SagaStatus.ASKING} if command.is_approved else _ASKED
     if saga is not None and saga.status not in _ASKED and _answer_of(command).__name__ in saga.replies:
@@ -126,7 +126,7 @@ def _answer_of(command: SettlePayment) -> type[ProviderReply]:
 
 
 def entered(saga: Saga) -> SagaDecision:
-    """Say what arriving at its status makes `saga` send."""
+    """Return the messages that the saga sends on entry into its status."""
     match saga.status:
         case SagaStatus.COMPLETED:
             completed = SagaCompleted(saga.payment_id, saga.version, saga.amount_minor, saga.currency)
@@ -186,7 +186,7 @@ def _order(saga: Saga) -> ProviderOrder:
 
 
 def _refund_end(saga: Saga) -> tuple[Command, ...]:
-    """Tell the refunded payment's saga; a refund that was never granted has nothing to tell."""
+    """Return the report to the refunded payment's saga; none for a refund that was never granted."""
     if saga.refund_of is None or saga.course is Course.REFUND:
         return ()
     return (EndRefund(saga.refund_of, saga.payment_id, saga.status is SagaStatus.COMPLETED),)

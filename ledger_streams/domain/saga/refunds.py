@@ -1,7 +1,7 @@
-"""Refunds: what the saga of a completed payment says to those who want it back.
+"""Refunds: the decisions of a completed payment's saga on refunds of it.
 
-It alone sets amounts aside, one command after the other, so the sum of its refunds never
-exceeds what was paid, however many ask at once on however many workers.
+Only this saga reserves amounts, one command after the other, so the sum of refunds never exceeds
+the payment, for any number of concurrent refunds and workers.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ledger_streams.domain.saga.transitions import SagaStatus
 from ledger_streams.errors import InvariantBroken
 
 OUTCOME_VERSION = 2
-"""Of PaymentCompleted; the refunds' events follow it."""
+"""Version of PaymentCompleted; the refunds' events follow it."""
 
 
 def decide_reservation(saga: Saga | None, command: ReserveRefund) -> SagaDecision:
-    """Set the amount aside and grant the refund, or refuse it; `saga` is the refunded payment's."""
+    """Reserve the amount and grant the refund, or refuse it; `saga` is the refunded payment's."""
     refusal = _refusal(saga, command)
     if refusal is not None:
         reason, detail = refusal
@@ -48,7 +48,7 @@ def decide_reservation(saga: Saga | None, command: ReserveRefund) -> SagaDecisio
 
 
 def decide_end(saga: Saga | None, command: EndRefund) -> SagaDecision:
-    """Count a refund that has completed, or give back what was set aside for one that has not."""
+    """Count a completed refund, or cancel the reservation of a failed one."""
     if saga is None or command.refund_id not in saga.reserved:
         raise InvariantBroken(f"refund {command.refund_id} of {command.payment_id} was never granted")
     reserved = dict(saga.reserved)

@@ -1,7 +1,7 @@
-"""Saga replies: what one is worth that comes again, or later than another at its version.
+"""Repeated and late replies of a provider.
 
-A provider is asked under one key each time, so its outcome is one to all attempts of a
-question; silence contradicts nothing; and what was given up is another question.
+All attempts at one saga version carry one key, so one outcome answers them all.  A time-out
+contradicts no outcome.  After the saga has given up, replies to that version no longer count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SILENCE: Final = ProviderTimedOut.__name__
 
 
 def is_repetition(saga: Saga, reply: Reply) -> bool:
-    """Tell whether this very reply has been taken before, or is one that tells nothing any more."""
+    """Tell whether the saga has taken this reply before, or has given up waiting for it."""
     taken = saga.replies[max(reply.version - 2, 0) : max(reply.version - 1, 0)]
     if isinstance(reply, ProviderReply) and taken:
         ended_by = _ended_by(saga, reply.version)
@@ -31,9 +31,9 @@ def is_repetition(saga: Saga, reply: Reply) -> bool:
 
 
 def answers_late(saga: Saga, reply: ProviderReply) -> bool:
-    """Tell whether the reply is the outcome awaited, and comes after a time-out was taken at its version.
+    """Tell whether the reply is the awaited outcome and arrives after a time-out at its version.
 
-    It is asked under one key each time, so an answer to an earlier attempt is one to all.
+    All attempts carry one key, so an answer to an earlier attempt answers all.
     """
     is_outcome = (saga.course, saga.status, type(reply)) in NEXT and not isinstance(reply, ProviderTimedOut)
     is_asked = reply.version < saga.version and _ended_by(saga, reply.version) is None
@@ -41,6 +41,6 @@ def answers_late(saga: Saga, reply: ProviderReply) -> bool:
 
 
 def _ended_by(saga: Saga, version: int) -> str | None:
-    """Return the name of what ended the question asked at `version`; None while it is asked again."""
+    """Return the name of the final reply at `version`; None while attempts go on."""
     names = saga.replies[max(version - 2, 0) :]
     return next((name for name in names if name != _SILENCE), None)

@@ -1,10 +1,9 @@
-"""Saga: the course of one payment, one step at a time, to an end.
+"""Saga: the state of one payment, one step at a time, to an end.
 
-`evolve` is the table `courses.NEXT`: course, status and reply say the next status.  What a
-saga sends depends only on the status it enters, so `decide` is that transition and what
-its arrival sets off (saga_steps).  Versions count the saga's events: a command bears the
-version that its reply will have, so a reply fits exactly one step.  A saga that has taken
-money ends only when the money has arrived or is back.
+`evolve` follows the table `transitions.NEXT`: course, status and reply determine the next status.
+The messages of a saga depend only on the status that it enters (decisions).  Versions count the
+saga's events: a command carries the version that its reply will have, so a reply fits exactly
+one step.  A saga that has debited money ends only when the money has arrived or is back.
 """
 
 from __future__ import annotations
@@ -45,65 +44,65 @@ from ledger_streams.domain.saga.transitions import (
 from ledger_streams.errors import InvariantBroken
 
 SUPERSEDED: Final = ""
-"""Stands among the replies for one that is not awaited any more."""
+"""Marks, among the replies, a version whose reply the saga no longer awaits."""
 ASK_AGAIN_MS: Final = 250
-"""At most, after the first answer that told nothing; doubled each time."""
+"""Longest wait after the first time-out; doubles with each attempt."""
 ASK_AGAIN_MS_MAX: Final = 30_000
 CANCEL_AGAIN_MS_MAX: Final = 600_000
-"""Nobody waits for an outcome any more, and each try is an event that is kept: 6 to 12 an hour."""
+"""No caller waits any more, and each attempt is a stored event: 6 to 12 an hour."""
 PATIENCE_MS: Final = 60_000
-"""How long a provider is asked for an outcome, if nobody says otherwise; then it is told to cancel."""
+"""Default time of attempts at a provider; after it the saga cancels."""
 
 
 class Saga(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A payment's course so far."""
+    """The state of a payment's saga."""
 
     payment_id: PaymentId
     kind: PaymentKind
     status: SagaStatus
     version: int
-    """Of the reply awaited; of the last event once it has ended."""
+    """Version of the awaited reply; of the last event once the saga has ended."""
     amount_minor: int
     currency: str
     source_wallet_id: WalletId | None
     target_wallet_id: WalletId | None
     started_ms: int
     updated_ms: int
-    """When it was started and last moved: the append time of the record that did it, or its deadline."""
+    """Time of the last transition: the append time of its record, or the deadline."""
     replies: tuple[str, ...] = ()
-    """Names of the replies taken, that of version 2 first."""
+    """Names of the replies so far, that of version 2 first."""
     wallets: Mapping[str, int] = {}
-    """The version of each wallet it has changed, after the change."""
+    """The version of each changed wallet, after the change."""
     reason: str | None = None
-    """Why it fails or compensates: the reason of the first refusal."""
+    """Reason of the first refusal, which fails or compensates the payment."""
     way: Course | None = None
-    """None: that of its kind, without a provider."""
+    """None: the course of its kind without a provider."""
     provider: str | None = None
     hold_id: HoldId | None = None
-    """The caller's hold that the money is taken out of."""
+    """The caller's hold to capture."""
     refund_of: PaymentId | None = None
     attempts: int = 0
-    """How often the provider has been asked, or told to cancel, in this status."""
+    """Number of calls of the provider in this status."""
     due_ms: int | None = None
-    """When something has to be done though no reply has come."""
+    """Deadline for the next action without a reply."""
     give_up_ms: int | None = None
-    """When the provider is told to cancel."""
+    """When the saga cancels at the provider."""
     reserved: Mapping[PaymentId, int] = {}
-    """Refunds of this payment that are under way, and their amounts in minor units."""
+    """Amounts reserved for refunds in flight, in minor units, by refund."""
     refunded_minor: int = 0
     refunds: int = 0
-    """How many refunds have completed."""
+    """Number of completed refunds."""
     detail: str | None = None
-    """What the first refusal said beside its reason."""
+    """Detail of the first refusal."""
 
     @property
     def course(self) -> Course:
-        """The way its money takes."""
+        """The course of its money."""
         return self.way or WITHOUT_PROVIDER[self.kind]
 
 
 def started(event: SagaStarted, *, at_ms: int, patience_ms: int) -> Saga:
-    """Return the saga that `event` begins."""
+    """Return the saga that `event` starts."""
     request = event.request
     course = course_of(request.kind, request.provider)
     saga = Saga(
@@ -126,7 +125,7 @@ def started(event: SagaStarted, *, at_ms: int, patience_ms: int) -> Saga:
 
 
 def evolve(saga: Saga, reply: Reply, *, at_ms: int, patience_ms: int = PATIENCE_MS) -> Saga:
-    """Return the saga after the reply that it awaits; any other raises InvariantBroken."""
+    """Return the saga after the awaited reply; any other reply raises InvariantBroken."""
     if isinstance(reply, RefundGranted):
         return _granted(saga, reply, at_ms, patience_ms)
     status = NEXT.get((saga.course, saga.status, type(reply)))
@@ -154,7 +153,7 @@ def evolve(saga: Saga, reply: Reply, *, at_ms: int, patience_ms: int = PATIENCE_
 
 
 def past_due(saga: Saga, due_ms: int) -> Saga:
-    """Return the saga whose deadline has come: it asks again or, when time is up, has it cancelled."""
+    """Return the saga after its deadline: the next attempt or, after `give_up_ms`, the cancellation."""
     if saga.status is SagaStatus.ASKING and saga.give_up_ms is not None and due_ms >= saga.give_up_ms:
         return msgspec.structs.replace(
             saga,
@@ -173,7 +172,7 @@ def past_due(saga: Saga, due_ms: int) -> Saga:
 
 
 def has_ended(saga: Saga) -> bool:
-    """Tell whether nothing is awaited any more."""
+    """Tell whether the saga has ended."""
     return saga.status in ENDS
 
 
@@ -199,16 +198,16 @@ def _granted(saga: Saga, reply: RefundGranted, at_ms: int, patience_ms: int) -> 
 
 
 def _entered_anew(saga: Saga, at_ms: int, patience_ms: int) -> Saga:
-    """Return the saga as it is asked or told to cancel for the first time."""
+    """Return the saga at its first attempt in this status."""
     give_up_ms = at_ms + patience_ms if saga.status is SagaStatus.ASKING else None
     return msgspec.structs.replace(saga, attempts=1, due_ms=give_up_ms, give_up_ms=give_up_ms)
 
 
 def _waiting(saga: Saga, at_ms: int) -> Saga:
-    """Return the saga as it waits to ask again; the wait grows, and ends when time is up.
+    """Return the saga with its next attempt after a back-off, at `give_up_ms` at the latest.
 
-    Payments that a provider has failed together do not come back to it together: each waits
-    from half to the whole of it, by a share that its id and the attempt make.
+    The jitter (half to the whole wait, derived from id and attempt) spreads the attempts of
+    payments that a provider failed at the same time.
     """
     wait_ms_max = CANCEL_AGAIN_MS_MAX if saga.status is SagaStatus.CANCELLING else ASK_AGAIN_MS_MAX
     wait_ms = min(ASK_AGAIN_MS * 2 ** min(saga.attempts - 1, 16), wait_ms_max)
@@ -234,7 +233,7 @@ def _fits(saga: Saga, reply: Reply) -> bool:
 
 
 def is_its_money(saga: Saga, reply: Reply) -> bool:
-    """Tell whether the reply is about the amount, or the refunded payment, that the saga is about."""
+    """Tell whether the reply has the saga's amount and currency, or its refunded payment."""
     if isinstance(reply, (RefundGranted, RefundRefused)):
         return reply.refund_of == saga.refund_of
     return reply.amount_minor == saga.amount_minor and reply.currency == saga.currency

@@ -1,8 +1,8 @@
-"""Courses: the ways a payment may take, and the table of their steps.
+"""Transitions of a saga: the state machine of each course.
 
-NEXT is the whole of it: on this course, in this status, this reply leads to that status.
-What a saga sends depends only on the status it enters.  Money that a provider may have
-moved is never compensated: a saga leaves ASKING and CANCELLING by a final answer alone.
+NEXT maps course, status and reply to the next status.  The messages of a saga depend only on the
+status that it enters.  A saga never compensates money that a provider may have moved: only a
+final answer ends ASKING and CANCELLING.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ledger_streams.domain.request import PaymentKind
 
 
 class SagaStatus(StrEnum):
-    """Where a saga stands; the members say where they go next."""
+    """The status of a saga; each member lists its transitions."""
 
     RESERVING = "reserving"
     """-> the start of another course (granted), FAILED"""
@@ -62,7 +62,7 @@ ENDS: Final = frozenset({SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COM
 
 
 class Course(StrEnum):
-    """Which way the money takes."""
+    """The accounts and provider calls that the money passes, in order."""
 
     TRANSFER = "transfer"
     """wallet to wallet"""
@@ -73,9 +73,9 @@ class Course(StrEnum):
     PROVIDER_DEPOSIT = "provider_deposit"
     """a provider collects it, then a wallet gets it"""
     PROVIDER_WITHDRAWAL = "provider_withdrawal"
-    """a wallet sets it aside, a provider pays it out, the wallet gives it"""
+    """a wallet holds it, a provider pays it out, the hold is captured"""
     REFUND = "refund"
-    """not known yet: the refunded payment's saga is asked, and the refund takes its way back"""
+    """not known yet: the refunded payment's saga determines the course back"""
 
 
 START: Final[Mapping[Course, SagaStatus]] = {
@@ -142,11 +142,11 @@ WITHOUT_PROVIDER: Final[Mapping[PaymentKind, Course]] = {kind: Course(kind) for 
 
 
 def course_of(kind: PaymentKind, provider: str | None) -> Course:
-    """Return the way that a payment of this kind takes."""
+    """Return the course of a payment of this kind."""
     return WITHOUT_PROVIDER[kind] if provider is None else Course(f"provider_{kind}")
 
 
 def course_back(kind: PaymentKind, provider: str | None) -> Course:
-    """Return the way back of a completed payment of this kind."""
+    """Return the course of a refund of a completed payment of this kind."""
     back = {PaymentKind.DEPOSIT: PaymentKind.WITHDRAWAL, PaymentKind.WITHDRAWAL: PaymentKind.DEPOSIT}
     return course_of(back.get(kind, kind), provider)
