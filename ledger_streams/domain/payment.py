@@ -83,7 +83,7 @@ def decide(
             return None
         raise Unreadable(
             reason=Reason.DUPLICATE_MISMATCH,
-            detail="data: this payment_id is known with other content",
+            detail="data: this payment_id exists with other content",
             payment_id=request.payment_id,
         )
     reason = impossible_reason(request, providers)
@@ -140,11 +140,13 @@ def read_request(data: Mapping[str, Any], *, at: str = "data.") -> PaymentReques
     amount_minor, currency = _money(data, kind, at)
     metadata = data.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
-        raise invalid(f"{at}metadata", "must be an object")
+        raise invalid(f"{at}metadata", "must be an object or null")
     provider, user_id = _provider(data.get("provider"), kind, at), data.get("user_id")
     hold_id = data.get("hold_id")
     if hold_id is not None and (kind not in OUT_OF_A_WALLET or provider is not None):
-        raise invalid(f"{at}hold_id", "must be left out but in a transfer or withdrawal without a provider")
+        raise invalid(
+            f"{at}hold_id", "must be omitted: only a transfer or withdrawal without a provider uses a hold"
+        )
     return PaymentRequest(
         payment_id,
         kind,
@@ -174,7 +176,7 @@ def _provider(provider: object, kind: PaymentKind, at: str) -> str | None:
     if not isinstance(provider, str) or not 1 <= len(provider) <= PROVIDER_CHARACTERS_MAX:
         raise invalid(f"{at}provider", f"must be null or text of 1 to {PROVIDER_CHARACTERS_MAX} characters")
     if kind not in BY_A_PROVIDER:
-        raise invalid(f"{at}provider", f"must be left out or null in a {kind}")
+        raise invalid(f"{at}provider", f"must be omitted or null in a {kind}")
     return provider
 
 
@@ -182,7 +184,7 @@ def _refund_of(data: Mapping[str, Any], kind: PaymentKind, at: str) -> PaymentId
     if kind is PaymentKind.REFUND:
         return PaymentId(_id(data, "refund_of", at))
     if data.get("refund_of") is not None:
-        raise invalid(f"{at}refund_of", f"must be left out or null in a {kind}")
+        raise invalid(f"{at}refund_of", f"must be omitted or null in a {kind}")
     return None
 
 
@@ -199,7 +201,7 @@ def _wallet(
     if wanted:
         return WalletId(_id(data, field, at))
     if data.get(field) is not None:
-        raise invalid(f"{at}{field}", f"must be left out or null in a {kind}")
+        raise invalid(f"{at}{field}", f"must be omitted or null in a {kind}")
     return None
 
 

@@ -41,7 +41,7 @@ async def cache(url: str | None) -> AsyncIterator[BalanceCache]:
             yield RedisBalances(redis, ttl_s=30)
 
 
-async def test_what_was_put_is_what_is_got(cache: BalanceCache) -> None:
+async def test_a_wallet_put_into_the_cache_is_returned(cache: BalanceCache) -> None:
     stored = wallet(7, new_id(), "-12.34")
     await cache.put([stored])
     assert await cache.get(stored.wallet_id) == stored
@@ -106,7 +106,7 @@ async def test_a_crowd_is_answered(cache: BalanceCache) -> None:
     assert found == [stored] * CROWD
 
 
-async def test_who_gives_up_takes_the_answer_from_nobody_else(stack: Settings) -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others(stack: Settings) -> None:
     async with connect(stack.redis) as redis:
         cache, stored = RedisBalances(redis, ttl_s=30), wallet(1, new_id())
         await cache.put([stored])

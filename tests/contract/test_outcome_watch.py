@@ -1,4 +1,4 @@
-"""Waiting for outcomes: one query for all who wait, none when nobody does."""
+"""Waiting for outcomes: one query for all waiting callers, none without a caller."""
 
 from __future__ import annotations
 

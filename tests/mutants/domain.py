@@ -19,7 +19,7 @@ DOMAIN = (
         file="ledger_streams/domain/money.py",
         old="    if len(fraction) > digits:\n",
         new="    fraction = fraction[:digits]\n    if len(fraction) > digits:\n",
-        tests=("tests/unit/test_money.py::test_what_is_not_an_amount_is_invalid_with_its_field_named",),
+        tests=("tests/unit/test_money.py::test_an_invalid_amount_is_refused_with_its_field",),
     ),
     Mutant(
         name="overdraft-limit",

@@ -61,7 +61,7 @@ async def test_what_is_wrong_with_the_question_is_said_to_all(doubled: DataLoade
     assert [type(one) for one in said] == [Unavailable, Unavailable]
 
 
-async def test_who_gives_up_takes_the_answer_from_nobody_else(
+async def test_a_cancelled_caller_does_not_affect_the_others(
     doubler: Doubler, doubled: DataLoader[int, int]
 ) -> None:
     impatient, patient = (asyncio.create_task(doubled.load(number)) for number in (1, 2))

@@ -1,4 +1,4 @@
-"""Documents: what is accepted can be sent, read and stored; what cannot is refused with its field named."""
+"""Documents: accepted content can be sent, read and stored; other content is refused with its field named."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ UNSENDABLE: dict[str, tuple[str, dict[Any, Any]]] = {
 
 
 @pytest.mark.parametrize("case", UNSENDABLE)
-def test_what_cannot_be_sent_read_or_stored_is_refused_with_its_field(case: str) -> None:
+def test_a_value_that_cannot_be_sent_read_or_stored_is_refused_with_its_field(case: str) -> None:
     field, metadata = UNSENDABLE[case]
     with pytest.raises(Unreadable) as caught:
         wire.check_sendable(content(metadata=metadata))
@@ -72,7 +72,7 @@ SENDABLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", SENDABLE)
-def test_what_can_be_sent_is_read_as_a_request_and_as_its_saga_s_start(case: str) -> None:
+def test_sendable_content_is_decoded_as_a_request_and_as_its_saga_start(case: str) -> None:
     data = content(metadata=SENDABLE[case])
     wire.check_sendable(data)
     start = start_of(wire.encode_payment_request(data, event_id=EVENT, occurred_ms=AT_MS))
@@ -152,7 +152,7 @@ def test_the_numbers_of_a_document_are_bounded_together_when_they_are_written_ou
     ],
     ids=["envelope", "data", "deep", "unknown"],
 )
-def test_a_key_that_stands_twice_makes_any_record_unreadable(
+def test_a_repeated_key_makes_any_record_unreadable(
     reader: Callable[..., Any], event_type: str, twice: tuple[bytes, bytes]
 ) -> None:
     value = every_record()[event_type]
@@ -181,7 +181,7 @@ def test_keys_that_stand_once_are_let_pass_however_they_are_written(text: str) -
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b'{"a":"\\ud800"}', b'{"a":1e999,}', b"[" * 5_000, b""])
-def test_what_is_no_json_is_told_from_json_that_cannot_be_stored(text: bytes) -> None:
+def test_invalid_json_and_json_that_cannot_be_stored_are_different_errors(text: bytes) -> None:
     with pytest.raises(wire.NotJson):
         wire.read_document(text)
     for other in (b"[]", b'{"a":"\\u0000"}', b'{"a":1e999}', b"1"):

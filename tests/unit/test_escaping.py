@@ -1,4 +1,4 @@
-"""Text from outside is shown, never obeyed: in terminals, log lines and spreadsheets."""
+"""Escaping: terminals, log lines and spreadsheets show input text and do not execute it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_json_for_a_terminal_means_the_same() -> None:
         assert json.loads(text) == document
 
 
-def test_what_is_shown_of_payments_and_dead_letters_is_harmless() -> None:
+def test_texts_of_payments_and_dead_letters_are_escaped() -> None:
     payment = {"payment_id": EVIL, "kind": EVIL, "status": "failed", "reason": EVIL, "amount": "1",
                "currency": EVIL, "waiting_for": {"what": "answer", "provider": EVIL, "since": EVIL},
                "steps": [{"occurred_at": EVIL, "event_type": EVIL}]}  # fmt: skip

@@ -117,7 +117,7 @@ def test_a_dash_reads_standard_input_gzip_or_not(packed: bool) -> None:
         (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": 1.10000000000000000001}}', "metadata", "digits"),
         (json.dumps(DEPOSIT)[:-1] + ', "metadata": {"a": NaN}}', None, "JSON"),
         (json.dumps({**DEPOSIT, "amount": 10.25}), "amount", "decimal string"),
-        (json.dumps({**DEPOSIT, "metadata": [1]}), "metadata", "must be an object"),
+        (json.dumps({**DEPOSIT, "metadata": [1]}), "metadata", "must be an object or null"),
         (json.dumps({**DEPOSIT, "payment_id": PAYMENT.upper()}), "payment_id", "UUID"),
         (json.dumps({**DEPOSIT, "payment_id": "\ufeff" + PAYMENT}), "payment_id", "UUID"),
         ("[1]", None, "must be a JSON object"),

@@ -1,4 +1,4 @@
-"""Logs: a library that repeats itself is heard once in a while, with how often it has."""
+"""Logs: a repeated line of a library is logged once per interval, with the number of omitted ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def test_an_error_is_heard_once_until_its_time_is_over(
     ]
 
 
-def test_what_is_no_error_is_always_heard(log: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_below_the_level_have_no_rate_limit(
+    log: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(3):
         log.warning("joined anew")
     assert caplog.messages == ["joined anew"] * 3

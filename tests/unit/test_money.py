@@ -63,7 +63,7 @@ def test_an_amount_is_read_as_minor_units_and_printed_with_all_digits(
         *("١", "1_0", "10000000000000.01", "9" * 40, 1, 1.5, True, None, [], {}),
     ],
 )
-def test_what_is_not_an_amount_is_invalid_with_its_field_named(text: object) -> None:
+def test_an_invalid_amount_is_refused_with_its_field(text: object) -> None:
     with pytest.raises(Unreadable, match=r"^invalid: data\.amount: ") as caught:
         parse_amount(text, "EUR")
     assert caught.value.reason == "invalid"
@@ -99,7 +99,7 @@ def test_a_limit_may_be_zero_and_names_the_field_it_was_given() -> None:
         (" 1", "other characters"),
     ],
 )
-def test_digits_that_are_no_amount_are_told_why(text: str, why: str) -> None:
+def test_the_error_of_a_miswritten_amount_names_the_mistake(text: str, why: str) -> None:
     with pytest.raises(Unreadable, match=f"must be a decimal string such as 10.25, got {why}$"):
         parse_amount(text, "EUR")
 
@@ -129,7 +129,7 @@ def test_a_balance_below_zero_has_one_sign_in_front() -> None:
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "1.000", "--1.00", "a.00", "", "1.0a"])
-def test_what_the_system_did_not_print_is_no_balance(text: str) -> None:
+def test_text_in_another_form_than_the_system_prints_is_no_balance(text: str) -> None:
     with pytest.raises(ValueError, match="not a balance"):
         parse_balance(text, "EUR")
 

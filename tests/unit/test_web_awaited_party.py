@@ -1,4 +1,4 @@
-"""Whom a payment waits for, by its steps."""
+"""Awaited party: the party that a payment waits for, by its steps."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_a_provider_that_did_not_answer_is_waited_for_since_it_was_first_asked()
     assert (waits.what, waits.since, waits.provider) == ("provider", "1", "acme")
 
 
-def test_what_has_ended_waits_for_nobody_and_what_has_no_step_cannot_say() -> None:
+def test_a_payment_that_has_ended_or_has_no_step_has_no_awaited_party() -> None:
     assert waiting_for(payment("transfer", None, *START, status="completed")) is None
     assert waiting_for(payment("transfer", None)) is None

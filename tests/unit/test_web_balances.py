@@ -111,7 +111,7 @@ async def test_the_past_is_not_cached(stage: Stage) -> None:
         "2026-11-24T22:00:00Z; DROP TABLE wallets",
     ],
 )
-async def test_what_is_no_time_is_named(at: str, stage: Stage) -> None:
+async def test_an_invalid_time_is_named(at: str, stage: Stage) -> None:
     status, _, problem = await read(stage, at=at)
     assert (status, problem["field"]) == (422, "at")
 

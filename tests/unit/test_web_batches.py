@@ -1,4 +1,4 @@
-"""Batches over HTTP: each payment is answered as if it had come alone, and what is asked is asked once."""
+"""Batches over HTTP: each payment gets the response of a single request; a batch makes one query a store."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_bad_payments_alone_write_nothing(stage: Stage) -> None:
         (422, "wait", b'{"payments": [1], "wait": 5}'),
     ],
 )
-async def test_what_is_no_batch_is_refused_as_a_whole(
+async def test_a_malformed_batch_is_rejected_as_a_whole(
     status: int, field: str | None, body: bytes, stage: Stage
 ) -> None:
     response = await stage.client.post(BATCH, data=BytesIO(body), headers=JSON)
@@ -143,7 +143,7 @@ async def test_one_id_with_one_content_is_one_payment_and_with_another_a_mismatc
     assert [envelope["data"]["amount"] for envelope in stage.published] == ["10.5"]
 
 
-async def test_who_was_first_before_the_batch_stays_the_first(stage: Stage) -> None:
+async def test_a_payment_from_before_the_batch_stays_the_first(stage: Stage) -> None:
     await stage.requested(numbered(1))
     await stage.ended(numbered(1)["payment_id"])
     await stage.client.post("/v1/payments", json=numbered(2))
@@ -183,7 +183,7 @@ async def test_wait_answers_with_those_that_have_ended_and_the_cache_has_their_w
     assert versions == {WALLET: 3, OTHER_WALLET: 2}
 
 
-async def test_what_kafka_has_acknowledged_is_pending_though_postgresql_goes_away(stage: Stage) -> None:
+async def test_acknowledged_payments_are_pending_when_postgresql_goes_away(stage: Stage) -> None:
     async def lose_the_read_model(_: object) -> None:
         stage.away.add("postgres")
 

@@ -1,4 +1,4 @@
-"""Bodies over HTTP: a key that stands twice, a field that is unknown, a time too fine are refused by name."""
+"""Bodies over HTTP: a repeated key, an unknown field and a time with too many digits are rejected by name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def sent(stage: Stage, method: str, path: str, body: bytes) -> tuple[int, 
 
 @pytest.mark.parametrize("again", [b'"%s":0,', b'"%s" :0 , ', b'"\\u%04x%s":0,'])
 @pytest.mark.parametrize("method_path", BODIES, ids="{0[0]} {0[1]}".format)
-async def test_a_key_that_stands_twice_makes_any_body_a_400(
+async def test_a_repeated_key_makes_any_body_a_400(
     method_path: tuple[str, str], again: bytes, stage: Stage
 ) -> None:
     content = BODIES[method_path]
@@ -76,7 +76,7 @@ async def test_two_lists_of_payments_are_no_batch(name: bytes, stage: Stage) -> 
 
 
 @pytest.mark.parametrize("lists", [(b"null", b"[%s]"), (b"[%s]", b"[]"), (b"[]", b"[%s]"), (b"[%s]", b"1")])
-async def test_of_two_lists_of_payments_the_wrong_shape_of_one_hides_nothing(
+async def test_a_batch_with_two_lists_of_payments_is_400_also_if_one_has_the_wrong_shape(
     lists: tuple[bytes, bytes], stage: Stage
 ) -> None:
     payment = msgspec.json.encode(deposit())
@@ -122,7 +122,7 @@ async def test_a_misspelt_hold_takes_no_free_money(stage: Stage) -> None:
     ],
     ids=["NUL", "tiny", "huge", "long", "deep", "many"],
 )
-async def test_what_no_worker_could_read_or_store_is_422(
+async def test_a_body_that_no_worker_could_read_or_store_is_422(
     literal: bytes, field: str | None, stage: Stage
 ) -> None:
     body = msgspec.json.encode(deposit(metadata={"x": "PLACE"})).replace(b'"PLACE"', literal)

@@ -1,6 +1,6 @@
-"""Bodies with a Content-Encoding, a Content-Type or a length that is not what it should be.
+"""Bodies with an invalid Content-Encoding, Content-Type or length.
 
-What cannot be read as it was meant is answered with a problem, and nothing is written.
+The API answers a problem for each of them and writes no record.
 """
 
 from __future__ import annotations

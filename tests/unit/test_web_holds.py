@@ -1,4 +1,4 @@
-"""Holds over HTTP: made once, shown as they stand, released."""
+"""Holds over HTTP: made once, returned in their current state, released."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_a_hold_of_this_id_by_somebody_else_meanwhile_is_the_one(
     assert (await asked(stage, hold()))[0] == expected
 
 
-async def test_what_is_left_is_released_once(stage: Stage) -> None:
+async def test_the_rest_of_a_hold_is_released_once(stage: Stage) -> None:
     await asked(stage, hold())
     await captured(stage, 150, 250)
     for body in ({"reason": "checked out"}, {}, None):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, and of exactly what is served."""
+"""The OpenAPI document: valid, and of exactly the paths that the API serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a payment over HTTP may not look like: each is refused, named, and nothing is written."""
+"""Invalid payments over HTTP: the problem names the field, and the API writes no record."""
 
 from __future__ import annotations
 

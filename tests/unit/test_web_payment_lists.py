@@ -1,4 +1,4 @@
-"""GET /v1/payments: what is listed, page by page, and what is asked wrongly."""
+"""GET /v1/payments: pages, filters and invalid parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payments over HTTP: what is written, what is answered, and what a repetition is."""
+"""Payments over HTTP: written records, responses, and repeated requests."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ async def test_wait_tells_that_another_content_won_the_race(stage: Stage) -> Non
     assert (await waiting).status == 409
 
 
-async def test_what_kafka_has_acknowledged_is_no_error_though_postgresql_goes_away(stage: Stage) -> None:
+async def test_an_acknowledged_payment_is_no_error_when_postgresql_goes_away(stage: Stage) -> None:
     async def lose_the_read_model(_: object) -> None:
         stage.away.add("postgres")
 
@@ -274,7 +274,7 @@ async def test_what_kafka_has_acknowledged_is_no_error_though_postgresql_goes_aw
     assert response.status == 202
 
 
-async def test_with_wait_a_kafka_that_says_nothing_is_a_503_in_time_that_says_how_to_send_again(
+async def test_with_wait_an_unresponsive_kafka_is_a_503_in_time_that_explains_how_to_send_again(
     stage: Stage,
 ) -> None:
     stage.away.add("kafka's answers")

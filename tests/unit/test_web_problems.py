@@ -1,4 +1,4 @@
-"""Every way a request can go wrong, and the problem it is answered with, word for word."""
+"""Problems: every kind of invalid request, and its problem word for word."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 @pytest.mark.parametrize("wrong", CASES, ids=lambda wrong: wrong.name)
-async def test_a_request_that_goes_wrong_is_answered_with_its_problem(wrong: Wrong, stage: Stage) -> None:
+async def test_an_invalid_request_is_answered_with_its_problem(wrong: Wrong, stage: Stage) -> None:
     take_away(stage, wrong.away)
     before = len(stage.published)
     body = None if wrong.body is None else BytesIO(wrong.body)

@@ -1,4 +1,4 @@
-"""Refunds over HTTP: what is written, what is answered, and how the refunded payment is shown."""
+"""Refunds over HTTP: written records, responses, and the response of the refunded payment."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_bad_content_is_named_and_nothing_is_written(
     assert stage.published == []
 
 
-async def test_what_never_had_a_currency_takes_no_amount(stage: Stage) -> None:
+async def test_a_refund_of_a_payment_without_a_currency_must_omit_the_amount(stage: Stage) -> None:
     await stage.ended(OTHER_WALLET, reason="invalid")
     path = f"/v1/payments/{OTHER_WALLET}/refund"
     response = await stage.client.post(path, json={"amount": "1"})

@@ -1,4 +1,4 @@
-"""What is served besides the API: health and metrics are, Faust's own pages are not."""
+"""Pages beside the API: the app serves health and metrics, and none of Faust's own pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements over HTTP: opening, movements and closing, by page, and what is refused."""
+"""Statements over HTTP: opening, movements and closing by page, and invalid parameters."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ async def test_a_period_may_begin_before_the_wallet_and_not_end_before_it(stage:
         ({"at": TO}, "at"),
     ],
 )
-async def test_what_is_wrong_is_named(parameters: dict[str, str], field: str, stage: Stage) -> None:
+async def test_an_invalid_parameter_of_a_statement_is_named(
+    parameters: dict[str, str], field: str, stage: Stage
+) -> None:
     status, problem = await read(stage, **parameters)
     assert (status, problem["field"]) == (422, field)
 

@@ -1,4 +1,4 @@
-"""Wire: what is read leniently, what is refused, and that nothing refused is anything but Unreadable."""
+"""Wire: requests are decoded leniently; every invalid record raises Unreadable and nothing else."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_broken_envelope_is_unreadable_and_tells_its_payment(change: dict[str,
 
 
 @pytest.mark.parametrize("field", ["event_id", "aggregate_id", "occurred_at"])
-def test_what_must_be_there_is_named_when_it_is_not(field: str) -> None:
+def test_a_missing_required_field_is_named(field: str) -> None:
     envelope = msgspec.json.decode(requested_bytes())
     del envelope[field]
     assert field in error_of(msgspec.json.encode(envelope)).detail
@@ -147,7 +147,7 @@ def test_another_event_type_is_unreadable_and_no_payment_fails_of_it(event_type:
         *(b"\xef\xbb\xbf{}", b"{}{}", b"[" * 400_000, b" " * 1_000_001, b'{"data":' * 2_000),
     ],
 )
-def test_what_is_no_object_of_json_names_no_payment(value: bytes | None) -> None:
+def test_a_value_that_is_no_json_object_names_no_payment(value: bytes | None) -> None:
     assert error_of(value).payment_id is None
 
 
@@ -172,7 +172,7 @@ def test_another_key_than_the_payment_is_parked_without_failing_it(key: bytes | 
         b"[" * 5_000 + b"]" * 5_000,
     ],
 )
-def test_what_postgresql_cannot_store_is_found_here(literal: bytes) -> None:
+def test_a_value_that_postgresql_cannot_store_is_unreadable(literal: bytes) -> None:
     error = error_of(with_metadata(literal))
     assert len(error.detail) < 400
     assert "\0" not in error.detail
@@ -192,7 +192,7 @@ def test_what_postgresql_cannot_store_is_found_here(literal: bytes) -> None:
         b"'a'",
     ],
 )
-def test_what_is_no_json_is_found_however_deep(literal: bytes) -> None:
+def test_invalid_json_is_found_at_any_depth(literal: bytes) -> None:
     assert error_of(with_metadata(literal)).payment_id is None
 
 
@@ -207,7 +207,7 @@ def test_what_is_no_json_is_found_however_deep(literal: bytes) -> None:
         b"[" * 30 + b"]" * 30,
     ],
 )
-def test_what_looks_odd_but_can_be_stored_is_kept(literal: bytes) -> None:
+def test_an_odd_value_that_can_be_stored_is_kept(literal: bytes) -> None:
     requested = read(with_metadata(literal))
     assert requested is not None
     assert literal in bytes(requested.data)
@@ -225,9 +225,7 @@ def test_what_looks_odd_but_can_be_stored_is_kept(literal: bytes) -> None:
         (b'"data":{', b'"data":{},"data":{'),
     ],
 )
-def test_a_key_that_stands_twice_makes_a_record_unreadable_and_tells_no_payment(
-    once: bytes, twice: bytes
-) -> None:
+def test_a_repeated_key_makes_a_record_unreadable_and_fails_no_payment(once: bytes, twice: bytes) -> None:
     value = requested_bytes()
     assert once in value
     error = error_of(value.replace(once, twice))
@@ -239,7 +237,7 @@ def test_an_error_is_no_way_to_smuggle_text_into_headers() -> None:
     assert "\n" not in error.detail
 
 
-def test_what_was_written_is_what_is_read() -> None:
+def test_a_request_is_decoded_as_it_was_encoded() -> None:
     for event in every_saga_event():
         value, told = wire.write_saga_event(event, causation_id=COMMAND, append_ms=AT_MS)
         assert wire.read_saga_event(value, key=event.payment_id.encode()) == told

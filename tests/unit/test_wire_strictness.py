@@ -1,4 +1,4 @@
-"""Wire: what the system itself writes is read strictly; whatever does not agree with itself is Unreadable."""
+"""Wire: the system's own records are decoded strictly; a contradiction in a record is Unreadable."""
 
 from __future__ import annotations
 

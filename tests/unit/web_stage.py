@@ -1,8 +1,8 @@
-"""The stage of the web tests: the real views on a real server, and twins of all beyond them.
+"""Stage of the web tests: the real views on a real server, with in-memory twins of their services.
 
-What is published stays in `published`; the wallet commands among it are carried out at
-once by the domain and projected, as if the workers were infinitely fast.  Payments end
-when the test says so.  `away` names the dependencies that cannot be reached.
+`published` keeps all published records.  The domain executes the wallet commands among them
+and projects the events at once, as infinitely fast workers would.  A payment ends when the
+test ends it.  `away` names the unavailable dependencies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Twins of what the web views ask, which can be switched away: names in `away` cannot be reached."""
+"""In-memory twins of the services of the web views; the names in `away` are unavailable."""
 
 from __future__ import annotations
 
