@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_every_document_is_reached_from_the_readme() -> None:
         linked = {(path.parent / name).resolve() for name in names if name.endswith(".md")}
         waiting += [each for each in linked - seen if each.exists()]
     assert [path for path in DOCUMENTS if path.is_relative_to(ROOT / "docs") and path not in seen] == []
+
+
+def test_the_layers_in_the_overview_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    text = (ROOT / "docs" / "architecture" / "overview.md").read_text(encoding="utf-8")
+    _, _, after = text.partition("## Layers")
+    lines = after.split("```")[1].strip().splitlines()
+    assert [re.split(r" {2,}", line)[0] for line in lines] == [
+        layer.replace("ledger_streams.", "") for layer in layers
+    ]
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)
