@@ -1,125 +1,225 @@
-"""The documents: links and anchors resolve, README stays short, tables agree with the code."""
+"""Documents: what is accepted can be sent, read and stored; what cannot is refused with its field named."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from functools import cache
-from pathlib import Path
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from math import inf, nan
+from typing import Any
 
+import msgspec
 import pytest
 
-from ledger_streams import topics
-from ledger_streams.cli import OWN_COMMANDS
-from ledger_streams.settings import Settings
+from ledger_streams import wire
+from ledger_streams.domain.payment import decide as decide_request
+from ledger_streams.domain.saga.decisions import decide
+from ledger_streams.domain.saga.state import PATIENCE_MS
+from ledger_streams.errors import Unreadable
+from ledger_streams.wire.documents import ENVELOPE_BYTES_MAX
+from tests.model.samples import AT_MS, EVENT, PAYMENT, content, every_record, requested_bytes
+from tests.unit.test_wire_strictness import READERS
 
-ROOT = Path(__file__).resolve().parents[2]
-README_BYTES_MAX = 8192
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-_fenced = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_link = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
-_heading = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
-
-
-@cache
-def prose(path: Path) -> str:
-    """Return a document's text without its code blocks."""
-    return _fenced.sub("", path.read_text(encoding="utf-8"))
+KEY = PAYMENT.encode()
+WIDE = [1e300] * 3_500
+"""21 kB, and more than a megabyte when written out."""
 
 
-@cache
-def anchors(path: Path) -> frozenset[str]:
-    """Return the anchors of a document's headings, as GitHub makes them."""
-    found: list[str] = []
-    for heading in _heading.findall(prose(path)):
-        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-        anchor = re.sub(r"[^\w\- ]", "", plain.lower()).strip().replace(" ", "-")
-        found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)
-    return frozenset(found)
+def nested(levels: int) -> Any:
+    inner: Any = 1
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
 
 
-def broken_links(path: Path) -> list[str]:
-    """Return the relative links of a document that lead to no file or no heading."""
-    found = []
-    for target in _link.findall(prose(path)):
-        if re.match(r"[a-z]+:", target):
-            continue
-        name, _, anchor = target.partition("#")
-        file = (path.parent / name).resolve() if name else path
-        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
-            found.append(target)
-    return found
+UNSENDABLE: dict[str, tuple[str, dict[Any, Any]]] = {
+    "NUL in a text": ("metadata.note", {"note": "a\0b"}),
+    "NUL in a list": ("metadata.notes", {"notes": [["a\0b"]]}),
+    "NUL in a name": ("metadata.deep", {"deep": {"a\0": 1}}),
+    "half a surrogate pair": ("metadata.note", {"note": "\ud83d"}),
+    "half a pair in a name": ("metadata", {"\ude00": 1}),
+    "33 levels": ("metadata", {"a": nested(31)}),
+    "10,000 levels": ("metadata", {"a": nested(10_000)}),
+    "not a number": ("metadata.n", {"n": nan}),
+    "infinity": ("metadata.n", {"n": [-inf]}),
+    "bytes": ("metadata.n", {"n": b"text"}),
+    "a name that is no text": ("metadata", {1: 1}),
+    "a text that grows when it is encoded": ("metadata", {"n": "\x01" * 180_000}),
+    "quotes that grow when they are encoded": ("metadata", {"n": '"' * 600_000}),
+    "more than fits": ("metadata", {"n": "x" * wire.DATA_BYTES_MAX}),
+    "numbers that grow when they are written out": ("value", {"n": WIDE}),
+    "a number of 5,000 digits": ("value", {"n": 10**4_999}),
+}
 
 
-def reference(name: str) -> str:
-    """Return the text of a reference page."""
-    return (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("case", UNSENDABLE)
+def test_what_cannot_be_sent_read_or_stored_is_refused_with_its_field(case: str) -> None:
+    field, metadata = UNSENDABLE[case]
+    with pytest.raises(Unreadable) as caught:
+        wire.check_sendable(content(metadata=metadata))
+    assert (caught.value.reason, caught.value.detail.partition(":")[0].split(".a")[0]) == ("invalid", field)
+    assert caught.value.detail.isprintable()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
-    assert broken_links(path) == []
+SENDABLE: dict[str, dict[str, Any]] = {
+    "32 levels": {"a": nested(30)},
+    "every character": {"n": "".join(map(chr, [*range(1, 0xD800), *range(0xE000, 0x10000)])) + "\U0001f600"},
+    "a large integer": {"n": 10**4_000},
+    "doubles": {"n": [5e-324, 1.7976931348623157e308, -0.0, 2.2250738585072014e-308]},
+    "names of any kind": {"": 1, "a:b": 2, 'say "a":': {" ": None}},
+    "a thousand wide numbers": {"n": [1e300] * 1_000},
+}
 
 
-def test_a_link_to_a_missing_file_or_heading_is_found(tmp_path: Path) -> None:
-    document = tmp_path / "page.md"
-    document.write_text(
-        "# One\n[a](page.md#one) [b](page.md#two) [c](gone.md) [d](#one) [e](https://x.org/y)\n"
-    )
-    assert broken_links(document) == ["page.md#two", "gone.md"]
+@pytest.mark.parametrize("case", SENDABLE)
+def test_what_can_be_sent_is_read_as_a_request_and_as_its_saga_s_start(case: str) -> None:
+    data = content(metadata=SENDABLE[case])
+    wire.check_sendable(data)
+    start = start_of(wire.encode_payment_request(data, event_id=EVENT, occurred_ms=AT_MS))
+    read = msgspec.json.decode(bytes(wire.decode_stored(start).data))
+    assert read["metadata"] == msgspec.json.decode(msgspec.json.encode(SENDABLE[case]))
 
 
-def test_the_readme_has_at_most_8_kb() -> None:
-    assert (ROOT / "README.md").stat().st_size <= README_BYTES_MAX
+def start_of(value: bytes) -> bytes:
+    """Return the SagaStarted that a request leads to, after its saga has read it and gone on."""
+    requested = wire.read_payment_event(value, key=KEY, append_ms=AT_MS)
+    assert requested is not None
+    event = decide_request(None, requested, providers=())
+    assert event is not None
+    start = wire.encode_saga_event(event, causation_id=requested.event_id, append_ms=AT_MS)
+    read = wire.read_saga_event(start, key=KEY).event
+    assert decide(None, read, at_ms=AT_MS, patience_ms=PATIENCE_MS).saga is not None
+    return start
 
 
-def test_every_document_is_reached_from_the_readme() -> None:
-    seen, waiting = set(), [ROOT / "README.md"]
-    while waiting:
-        path = waiting.pop()
-        seen.add(path)
-        names = [target.partition("#")[0] for target in _link.findall(prose(path)) if ":" not in target]
-        linked = {(path.parent / name).resolve() for name in names if name.endswith(".md")}
-        waiting += [each for each in linked - seen if each.exists()]
-    assert [path for path in DOCUMENTS if path.is_relative_to(ROOT / "docs") and path not in seen] == []
+LEAST = ("event_id", "event_type", "aggregate_id", "occurred_at", "data")
 
 
-def test_the_layers_in_the_overview_are_those_that_are_checked() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
-    text = (ROOT / "docs" / "architecture" / "overview.md").read_text(encoding="utf-8")
-    _, _, after = text.partition("## Layers")
-    lines = after.split("```")[1].strip().splitlines()
-    assert [re.split(r" {2,}", line)[0] for line in lines] == [
-        layer.replace("ledger_streams.", "") for layer in layers
-    ]
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_request_that_is_accepted_leaves_room_for_the_events_that_carry_its_content(over: int) -> None:
+    """The envelope around it is the shortest that may come, and grows to the longest there is."""
+    room = wire.DATA_BYTES_MAX - len(msgspec.json.encode(content(metadata={"n": ""}))) + over
+    data = content(metadata={"n": "x" * room})
+    record = msgspec.json.decode(requested_bytes(data))
+    value = msgspec.json.encode({field: record[field] for field in LEAST})
+    if over:
+        for refuse in (lambda: wire.check_sendable(data), lambda: start_of(value)):
+            with pytest.raises(Unreadable, match=str(wire.DATA_BYTES_MAX)):
+                refuse()
+    else:
+        wire.check_sendable(data)
+        assert len(start_of(value)) < wire.RECORD_BYTES_MAX
 
 
-@pytest.mark.parametrize("field", Settings.model_fields)
-def test_every_setting_is_in_the_reference_with_its_default(field: str) -> None:
-    default = str(Settings.model_fields[field].default)
-    name = f"LEDGER_{field.upper()}"
-    assert f"| `{name}` | {f'`{default}`' if default else 'empty'} |" in reference("settings")
+def test_an_envelope_at_its_longest_is_within_what_is_kept_free_for_it() -> None:
+    ids = dict.fromkeys(("event_id", "aggregate_id", "correlation_id", "causation_id"), EVENT)
+    longest = max(every_record(), key=len)
+    value = wire.seal({}, event_type=longest, event_version=2**63 - 1, append_ms=AT_MS, **ids)
+    assert len(value) < ENVELOPE_BYTES_MAX
 
 
-@pytest.mark.parametrize("command", [*OWN_COMMANDS, "worker", "projector"])
-def test_every_command_is_in_the_reference(command: str) -> None:
-    assert re.search(rf"^\| `ledger-streams {command}\b", reference("cli"), re.MULTILINE)
+@pytest.mark.parametrize(
+    "numbers", ["1e-9999", "1e-1001", "1E-5000", "0e-99999", "-1e9999", "0." + "0" * 1_000]
+)
+def test_a_number_is_bounded_when_it_is_written_out(numbers: str) -> None:
+    text = b'{"metadata":{"a":[%s]}}' % numbers.encode()
+    with pytest.raises(Unreadable, match=r"metadata\.a: holds a number out of range"):
+        wire.read_document(text)
+    value = requested_bytes(content(metadata={"a": "PLACE"})).replace(b'"PLACE"', numbers.encode())
+    with pytest.raises(Unreadable, match=r"data\.metadata\.a: holds a number out of range"):
+        wire.read_payment_event(value, key=KEY, append_ms=AT_MS)
 
 
-def test_every_path_of_the_api_is_in_the_reference() -> None:
-    from web.routes import API_PAGES, HEALTH_PAGES  # noqa: PLC0415  it imports Faust
-
-    paths = {re.sub(r"\{\w+\}", "{id}", path) for path, _ in (*API_PAGES, *HEALTH_PAGES)}
-    assert [path for path in sorted(paths) if f"{path}`" not in reference("http")] == []
-
-
-def test_every_topic_is_in_the_reference() -> None:
-    plain = [topic for topic in topics.TOPICS if not topic.name.endswith(".dlq")]
-    rows = [f"| {topic.name} | {topic.partitions} | {topic.cleanup}" for topic in plain]
-    assert [row for row in rows if row not in reference("topics")] == []
+def test_the_numbers_of_a_document_are_bounded_together_when_they_are_written_out() -> None:
+    many = ",".join(["1e-990"] * 1_100)
+    with pytest.raises(Unreadable, match="with its numbers written out"):
+        wire.read_document(b'{"a":[%s]}' % many.encode())
+    value = requested_bytes(content(metadata={"a": "PLACE"})).replace(b'"PLACE"', b"[%s]" % many.encode())
+    with pytest.raises(Unreadable, match="with its numbers written out"):
+        wire.read_payment_event(value, key=KEY, append_ms=AT_MS)
+    in_a_text = msgspec.json.encode({"a": many})
+    assert wire.read_document(in_a_text) == {"a": many}
 
 
-def test_every_dead_letter_topic_is_in_the_reference() -> None:
-    names = {topic.name for topic in topics.TOPICS if topic.name.endswith(".dlq")}
-    assert names == set(re.findall(r"^\| ([\w-]+\.dlq) \|", reference("topics"), re.MULTILINE))
+@pytest.mark.parametrize(("reader", "event_type"), READERS)
+@pytest.mark.parametrize(
+    "twice",
+    [
+        (b'{"event_id"', b'{"event_type":"Other","event_id"'),
+        (b'"data":{', b'"data":{"wallet_id":1,"payment_id":1,"\\u0077allet_id":1,"payment_i\\u0064":1,'),
+        (b'"data":{', b'"data":{"note":{"a":[{"b":1 , "b" :1}]},'),
+        (b'"data":{', b'"x":1,"x":1,"data":{'),
+    ],
+    ids=["envelope", "data", "deep", "unknown"],
+)
+def test_a_key_that_stands_twice_makes_any_record_unreadable(
+    reader: Callable[..., Any], event_type: str, twice: tuple[bytes, bytes]
+) -> None:
+    value = every_record()[event_type]
+    key = wire.decode_envelope(value).aggregate_id.encode()
+    assert reader(value, key=key)
+    with pytest.raises(Unreadable, match="stands twice"):
+        reader(value.replace(*twice, 1), key=key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"b":{"a":1},"c":[{"a":1},{"a":1}]}',
+        '{ "a" : 1 ,\n\t"b" :\r{ } }',
+        '{"a":"\\":","b":":","c":"\\u0061","d":"\\/","e":1.50,"f":1e3}',
+        '{"a":"a\\":1,\\"a","A":1," a":2}',
+        '{"\\u00e9":1,"é":{"é":2}}',
+    ],
+)
+def test_keys_that_stand_once_are_let_pass_however_they_are_written(text: str) -> None:
+    if text.startswith('{"\\u00e9'):
+        with pytest.raises(wire.RepeatedKey):
+            wire.read_document(text.encode())
+    else:
+        assert wire.read_document(text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", [b"{", b"\xff", b'{"a":"\\ud800"}', b'{"a":1e999,}', b"[" * 5_000, b""])
+def test_what_is_no_json_is_told_from_json_that_cannot_be_stored(text: bytes) -> None:
+    with pytest.raises(wire.NotJson):
+        wire.read_document(text)
+    for other in (b"[]", b'{"a":"\\u0000"}', b'{"a":1e999}', b"1"):
+        with pytest.raises(Unreadable) as caught:
+            wire.read_document(other)
+        assert not isinstance(caught.value, wire.NotJson)
+
+
+def test_a_key_is_named_only_if_it_is_a_plain_name() -> None:
+    for text, said in ((b'{"amount":1,"amount":2}', "the key amount"), (b'{"a\\n":1,"a\\n":2}', "a key")):
+        with pytest.raises(wire.RepeatedKey, match=f"value: {said} stands twice in one object"):
+            wire.read_document(text)
+
+
+TIME = "2026-11-24T22:00:00"
+
+
+@pytest.mark.parametrize("fraction", [".1234567", ".0000000", ".123456789", ".1234560"])
+@pytest.mark.parametrize("zone", ["Z", "+01:00"])
+def test_digits_after_the_sixth_in_a_time_are_refused_and_not_cut(fraction: str, zone: str) -> None:
+    time = TIME + fraction + zone
+    with pytest.raises(Unreadable, match=r"^invalid: data\.expires_at: must have at most six digits"):
+        wire.parse_time(time, field="data.expires_at")
+    with pytest.raises(Unreadable, match="occurred_at: must have at most six digits"):
+        wire.read_payment_event(requested_bytes(occurred_at=time), key=KEY, append_ms=AT_MS)
+    hold = msgspec.json.decode(every_record()["HoldFunds"])
+    hold["data"]["expires_at"] = time
+    with pytest.raises(Unreadable, match=r"data\.expires_at: must have at most six digits"):
+        wire.read_wallet_command(msgspec.json.encode(hold), key=hold["aggregate_id"].encode())
+
+
+def test_six_digits_in_a_time_are_kept() -> None:
+    expected = datetime(2026, 11, 24, 22, 0, 0, 123456, tzinfo=UTC)
+    assert wire.parse_time(f"{TIME}.123456Z") == expected
+    assert wire.parse_time("2026-11-24T23:00:00.123456+01:00") == expected
+
+
+def test_a_reason_that_cannot_be_written_is_refused_before_it_is_sent() -> None:
+    for reason in ("caf\udce9", "a\0b"):
+        with pytest.raises(Unreadable, match=r"--reason: holds .*, which cannot be stored"):
+            wire.settlement_reason(reason, at="--")
