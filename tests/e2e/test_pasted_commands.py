@@ -1,8 +1,9 @@
-"""The commands of README, tour and API how-to, pasted into a shell beside a running system."""
+"""The commands of README, tour and how-tos, pasted into a shell beside a running system."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -27,16 +28,17 @@ def block(document: str, heading: str) -> str:
 
 
 @pytest.fixture
-async def paste(live: LiveSystem) -> Paste:
+async def paste(live: LiveSystem, tmp_path: Path) -> Paste:
     """Return a shell beside a running system."""
     await live.start_all()
-    return Paste(live)
+    return Paste(live, tmp_path)
 
 
 class Paste:
     """A shell in which the demo's address is that of the system under test."""
 
-    def __init__(self, live: LiveSystem) -> None:
+    def __init__(self, live: LiveSystem, folder: Path) -> None:
+        self._folder = folder
         self._url = f"http://127.0.0.1:{live.ports['worker-1']}"
         self._path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._environment = os.environ | live.environment() | {"PATH": self._path}
@@ -46,6 +48,7 @@ class Paste:
         child = await asyncio.create_subprocess_exec(
             *("bash", "-e", "-c", commands.replace(DEMO_URL, self._url)),
             env=self._environment,
+            cwd=self._folder,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -67,3 +70,9 @@ async def test_the_calls_of_the_tour_and_the_how_to_are_answered(paste: Paste) -
     assert re.findall(r'"reason":"(\w+)"', out) == ["invalid", "duplicate_mismatch", "released"]
     assert re.search(r'"refunded":"4\.25"|"amount":"4\.25"', out)
     assert '"status":"frozen"' in out
+
+
+async def test_the_file_of_the_import_how_to_is_imported(paste: Paste, tmp_path: Path) -> None:
+    await paste(block("docs/howto/import.md", "# Import payments from a file"))
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["completed"] == 2, report
