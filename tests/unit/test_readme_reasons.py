@@ -1,4 +1,4 @@
-"""The tables of statuses and reasons in README.md, and the enums in the OpenAPI document."""
+"""The tables of statuses and reasons in docs/reference/reasons.md, and the enums in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from web.http.openapi import document
 from web.http.problems import STATUS_OF_REASON
 from web.routes import API_PAGES
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "reasons.md"
 _row = re.compile(r"^\| `(\w+)` \|(.*)\|$", re.MULTILINE)
 
 
 def table(head: str) -> dict[str, list[str]]:
     """Return the rows of the table with this head: name, and the cells after it."""
-    _, _, after = README.partition(head)
+    _, _, after = PAGE.read_text(encoding="utf-8").partition(head)
     rows, _, _ = after.partition("\n\n")
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in _row.findall(rows)}
 
 
-def test_each_status_is_in_the_readme_with_what_it_means_and_what_the_caller_can_do() -> None:
+def test_each_status_is_in_the_reference_with_what_it_means_and_what_the_caller_can_do() -> None:
     rows = table("| status of a payment |")
     assert [*rows] == [*PaymentStatus]
     assert all(len(cells) == 2 and all(cells) for cells in rows.values())
 
 
-def test_each_reason_is_in_the_readme_with_its_http_status() -> None:
+def test_each_reason_is_in_the_reference_with_its_http_status() -> None:
     rows = table("| reason | HTTP |")
     assert {*rows} == {*Reason}
     assert {name: int(cells[0]) for name, cells in rows.items()} == STATUS_OF_REASON
