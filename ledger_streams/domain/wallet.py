@@ -33,14 +33,14 @@ from ledger_streams.errors import InvariantBroken
 
 
 class WalletStatus(StrEnum):
-    """Where a wallet stands; the members say where they go next."""
+    """How a wallet stands; the text below a value says what it means, and which value may follow."""
 
     OPEN = "open"
-    """-> FROZEN, CLOSED"""
+    """Money comes in and goes out; may become frozen or closed."""
     FROZEN = "frozen"
-    """-> OPEN, CLOSED"""
+    """Money comes in, and none goes out; may become open or closed."""
     CLOSED = "closed"
-    """the end, or -> OPEN when money has come back and two people say so"""
+    """No money goes in or out, but for compensations; may become open if two people approve it."""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):
