@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from ledger_streams import metrics, topics
-from ledger_streams.cli import OWN_COMMANDS
-from ledger_streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ledger_streams", "agents", "tables", "web")
@@ -85,7 +82,7 @@ def functions(*folders: str) -> Iterator[tuple[str, Function]]:
 
 def texts() -> Iterator[tuple[str, str]]:
     """Yield everything people read: code, documents, templates."""
-    folders = (*PACKAGES, "tests", "benchmarks", "deploy")
+    folders = (*PACKAGES, "tests", "benchmarks", "deploy", "docs")
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in TEXT]
     top = [path for path in ROOT.iterdir() if path.suffix in TEXT or path.name in ("Makefile", "Dockerfile")]
     for path in sorted(paths + top):
@@ -224,37 +221,6 @@ def test_an_agent_s_docstring_begins_with_its_way() -> None:
             if len(way) < 2 or not set(way[0].split(", ")) <= known:
                 found.append(f"{name}: {' -> '.join(way)}")
     assert_none(found, "an agent's docstring begins with `topic -> table -> topic`")
-
-
-@pytest.mark.parametrize("field", Settings.model_fields)
-def test_every_setting_is_in_the_readme_with_its_default(field: str) -> None:
-    default = str(Settings.model_fields[field].default)
-    name = f"LEDGER_{field.upper()}"
-    assert f"| `{name}` | {f'`{default}`' if default else 'empty'} |" in readme()
-
-
-@pytest.mark.parametrize("command", [*OWN_COMMANDS, "worker", "projector"])
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert re.search(rf"^\| `ledger-streams {command}\b", readme(), re.MULTILINE)
-
-
-def test_every_path_of_the_api_is_in_the_readme() -> None:
-    from web.routes import API_PAGES, HEALTH_PAGES  # noqa: PLC0415  it imports Faust
-
-    paths = {re.sub(r"\{\w+\}", "{id}", path) for path, _ in (*API_PAGES, *HEALTH_PAGES)}
-    assert_none([path for path in sorted(paths) if f"{path}`" not in readme()], "README has all of the API")
-
-
-def test_every_topic_is_in_the_architecture() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text()
-    plain = [topic for topic in topics.TOPICS if not topic.name.endswith(".dlq")]
-    rows = [f"| {topic.name} | {topic.partitions} | {topic.cleanup}" for topic in plain]
-    assert_none([row for row in rows if row not in text], "ARCHITECTURE has all topics as they are declared")
-
-
-def readme() -> str:
-    """Return the README's text."""
-    return (ROOT / "README.md").read_text()
 
 
 def made_in(path: Path) -> str:
