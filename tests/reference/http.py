@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from tests.reference.markdown import anchor, code, codes, document, link, one_line, table
@@ -10,6 +12,7 @@ from web.http import openapi
 from web.http.problems import CONTENT_TYPE
 from web.routes import API_PAGES, HEALTH_PAGES
 
+GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden" / "problems"
 Schema = Mapping[str, Any]
 INTRO: Final = """\
 A worker answers on port 6066 (`LEDGER_HTTP_PORT`), as does `ledger-streams api`. `GET /openapi.json` has
@@ -44,11 +47,20 @@ def page() -> str:
             table(["operation", "summary"], [[link(name), each["summary"]] for name, each in operations]),
             "## Problems",
             PROBLEMS,
+            table(["status", "type", "field", "reason", "detail, for example"], _examples()),
             *(part for name, operation in operations for part in _operation(name, operation)),
             "## Schemas",
             *(part for name, schema in schemas.items() for part in _named(name, schema)),
         ],
     )
+
+
+def _examples() -> Iterator[list[str]]:
+    """Yield the golden problems, which a test compares with the answers."""
+    problems = {path.name: json.loads(path.read_bytes()) for path in GOLDEN.glob("*.json")}
+    for _, problem in sorted(problems.items(), key=lambda item: (item[1]["status"], item[0])):
+        field, reason = code(problem.get("field", "")), code(problem.get("reason", ""))
+        yield [str(problem["status"]), code(problem["type"]), field, reason, problem["detail"]]
 
 
 def _operations(described: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -96,10 +108,19 @@ def _named(name: str, schema: Schema) -> Iterator[str]:
         for variant in variants:
             yield f"With `kind` {code(variant['title'])}:"
             yield _fields(variant)
+            yield " ".join(_rules(variant))
     elif "properties" in schema:
         yield _fields(schema)
     else:
         yield f"Type: {in_words(schema)}."
+
+
+def _rules(schema: Schema) -> Iterator[str]:
+    """Yield what holds between fields: those that exclude each other, and one that needs another."""
+    if excluded := schema.get("not", {}).get("required"):
+        yield f"{' and '.join(map(code, excluded))} exclude each other."
+    if given := schema.get("if", {}).get("required"):
+        yield f"{codes(given)} needs {codes(schema['then']['required'])}."
 
 
 def _fields(schema: Schema) -> str:
