@@ -57,10 +57,18 @@ def page() -> str:
 
 def _examples() -> Iterator[list[str]]:
     """Yield the golden problems, which a test compares with the answers."""
-    problems = {path.name: json.loads(path.read_bytes()) for path in GOLDEN.glob("*.json")}
-    for _, problem in sorted(problems.items(), key=lambda item: (item[1]["status"], item[0])):
-        field, reason = code(problem.get("field", "")), code(problem.get("reason", ""))
-        yield [str(problem["status"]), code(problem["type"]), field, reason, problem["detail"]]
+    problems = [json.loads(path.read_bytes()) for path in sorted(GOLDEN.glob("*.json"))]
+    rows = {
+        (
+            str(problem["status"]),
+            code(problem["type"]),
+            code(problem.get("field", "")),
+            code(problem.get("reason", "")),
+            problem["detail"],
+        )
+        for problem in problems
+    }
+    yield from map(list, sorted(rows))
 
 
 def _operations(described: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
