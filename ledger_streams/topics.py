@@ -39,15 +39,15 @@ SAGA_COMMANDS: Final = "saga-commands"
 PROVIDER_REQUESTS: Final = "provider-requests"
 """Orders of sagas to payment providers; key: the payment."""
 PROVIDER_POSITIONS: Final = f"{PROVIDER_REQUESTS}.positions"
-"""Positions of gateways in provider-requests, written in their transactions."""
+"""Positions of gateways in provider-requests, written in their transactions; key: "next"."""
 PAYMENTS_CHANGELOG: Final = "payments-changelog"
 """Changelog of the table of known payments; key: the payment."""
 SAGAS_CHANGELOG: Final = "sagas-changelog"
 """Changelog of the table of sagas; key: the payment."""
 REDRIVES: Final = "redrives"
-"""Dead letters that `dlq redrive` has sent back, so that each goes back once."""
+"""Dead letters that `dlq redrive` has sent back, so that each goes back once; key: the letter's place."""
 AUDIT_ROOTS: Final = "audit-roots"
-"""Merkle roots of closed days, published by projectors."""
+"""Merkle roots of closed days, published by projectors; key: the UTC day."""
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DEAD_LETTER_BYTES_MAX: Final = 2 << 20

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+TITLES: Final = {
+    "http": "HTTP",
+    "cli": "Commands",
+    "settings": "Settings",
+    "metrics": "Metrics",
+    "topics": "Topics",
+    "events": "Events and commands",
+    "reasons": "Statuses and reasons",
+    "ports": "Ports",
+    "postgres": "PostgreSQL",
+}
+"""The title of each page."""
 
 
 def document(title: str, sources: str, intro: str, parts: Iterable[str]) -> str:
-    """Return a page: a note that it is generated, its title, an introduction, and its parts."""
+    """Return a page: a note that it is generated, title, introduction, parts, and links to the other pages."""
     note = f"<!-- Generated from {sources} by `make reference`. Edit the code, not this page. -->"
-    return "\n\n".join([note, f"# {title}", *([intro] if intro else []), *filter(None, parts)]) + "\n"
+    others = ", ".join(f"[{each}]({name}.md)" for name, each in TITLES.items() if each != title)
+    return "\n\n".join([note, f"# {title}", intro, *filter(None, parts), f"More reference: {others}."]) + "\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -27,11 +27,22 @@ INTRO: Final = """\
 `ledger-streams db upgrade` makes this schema from the migrations below. The projector writes it; the API,
 commands and analysts read it. Money is in minor units (`.._minor`) or in decimal strings within `jsonb`,
 times are `timestamptz`. Partitions are left out here: each partitioned table has one a month or more."""
-NOTES: Final = {
-    "archived_events": "What stays in the database of each archived row: its place, its ids and its hash.",
-    "schema_migrations": "Migrations that were applied, with the checksum of each.",
+MEANINGS: Final = {
+    "archived_events": "an archived row of `events`: its place, event id, time and hash; from `archive now`",
+    "archives": "a file of a month of `events` whose rows are not in the table; from `archive now`",
+    "audit_roots": "a closed day: root, boundaries in the topics, seal; from a projector, once a day",
+    "event_repeats": "a record of payment-events or saga-events whose event id and time were there already",
+    "events": "a record of payment-events or saga-events",
+    "parked_records": "a record that could not be projected, or that waits behind one; from the projector",
+    "payments": "a payment as it stands: kind, amount, status, reason, versions of its wallets, sum refunded",
+    "postings": "a leg of an event that moves money; the legs of an event sum to zero in each currency",
+    "projection_positions": "a partition of a topic: up to which offset it is projected, and cached in Redis",
+    "schema_migrations": "a migration that was applied, and its checksum; from `db upgrade`",
+    "wallet_balances_refreshed": "a single row: when `wallet_balances` was refreshed, under which snapshot",
+    "wallet_events": "a record of wallet-events with the wallet after it; a wallet's versions have no gap",
+    "wallet_snapshots": "a wallet after its last event",
 }
-"""Relations that neither a comment in the database nor one in a migration describes."""
+"""What a row of a table is, where the database has no comment on it."""
 QUERIES: Final = """\
 SQL that the programs run stands in `ledger_streams/adapters/postgres/sql`, one file a purpose, each query
 under its name."""
@@ -56,13 +67,20 @@ async def _schemas(connection: Connection) -> AsyncIterator[str]:
     for schema in await connection.fetch(CATALOG["schemas"]):
         yield f"## Schema {schema['name']}"
         yield "" if schema["name"] == "public" else prose(schema["comment"])
-        for relation in await connection.fetch(CATALOG["relations"], schema["name"]):
+        relations = await connection.fetch(CATALOG["relations"], schema["name"])
+        yield table(["table or view", "meaning"], map(_overview, relations))
+        for relation in relations:
             async for part in _relation(connection, relation):
                 yield part
         functions = await connection.fetch(CATALOG["functions"], schema["name"])
         if functions:
             yield f"### Functions of {schema['name']}"
             yield table(["function", "returns", "meaning"], map(_function, functions))
+
+
+def _overview(relation: Any) -> list[str]:
+    name = relation["name"]
+    return [f"[{name}](#{name})", MEANINGS.get(name) or relation["comment"].partition(";")[0]]
 
 
 def _function(row: Any) -> list[str]:
@@ -77,8 +95,7 @@ async def _relation(connection: Connection, relation: Any) -> AsyncIterator[str]
     yield f"### {relation['name']}"
     by = f", partitioned by {code(relation['partition_key'])}" if relation["partition_key"] else ""
     yield f"{KINDS[relation['kind']]}{by}."
-    name = relation["name"]
-    yield prose(relation["comment"] or _comments().get(name, "") or NOTES.get(name, ""))
+    yield prose(relation["comment"] or _comments().get(relation["name"], ""))
     columns = await connection.fetch(CATALOG["columns"], relation["oid"])
     yield _columns(columns, is_view=relation["kind"] in "vm")
     for title in ("constraints", "indexes", "triggers"):

@@ -22,11 +22,10 @@ A reason says why a payment failed, a wallet refused a command, the API refused 
 went to the dead letters. `HTTP` is the status of a request that is refused for this reason. A payment
 that fails later has its reason in its `reason` field, and its answer has status 200."""
 LETTERS: Final = f"""\
-A dead letter is in the topic `<topic>.dlq`, with key, value and headers as they came. Its reason is one
-of the table above, in the header `{LETTER_HEADERS}reason`; `{LETTER_HEADERS}detail` says what is wrong in
-words. `{LETTER_HEADERS}topic`, `{LETTER_HEADERS}partition` and `{LETTER_HEADERS}offset` say where the
-record stood. `ledger-streams dlq list` shows them, the metric `ledger_dead_letters_total` counts them by
-topic and reason, and `ledger-streams dlq redrive` sends them back."""
+The header `{LETTER_HEADERS}reason` of a [dead letter](topics.md#dead-letters) is one of the table above,
+and `{LETTER_HEADERS}detail` says what is wrong in words. `ledger-streams dlq list` shows them, the metric
+`ledger_dead_letters_total` counts them by topic and reason, and `ledger-streams dlq redrive` sends them
+back."""
 
 
 def page() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ledger_streams import topics
+from ledger_streams.kafka.redrive import LETTER_HEADERS
 from ledger_streams.rights import ROLES, rights
 from ledger_streams.settings import Settings
 from tests.reference import events
@@ -20,6 +21,13 @@ changes."""
 RIGHTS: Final = """\
 Roles of `ledger-streams topics acls`. A role that writes to a topic in transactions may also read it. The
 operator may read all topics, and write to them for a redrive or a recovery."""
+LETTERS: Final = f"""\
+A topic that agents read has a dead-letter topic beside it, with as many partitions. A dead letter keeps
+key, value and headers of its record. The worker adds the headers `{LETTER_HEADERS}topic`,
+`{LETTER_HEADERS}partition`, `{LETTER_HEADERS}offset`, `{LETTER_HEADERS}reason` (one of [the
+reasons](reasons.md#reasons)) and `{LETTER_HEADERS}detail`. The number of consecutive dead letters of a
+partition is the metadata of its committed offset. wallet-events has no dead-letter topic: workers are its
+only writers, and a record that PostgreSQL refuses is parked there."""
 OPERATOR: Final = "operator"
 
 
@@ -37,6 +45,8 @@ def page() -> str:
             table(shape, map(_shape, topics.TOPICS)),
             "A cell that is empty leaves the broker's default. The key of a topic with event types is the "
             "`aggregate_id` of its records: a payment's id or a wallet's.",
+            "## Dead letters",
+            LETTERS,
             "## Configuration of all topics",
             table(["configuration", "value"], _shared()),
             "## Who reads and writes",
