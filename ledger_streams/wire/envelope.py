@@ -49,7 +49,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     schema_version: int = SCHEMA_VERSION
     """Version of the type's fields."""
     wallet: msgspec.Raw = msgspec.Raw()
-    """The wallet after the event; empty but on wallet-events (msgspec has no optional Raw)."""
+    """Empty but on wallet-events; msgspec knows no optional Raw."""
 
     def data_object(self) -> dict[str, Any]:
         """Return `data` as a dict."""

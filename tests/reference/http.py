@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.reference.markdown import anchor, code, codes, document, link, one_line, table
+from tests.reference.markdown import anchor, code, codes, document, first_line, link, one_line, table
 from web.http import openapi
 from web.http.problems import CONTENT_TYPE
 from web.routes import API_PAGES, HEALTH_PAGES
@@ -21,7 +21,7 @@ the content of this page as OpenAPI 3.1. Gateways and projectors answer `/health
 PROBLEMS: Final = f"""\
 Each answer of 400 or above is a [Problem](#problem) of type `{CONTENT_TYPE}` (RFC 9457). `field` names
 the input at fault, `reason` is one of [the reasons](reasons.md#reasons). A 503 has the header
-`Retry-After`. A 500 is an error that nobody foresaw: its traceback is in the log."""
+`Retry-After`. A 500 is an unexpected error: its traceback is in the log."""
 BOUNDS: Final = {
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -39,12 +39,13 @@ def page() -> str:
     """Return the page."""
     described = openapi.document((*API_PAGES, *HEALTH_PAGES))
     operations, schemas = list(_operations(described)), described["components"]["schemas"]
+    overview = [[link(name), each["summary"], first_line(each["description"])] for name, each in operations]
     return document(
         "HTTP",
         "the OpenAPI document of `web`",
         INTRO,
         [
-            table(["operation", "summary"], [[link(name), each["summary"]] for name, each in operations]),
+            table(["operation", "summary", "answer"], overview),
             "## Problems",
             PROBLEMS,
             table(["status", "type", "field", "reason", "detail, for example"], _examples()),

@@ -21,7 +21,7 @@ TITLES: Final = {
 
 
 def document(title: str, sources: str, intro: str, parts: Iterable[str]) -> str:
-    """Return a page: a note that it is generated, title, introduction, parts, and links to the other pages."""
+    """Return a page: a note that it is generated, title, introduction, parts, links to the others."""
     note = f"<!-- Generated from {sources} by `make reference`. Edit the code, not this page. -->"
     others = ", ".join(f"[{each}]({name}.md)" for name, each in TITLES.items() if each != title)
     return "\n\n".join([note, f"# {title}", intro, *filter(None, parts), f"More reference: {others}."]) + "\n"
