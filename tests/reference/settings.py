@@ -33,7 +33,7 @@ def page() -> str:
         "`ledger_streams/settings.py`, `kafka_settings.py` and `setting_checks.py`",
         INTRO,
         [
-            table(["variable", "type", "default", "allowed", "meaning"], rows),
+            table(["variable", "default", "type", "allowed", "meaning"], rows),
             "## Network ports",
             "Ports that the programs use by default. Each comes from the setting beside it.",
             table(["port", "setting", "meaning"], _ports()),
@@ -51,7 +51,7 @@ def _row(name: str, field: FieldInfo) -> list[str]:
     if name in SECRET or not field.repr:
         meaning += ". Secret: no message repeats it"
     default = code(field.default) or "empty"
-    return [code(variable(name)), _type(field.annotation), default, allowed(name, field), meaning]
+    return [code(variable(name)), default, _type(field.annotation), allowed(name, field), meaning]
 
 
 def _type(annotation: Any) -> str:
