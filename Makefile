@@ -34,7 +34,7 @@ SEED ?= 1
 BROKERS ?= 1
 EVENTS ?= 1000000
 
-.PHONY: help setup lint format test test-slow test-times test-stack test-stack-fsync test-fault mutants bench bench-postgres soak demo stack-up stack-down lock clean
+.PHONY: help setup lint format test test-slow test-times test-stack test-stack-fsync test-fault reference mutants bench bench-postgres soak demo stack-up stack-down lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ test-stack-fsync: test-stack
 
 test-fault: setup test-stack ## Run the tests that kill things
 	@$(BIN)/python -m pytest tests/fault
+
+reference: setup test-stack ## Write docs/reference anew from the code and the migrated schema
+	@$(BIN)/python -m tests.reference
 
 mutants: setup test-stack ## Break rules one at a time in a copy, the tests have to see each: MUTANTS="name .."
 	@$(BIN)/python -m tests.mutants $(MUTANTS)

@@ -28,10 +28,11 @@ class KafkaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore", allow_inf_nan=False)
 
     kafka: str = Field(
-        "127.0.0.1:29092", description="bootstrap servers of Kafka, host:port, comma separated"
+        "127.0.0.1:29092",
+        description="bootstrap servers of Kafka, host:port, comma separated; `stack up` starts one on each",
     )
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
-        "plaintext", description="how Kafka is spoken to: with or without TLS, with or without SASL"
+        "plaintext", description="protocol of all clients of Kafka: with or without TLS, with or without SASL"
     )
     kafka_ca: str = Field(
         "", description="PEM file of the authority of the brokers' certificates; empty: the system's"
@@ -40,7 +41,7 @@ class KafkaSettings(BaseSettings):
     kafka_key: str = Field("", description="PEM file of that certificate's key; empty: in the same file")
     kafka_key_password: str = Field("", repr=False, description="password of an encrypted key")
     kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
-        "", description="how the client says who it is, with SASL"
+        "", description="how a client authenticates with SASL"
     )
     kafka_sasl_user: str = Field("", description="user name of PLAIN and SCRAM")
     kafka_sasl_password: str = Field("", repr=False, description="password of PLAIN and SCRAM")

@@ -36,10 +36,14 @@ class Settings(KafkaSettings):
         "postgresql://ledger@127.0.0.1:25432/ledger", description="DSN of PostgreSQL 15 or later"
     )
     postgres_admin: str = Field(
-        "", description="DSN of the role that owns the tables and migrates; empty: that of LEDGER_POSTGRES"
+        "",
+        description="DSN of the role that owns the tables, for `db`, `archive` and `replay projections`; "
+        "empty: that of LEDGER_POSTGRES",
     )
     audit_key: str = Field(
-        "", repr=False, description="secret with which seals of days are made; empty: a plain hash"
+        "",
+        repr=False,
+        description="key of the seals of days, which projectors and `audit` share; empty: a plain hash",
     )
     pgbouncer: str = Field(
         "",
@@ -70,13 +74,19 @@ class Settings(KafkaSettings):
     )
 
     app_id: str = Field(
-        "ledger-streams", description="consumer group of the ledger workers; transactional ids start with it"
+        "ledger-streams",
+        description="consumer group of the ledger workers; transactional ids start with it, and so do the "
+        "groups <app id>-projector and <app id>-gateway",
     )
     topic_prefix: str = Field(
-        "", description="put before every topic's name; two systems on one broker need two"
+        "",
+        description="put before every topic's name; two systems on one broker need two, and two app ids, "
+        "databases and Redis databases",
     )
     worker_id: str = Field(
-        "1", description="stable name of this worker among its group; its data folder and transactional id"
+        "1",
+        description="name of this worker, unique in its group and the same after a restart; part of its data "
+        "folder and transactional id",
     )
     replication_factor: int = Field(1, ge=1, description="replicas of each topic; 3 in production")
     min_insync_replicas: int = Field(
@@ -90,18 +100,20 @@ class Settings(KafkaSettings):
         6066,
         ge=1,
         le=PORT_MAX,
-        description="port of the first worker's web views; worker n takes the n-th after it",
+        description="port of a worker's HTTP; under `run`, workers, projectors and gateways take one each "
+        "from here, in this order",
     )
 
     drain_s: float = Field(
         1.0,
         ge=0,
-        description="how long a worker that stops still answers after it has said that it is not ready",
+        description="how long a worker that stops still answers after /health/ready has said that it is not "
+        "ready; as long as a load balancer takes to notice",
     )
 
     poll_records_max: int = Field(500, ge=1, description="max.poll.records: records of one cycle")
     poll_records_bulk_max: int = Field(
-        4_000, ge=1, description="what a cycle may grow to while polls come back full"
+        4_000, ge=1, description="records that a cycle may grow to while polls come back full"
     )
     session_timeout_ms: int = Field(
         30_000, ge=1_000, description="a worker silent for so long loses its partitions"
@@ -118,7 +130,9 @@ class Settings(KafkaSettings):
         description="the broker aborts a dead worker's transaction after this, or before its session ends",
     )
     standby: bool = Field(
-        True, description="follow the tables of the partitions that other workers own, for a quick takeover"
+        True,
+        description="follow the tables of the partitions that other workers own, for a quick takeover; "
+        "0: a takeover reads them from where this worker had them last",
     )
     dead_letters_in_a_row_max: int = Field(
         1_000,
@@ -132,7 +146,10 @@ class Settings(KafkaSettings):
         description="how long a provider is asked before it is told to cancel",
     )
     saga_stuck_s: int = Field(
-        300, ge=1, description="a payment that has not ended after so long counts as stuck"
+        300,
+        ge=1,
+        description="a payment that has not ended after so long counts as stuck: `sagas list --stuck`, "
+        "ledger_payments_stuck",
     )
     balance_ttl_s: int = Field(300, ge=1, description="time to live of a cached balance")
     balances_refresh_s: int = Field(
@@ -153,7 +170,9 @@ class Settings(KafkaSettings):
     breaker_open_s: float = Field(
         10, gt=0, description="how long an open breaker refuses calls before it lets one try"
     )
-    log_level: str = Field("INFO", description="level of the application's own loggers")
+    log_level: str = Field(
+        "INFO", description="level of the application's own loggers; -l on the command line goes before it"
+    )
 
     def topic(self, name: str) -> str:
         """Return the full name of a topic, given its name in the contract."""

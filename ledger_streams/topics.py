@@ -27,16 +27,27 @@ from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings
 
 PAYMENT_EVENTS: Final = "payment-events"
+"""Requests of payments, and the outcome of each; key: the payment."""
 SAGA_EVENTS: Final = "saga-events"
+"""Start, steps and end of each payment's saga; key: the payment."""
 WALLET_EVENTS: Final = "wallet-events"
+"""History of each wallet, with the wallet after each event; key: the wallet."""
 WALLET_COMMANDS: Final = "wallet-commands"
+"""Commands of sagas and of the API to wallets; key: the wallet."""
 SAGA_COMMANDS: Final = "saga-commands"
+"""Commands of refunds and of people to sagas; key: the payment that is asked."""
 PROVIDER_REQUESTS: Final = "provider-requests"
+"""Orders of sagas to payment providers; key: the payment."""
 PROVIDER_POSITIONS: Final = f"{PROVIDER_REQUESTS}.positions"
+"""Positions of gateways in provider-requests, written in their transactions; key: "next"."""
 PAYMENTS_CHANGELOG: Final = "payments-changelog"
+"""Changelog of the table of known payments; key: the payment."""
 SAGAS_CHANGELOG: Final = "sagas-changelog"
+"""Changelog of the table of sagas; key: the payment."""
 REDRIVES: Final = "redrives"
+"""Dead letters that `dlq redrive` has sent back, so that each goes back once; key: the letter's place."""
 AUDIT_ROOTS: Final = "audit-roots"
+"""Merkle roots of closed days, published by projectors; key: the UTC day."""
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DEAD_LETTER_BYTES_MAX: Final = 2 << 20

@@ -10,15 +10,30 @@ from enum import StrEnum
 
 
 class PaymentStatus(StrEnum):
-    """The status of a payment."""
+    """Status of a payment; the text below a value: its meaning, then the next action of the caller."""
 
     PENDING = "pending"
-    """Accepted; becomes completed or failed."""
+    """Accepted, and in progress; goes on to completed or failed.
+
+    Read it again, or send it again with `?wait=`; never send it under another id.
+    """
     COMPLETED = "completed"
-    """Executed; becomes partially_refunded or refunded when refunds of it complete."""
+    """Carried out; goes on to partially_refunded or refunded, if refunds of it complete.
+
+    Refund it.
+    """
     FAILED = "failed"
-    """Not executed, with a reason; final."""
+    """Not carried out: no money has moved, or it is back; `reason` and `detail` say why.
+
+    See the reason; the same id is not tried again.
+    """
     PARTIALLY_REFUNDED = "partially_refunded"
-    """Executed and refunded in part; may become refunded."""
+    """Carried out, and `refunded` of it has gone back; goes on to refunded.
+
+    Refund more of it.
+    """
     REFUNDED = "refunded"
-    """Executed and refunded in full; final."""
+    """Carried out, and all of it has gone back; stays so.
+
+    Nothing.
+    """

@@ -33,14 +33,14 @@ from ledger_streams.errors import InvariantBroken
 
 
 class WalletStatus(StrEnum):
-    """The status of a wallet; each member lists its transitions."""
+    """Status of a wallet; the text below a value: its meaning, and which values may follow."""
 
     OPEN = "open"
-    """-> FROZEN, CLOSED"""
+    """Money comes in and goes out; may become frozen or closed."""
     FROZEN = "frozen"
-    """-> OPEN, CLOSED"""
+    """Money comes in, and none goes out; may become open or closed."""
     CLOSED = "closed"
-    """final, or -> OPEN when it holds compensated money and two people agree"""
+    """No money goes in or out, but for compensations; may become open if two people approve it."""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -31,14 +31,23 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Any record of the system, with `data` and `wallet` as raw JSON."""
 
     event_id: str
+    """UUID of the record; a record that is read again has the same."""
     event_type: str
+    """Name of the event or command."""
     aggregate_id: str
+    """UUID of the payment or wallet; the record's key."""
     event_version: Version
+    """Version of the payment's saga or of the wallet with this event; 1 in a request."""
     occurred_at: str
+    """Append time of the record that caused this one; in a request, the gateway's time."""
     correlation_id: str | None
+    """UUID of the payment or wallet in whose course this happened."""
     causation_id: str | None
+    """`event_id` of the record that caused this one; null without one."""
     data: msgspec.Raw
+    """Content; the type says which fields it has."""
     schema_version: int = SCHEMA_VERSION
+    """Version of the type's fields."""
     wallet: msgspec.Raw = msgspec.Raw()
     """Empty except on wallet-events; msgspec has no optional Raw."""
 
