@@ -17,7 +17,7 @@ from faust.types import TP
 
 from ledger_streams.engine.batches import Cycle, Record, Share, merged
 from ledger_streams.engine.dlq_limit import LetterRun, note_of
-from ledger_streams.engine.loopback import Ahead, Appended
+from ledger_streams.engine.loopback import Ahead, AppendedBatch
 from ledger_streams.engine.state.changelogs import Changelogs
 from ledger_streams.engine.state.source_offset_log import PositionLogs
 from ledger_streams.engine.state.standby import Standby
@@ -187,7 +187,7 @@ class LedgerCommitter:
             return False
         return sum(len(share.records) for share in cycle.round_shares) < ROUND_RECORDS_MAX
 
-    def _note_sent(self, cycle: Cycle, appended: Sequence[Appended]) -> None:
+    def _note_sent(self, cycle: Cycle, appended: Sequence[AppendedBatch]) -> None:
         cycle.ends.update({batch.tp: batch.last_offset for batch in appended})
         self.ahead.add(appended, self._next)
 
@@ -228,7 +228,7 @@ class LedgerCommitter:
 
     async def between_cycles(self) -> None:
         """Now and then look whether the broker has forgotten to end a transaction of this process."""
-        await self._transactions.look_back()
+        await self._transactions.scan_hanging_transactions()
 
     async def close(self) -> None:
         """Close the stores and the producer."""

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from faust.types import TP
 
 from ledger_streams.engine.batches import Outgoing, Record
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.metrics import RECORDS_AHEAD
 
 WAITING_MAX: Final = 10_000
@@ -28,7 +28,7 @@ OF_ONE_MAX: Final = 1_000
 """Records of one partition that count as under way: one that stands still keeps no others waiting."""
 
 
-class Appended(NamedTuple):
+class AppendedBatch(NamedTuple):
     """A record batch of a transaction, in its place in the log."""
 
     tp: TP
@@ -49,7 +49,7 @@ class Ahead:
     def __init__(self, intake: Iterable[str] = ()) -> None:
         """`intake` are topics (full names) of what is new: nobody waits for what this worker writes there."""
         self.intake = frozenset(intake)
-        self._waiting: dict[TP, deque[Appended]] = {}
+        self._waiting: dict[TP, deque[AppendedBatch]] = {}
         self._come_to: dict[TP, int] = {}
         """Past what was taken last; the consumer comes there later."""
         self._counts: dict[TP, int] = {}
@@ -57,7 +57,7 @@ class Ahead:
         self._written: dict[TP, int] = {}
         """Offset of the last record in each partition; behind it a marker will stand."""
 
-    def add(self, appended: Iterable[Appended], owned: Container[TP]) -> None:
+    def add(self, appended: Iterable[AppendedBatch], owned: Container[TP]) -> None:
         """Keep what is for `owned` partitions, in the order of their offsets."""
         for batch in appended:
             if batch.tp in owned and batch.append_ms is not None:
@@ -118,8 +118,8 @@ class Ahead:
         return max(read_to(tp), self._come_to.get(tp, 0))
 
 
-def _records(batch: Appended) -> Iterable[MadeRecord]:
+def _records(batch: AppendedBatch) -> Iterable[SyntheticRecord]:
     (topic, partition), first_offset, append_ms, outgoing = batch
     assert append_ms is not None, "without its time a batch is not kept"
     for number, (key, value, headers) in enumerate(outgoing):
-        yield MadeRecord(topic, partition, first_offset + number, append_ms, key, value, headers)
+        yield SyntheticRecord(topic, partition, first_offset + number, append_ms, key, value, headers)

@@ -11,7 +11,7 @@ from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
 from ledger_streams.engine.batches import Outbox, Outgoing
-from ledger_streams.engine.loopback import Appended
+from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
 from ledger_streams.kafka.fenced_offsets import FencedProducer
@@ -47,7 +47,7 @@ async def queued(producer: FencedProducer, outbox: Outbox) -> list[Sent]:
     return sent
 
 
-async def acknowledged(sent: Sequence[Sent]) -> list[Appended]:
+async def acknowledged(sent: Sequence[Sent]) -> list[AppendedBatch]:
     """Wait until the broker has all of these, and return where they stand.
 
     Raises KafkaError, also where the broker does not say at which offset: nothing is built upon that.
@@ -56,7 +56,7 @@ async def acknowledged(sent: Sequence[Sent]) -> list[Appended]:
     for tp, records, delivered in sent:
         said = placed(await delivered)
         append_ms = said.timestamp if said.timestamp_type == LOG_APPEND_TIME else None
-        appended.append(Appended(tp, said.offset, append_ms, records))
+        appended.append(AppendedBatch(tp, said.offset, append_ms, records))
     return appended
 
 

@@ -22,13 +22,13 @@ from aiokafka.errors import IllegalOperation, KafkaError, LeaderNotAvailableErro
 from faust.types import TP
 
 from ledger_streams.engine.batches import Outbox
-from ledger_streams.engine.loopback import Appended
+from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.client_options import Bootstrap, options
 from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership, check_fences
-from ledger_streams.kafka.hanging_transaction_scan import LookingBack
+from ledger_streams.kafka.hanging_transaction_scan import HangingTransactionScan
 from ledger_streams.kafka.lz4 import compress_fast
 from ledger_streams.kafka.missing_rights import missing_right
 from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
@@ -84,7 +84,7 @@ class Transactions:
         self._open: FencedProducer | None = None
         """Whose transaction is open."""
         self._began_s = time.monotonic()
-        self._looking_back = LookingBack(self._producers, topics, lambda: set().union(*self._owed))
+        self._scan = HangingTransactionScan(self._producers, topics, lambda: set().union(*self._owed))
         self.notes: dict[TP, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
@@ -107,18 +107,18 @@ class Transactions:
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
 
-    async def look_back(self) -> None:
+    async def scan_hanging_transactions(self) -> None:
         """Have looked, if it is time, whether a broker has forgotten to end a transaction that was committed.
 
         Call it while no transaction is open; the look itself is not waited for.  Raises CycleLost when an
         earlier look has found that new producers are needed.
         """
-        if self._looking_back.is_spoilt:
+        if self._scan.is_spoilt:
             await self.drop()
             raise CycleLost(dependency="kafka", detail="transactions are to be settled by new producers")
-        self._looking_back.go_on()
+        self._scan.go_on()
 
-    async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
+    async def send(self, outbox: Outbox, membership: Membership) -> list[AppendedBatch]:
         """Send records in the transaction that is open, or in a new one; return where they stand.
 
         Raises as `commit` does.
@@ -131,7 +131,7 @@ class Transactions:
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+    ) -> list[AppendedBatch]:
         """Send these records and the source positions, and commit with them what was sent before.
 
         Returns where the records stand.  Raises CycleLost when the transaction was refused, its producer is
@@ -140,7 +140,7 @@ class Transactions:
         broker takes.
 
         A broker fences the producer of a transaction that took too long as it fences one in whose place
-        another process has started.  Which of the two it was is for the group to say, see `kip345`.
+        another process has started.  The group tells which of the two it was, see `static_membership`.
         """
         async with self._transaction(membership) as producer:
             self._check_settled(outbox)
@@ -155,7 +155,7 @@ class Transactions:
         After an abortable error aiokafka forgets what the transaction has touched: it would abort nothing,
         say that it had, and the producer's next commit would commit this transaction as well.  So it is
         asked to abort only while it is in the transaction.  In every case the next producers have another
-        epoch, under which everything that has ended was committed: `kafka_forgotten` relies on that.
+        epoch, under which everything that has ended was committed: `hanging_transactions` relies on that.
         """
         producer, self._open = self._open, None
         if producer is None:
@@ -173,7 +173,7 @@ class Transactions:
     async def _transaction(self, membership: Membership) -> AsyncIterator[FencedProducer]:
         """Give the producer whose transaction is open, after beginning one if none is."""
         check_fences(membership)
-        if self._open is None and self._looking_back.is_spoilt:
+        if self._open is None and self._scan.is_spoilt:
             await self.drop()
         if not self._producers:
             raise CycleLost(dependency="kafka", detail="there is no producer")
@@ -209,7 +209,7 @@ class Transactions:
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+    ) -> list[AppendedBatch]:
         """Put records and positions into the transaction together; return where the records stand."""
         sent = await queued(producer, outbox)
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
@@ -218,7 +218,7 @@ class Transactions:
     async def drop(self) -> None:
         """Throw the producers away; what they have left open is settled by the next `start`."""
         self._open = None
-        await self._looking_back.stop()
+        await self._scan.stop()
         while self._producers:
             await discard(self._producers.popleft())
 

@@ -25,7 +25,7 @@ from ledger_streams.kafka.hanging_transactions import (
     Committed,
     MarkersDenied,
     MarkersUnanswered,
-    commit_forgotten,
+    complete_hanging_transactions,
     has_leader,
     last_committed,
 )
@@ -39,7 +39,7 @@ EVERY_S: Final = 10.0
 """So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
 
 
-class LookingBack:
+class HangingTransactionScan:
     """Looks at producers, one at a time."""
 
     def __init__(
@@ -106,7 +106,7 @@ class LookingBack:
     async def _commit(self, producer: FencedProducer, own: Committed) -> None:
         """Commit what the producer's last transaction has left open; without the right to, by its next."""
         try:
-            await commit_forgotten(producer.client, own, self._topics)
+            await complete_hanging_transactions(producer.client, own, self._topics)
         except MarkersDenied as error:
             go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
             try:

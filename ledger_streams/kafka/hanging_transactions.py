@@ -7,7 +7,7 @@ starts such a producer therefore first asks what was decided, and has it written
 
 A partition cannot tell one transaction of a producer's epoch from the next one.  So a marker is written
 only when no transaction of that epoch can begin any more: its producer is out of use, or fenced by the
-start of the next one (`kafka_transactional`).  A partition that a newer epoch has written to refuses it.
+start of the next one (`transactional_producer`).  A partition that a newer epoch has written to refuses it.
 The start that fences also makes the coordinator forget what was decided; the answer is therefore noted
 with it, in the parity of the transaction's time-out, which the coordinator keeps and tells.
 """
@@ -95,12 +95,14 @@ async def last_committed(client: AIOKafkaClient, transactional_id: str) -> Commi
     return None
 
 
-async def commit_forgotten(client: AIOKafkaClient, committed: Committed, topics: Collection[str]) -> None:
+async def complete_hanging_transactions(
+    client: AIOKafkaClient, committed: Committed, topics: Collection[str]
+) -> None:
     """Commit in `topics`, and in all groups' offsets, what the producer has left open there.
 
     Its epochs must be out of use: see above.  What the broker does not tell or allow, and partitions without
-    a leader, are left to `kafka_settling`.  Raises KafkaError: one of LEADER_MOVING while a partition that is
-    asked has lost its leader, MarkersUnanswered, MarkersDenied.
+    a leader, are left to `transaction_settlement`.  Raises KafkaError: one of LEADER_MOVING while a partition
+    that is asked has lost its leader, MarkersUnanswered, MarkersDenied.
     """
     cluster = await client.fetch_all_metadata()
     leaders, _ = by_leader(cluster, (*topics, OFFSETS_TOPIC))  # those without one are settled later

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 
-class MadeRecord(msgspec.Struct, gc=False):
+class SyntheticRecord(msgspec.Struct, gc=False):
     """A record as aiokafka would hand it over; `timestamp` is its append time in ms."""
 
     topic: str

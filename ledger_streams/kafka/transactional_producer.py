@@ -22,7 +22,7 @@ from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.client_options import options_of
 from ledger_streams.kafka.hanging_transactions import (
     MarkersDenied,
-    commit_forgotten,
+    complete_hanging_transactions,
     last_committed,
     noted_timeout_ms,
 )
@@ -85,7 +85,7 @@ async def start_settled(
     await producer.start()
     if committed is not None:
         try:
-            await when_led(lambda: commit_forgotten(producer.client, committed, topics))
+            await when_led(lambda: complete_hanging_transactions(producer.client, committed, topics))
         except MarkersDenied as error:
             go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
     return await settle(producer, topics, group_id, committed=committed, owed=owed)

@@ -9,7 +9,7 @@ from faust.types import TP
 from ledger_streams import topics
 from ledger_streams.adapters.postgres.parked_rows import Part
 from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.settings import Settings
 from tables.read_model_rows import project_payment_event, project_saga_event, project_wallet_event
 
@@ -23,7 +23,7 @@ def rows_of(config: Settings) -> Mapping[str, RowsOf]:
     }
 
 
-def part_of(config: Settings, record: MadeRecord) -> Part:
+def part_of(config: Settings, record: SyntheticRecord) -> Part:
     """Return the rows of a parked record, or why it still has none."""
     share = ProjectionShare(TP(record.topic, record.partition), (), source_next=record.offset + 1)
     share.rows_of = rows_of(config)[record.topic]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ledger_streams.adapters.postgres.parked_rows import record_of
 from ledger_streams.kafka.log_reader import Partition
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 
 class Later(NamedTuple):
@@ -19,7 +19,7 @@ class Later(NamedTuple):
 
     before: int
     projected_as: int
-    record: MadeRecord
+    record: SyntheticRecord
 
 
 class ParkedBefore:

@@ -27,7 +27,7 @@ from ledger_streams.engine.batches import Cycle, Outbox, Record
 from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.ledger_committer import LedgerCommitter
-from ledger_streams.engine.loopback import Appended
+from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.state.standby import Standby
 from ledger_streams.engine.state.store import PartitionStore, TableSpec
 from ledger_streams.engine.state.takeover import Takeover
@@ -51,7 +51,7 @@ class FaultyTransactions(Transactions):
     commits = 0
     sends = 0
 
-    async def send(self, outbox: Outbox, membership: Membership) -> list[Appended]:
+    async def send(self, outbox: Outbox, membership: Membership) -> list[AppendedBatch]:
         type(self).sends += 1
         appended = await super().send(outbox, membership)
         if FAULT == "die-in-cycle" and self.sends == NTH:
@@ -62,7 +62,7 @@ class FaultyTransactions(Transactions):
 
     async def commit(
         self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+    ) -> list[AppendedBatch]:
         type(self).commits += 1
         if FAULT == "abort" and self.commits == NTH:
             membership = membership._replace(generation=membership.generation + 1)

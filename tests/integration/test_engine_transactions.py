@@ -9,7 +9,7 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
 from ledger_streams.engine.batches import Outbox
-from ledger_streams.engine.loopback import Appended
+from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.broker_clock import BrokerClock
@@ -40,7 +40,7 @@ class LateTransactions(Transactions):
 
     async def _send(
         self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
-    ) -> list[Appended]:
+    ) -> list[AppendedBatch]:
         appended = await super()._send(producer, outbox, sources, membership)
         if self._is_late:
             await self._group.committed()  # which waits until no transaction on it is open
@@ -150,7 +150,7 @@ async def test_a_partition_that_the_broker_has_not_is_not_announced(group: Group
 
 async def test_producers_of_which_a_marker_may_be_under_way_are_thrown_away(toys: Toys, group: Group) -> None:
     await group.commit(b"1", group.membership, source_next=1)
-    group.transactions._looking_back.is_spoilt = True
+    group.transactions._scan.is_spoilt = True
     with pytest.raises(CycleLost):
         await group.transactions.commit({}, {group.source: 2}, group.membership)
     await group.commit(b"2", group.membership, source_next=2)

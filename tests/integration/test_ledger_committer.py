@@ -14,7 +14,7 @@ from ledger_streams.engine.state.store import Position
 from ledger_streams.engine.state.takeover import Takeover
 from ledger_streams.engine.state.takeover_progress import Phases
 from ledger_streams.engine.transactions import CycleLost
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from tests.engine_app.__main__ import SUMS
 from tests.engine_app.audit import committed
 from tests.engine_app.faults import PARTITIONS
@@ -50,7 +50,7 @@ async def take_over(committer: LedgerCommitter, group: Group) -> int:
 
 def share_of_one(committer: LedgerCommitter, group: Group) -> Share:
     """Return the share of the source's first record."""
-    record = MadeRecord(group.source.topic, group.source.partition, 0, 1_000, KEY, b"1")
+    record = SyntheticRecord(group.source.topic, group.source.partition, 0, 1_000, KEY, b"1")
     share = committer.share(group.source, [record], ())
     assert share is not None
     return share

@@ -20,7 +20,7 @@ from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.chains import Finding
 from ledger_streams.audit.database import audited
 from ledger_streams.errors import InvariantBroken, Rejected, Unreadable
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
 from tests.integration.test_postgres_sink import end_connections
@@ -63,7 +63,7 @@ class Projected:
 
     def part(self, topic: str, offset: int, key: str, value: str, batch: SinkBatch) -> Part:
         headers = [("h", b"\xff")]
-        record = MadeRecord(topic, 0, offset, 1_764_000_000_123, key.encode(), value.encode(), headers)
+        record = SyntheticRecord(topic, 0, offset, 1_764_000_000_123, key.encode(), value.encode(), headers)
         batch.positions = {}
         return Part(record, batch)
 
@@ -275,6 +275,6 @@ async def test_a_record_that_is_given_up_lets_those_behind_it_be_retried(project
 
 
 async def test_a_parked_record_is_made_again_byte_for_byte() -> None:
-    record = MadeRecord("t", 3, 7, 1_764_000_000_123, b"\xff", None, [("a", b"\x00"), ("b", b"")])
+    record = SyntheticRecord("t", 3, 7, 1_764_000_000_123, b"\xff", None, [("a", b"\x00"), ("b", b"")])
     row = parked_row(Part(record, SinkBatch({})), "invalid", "\ud800")
     assert record_of(row._asdict()) == record

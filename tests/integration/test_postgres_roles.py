@@ -23,7 +23,7 @@ from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.archive.months import archive_months
 from ledger_streams.audit.database import close_day
 from ledger_streams.errors import Rejected, Unavailable
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.settings import Settings
 from tests.archived import DECEMBER, old
 from tests.projected import Story
@@ -81,7 +81,7 @@ async def test_all_of_the_projector_s_work_succeeds_as_the_application(roles: Ro
     batch = story.batch()
     ((place, advance),) = batch.positions.items()
     batch.positions = {}
-    part = Part(MadeRecord(*place, batch.events[0].source_offset, 0, ada.encode(), b""), batch)
+    part = Part(SyntheticRecord(*place, batch.events[0].source_offset, 0, ada.encode(), b""), batch)
     parking = PostgresParking(sink)
     assert len(await parking.write(place, advance, [part]) or ()) == 1
     mended = Part(part.record, SinkBatch({}, [batch.events[0]._replace(event_data="{}")]))

@@ -12,7 +12,7 @@ ENGINE = (
         old="membership.generation,\n            membership.member_id,\n            membership.instance_id,",
         new='-1,\n            "",\n            None,',
         tests=(
-            "tests/integration/test_kip447.py"
+            "tests/integration/test_fenced_offsets.py"
             "::test_another_is_refused_and_its_records_never_appear[an old generation]",
         ),
     ),
@@ -23,7 +23,7 @@ ENGINE = (
         old="if membership.generation < 0 or not membership.member_id:",
         new="if False:",
         tests=(
-            "tests/integration/test_kip447.py"
+            "tests/integration/test_fenced_offsets.py"
             "::test_a_membership_that_would_not_be_checked_is_refused_before_anything_is_sent",
         ),
     ),
@@ -34,7 +34,7 @@ ENGINE = (
         old="for topic, ps in topics.items()], True, {})",
         new="for topic, ps in topics.items()], False, {})",
         tests=(
-            "tests/integration/test_kip447.py::test_a_position_is_not_read_while_a_transaction_is_open_on_it",
+            "tests/integration/test_fenced_offsets.py::test_a_position_is_not_read_while_a_transaction_is_open_on_it",
         ),
     ),
     Mutant(
@@ -228,7 +228,7 @@ ENGINE = (
         old="if state == COMMITTED:",
         new="if False:",
         tests=(
-            "tests/integration/test_forgotten_transactions.py"
+            "tests/integration/test_hanging_transactions.py"
             "::test_who_starts_next_ends_it_everywhere_as_it_was_decided[True]",
         ),
     ),
@@ -238,9 +238,7 @@ ENGINE = (
         file="ledger_streams/kafka/hanging_transaction_scan.py",
         old="if committed == own:",
         new="if False:",
-        tests=(
-            "tests/integration/test_forgotten_transactions.py::test_who_lives_on_commits_it_after_a_while",
-        ),
+        tests=("tests/integration/test_hanging_transactions.py::test_who_lives_on_commits_it_after_a_while",),
     ),
     Mutant(
         name="look-back-at-its-own",
@@ -249,7 +247,7 @@ ENGINE = (
         old="if committed == own:",
         new="if committed is not None:",
         tests=(
-            "tests/integration/test_forgotten_transactions.py"
+            "tests/integration/test_hanging_transactions.py"
             "::test_who_looks_back_does_not_commit_what_another_start_has_aborted",
         ),
     ),

@@ -15,7 +15,7 @@ from ledger_streams.domain.wallet import Balance, Hold, Wallet, WalletStatus
 from ledger_streams.engine.batches import Share
 from ledger_streams.engine.state.store import PartitionStore
 from ledger_streams.engine.state.timers import Due
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.settings import settings
 from tables.payments import PAYMENTS
 from tables.wallets import WALLETS
@@ -38,7 +38,7 @@ def requests(store: PartitionStore, *, count: int, partitions_away: int = 0) -> 
         topics.PAYMENT_EVENTS
     ).partitions
     records = [
-        MadeRecord(topic, number, offset, AT_MS, PAYMENT.encode(), requested_bytes())
+        SyntheticRecord(topic, number, offset, AT_MS, PAYMENT.encode(), requested_bytes())
         for offset in range(count)
     ]
     share = Share(TP(topic, number), records, store, source_next=count)

@@ -8,19 +8,19 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_streams.engine.loopback import OF_ONE_MAX, WAITING_MAX, Ahead, Appended
+from ledger_streams.engine.loopback import OF_ONE_MAX, WAITING_MAX, Ahead, AppendedBatch
 
 HERE, ELSEWHERE = TP("commands", 0), TP("commands", 1)
 AT_MS = 1_700_000_000_000
 
 
-def batch(first_offset: int, count: int = 1, tp: TP = HERE, append_ms: int | None = AT_MS) -> Appended:
-    return Appended(
+def batch(first_offset: int, count: int = 1, tp: TP = HERE, append_ms: int | None = AT_MS) -> AppendedBatch:
+    return AppendedBatch(
         tp, first_offset, append_ms, [(b"key", b"%d" % (first_offset + n), ()) for n in range(count)]
     )
 
 
-def ahead_of(*batches: Appended, owned: Sequence[TP] = (HERE, ELSEWHERE)) -> Ahead:
+def ahead_of(*batches: AppendedBatch, owned: Sequence[TP] = (HERE, ELSEWHERE)) -> Ahead:
     ahead = Ahead()
     ahead.add(batches, owned)
     return ahead
@@ -35,9 +35,9 @@ def offsets(ahead: Ahead, position: int, tp: TP = HERE) -> list[int]:
 
 
 def test_records_are_as_the_consumer_would_bring_them() -> None:
-    (record,) = ahead_of(Appended(HERE, 7, AT_MS, [(b"k", b"v", (("name", b"text"),))])).take(read_to(7))[
-        HERE
-    ]
+    (record,) = ahead_of(AppendedBatch(HERE, 7, AT_MS, [(b"k", b"v", (("name", b"text"),))])).take(
+        read_to(7)
+    )[HERE]
     assert (record.topic, record.partition, record.offset, record.timestamp) == ("commands", 0, 7, AT_MS)
     assert (record.key, record.value, record.headers) == (b"k", b"v", (("name", b"text"),))
 

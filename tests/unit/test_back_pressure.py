@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from ledger_streams.engine.consumer_thread import UNDER_WAY_MAX, FrameConsumerThread
-from ledger_streams.engine.loopback import OF_ONE_MAX, Ahead, Appended
+from ledger_streams.engine.loopback import OF_ONE_MAX, Ahead, AppendedBatch
 
 REQUESTS = {TP("requests", number) for number in range(2)}
 STEPS = {TP("steps", number) for number in range(UNDER_WAY_MAX // OF_ONE_MAX)}
@@ -18,7 +18,7 @@ STEPS = {TP("steps", number) for number in range(UNDER_WAY_MAX // OF_ONE_MAX)}
 def polled(in_flight: int, active: set[TP], *, is_ready: bool = True) -> set[TP] | None:
     """Return what is polled of the active partitions while so many records of each step are in flight."""
     ahead = Ahead(intake=("requests",))
-    ahead.add([Appended(tp, 0, 1, [(b"key", b"", ())] * in_flight) for tp in STEPS], STEPS)
+    ahead.add([AppendedBatch(tp, 0, 1, [(b"key", b"", ())] * in_flight) for tp in STEPS], STEPS)
     app = SimpleNamespace(ready=is_ready, committer=SimpleNamespace(ahead=ahead))
     return FrameConsumerThread._to_be_polled(cast(FrameConsumerThread, SimpleNamespace(app=app)), active)
 

@@ -17,7 +17,7 @@ BOUNDED_THEMSELVES = {
     "opened",
     "publisher",
     "self",
-    "self._looking_back",
+    "self._scan",
     "self._standby",
     "self.app._fetcher",
     "self.app.committer",

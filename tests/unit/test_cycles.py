@@ -9,7 +9,7 @@ from faust.types import TP
 from ledger_streams.engine.batches import Cycle, Destination, Share, merged
 from ledger_streams.errors import Unreadable
 from ledger_streams.kafka.fenced_offsets import Membership
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 ONE, OTHER, CHANGELOG = TP("one", 0), TP("other", 0), TP("changelog", 0)
 
@@ -65,12 +65,12 @@ def test_a_record_is_in_its_place_where_kafkas_default_partitioner_puts_it(parti
     numbers = list(range(partitions))
     for key in [b"", b"\xff\x00", *(str(uuid4()).encode() for _ in range(50))]:
         own = choose(key, numbers, numbers)
-        destination.check_place(MadeRecord("one", own, 7, 0, key, b"{}"))
+        destination.check_place(SyntheticRecord("one", own, 7, 0, key, b"{}"))
         for other in set(numbers) - {own}:
             with pytest.raises(Unreadable, match=rf"partition {other} is not the key's, {own} of") as refused:
-                destination.check_place(MadeRecord("one", other, 7, 0, key, b"{}"))
+                destination.check_place(SyntheticRecord("one", other, 7, 0, key, b"{}"))
             assert refused.value.reason == "wrong_partition"
 
 
 def test_a_record_without_a_key_is_left_to_its_reader() -> None:
-    Destination("one", 8).check_place(MadeRecord("one", 3, 7, 0, None, b"{}"))
+    Destination("one", 8).check_place(SyntheticRecord("one", 3, 7, 0, None, b"{}"))

@@ -17,7 +17,7 @@ from ledger_streams.adapters.postgres.rows import Advance, TopicPartition
 from ledger_streams.engine.batches import Destination
 from ledger_streams.engine.projection_batch import ProjectionShare, RowsOf
 from ledger_streams.engine.projection_parking import Parking
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from tables.read_model_rows import project_payment_event, project_saga_event, project_wallet_event
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire"
@@ -36,7 +36,7 @@ def projected(topic: str, name: str, *, astray: int = 0, **changes: Any) -> Proj
     at_ms = wire.time_ms(wire.parse_time("2026-11-24T22:00:00Z"))
     share = ProjectionShare(tp, (), source_next=8)
     share.rows_of = OF[topic]
-    share.project(MadeRecord(topic, tp.partition, 7, at_ms, key, msgspec.json.encode(event)))
+    share.project(SyntheticRecord(topic, tp.partition, 7, at_ms, key, msgspec.json.encode(event)))
     return share
 
 

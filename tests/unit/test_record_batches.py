@@ -9,7 +9,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from faust.types import TP
 
 from ledger_streams.engine.batches import Outgoing
-from ledger_streams.engine.loopback import Appended
+from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.record_batches import Sent, acknowledged
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
 from ledger_streams.kafka.transactional_producer import OffsetUnknown
@@ -28,7 +28,7 @@ async def answered(offset: int) -> Sent:
 
 async def test_a_batch_stands_where_the_broker_says() -> None:
     (appended,) = await acknowledged([await answered(7)])
-    assert appended == Appended(TO, 7, 1_700_000_000_000, RECORDS)
+    assert appended == AppendedBatch(TO, 7, 1_700_000_000_000, RECORDS)
 
 
 async def test_an_answer_with_offset_minus_1_is_a_lost_cycle() -> None:

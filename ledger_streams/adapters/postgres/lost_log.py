@@ -20,7 +20,7 @@ from ledger_streams.adapters.postgres.replay import past_event
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.views import envelope
 from ledger_streams.errors import InvariantBroken
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 SQL: Final = queries("lost")
 STATEMENT_S_MAX: Final = 3_600.0
@@ -64,7 +64,7 @@ class Remains:
         rows = await self._connection.fetch(SQL["fingerprints"], timeout=STATEMENT_S_MAX)
         return {row["payment_id"]: row["fingerprint"] for row in rows}
 
-    async def events(self) -> AsyncIterator[MadeRecord]:
+    async def events(self) -> AsyncIterator[SyntheticRecord]:
         """Yield the records of payment-events and saga-events, those of a partition in order."""
         async for row in self._connection.cursor(SQL["events"], prefetch=ROWS_AT_ONCE):
             yield past_event(row)

@@ -13,7 +13,7 @@ import msgspec
 from ledger_streams.adapters.postgres.rows import SinkBatch, TopicPartition
 from ledger_streams.domain.ids import is_canonical_id
 from ledger_streams.errors import Unreadable
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.ports import WalletView
 
 BEHIND: Final = "behind"
@@ -67,12 +67,12 @@ def parked_row(part: Part, reason: str, detail: str) -> ParkedRow:
     return ParkedRow(*place, *content, appended_at, reason, text, part.aggregate_id)
 
 
-def record_of(row: Any) -> MadeRecord:
+def record_of(row: Any) -> SyntheticRecord:
     """Make the record of a row of `parked_records` again, byte for byte."""
     pairs = msgspec.json.decode(row["headers"], type=list[tuple[str, bytes]])
     appended_ms = round(row["appended_at"].timestamp() * 1_000)
     place = row["topic"], row["source_partition"], row["source_offset"]
-    return MadeRecord(*place, appended_ms, row["key"], row["value"], pairs)
+    return SyntheticRecord(*place, appended_ms, row["key"], row["value"], pairs)
 
 
 def retried_partition(partition: TopicPartition) -> TopicPartition:

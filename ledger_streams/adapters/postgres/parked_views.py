@@ -11,7 +11,7 @@ from ledger_streams.adapters.postgres.pool import Pool, acquired
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.views import wire_time
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 SQL: Final = queries("parked")
 
@@ -45,7 +45,7 @@ async def parked_records(pool: Pool, *, topic: str | None = None, ended: bool = 
 
 async def parked_record(
     pool: Pool, partition: TopicPartition, offset: int
-) -> tuple[ParkedRecord, MadeRecord] | None:
+) -> tuple[ParkedRecord, SyntheticRecord] | None:
     """Return one record, whatever has become of it, and its content."""
     async with acquired(pool) as connection:
         row = await connection.fetchrow(SQL["one"], *partition, offset)

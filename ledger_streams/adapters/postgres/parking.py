@@ -27,7 +27,7 @@ from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import Advance, SinkBatch, TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink, claim
 from ledger_streams.errors import Rejected, Unreadable
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 SQL: Final = queries("parked")
 PIECE_S_MAX: Final = 120.0
@@ -68,7 +68,7 @@ class PostgresParking:
                 return parked
 
     async def retry(
-        self, partition: TopicPartition, aggregate_id: str, part_of: Callable[[MadeRecord], Part]
+        self, partition: TopicPartition, aggregate_id: str, part_of: Callable[[SyntheticRecord], Part]
     ) -> int:
         """Project all that waits of an aggregate in a partition, in order, or nothing; return how much.
 
@@ -167,7 +167,7 @@ class _Piece:
         self.parked.append(parked_row(part, reason, detail))
 
 
-def _still(record: MadeRecord, error: Unreadable) -> Rejected:
+def _still(record: SyntheticRecord, error: Unreadable) -> Rejected:
     place = f"{record.topic}[{record.partition}]@{record.offset}"
     detail = f"{place} or a record behind it still cannot be projected, nothing was changed: {error}"
     return Rejected(status=409, title="Still refused", detail=detail)

@@ -23,7 +23,7 @@ from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.views import envelope, wire_time
 from ledger_streams.errors import InvariantBroken, Unavailable
-from ledger_streams.kafka.synthetic_record import MadeRecord
+from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 SQL: Final = queries("replay")
 PARKED_SQL: Final = queries("parked")
@@ -90,10 +90,10 @@ class LiveTables:
 
     async def past_events(
         self, begins: Mapping[TopicPartition, int]
-    ) -> AsyncIterator[tuple[TopicPartition, list[MadeRecord]]]:
+    ) -> AsyncIterator[tuple[TopicPartition, list[SyntheticRecord]]]:
         """Yield the records of payment-events and saga-events before `begins`, in order, by partition."""
         columns = list(zip(*((*partition, begin) for partition, begin in begins.items()), strict=True))
-        records: list[MadeRecord] = []
+        records: list[SyntheticRecord] = []
         source: TopicPartition = ("", 0)
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             async for row in self._connection.cursor(SQL["past_events"], *columns, prefetch=ROWS_AT_ONCE):
@@ -108,10 +108,10 @@ class LiveTables:
 
     async def past_wallet_events(
         self, gaps: Sequence[Gap], source: TopicPartition
-    ) -> dict[tuple[str, int], list[MadeRecord]]:
+    ) -> dict[tuple[str, int], list[SyntheticRecord]]:
         """Return the records of each gap in order, by wallet and the version that comes after."""
         columns = list(zip(*gaps, strict=True))
-        found: dict[tuple[str, int], list[MadeRecord]] = {}
+        found: dict[tuple[str, int], list[SyntheticRecord]] = {}
         rows = await self._connection.fetch(SQL["past_wallet_events"], *columns, timeout=STATEMENT_S_MAX)
         for row in rows:
             record = _past(row, envelope(row), row["wallet_id"], source, offset=row["source_offset"])
@@ -171,7 +171,7 @@ def _beside(dsn: str) -> str:
     return parts._replace(query=urlencode([*parse_qsl(parts.query), ("search_path", SCHEMA)])).geturl()
 
 
-def past_event(row: asyncpg.Record) -> MadeRecord:
+def past_event(row: asyncpg.Record) -> SyntheticRecord:
     """Make the record of payment-events or saga-events from its row."""
     fields = ("event_id", "event_type", "aggregate_id", "event_version", "correlation_id", "causation_id")
     document: dict[str, Any] = {name: row[name] for name in fields}
@@ -183,7 +183,7 @@ def past_event(row: asyncpg.Record) -> MadeRecord:
 
 def _past(
     row: asyncpg.Record, document: Mapping[str, Any], key: str, source: TopicPartition, *, offset: int
-) -> MadeRecord:
+) -> SyntheticRecord:
     """Make a record; it counts as appended when it occurred, which its topic allows."""
     appended_ms = int(row["occurred_at"].timestamp() * 1_000)
-    return MadeRecord(*source, offset, appended_ms, key.encode(), msgspec.json.encode(document))
+    return SyntheticRecord(*source, offset, appended_ms, key.encode(), msgspec.json.encode(document))

@@ -191,13 +191,13 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
         return True
 
     await eventually(is_left, what="a transaction is left half ended")
-    await living.look_back()
+    await living.scan_hanging_transactions()
     with pytest.raises(AssertionError, match="nothing is open"):
         await committed(settings, places)
 
     async def is_ended() -> bool:
-        living._looking_back._looked_s -= EVERY_S
-        await living.look_back()
+        living._scan._looked_s -= EVERY_S
+        await living.scan_hanging_transactions()
         try:
             return await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
         except AssertionError:  # a busy broker has not answered in time: it is looked again
@@ -218,9 +218,9 @@ async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_ha
     transactions._owed[0] = {places[0]: None}
 
     async def is_noticed() -> bool:
-        transactions._looking_back._looked_s -= EVERY_S
+        transactions._scan._looked_s -= EVERY_S
         try:
-            await transactions.look_back()
+            await transactions.scan_hanging_transactions()
         except CycleLost:
             return True
         return False
@@ -329,7 +329,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     newer = transactions_of(group.settings)
     at, topic = group.partition(0), group.partition(0).topic
     await group.commit(b"1", group.membership)
-    older._looking_back._topics = [topic]
+    older._scan._topics = [topic]
     looked_at, _ = reversed(older._producers)
     await group._replace(transactions=newer).commit(b"2", group.membership)
 
@@ -347,7 +347,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
 
     before(looked_at.client, DescribeProducers, begin)
     before(looked_at.client, WriteTxnMarkers, begin_another)
-    await older._looking_back._look_at(looked_at)
+    await older._scan._look_at(looked_at)
     await newer.drop()
     await newer.start()  # which aborts what it has left open
     await newer.drop()
@@ -370,7 +370,7 @@ async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
 
     await eventually(is_left, what="a transaction is open where nobody knows of it")
     await group._replace(transactions=newer).commit(b"1", group.membership)
-    await older._looking_back._look_at(older._producers[-1])
+    await older._scan._look_at(older._producers[-1])
     await older.drop()
     await older.start()  # which aborts it everywhere
     await asyncio.gather(older.drop(), newer.drop())
