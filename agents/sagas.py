@@ -28,10 +28,11 @@ from ledger_streams.domain.saga.commands import (
 )
 from ledger_streams.domain.saga.decisions import SagaDecision
 from ledger_streams.domain.saga.state import Saga
-from ledger_streams.engine.batches import Frame, Outgoing, Record, Share
+from ledger_streams.engine.batches import Frame, Record, Share
 from ledger_streams.engine.dead_letters import park
 from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import InvariantBroken, Unreadable
+from ledger_streams.kafka.records import Outgoing
 from ledger_streams.settings import settings
 from tables import sagas as table
 

@@ -25,6 +25,7 @@ from ledger_streams.engine.state.timers import Due
 from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.kafka.murmur2 import murmur2
+from ledger_streams.kafka.records import Outbox, Outgoing
 
 
 class Record(Protocol):
@@ -37,16 +38,6 @@ class Record(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
-
-
-Headers = Sequence[tuple[str, bytes]]
-
-
-Outgoing = tuple[bytes | None, bytes | None, Headers]
-"""Key, value and headers of a record to be sent; a plain tuple, since there are many."""
-
-Outbox = dict[TP, list[Outgoing]]
-"""What goes to each partition; nothing to one that is announced."""
 
 
 @lru_cache(maxsize=32_768)

@@ -12,6 +12,7 @@ from faust.types import TP
 from ledger_streams.bounded_close import close_within
 from ledger_streams.engine.group_client import group_member
 from ledger_streams.kafka.static_membership import StaticConsumer
+from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import RECORDS_UNDER_WAY
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> StaticConsumer:
         app: EngineApp = self.app
-        return group_member(app.conf.id, app.engine_settings)
+        return group_member(app.conf.id, client_options(app.engine_settings), app.engine_settings)
 
     def __post_init__(self) -> None:
         super().__post_init__()

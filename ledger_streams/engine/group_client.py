@@ -10,7 +10,7 @@ moment not before the fetch was sent.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
@@ -19,11 +19,9 @@ from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from ledger_streams.kafka.assignor import EvenAssignor
 from ledger_streams.kafka.broker_clock import steady_ms
-from ledger_streams.kafka.client_options import options
+from ledger_streams.kafka.client_options import Bootstrap, options
 from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
 from ledger_streams.kafka.static_membership import StaticConsumer
-from ledger_streams.kafka_settings import client_options
-from ledger_streams.settings import Settings
 
 METADATA_AGE_MS_MAX: Final = 30_000
 """So long may partitions that are added later belong to nobody; aiokafka's own is five minutes."""
@@ -76,10 +74,34 @@ def fetched_in(response: Any, *, node_id: int, sent_ms: float) -> dict[TopicPart
     }
 
 
-def group_member(group_id: str, settings: Settings) -> StaticConsumer:
+class MemberSettings(Protocol):
+    """The settings of a worker that its consumer is made with."""
+
+    @property
+    def worker_id(self) -> str:
+        """The worker's stable name, part of its instance id."""
+
+    @property
+    def poll_records_max(self) -> int:
+        """Records that a poll returns at most."""
+
+    @property
+    def fetch_wait_ms(self) -> int:
+        """Time for which a broker holds a fetch that finds nothing."""
+
+    @property
+    def session_timeout_ms(self) -> int:
+        """Time without a heartbeat after which the member is out."""
+
+    @property
+    def heartbeat_interval_ms(self) -> int:
+        """Time between heartbeats."""
+
+
+def group_member(group_id: str, bootstrap: Bootstrap, settings: MemberSettings) -> StaticConsumer:
     """Return the consumer of a worker in its group, not yet started."""
     client: dict[str, Any] = {
-        **options(client_options(settings)),
+        **options(bootstrap),
         "client_id": f"{group_id}-{settings.worker_id}",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "metadata_max_age_ms": METADATA_AGE_MS_MAX,

@@ -17,7 +17,7 @@ from faust.types import TP
 
 from ledger_streams.engine.batches import Cycle, Record, Share, merged
 from ledger_streams.engine.dlq_limit import LetterRun, note_of
-from ledger_streams.engine.loopback import Ahead, AppendedBatch
+from ledger_streams.engine.loopback import Ahead
 from ledger_streams.engine.state.changelogs import Changelogs
 from ledger_streams.engine.state.source_offset_log import PositionLogs
 from ledger_streams.engine.state.standby import Standby
@@ -28,6 +28,7 @@ from ledger_streams.engine.state.timers import Due
 from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.fenced_offsets import Membership
+from ledger_streams.kafka.records import AppendedBatch
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
 
 log = logging.getLogger(__name__)

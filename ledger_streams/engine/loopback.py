@@ -13,12 +13,13 @@ the position and is passed over.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Container, Iterable
+from typing import Final
 
 from faust.types import TP
 
-from ledger_streams.engine.batches import Outgoing, Record
+from ledger_streams.engine.batches import Record
+from ledger_streams.kafka.records import AppendedBatch
 from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.metrics import RECORDS_AHEAD
 
@@ -26,21 +27,6 @@ WAITING_MAX: Final = 10_000
 """Records of one partition that wait to come ahead; what is written beyond them is read back."""
 OF_ONE_MAX: Final = 1_000
 """Records of one partition that count as under way: one that stands still keeps no others waiting."""
-
-
-class AppendedBatch(NamedTuple):
-    """A record batch of a transaction, in its place in the log."""
-
-    tp: TP
-    first_offset: int
-    append_ms: int | None
-    """None: the topic's records bear another time than the broker's."""
-    records: Sequence[Outgoing]
-
-    @property
-    def last_offset(self) -> int:
-        """The offset of its last record."""
-        return self.first_offset + len(self.records) - 1
 
 
 class Ahead:

@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
-from faust.types import TP
 
-from ledger_streams.engine.batches import Outbox, Outgoing
-from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
 from ledger_streams.kafka.fenced_offsets import FencedProducer
+from ledger_streams.kafka.records import AppendedBatch, Outbox, Outgoing
 from ledger_streams.kafka.transactional_producer import noted, placed
 
 BATCH_BYTES_MAX = 1_000_000
@@ -24,7 +22,7 @@ BATCH_BYTES_MAX = 1_000_000
 class Sent(NamedTuple):
     """A record batch on its way."""
 
-    tp: TP
+    tp: TopicPartition
     records: Sequence[Outgoing]
     delivered: asyncio.Future[RecordMetadata]
 

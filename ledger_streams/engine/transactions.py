@@ -19,10 +19,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
-from faust.types import TP
 
-from ledger_streams.engine.batches import Outbox
-from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
@@ -31,6 +28,7 @@ from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership, chec
 from ledger_streams.kafka.hanging_transaction_scan import HangingTransactionScan
 from ledger_streams.kafka.lz4 import compress_fast
 from ledger_streams.kafka.missing_rights import missing_right
+from ledger_streams.kafka.records import AppendedBatch, Outbox
 from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
 from ledger_streams.kafka.transaction_settlement import NOTHING_OWED, Owed
 from ledger_streams.kafka.transactional_producer import discard, start_settled
@@ -85,7 +83,7 @@ class Transactions:
         """Whose transaction is open."""
         self._began_s = time.monotonic()
         self._scan = HangingTransactionScan(self._producers, topics, lambda: set().union(*self._owed))
-        self.notes: dict[TP, str] = {}
+        self.notes: dict[TopicPartition, str] = {}
         """What is noted beside a source position whenever that is committed; stays until it is changed."""
 
     async def start(self) -> None:
@@ -130,7 +128,7 @@ class Transactions:
             return await acknowledged(sent)
 
     async def commit(
-        self, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
+        self, outbox: Outbox, sources: Mapping[TopicPartition, int], membership: Membership
     ) -> list[AppendedBatch]:
         """Send these records and the source positions, and commit with them what was sent before.
 
@@ -208,7 +206,11 @@ class Transactions:
         return self._open is not None and open_ms >= self._transaction_timeout_ms * LONG_PART
 
     async def _send(
-        self, producer: FencedProducer, outbox: Outbox, sources: Mapping[TP, int], membership: Membership
+        self,
+        producer: FencedProducer,
+        outbox: Outbox,
+        sources: Mapping[TopicPartition, int],
+        membership: Membership,
     ) -> list[AppendedBatch]:
         """Put records and positions into the transaction together; return where the records stand."""
         sent = await queued(producer, outbox)

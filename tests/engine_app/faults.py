@@ -23,17 +23,17 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from ledger_streams.engine.app import EngineApp
-from ledger_streams.engine.batches import Cycle, Outbox, Record
+from ledger_streams.engine.batches import Cycle, Record
 from ledger_streams.engine.committer import Committer
 from ledger_streams.engine.consumer import FrameConsumer, FrameTransport
 from ledger_streams.engine.ledger_committer import LedgerCommitter
-from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.state.standby import Standby
 from ledger_streams.engine.state.store import PartitionStore, TableSpec
 from ledger_streams.engine.state.takeover import Takeover
 from ledger_streams.engine.transactions import CycleLost, Transactions
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.fenced_offsets import Membership
+from ledger_streams.kafka.records import AppendedBatch, Outbox
 from ledger_streams.settings import settings
 
 PARTITIONS = 4

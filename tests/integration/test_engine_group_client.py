@@ -16,6 +16,7 @@ from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from ledger_streams.engine.group_client import GroupClient, group_member
 from ledger_streams.kafka.static_membership import Heartbeat
+from ledger_streams.kafka_settings import client_options
 from tests.engine_app.harness import Toys
 from tests.live import eventually
 
@@ -76,7 +77,7 @@ async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
     toys: Toys, kind: type[Any], error: int
 ) -> None:
     """A coordinator that is loading answers a SyncGroup so; nobody polls while partitions are waited for."""
-    async with group_member(toys.settings.app_id, toys.settings) as member:
+    async with group_member(toys.settings.app_id, client_options(toys.settings), toys.settings) as member:
         send = member._send
         refused: list[Any] = []
 

@@ -8,7 +8,8 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_streams.engine.loopback import OF_ONE_MAX, WAITING_MAX, Ahead, AppendedBatch
+from ledger_streams.engine.loopback import OF_ONE_MAX, WAITING_MAX, Ahead
+from ledger_streams.kafka.records import AppendedBatch
 
 HERE, ELSEWHERE = TP("commands", 0), TP("commands", 1)
 AT_MS = 1_700_000_000_000

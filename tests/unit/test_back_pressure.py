@@ -9,7 +9,8 @@ import pytest
 from faust.types import TP
 
 from ledger_streams.engine.consumer_thread import UNDER_WAY_MAX, FrameConsumerThread
-from ledger_streams.engine.loopback import OF_ONE_MAX, Ahead, AppendedBatch
+from ledger_streams.engine.loopback import OF_ONE_MAX, Ahead
+from ledger_streams.kafka.records import AppendedBatch
 
 REQUESTS = {TP("requests", number) for number in range(2)}
 STEPS = {TP("steps", number) for number in range(UNDER_WAY_MAX // OF_ONE_MAX)}

@@ -32,7 +32,7 @@ class Reader:
         self.clock = BrokerClock(
             wall_ms=lambda: WALL_MS + self.steady_ms - 5_000, steady_ms=lambda: self.steady_ms
         )
-        self.consumer: StaticConsumer = group_member("group", Settings())
+        self.consumer: StaticConsumer = group_member("group", "127.0.0.1:9", Settings())
         self.consumer._subscription.assign_from_user([TopicPartition(*tp) for tp in (OURS, OTHER)])
         for tp in (OURS, OTHER):
             self.seek(tp, READ_TO)

@@ -8,10 +8,9 @@ import pytest
 from aiokafka.structs import RecordMetadata, TopicPartition
 from faust.types import TP
 
-from ledger_streams.engine.batches import Outgoing
-from ledger_streams.engine.loopback import AppendedBatch
 from ledger_streams.engine.record_batches import Sent, acknowledged
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
+from ledger_streams.kafka.records import AppendedBatch, Outgoing
 from ledger_streams.kafka.transactional_producer import OffsetUnknown
 
 TO = TP("topic", 3)

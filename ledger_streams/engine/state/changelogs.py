@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from faust.types import TP
 
-from ledger_streams.engine.batches import Headers, Outbox
 from ledger_streams.engine.state.restore import source_header
 from ledger_streams.engine.state.store import PartitionStore
+from ledger_streams.kafka.records import Headers, Outbox
 
 
 class Changelogs:

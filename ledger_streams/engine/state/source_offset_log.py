@@ -14,7 +14,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from ledger_streams.engine.batches import Outgoing
+from ledger_streams.kafka.records import Outgoing
 
 KEY: Final = b"next"
 """Of all records: a partition's log is about one source partition, that of its number."""
