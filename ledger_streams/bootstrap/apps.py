@@ -21,8 +21,8 @@ from ledger_streams.engine.projection_parking import Parking
 from ledger_streams.engine.state.source_offset_log import PositionLogs
 from ledger_streams.engine.state.standby import Standby
 from ledger_streams.engine.state.takeover import Takeover
-from ledger_streams.engine.transactions import Transactions
 from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.transactions import Transactions
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.logs import quiet_libraries
 from ledger_streams.rights import Role, transactional_topics

@@ -25,8 +25,8 @@ from ledger_streams.engine.client_transport import ClientTransport
 from ledger_streams.engine.consumer_positions import Reading
 from ledger_streams.engine.consumer_thread import FrameConsumerThread, MembershipListener
 from ledger_streams.engine.state.timers import Due
-from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.kafka.static_membership import StaticConsumer
+from ledger_streams.kafka.transactions import CycleLost
 from ledger_streams.metrics import CONSUMER_LAG, CYCLE_SECONDS, CYCLES_LOST
 from ledger_streams.process_exit import end_process
 

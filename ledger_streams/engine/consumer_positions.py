@@ -14,8 +14,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
-from ledger_streams.engine.group_client import Fetched
 from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.group_client import Fetched
 
 PASSED_EVERY_S: Final = 10.0
 """How often positions past mere markers are committed: in few transactions, and days before retention."""

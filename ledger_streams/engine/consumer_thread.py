@@ -10,7 +10,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
-from ledger_streams.engine.group_client import group_member
+from ledger_streams.kafka.group_client import group_member
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import RECORDS_UNDER_WAY

@@ -25,10 +25,10 @@ from ledger_streams.engine.state.store import PartitionStore, Position, TableSpe
 from ledger_streams.engine.state.takeover import Takeover
 from ledger_streams.engine.state.takeover_progress import Phases, Place
 from ledger_streams.engine.state.timers import Due
-from ledger_streams.engine.transactions import Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.kafka.records import AppendedBatch
+from ledger_streams.kafka.transactions import Transactions
 from ledger_streams.metrics import CYCLE_RECORDS, CYCLE_SECONDS, DEAD_LETTERS_IN_A_ROW
 
 log = logging.getLogger(__name__)

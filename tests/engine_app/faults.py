@@ -30,10 +30,10 @@ from ledger_streams.engine.ledger_committer import LedgerCommitter
 from ledger_streams.engine.state.standby import Standby
 from ledger_streams.engine.state.store import PartitionStore, TableSpec
 from ledger_streams.engine.state.takeover import Takeover
-from ledger_streams.engine.transactions import CycleLost, Transactions
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.fenced_offsets import Membership
 from ledger_streams.kafka.records import AppendedBatch, Outbox
+from ledger_streams.kafka.transactions import CycleLost, Transactions
 from ledger_streams.settings import settings
 
 PARTITIONS = 4

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from ledger_streams.engine.transactions import Transactions
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.fenced_offsets import Membership, stable_commits
 from ledger_streams.kafka.records import Outbox
+from ledger_streams.kafka.transactions import Transactions
 from ledger_streams.settings import Settings
 
 

@@ -9,8 +9,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ledger_streams.engine.record_batches import BATCH_BYTES_MAX
 from ledger_streams.errors import InvariantBroken
+from ledger_streams.kafka.record_batches import BATCH_BYTES_MAX
 from ledger_streams.kafka.records import Outbox
 from tests.engine_app.audit import committed
 from tests.engine_app.group import Group

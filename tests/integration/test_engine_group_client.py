@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
-from ledger_streams.engine.group_client import GroupClient, group_member
+from ledger_streams.kafka.group_client import GroupClient, group_member
 from ledger_streams.kafka.static_membership import Heartbeat
 from ledger_streams.kafka_settings import client_options
 from tests.engine_app.harness import Toys

@@ -8,11 +8,11 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
-from ledger_streams.engine.transactions import PRODUCERS, CycleLost, Transactions
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership
 from ledger_streams.kafka.records import AppendedBatch, Outbox
+from ledger_streams.kafka.transactions import PRODUCERS, CycleLost, Transactions
 from tests.engine_app.faults import PARTITIONS
 from tests.engine_app.group import Group, transactions_of
 from tests.engine_app.harness import Toys

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import signal
 
-from ledger_streams.engine.transactions import Transactions
 from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.transactions import Transactions
 from ledger_streams.process_exit import EXIT_SOFTWARE
 from tests.engine_app.audit import audit_outputs
 from tests.engine_app.harness import Toys, said

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import TopicPartition
 
-from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.fenced_offsets import NO_OFFSET, FencedProducer, Membership
+from ledger_streams.kafka.transactions import CycleLost
 from tests.engine_app.group import Group, group_of, member, membership_of
 from tests.engine_app.harness import Toys
 

@@ -20,7 +20,6 @@ from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, P
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.hanging_transaction_messages import (
     DescribeProducers,
@@ -32,6 +31,7 @@ from ledger_streams.kafka.hanging_transactions import Committed
 from ledger_streams.kafka.records import Outbox
 from ledger_streams.kafka.transaction_settlement import found_open, settle
 from ledger_streams.kafka.transactional_producer import connect, discard, noted
+from ledger_streams.kafka.transactions import CycleLost
 from ledger_streams.settings import Settings
 from tests.engine_app.group import Group, transactions_of
 from tests.engine_app.harness import Toys

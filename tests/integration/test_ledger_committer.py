@@ -13,8 +13,8 @@ from ledger_streams.engine.state.source_offset_log import PositionLogs
 from ledger_streams.engine.state.store import Position
 from ledger_streams.engine.state.takeover import Takeover
 from ledger_streams.engine.state.takeover_progress import Phases
-from ledger_streams.engine.transactions import CycleLost
 from ledger_streams.kafka.synthetic_record import SyntheticRecord
+from ledger_streams.kafka.transactions import CycleLost
 from tests.engine_app.__main__ import SUMS
 from tests.engine_app.audit import committed
 from tests.engine_app.faults import PARTITIONS

@@ -48,7 +48,7 @@ ENGINE = (
     Mutant(
         name="transactional-ids",
         rule="A worker's producers have the same transactional ids after a restart: they fence the old ones.",
-        file="ledger_streams/engine/transactions.py",
+        file="ledger_streams/kafka/transactions.py",
         old='transactional_id=f"{self._transactional_id}-{number}"',
         new='transactional_id=f"{self._transactional_id}-{number}-{id(self)}"',
         tests=(
@@ -59,7 +59,7 @@ ENGINE = (
     Mutant(
         name="given-up-is-aborted",
         rule="A cycle given up leaves nothing that a later transaction of its producer commits.",
-        file="ledger_streams/engine/transactions.py",
+        file="ledger_streams/kafka/transactions.py",
         old="        await self.drop()\n\n    @asynccontextmanager",
         new="\n    @asynccontextmanager",
         tests=(

@@ -11,8 +11,8 @@ from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
 from ledger_streams.engine.consumer_positions import Reading
-from ledger_streams.engine.group_client import Fetched, fetched_in, group_member
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME, BrokerClock
+from ledger_streams.kafka.group_client import Fetched, fetched_in, group_member
 from ledger_streams.kafka.static_membership import StaticConsumer
 from ledger_streams.settings import Settings
 

@@ -8,8 +8,8 @@ import pytest
 from aiokafka.structs import RecordMetadata, TopicPartition
 from faust.types import TP
 
-from ledger_streams.engine.record_batches import Sent, acknowledged
 from ledger_streams.kafka.broker_clock import LOG_APPEND_TIME
+from ledger_streams.kafka.record_batches import Sent, acknowledged
 from ledger_streams.kafka.records import AppendedBatch, Outgoing
 from ledger_streams.kafka.transactional_producer import OffsetUnknown
 

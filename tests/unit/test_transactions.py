@@ -7,8 +7,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import LeaderNotAvailableError
 from faust.types import TP
 
-from ledger_streams.engine.transactions import Transactions
 from ledger_streams.kafka.broker_clock import BrokerClock
+from ledger_streams.kafka.transactions import Transactions
 
 
 def test_a_partition_that_had_no_leader_at_the_start_is_not_written_to_before_it_is_settled() -> None:

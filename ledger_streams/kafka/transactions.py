@@ -20,7 +20,6 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
 
-from ledger_streams.engine.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.broker_clock import BrokerClock
 from ledger_streams.kafka.client_options import Bootstrap, options
@@ -28,6 +27,7 @@ from ledger_streams.kafka.fenced_offsets import FencedProducer, Membership, chec
 from ledger_streams.kafka.hanging_transaction_scan import HangingTransactionScan
 from ledger_streams.kafka.lz4 import compress_fast
 from ledger_streams.kafka.missing_rights import missing_right
+from ledger_streams.kafka.record_batches import BATCH_BYTES_MAX, acknowledged, queued
 from ledger_streams.kafka.records import AppendedBatch, Outbox
 from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
 from ledger_streams.kafka.transaction_settlement import NOTHING_OWED, Owed
