@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
 from ledger_streams.kafka.broker_clock import BrokerClock
-from ledger_streams.kafka.group_client import Fetched
+from ledger_streams.kafka.group_client import Fetched, known_position, last_fetch
 
 PASSED_EVERY_S: Final = 10.0
 """How often positions past mere markers are committed: in few transactions, and days before retention."""
@@ -36,13 +36,12 @@ class Reading:
             return {}
         self._passed_s = now_s
         assigned = {TP(*tp) for tp in self._consumer().assignment()} - set(in_hand)
-        states = {tp: self._state(tp) for tp in assigned}
-        return {tp: state.position for tp, state in states.items() if state and state.has_valid_position}
+        known = {tp: self._known(tp) for tp in assigned}
+        return {tp: position for tp, position in known.items() if position is not None}
 
     def position(self, tp: TP) -> int:
         """Return the position, past all that polls have brought; 0 while it is not known."""
-        state = self._state(tp)
-        return state.position if state is not None and state.has_valid_position else 0
+        return self._known(tp) or 0
 
     def until_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
         """Return what says up to when a partition's records are read, all but those just polled.
@@ -66,8 +65,7 @@ class Reading:
         return until_ms
 
     def _fetched(self, tp: TP) -> Fetched | None:
-        fetched: dict[Any, Fetched] = self._consumer()._client.fetched
-        return fetched.get(tp)
+        return last_fetch(self._consumer(), tp)
 
-    def _state(self, tp: TP) -> Any:
-        return self._consumer()._subscription.subscription.assignment.state_value(tp)
+    def _known(self, tp: TP) -> int | None:
+        return known_position(self._consumer(), tp)

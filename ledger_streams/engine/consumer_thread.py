@@ -11,7 +11,7 @@ from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
 from ledger_streams.kafka.group_client import group_member
-from ledger_streams.kafka.static_membership import StaticConsumer
+from ledger_streams.kafka.static_membership import StaticConsumer, leave_when_stopped
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import RECORDS_UNDER_WAY
 
@@ -93,7 +93,7 @@ class FrameConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_thread_stop(self) -> None:
         """Leave the group, as a static member does not by itself: the partitions move on at once."""
         if self._consumer is not None:
-            self._consumer._coordinator._group_instance_id = None
+            leave_when_stopped(self._consumer)
         await close_within("the group's consumer", super().on_thread_stop())
 
     def verify_event_path(self, now: float, tp: TP) -> None:

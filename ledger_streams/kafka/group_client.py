@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, Protocol
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
@@ -72,6 +72,18 @@ def fetched_in(response: Any, *, node_id: int, sent_ms: float) -> dict[TopicPart
         for partition, error_code, _high_watermark, stable_end, *_ in partitions
         if not error_code
     }
+
+
+def last_fetch(consumer: AIOKafkaConsumer, tp: tuple[str, int]) -> Fetched | None:
+    """Return the last answer to a fetch of a partition; None before the first."""
+    fetched: dict[tuple[str, int], Fetched] = consumer._client.fetched
+    return fetched.get(tp)
+
+
+def known_position(consumer: AIOKafkaConsumer, tp: tuple[str, int]) -> int | None:
+    """Return the consumer's position without asking the broker; None while it has no valid one."""
+    state = consumer._subscription.subscription.assignment.state_value(tp)
+    return state.position if state is not None and state.has_valid_position else None
 
 
 class MemberSettings(Protocol):

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from ledger_streams.bounded_close import close_within
@@ -77,6 +78,11 @@ class KafkaLog:
             raise Unavailable(dependency="kafka", detail=f"no such topic: {', '.join(missing)}")
         numbers = {topic: cluster.partitions_for_topic(topic) or () for topic in topics}
         return [TopicPartition(topic, number) for topic in topics for number in sorted(numbers[topic])]
+
+
+def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
+    """Return a consumer's client, for requests that aiokafka's consumer has no method for."""
+    return consumer._client
 
 
 def log_reader(bootstrap: Bootstrap, **further: Any) -> AIOKafkaConsumer:

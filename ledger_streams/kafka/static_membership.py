@@ -118,6 +118,11 @@ class StaticConsumer(AIOKafkaConsumer):
         return response
 
 
+def leave_when_stopped(consumer: AIOKafkaConsumer) -> None:
+    """Have the consumer leave its group at `stop`; a static member stays until its session ends."""
+    consumer._coordinator._group_instance_id = None
+
+
 def _end_replaced(group_id: str, replaced: Membership) -> NoReturn:
     worker_id = (replaced.instance_id or "").removeprefix(f"{group_id}-")
     end_process(

@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from ledger_streams.bounded_close import close_within
 from ledger_streams.kafka.client_options import Bootstrap, options, unavailable
 from ledger_streams.kafka.fenced_offsets import NO_OFFSET, stable_commits
-from ledger_streams.kafka.log_reader import log_reader
+from ledger_streams.kafka.log_reader import client_of, log_reader
 from ledger_streams.kafka.requests import COORDINATOR_MISSING
 
 FILLED_GROUP: Final = "-filled"
@@ -43,7 +43,7 @@ async def filled(
     try:
         await consumer.start()
         asked = [TopicPartition(*partition) for partition in partitions]
-        commits = await stable_commits(consumer._client, f"{group_id}{FILLED_GROUP}", asked)
+        commits = await stable_commits(client_of(consumer), f"{group_id}{FILLED_GROUP}", asked)
     except KafkaError as error:
         raise await unavailable(bootstrap, error) from error
     finally:

@@ -19,7 +19,7 @@ from ledger_streams.engine.state.store import PartitionStore, Position
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.client_options import Bootstrap
 from ledger_streams.kafka.fenced_offsets import stable_commits
-from ledger_streams.kafka.log_reader import log_reader
+from ledger_streams.kafka.log_reader import client_of, log_reader
 from ledger_streams.metrics import CHANGELOG_FOREIGN_RECORDS
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ async def seek_stores(
     """
     ends: dict[TopicPartition, int] = await log_ends.end_offsets(list(stores))
     beginnings = await log_ends.beginning_offsets(list(stores))
-    filled = await stable_commits(log_ends._client, f"{group_id}{FILLED_GROUP}", stores)
+    filled = await stable_commits(client_of(log_ends), f"{group_id}{FILLED_GROUP}", stores)
     for tp, store in stores.items():
         store.belong_to(log_name(filled[tp]))
     beyond = [tp for tp, store in stores.items() if store.position.changelog_next > ends[tp]]

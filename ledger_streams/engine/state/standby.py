@@ -26,7 +26,7 @@ from ledger_streams.engine.state.store import PartitionStore, TableSpec
 from ledger_streams.engine.state.takeover_progress import Place
 from ledger_streams.errors import InvariantBroken
 from ledger_streams.kafka.client_options import Bootstrap
-from ledger_streams.kafka.log_reader import log_reader
+from ledger_streams.kafka.log_reader import client_of, log_reader
 from ledger_streams.metrics import STANDBY_LEFT_RECORDS, STANDBY_RECORDS
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class Standby:
 
     async def _open(self, log_ends: AIOKafkaConsumer, owned: frozenset[Place]) -> Stores:
         """Open what is not open yet, one after the other: cycles go on in between."""
-        cluster = await log_ends._client.fetch_all_metadata()
+        cluster = await client_of(log_ends).fetch_all_metadata()
         stores: dict[TopicPartition, PartitionStore] = {}
         for topic, spec in self._specs.items():
             for number in sorted(cluster.partitions_for_topic(topic) or ()):

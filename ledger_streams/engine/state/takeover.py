@@ -35,7 +35,7 @@ from ledger_streams.engine.state.takeover_progress import Phases
 from ledger_streams.errors import InvariantBroken, Unavailable
 from ledger_streams.kafka.client_options import Bootstrap
 from ledger_streams.kafka.fenced_offsets import NO_OFFSET, stable_commits
-from ledger_streams.kafka.log_reader import log_reader
+from ledger_streams.kafka.log_reader import client_of, log_reader
 from ledger_streams.metrics import RESTORED_RECORDS
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,8 @@ class Takeover:
             await log_ends.start()
             await changelogs.start()
             # all leaders at once: each topic that is first heard of in a question costs 100 ms
-            await log_ends._client.set_topics({tp.topic for tp in sources}.union(topics))
-            committed = await stable_commits(log_ends._client, self._group_id, sources)
+            await client_of(log_ends).set_topics({tp.topic for tp in sources}.union(topics))
+            committed = await stable_commits(client_of(log_ends), self._group_id, sources)
             logged = await self._position_logs.read(changelogs, log_ends, sources)
             phases.enter("restore")
             await self._restore(changelogs, log_ends, stores, phases)
