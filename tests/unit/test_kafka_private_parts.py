@@ -44,12 +44,10 @@ def private_uses(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute) and node.attr in PRIVATE and not _is_own(node.value):
             yield f"{node.lineno}: {ast.unparse(node)}"
-        modules = []
-        if isinstance(node, ast.ImportFrom) and node.level == 0:
-            modules = [node.module or ""]
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and _is_internal(node.module or ""):
+            yield f"{node.lineno}: {node.module}"
         elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        yield from (f"{node.lineno}: {module}" for module in modules if _is_internal(module))
+            yield from (f"{node.lineno}: {a.name}" for a in node.names if _is_internal(a.name))
 
 
 def _is_own(value: ast.expr) -> bool:
