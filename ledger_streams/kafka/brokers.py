@@ -1,4 +1,4 @@
-"""What each broker knows of topics: the controller acknowledges a change, the brokers hear of it later."""
+"""Metadata of each broker: the controller acknowledges a change before all brokers have it."""
 
 from __future__ import annotations
 

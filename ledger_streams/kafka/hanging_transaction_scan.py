@@ -111,7 +111,7 @@ class HangingTransactionScan:
         try:
             await complete_hanging_transactions(producer.client, own, self._topics)
         except MarkersDenied as error:
-            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+            go_without("WriteTxnMarkers", error, "the producer itself commits its hanging transactions")
             try:
                 await commit_own(producer, self._topics, own)
             except KafkaError as failed:

@@ -114,7 +114,7 @@ async def complete_hanging_transactions(
         try:
             answer = await ask(client, node_id, DescribeProducers(listed(partitions), {}))
         except NOT_GRANTED as error:
-            go_without("DescribeProducers", error, "what was committed is ended without a look")
+            go_without("DescribeProducers", error, "all partitions get a marker, hanging or not")
             continue
         for hanging in list(_hanging(answer, committed)):
             await _commit(client, node_id, hanging)
@@ -128,7 +128,9 @@ async def _decided(client: AIOKafkaClient, transactional_id: str) -> tuple[str, 
             try:
                 answer = await ask(client, node_id, DescribeTransactions([transactional_id], {}))
             except UNKNOWN as error:
-                go_without("DescribeTransactions", error, "what a broker forgets to commit is aborted")
+                go_without(
+                    "DescribeTransactions", error, "hanging transactions are aborted, even committed ones"
+                )
                 return "", 0, NO_PRODUCER, NO_PRODUCER
             ((error_code, _id, state, timeout_ms, _start, producer_id, epoch, _topics, _tags),) = (
                 answer.states

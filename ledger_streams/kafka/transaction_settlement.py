@@ -160,9 +160,7 @@ async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> F
 
 
 def _say_untold(error: BaseException) -> None:
-    consequence = (
-        "every start of a producer writes a marker to each partition of the topics that it is not told of"
-    )
+    consequence = "each start of a producer writes a marker to every partition that it may not describe"
     go_without("DescribeProducers", error, consequence)
 
 

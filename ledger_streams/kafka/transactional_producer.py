@@ -87,7 +87,7 @@ async def start_settled(
         try:
             await when_led(lambda: complete_hanging_transactions(producer.client, committed, topics))
         except MarkersDenied as error:
-            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+            go_without("WriteTxnMarkers", error, "the producer itself commits its hanging transactions")
     return await settle(producer, topics, group_id, committed=committed, owed=owed)
 
 
