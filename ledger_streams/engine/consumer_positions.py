@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
 from ledger_streams.kafka.broker_clock import BrokerClock
-from ledger_streams.kafka.group_client import Fetched
+from ledger_streams.kafka.group_client import Fetched, known_position, last_fetch
 
 PAST_MARKERS_EVERY_S: Final = 10.0
 """Interval of commits for markers alone: few transactions, and days before retention deletes them."""
@@ -39,13 +39,12 @@ class ConsumerPositions:
             return {}
         self._reported_s = now_s
         assigned = {TP(*tp) for tp in self._consumer().assignment()} - set(in_hand)
-        states = {tp: self._state(tp) for tp in assigned}
-        return {tp: state.position for tp, state in states.items() if state and state.has_valid_position}
+        known = {tp: self._known(tp) for tp in assigned}
+        return {tp: position for tp, position in known.items() if position is not None}
 
     def position(self, tp: TP) -> int:
         """Return the position of a partition; 0 while it is unknown."""
-        state = self._state(tp)
-        return state.position if state is not None and state.has_valid_position else 0
+        return self._known(tp) or 0
 
     def read_up_to_ms(self, polled: Mapping[TP, Sequence[Any]]) -> Callable[[TP], int]:
         """Return a function from a partition to the time up to which all its records have been read.
@@ -69,8 +68,7 @@ class ConsumerPositions:
         return until_ms
 
     def _fetched(self, tp: TP) -> Fetched | None:
-        fetched: dict[Any, Fetched] = self._consumer()._client.fetched
-        return fetched.get(tp)
+        return last_fetch(self._consumer(), tp)
 
-    def _state(self, tp: TP) -> Any:
-        return self._consumer()._subscription.subscription.assignment.state_value(tp)
+    def _known(self, tp: TP) -> int | None:
+        return known_position(self._consumer(), tp)

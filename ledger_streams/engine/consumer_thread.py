@@ -11,8 +11,8 @@ from faust.types import TP
 
 from ledger_streams.bounded_close import close_within
 from ledger_streams.engine.worker import Worker
-from ledger_streams.kafka.group_client import MemberOptions, group_member
-from ledger_streams.kafka.static_membership import StaticConsumer
+from ledger_streams.kafka.group_client import group_member
+from ledger_streams.kafka.static_membership import StaticConsumer, leave_when_stopped
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.metrics import RECORDS_UNDER_WAY
 from ledger_streams.settings import Settings
@@ -26,15 +26,7 @@ IN_FLIGHT_MAX: Final = 4_000
 
 def worker_consumer(group_id: str, settings: Settings) -> StaticConsumer:
     """Return the consumer of a worker in its group, not yet started."""
-    member = MemberOptions(
-        group_id=group_id,
-        worker_id=settings.worker_id,
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=settings.heartbeat_interval_ms,
-        fetch_wait_ms=settings.fetch_wait_ms,
-        poll_records_max=settings.poll_records_max,
-    )
-    return group_member(client_options(settings), member)
+    return group_member(group_id, client_options(settings), settings)
 
 
 class MembershipListener(driver.ConsumerRebalanceListener):
@@ -105,7 +97,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_thread_stop(self) -> None:
         """Leave the group, so that the partitions move at once; a static member would not leave by itself."""
         if self._consumer is not None:
-            self._consumer.leave_when_stopped()
+            leave_when_stopped(self._consumer)
         await close_within("the group's consumer", super().on_thread_stop())
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -236,7 +236,7 @@ class LedgerCommitter:
 
     async def between_cycles(self) -> None:
         """Scan for hanging transactions of this process, every now and then."""
-        await self._transactions.look_back()
+        await self._transactions.scan_hanging_transactions()
 
     async def close(self) -> None:
         """Close the stores and the producers."""

@@ -40,9 +40,9 @@ class EvenAssignor(AbstractPartitionAssignor):
 
     @classmethod
     def metadata(cls, topics: Iterable[str]) -> Any:
-        """Return what a member tells the group's leader of itself."""
+        """Return the metadata that a member sends to the group's leader."""
         return ConsumerProtocolMemberMetadata(cls.version, list(topics), b"")
 
     @classmethod
     def on_assignment(cls, assignment: Any) -> None:
-        """Nothing is remembered: the next assignment depends on the members alone."""
+        """Ignore the assignment: the next one depends on the members only."""

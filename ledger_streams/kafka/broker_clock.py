@@ -1,11 +1,10 @@
-"""The brokers' clocks, as far as this process can tell: the ledger's time is the leader's append time.
+"""Broker clocks: bounds of the time of each broker, since the ledger's time is the leader's append time.
 
-Deadlines are reckoned from append times, so a machine whose own clock is wrong would keep
-them too early or too late.  Its clock is therefore believed only within bounds: an
-acknowledged record was appended after it was sent and before the acknowledgement came.
-Between two of them the steady clock goes on.  Each broker has bounds of its own, from what it has
-acknowledged itself: a broker whose clock is wrong moves the deadlines of the partitions that it leads
-and no others, and a partition that gets another leader goes by that one's clock.
+Deadlines are computed from append times; a machine with a wrong clock would fire them too early or too late.
+The machine's clock is therefore used only within bounds: an acknowledged record was appended between its
+send and its acknowledgement.  The steady clock bridges the time between two acknowledgements.  Each broker
+has bounds of its own.  A broker with a wrong clock shifts only the deadlines of the partitions that it
+leads; after a change of leader a partition follows the new leader's clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each broker knows of topics: the controller acknowledges a change, the brokers hear of it later."""
+"""Metadata of each broker: the controller acknowledges a change before all brokers have it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
+
+from ledger_streams.bounded_close import close_within
+from ledger_streams.kafka.client_options import Bootstrap, options
+
+
+async def count_brokers(bootstrap: Bootstrap, *, timeout_ms: int) -> int:
+    """Return how many brokers the cluster's metadata has.  Raises KafkaError and OSError."""
+    client = AIOKafkaClient(**options(bootstrap), request_timeout_ms=timeout_ms)
+    try:
+        await client.bootstrap()
+        return len(client.cluster.brokers())
+    finally:
+        await close_within("the probe of Kafka", client.close())
 
 
 async def not_led(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[str]:

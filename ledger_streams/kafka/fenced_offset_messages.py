@@ -1,4 +1,4 @@
-"""The two requests of KIP-447 on the wire: TxnOffsetCommit v3 and OffsetFetch v7.
+"""Messages of fenced offsets (KIP-447): TxnOffsetCommit v3 and OffsetFetch v7.
 
 Field by field as in Kafka's message definitions (TxnOffsetCommitRequest.json,
 OffsetFetchRequest.json); both are flexible versions, so each struct ends in tags.

@@ -1,9 +1,11 @@
-"""KIP-447: offsets of a transaction fenced by the consumer group's generation.
+"""Fenced offsets (KIP-447): offsets of a transaction, fenced by the consumer group's generation.
 
-TxnOffsetCommit v3 carries the generation and the member's id, so that the broker
-refuses the offsets of a worker whose partitions have moved on, and with them its
-whole transaction.  OffsetFetch v7 can be told to wait for offsets of transactions
-still open.  aiokafka 0.14 speaks neither; it has the types to say both.
+TxnOffsetCommit v3 has the generation and the member id.  The broker refuses the offsets of a worker whose
+partitions have moved to another one, and with them the whole transaction.  OffsetFetch v7 (`require_stable`)
+refuses while transactions with offsets are open.  aiokafka 0.14 has neither version.
+
+Reproduction: tests/integration/test_fenced_offsets.py.
+Remove when: aiokafka has TxnOffsetCommit v3 and OffsetFetch v7.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ from ledger_streams.kafka.requests import COORDINATOR_MISSING
 from ledger_streams.kafka.transactional_producer import noted
 
 NO_OFFSET = -1
-"""What the broker answers for a partition without a committed offset."""
+"""The broker's answer for a partition without a committed offset."""
 
 GROUP_MOVED_ON_CODES = {22, 25, 27, 82}
 """ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS, FENCED_INSTANCE_ID."""
 
 
 class GroupMovedOn(kafka_errors.KafkaError):
-    """The group has moved on without this member: its transaction is void, the worker is not."""
+    """The generation is over: the transaction is refused, and the worker takes over again."""
 
 
 class Membership(NamedTuple):
@@ -61,7 +63,7 @@ def check_fences(membership: Membership) -> None:
 
 
 class _FencedOffsetCommit(TxnOffsetCommitHandler):
-    """aiokafka's handler, with the membership added to what it says."""
+    """aiokafka's handler, with the membership in the request."""
 
     def create_request(self) -> TxnOffsetCommit:
         manager, membership = self._sender._txn_manager, self._sender.membership
@@ -100,7 +102,7 @@ class _FencedSender(Sender):
     membership: Membership
 
     async def _do_txn_offset_commit(self, offsets: Mapping[TopicPartition, Any], group_id: str) -> None:
-        if not offsets:  # the group is part of the transaction, and nothing of it moves
+        if not offsets:  # the group is in the transaction, without offsets
             self._txn_manager._pending_txn_offsets.popleft()[2].set_result(None)
             return
         node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
@@ -127,12 +129,12 @@ class FencedProducer(AIOKafkaProducer):
         return bool(self._txn_manager.is_in_transaction())
 
     def announce(self, partition: TopicPartition) -> None:
-        """Make a partition part of the open transaction; raises IllegalOperation when an error ended that."""
+        """Add a partition to the open transaction; raises IllegalOperation when an error ended that."""
         self._check_in_transaction()
         self._txn_manager.maybe_add_partition_to_txn(partition)
 
     def announce_group(self, group_id: str) -> None:
-        """Make the group part of the open transaction while records are sent, not after them.
+        """Add the group to the open transaction while records are being sent, not after them.
 
         Raises IllegalOperation when an error ended the transaction.
         """
@@ -151,7 +153,7 @@ class FencedProducer(AIOKafkaProducer):
         membership: Membership,
         notes: Mapping[TopicPartition, str] = MappingProxyType({}),
     ) -> None:
-        """Add the source offsets, some with a note, to the open transaction, in the name of `membership`."""
+        """Add source offsets and their metadata to the open transaction, fenced by `membership`."""
         check_fences(membership)
         self._sender.membership = membership
         await self.send_offsets_to_transaction(
@@ -166,10 +168,10 @@ class FencedProducer(AIOKafkaProducer):
 async def stable_commits(
     client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition], *, retry_ms: int = 50
 ) -> dict[TopicPartition, OffsetAndMetadata]:
-    """Return the committed offset of each partition, NO_OFFSET where there is none, and the note beside it.
+    """Return the committed offset of each partition, NO_OFFSET where there is none, with its metadata.
 
-    Waits until no transaction that may still move one of them is open: an offset
-    read before the last owner is out would be stale.
+    Waits while a transaction that may change one of them is open: before the last owner is fenced, the
+    offset would be stale.
     """
     topics: dict[str, list[int]] = defaultdict(list)
     for tp in partitions:

@@ -1,18 +1,20 @@
-"""Group client: a worker's place in its group; it waits long for a rebalance and for nothing else.
+"""Group client: a group member's client with a long time-out for rebalances, and a short one for the rest.
 
-JoinGroup and SyncGroup are answered when every member has come, which may take a session.
-With one patience for all, a fetch or a heartbeat that a hanging broker never answers would
-take as long, and its partitions would wait although others lead them by then.
+The broker answers JoinGroup and SyncGroup when every member has joined, which may take a session.  With one
+time-out for all requests, a fetch or heartbeat to a hanging broker would take as long, and its partitions
+would wait although they have new leaders by then.
 
-It also notes what each fetch proves: where a partition ended, for a reader of committed records, at a
-moment not before the fetch was sent.
+The client also keeps the last answer to a fetch of each partition: the last stable offset at a moment not
+before the fetch was sent.
+
+Remove when: aiokafka takes a time-out for each request.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
@@ -24,25 +26,25 @@ from ledger_streams.kafka.requests import REQUEST_TIMEOUT_MS
 from ledger_streams.kafka.static_membership import StaticConsumer
 
 METADATA_AGE_MS_MAX: Final = 30_000
-"""So long may partitions that are added later belong to nobody; aiokafka's own is five minutes."""
+"""Time until added partitions are assigned to a member; aiokafka's default is five minutes."""
 
 
 class Fetched(NamedTuple):
     """The last answer to a fetch of a partition.
 
-    Whoever had read up to `stable_end` had read everything that was there when the fetch was sent.
+    A reader at `stable_end` had read everything that was there when the fetch was sent.
     """
 
     sent_ms: float
-    """When it was sent, on the steady clock; at the earliest then the leader has answered."""
+    """Time on the steady clock at which the fetch was sent."""
     node_id: int
-    """The leader, by whose clock the partition's records get their times."""
+    """The leader, whose clock stamps the partition's records."""
     stable_end: int
     """The last stable offset, up to which a reader of committed records can read."""
 
 
 class GroupClient(AIOKafkaClient):
-    """A client of a group's member; `request_timeout_ms` is for all but rebalances."""
+    """A group member's client; `request_timeout_ms` applies to all requests but rebalances."""
 
     def __init__(self, *, rebalance_timeout_ms: int, **config: Any) -> None:
         super().__init__(**config)
@@ -53,7 +55,7 @@ class GroupClient(AIOKafkaClient):
     async def send(self, node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
         """Send a request and return its answer."""
         connection = await self._get_conn(node_id, group=group)
-        if connection is not None:  # it takes the patience of this moment along with the request
+        if connection is not None:  # a request takes the time-out that the connection has when it is sent
             is_rebalance = isinstance(request, JoinGroupRequest | SyncGroupRequest)
             plain_s = self._request_timeout_ms / 1000
             connection._request_timeout = self._rebalance_timeout_s if is_rebalance else plain_s
@@ -65,7 +67,7 @@ class GroupClient(AIOKafkaClient):
 
 
 def fetched_in(response: Any, *, node_id: int, sent_ms: float) -> dict[TopicPartition, Fetched]:
-    """Return what the answer to a fetch proves of each partition, but those that the broker refuses."""
+    """Return the last stable offset of each partition in a fetch response, without those in error."""
     return {
         TopicPartition(topic, partition): Fetched(sent_ms, node_id, stable_end)
         for topic, partitions in response.topics
@@ -74,40 +76,65 @@ def fetched_in(response: Any, *, node_id: int, sent_ms: float) -> dict[TopicPart
     }
 
 
-class MemberOptions(NamedTuple):
-    """Options of a worker's consumer: its place in the group, its patience, and the size of a poll."""
-
-    group_id: str
-    worker_id: str
-    session_timeout_ms: int
-    heartbeat_interval_ms: int
-    fetch_wait_ms: int
-    poll_records_max: int
+def last_fetch(consumer: AIOKafkaConsumer, tp: tuple[str, int]) -> Fetched | None:
+    """Return the last answer to a fetch of a partition; None before the first."""
+    fetched: dict[tuple[str, int], Fetched] = consumer._client.fetched
+    return fetched.get(tp)
 
 
-def group_member(bootstrap: Bootstrap, member: MemberOptions) -> StaticConsumer:
+def known_position(consumer: AIOKafkaConsumer, tp: tuple[str, int]) -> int | None:
+    """Return the consumer's position without asking the broker; None while it has no valid one."""
+    state = consumer._subscription.subscription.assignment.state_value(tp)
+    return state.position if state is not None and state.has_valid_position else None
+
+
+class MemberSettings(Protocol):
+    """The settings of a worker that its consumer is made with."""
+
+    @property
+    def worker_id(self) -> str:
+        """The worker's stable name, part of its instance id."""
+
+    @property
+    def poll_records_max(self) -> int:
+        """Records that a poll returns at most."""
+
+    @property
+    def fetch_wait_ms(self) -> int:
+        """Time for which a broker holds a fetch that finds nothing."""
+
+    @property
+    def session_timeout_ms(self) -> int:
+        """Time without a heartbeat after which the member is out."""
+
+    @property
+    def heartbeat_interval_ms(self) -> int:
+        """Time between heartbeats."""
+
+
+def group_member(group_id: str, bootstrap: Bootstrap, settings: MemberSettings) -> StaticConsumer:
     """Return the consumer of a worker in its group, not yet started."""
     client: dict[str, Any] = {
         **options(bootstrap),
-        "client_id": f"{member.group_id}-{member.worker_id}",
+        "client_id": f"{group_id}-{settings.worker_id}",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "metadata_max_age_ms": METADATA_AGE_MS_MAX,
     }
     consumer = StaticConsumer(
         **client,
-        group_id=member.group_id,
-        group_instance_id=f"{member.group_id}-{member.worker_id}",
+        group_id=group_id,
+        group_instance_id=f"{group_id}-{settings.worker_id}",
         partition_assignment_strategy=[EvenAssignor],
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
-        max_poll_records=member.poll_records_max,
+        max_poll_records=settings.poll_records_max,
         max_poll_interval_ms=3_600_000,
-        fetch_max_wait_ms=member.fetch_wait_ms,
-        session_timeout_ms=member.session_timeout_ms,
-        rebalance_timeout_ms=member.session_timeout_ms,
-        heartbeat_interval_ms=member.heartbeat_interval_ms,
+        fetch_max_wait_ms=settings.fetch_wait_ms,
+        session_timeout_ms=settings.session_timeout_ms,
+        rebalance_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
     )
-    rebalance_timeout_ms = member.session_timeout_ms + REQUEST_TIMEOUT_MS
+    rebalance_timeout_ms = settings.session_timeout_ms + REQUEST_TIMEOUT_MS
     consumer._client = GroupClient(**client, rebalance_timeout_ms=rebalance_timeout_ms)
     return consumer

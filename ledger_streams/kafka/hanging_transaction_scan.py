@@ -1,10 +1,10 @@
-"""Looking back: what a worker that lives has committed, and a broker has forgotten to tell its partitions.
+"""Scan for hanging transactions while the worker runs: see `hanging_transactions`.
 
-A broker may come back while its workers live on, and none of them is told.  So each producer is looked at
-now and then, which takes a broker with many partitions a tenth of a second and more.  Meanwhile another one
-makes all transactions, a little slower since each waits for its own markers, and what is found open
-cannot be a transaction of now.  Where another process has started under the same id meanwhile, what the
-coordinator tells is of that one's epoch, and nothing is done.
+A broker may restart while its workers stay up, and does not tell them.  The scan therefore checks each
+producer every EVERY_S.  A check takes a broker with many partitions a tenth of a second and more.  During it
+the other producer makes all transactions, and each waits for its own markers.  The checked producer is
+idle, so a transaction that it has open in a partition is not a current one.  If another process has started
+under the same id, the coordinator answers with that process's epoch, and the scan does nothing.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from ledger_streams.process_exit import exit_now
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 10.0
-"""So long a partition may stand still after a broker has come back, if nobody writes to it meanwhile."""
+"""Time for which a partition may be blocked after a broker's restart, if nothing is written to it."""
 
 
 class HangingTransactionScan:
-    """Looks at producers, one at a time."""
+    """Checks the producers for hanging transactions, one at a time."""
 
     def __init__(
         self,
@@ -49,36 +49,36 @@ class HangingTransactionScan:
         owed: Callable[[], Collection[TopicPartition]],
     ) -> None:
         self._producers = producers
-        """Those in use; the one that is looked at is none of them until then."""
+        """The producers in use; without the one that is being checked."""
         self._topics = topics
         self._owed = owed
-        """Says which partitions had no leader when the producers started, and are still to be settled."""
+        """Returns the partitions that had no leader at the producers' start and are not settled yet."""
         self._looked_s = time.monotonic()
         self._next: list[FencedProducer] = []
         self._looking: asyncio.Task[None] | None = None
         self.is_spoilt = False
-        """Whether all producers have to be thrown away, and new ones started."""
+        """Whether all producers have to be replaced by new ones."""
 
     def go_on(self) -> None:
-        """Begin with the next producer, if it is time; call it while no transaction is open."""
+        """Start the check of the next producer, if it is due; call it while no transaction is open."""
         now_s = time.monotonic()
         if now_s - self._looked_s >= EVERY_S:
             self._looked_s, self._next = now_s, list(self._producers)
         if self._looking is None and self._next and len(self._producers) > 1:
             producer = self._next.pop()
             self._producers.remove(producer)
-            self._looking = asyncio.create_task(self._scan_producer(producer))
+            self._looking = asyncio.create_task(self._look_at(producer))
             self._looking.add_done_callback(partial(self._put_back, producer))
 
     async def stop(self) -> None:
-        """Put back the producer that is out, and look at no other; all are thrown away next."""
+        """Cancel the running check and the pending ones; the caller discards all producers next."""
         self._next.clear()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
         self.is_spoilt = False
 
-    async def _scan_producer(self, producer: FencedProducer) -> None:
+    async def _look_at(self, producer: FencedProducer) -> None:
         try:
             if await self._can_settle_more(producer):
                 self.is_spoilt = True  # those that start next settle it
@@ -89,12 +89,15 @@ class HangingTransactionScan:
             if committed == own:
                 await self._commit(producer, own)
         except MarkersUnanswered as error:
-            log.warning("a forgotten transaction is committed or not, new producers are started: %r", error)
+            log.warning(
+                "Outcome of hanging transaction unknown (WriteTxnMarkers); recreating producers: %r",
+                error,
+            )
             self.is_spoilt = True
         except KafkaError as error:
-            log.info("what a broker may have forgotten is looked for later: %r", error)
-        except Exception as error:  # noqa: BLE001  # nobody foresaw it
-            exit_now("what a broker may have forgotten could not be looked for", error)
+            log.info("Scan for hanging transactions failed, next one in %.0f s: %r", EVERY_S, error)
+        except Exception as error:  # noqa: BLE001  # a bug: the process ends
+            exit_now("scan for hanging transactions failed", error)
 
     async def _can_settle_more(self, producer: FencedProducer) -> bool:
         owed = self._owed()
@@ -104,17 +107,17 @@ class HangingTransactionScan:
         return any(has_leader(cluster, place) for place in owed)
 
     async def _commit(self, producer: FencedProducer, own: Committed) -> None:
-        """Commit what the producer's last transaction has left open; without the right to, by its next."""
+        """Write the missing markers; without the right to, commit by an empty transaction of the producer."""
         try:
             await complete_hanging_transactions(producer.client, own, self._topics)
         except MarkersDenied as error:
-            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+            go_without("WriteTxnMarkers", error, "the producer itself commits its hanging transactions")
             try:
                 await commit_own(producer, self._topics, own)
             except KafkaError as failed:
-                log.warning("A hanging transaction was not committed; new producers are started: %r", failed)
+                log.warning("Hanging transaction not committed; recreating producers: %r", failed)
                 self.is_spoilt = True
 
     def _put_back(self, producer: FencedProducer, _looked: asyncio.Task[None]) -> None:
         self._looking = None
-        self._producers.appendleft(producer)  # the other one's markers may be under way
+        self._producers.appendleft(producer)  # the markers of the other one may still be in flight

@@ -1,15 +1,19 @@
-"""Forgotten transactions: committed for their coordinator, and still open in partitions.
+"""Hanging transactions (KIP-664): the coordinator has committed them, and partitions still have them open.
 
-A broker that ends a transaction skips the partitions that have no leader just then, which are all of a
-lone broker that comes back, and writes down that the transaction is over.  The next one to use the
-producer's id would end it there as that one ends, so it could abort what was committed.  Whoever
-starts such a producer therefore first asks what was decided, and has it written where it is missing.
+A broker that ends a transaction skips the partitions that have no leader at that moment, and records the
+transaction as complete.  For a lone broker that restarts these are all partitions.  The next producer with
+the same transactional id would end the open part as its own transaction ends, and could so abort what was
+committed.  A start of a producer therefore first asks the coordinator for the outcome, and writes the
+missing markers.
 
-A partition cannot tell one transaction of a producer's epoch from the next one.  So a marker is written
-only when no transaction of that epoch can begin any more: its producer is out of use, or fenced by the
-start of the next one (`kafka_transactional`).  A partition that a newer epoch has written to refuses it.
-The start that fences also makes the coordinator forget what was decided; the answer is therefore noted
-with it, in the parity of the transaction's time-out, which the coordinator keeps and tells.
+A partition cannot tell two transactions of one producer epoch apart.  A marker is written only when the
+epoch can begin no further transaction: its producer is out of use, or fenced by the start of the next one
+(`transactional_producer`).  A partition that a newer epoch has written to refuses the marker.  The fencing
+start also overwrites the outcome at the coordinator.  The start therefore stores the outcome in the parity
+of the transaction time-out, which the coordinator keeps and returns.
+
+Reproduction: tests/integration/test_hanging_transactions.py.
+Remove when: those tests pass without this module, that is, brokers write all markers after a restart.
 """
 
 from __future__ import annotations
@@ -44,23 +48,23 @@ NO_PRODUCER: Final = -1
 STARTED: Final = "Empty"
 """A producer has started, and begun no transaction yet."""
 UNKNOWN_ID: Final = 105
-"""TRANSACTIONAL_ID_NOT_FOUND: nobody has used it for a week, or ever."""
+"""TRANSACTIONAL_ID_NOT_FOUND: the id was never used, or not for a week."""
 Partitions = Mapping[str, Collection[int]]
 
 
 class MarkersUnanswered(kafka_errors.KafkaError):
-    """A broker was told to commit, and has not answered: it may do so later, whatever is open by then.
+    """A broker has not answered WriteTxnMarkers, and may still commit whatever is open later.
 
-    So the producer begins no transaction in the epoch that it has.
+    The producer must begin no further transaction in its current epoch.
     """
 
 
 class MarkersDenied(kafka_errors.KafkaError):
-    """Only an administrator of the cluster may write markers: the producer itself has to end it."""
+    """Only an administrator of the cluster may send WriteTxnMarkers; the producer has to end it itself."""
 
 
 class Committed(NamedTuple):
-    """A producer whose last transaction was committed, and the epochs of which all that has ended was."""
+    """A producer whose last transaction was committed, and the epochs that have committed ones only."""
 
     producer_id: int
     epochs: range
@@ -84,8 +88,8 @@ def noted_timeout_ms(timeout_ms: int, *, is_committed: bool) -> int:
 async def last_committed(client: AIOKafkaClient, transactional_id: str) -> Committed | None:
     """Return the producer of an id whose last transaction was committed; None if it was not, or is open.
 
-    Also where a start has fenced it since, and was killed before it had written what was missing.  None too
-    where the broker does not tell.
+    The outcome survives a later start that fenced the producer and was killed before it wrote the missing
+    markers.  Returns None also when the broker does not support or allow the question.
     """
     state, timeout_ms, producer_id, epoch = await _decided(client, transactional_id)
     if state == COMMITTED:
@@ -98,33 +102,35 @@ async def last_committed(client: AIOKafkaClient, transactional_id: str) -> Commi
 async def complete_hanging_transactions(
     client: AIOKafkaClient, committed: Committed, topics: Collection[str]
 ) -> None:
-    """Commit in `topics`, and in all groups' offsets, what the producer has left open there.
+    """Write the missing commit markers of a producer in `topics` and in the consumer offsets topic.
 
-    Its epochs must be out of use: see above.  What the broker does not tell or allow, and partitions without
-    a leader, are left to `kafka_settling`.  Raises KafkaError: one of LEADER_MOVING while a partition that is
-    asked has lost its leader, MarkersUnanswered, MarkersDenied.
+    The epochs must be out of use, see above.  Partitions without a leader, and those that the broker does not
+    allow to look at, are left to `transaction_settlement`.  Raises KafkaError: one of LEADER_MOVING after
+    a partition has lost its leader, MarkersUnanswered, MarkersDenied.
     """
     cluster = await client.fetch_all_metadata()
-    leaders, _ = by_leader(cluster, (*topics, OFFSETS_TOPIC))  # those without one are settled later
+    leaders, _ = by_leader(cluster, (*topics, OFFSETS_TOPIC))  # partitions without a leader are settled later
     for node_id, partitions in leaders.items():
         try:
             answer = await ask(client, node_id, DescribeProducers(listed(partitions), {}))
         except NOT_GRANTED as error:
-            go_without("DescribeProducers", error, "what was committed is ended without a look")
+            go_without("DescribeProducers", error, "all partitions get a marker, hanging or not")
             continue
         for hanging in list(_hanging(answer, committed)):
             await _commit(client, node_id, hanging)
 
 
 async def _decided(client: AIOKafkaClient, transactional_id: str) -> tuple[str, int, int, int]:
-    """Return state, time-out, producer and epoch, once the coordinator has told what it is telling."""
+    """Return state, time-out, producer and epoch, once the coordinator has completed a prepared commit."""
     while True:
         with suppress(*COORDINATOR_MISSING):
             node_id = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
             try:
                 answer = await ask(client, node_id, DescribeTransactions([transactional_id], {}))
             except UNKNOWN as error:
-                go_without("DescribeTransactions", error, "what a broker forgets to commit is aborted")
+                go_without(
+                    "DescribeTransactions", error, "hanging transactions are aborted, even committed ones"
+                )
                 return "", 0, NO_PRODUCER, NO_PRODUCER
             ((error_code, _id, state, timeout_ms, _start, producer_id, epoch, _topics, _tags),) = (
                 answer.states
@@ -164,7 +170,7 @@ def listed(partitions: Partitions) -> list[tuple[str, list[int], dict[int, bytes
 
 
 def told(answer: DescribeProducersResponseV0) -> Iterator[tuple[TopicPartition, int, Any]]:
-    """Yield what a broker tells of each partition: an error code, else its producers."""
+    """Yield the error code and the producers that a broker returns for each partition."""
     for topic, partitions, _ in answer.topics:
         for number, error_code, _message, producers, _tags in partitions:
             yield TopicPartition(topic, number), error_code, producers
@@ -181,7 +187,7 @@ def _hanging(answer: DescribeProducersResponseV0, committed: Committed) -> Itera
     """Find the transactions that were committed, where they are still open."""
     for partition, error_code, producers in told(answer):
         if issubclass(kafka_errors.for_code(error_code), DENIED):
-            continue  # kafka_settling says so, and ends it otherwise
+            continue  # transaction_settlement logs it, and ends the transaction by a producer
         _check(error_code)
         for epoch, coordinator_epoch in open_of(producers, committed.producer_id):
             if epoch in committed.epochs:
@@ -189,7 +195,7 @@ def _hanging(answer: DescribeProducersResponseV0, committed: Committed) -> Itera
 
 
 async def _commit(client: AIOKafkaClient, node_id: int, hanging: Hanging) -> None:
-    log.warning("a committed transaction was open in %s, and is committed there now", hanging.partition)
+    log.warning("Committed transaction hangs in %s; writing its commit marker.", hanging.partition)
     marker: tuple[Any, ...] = (
         hanging.producer_id,
         hanging.producer_epoch,

@@ -1,8 +1,7 @@
-"""Reading a log to its end, for people's commands: committed records only, no group, no traces.
+"""Log reader: reads topics to their end for commands; committed records only, without a consumer group.
 
-The end is the last stable offset at the moment of asking.  Transaction markers take
-offsets too, so a partition is read when its *position* is at the end: waiting for a
-record there may be waiting for ever.
+The end is the last stable offset at the time of the request.  Transaction markers take offsets as well.
+A partition is therefore read when its *position* is at the end; a record at that offset may never come.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class KafkaLog:
         A partition begins at `begin`, or where its log does, whichever is later.
         """
         if not ends:
-            return  # an assignment of nothing right before a close can keep aiokafka's fetcher for ever
+            return  # aiokafka's fetcher can hang after an empty assignment right before a close
         partitions = [TopicPartition(*partition) for partition in ends]
         self._consumer.assign(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
@@ -72,7 +71,7 @@ class KafkaLog:
         return position >= end
 
     async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
-        # aiokafka's public partitions_for_topic knows only topics that are subscribed to
+        # aiokafka's public partitions_for_topic covers only subscribed topics
         cluster = await self._consumer._client.fetch_all_metadata()
         if missing := sorted(set(topics) - cluster.topics()):
             raise Unavailable(dependency="kafka", detail=f"no such topic: {', '.join(missing)}")
@@ -81,12 +80,12 @@ class KafkaLog:
 
 
 def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
-    """Return the consumer's client, for requests that aiokafka's consumer does not have."""
+    """Return a consumer's client, for requests that aiokafka's consumer has no method for."""
     return consumer._client
 
 
 def log_reader(bootstrap: Bootstrap, **further: Any) -> AIOKafkaConsumer:
-    """Return a consumer of no group, not yet started; where it reads is always said to it."""
+    """Return a consumer without a group, not yet started; the caller assigns partitions and seeks."""
     return AIOKafkaConsumer(
         **options(bootstrap),
         enable_auto_commit=False,

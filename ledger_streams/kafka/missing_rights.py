@@ -33,7 +33,7 @@ _said: set[str] = set()
 
 
 def missing_right(error: BaseException | None) -> str | None:
-    """Say which right a broker has missed; None for an error that is no such refusal."""
+    """Return the missing right that an error tells of; None for other errors."""
     while error is not None and not isinstance(error, DENIED):
         error = error.__cause__
     if error is None:
@@ -46,7 +46,7 @@ def missing_right(error: BaseException | None) -> str | None:
 
 
 def go_without(request: str, error: BaseException, consequence: str) -> None:
-    """Say once, and count each time, that the broker does not take a request; the work goes on without."""
+    """Log once, and count each time, that the broker refuses a request; the work continues without it."""
     KAFKA_REQUESTS_DENIED.labels(request).inc()
     if request not in _said:
         _said.add(request)

@@ -67,7 +67,7 @@ class KafkaPublisher:
         if producer is None:
             return
         if not await close_within("the publisher", producer.stop(), within_s=self._timeout_s):
-            log.warning("Kafka is away: what was not acknowledged is given up")
+            log.warning("Kafka unavailable at close: records without an acknowledgement are dropped")
             await close_within("the publisher's connections", producer.client.close())
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -81,7 +81,9 @@ class KafkaPublisher:
         except MessageSizeTooLargeError as error:
             raise Rejected(status=413, title="Too large", detail=str(error)) from error
         except (KafkaError, OSError) as error:
-            is_full = isinstance(error, KafkaTimeoutError)  # a broker is away, and its records wait for it
+            is_full = isinstance(
+                error, KafkaTimeoutError
+            )  # a broker is away, and its records fill the buffer
             if isinstance(error, KafkaError) and not error.retriable and not is_full:
                 await (
                     self.stop()

@@ -32,7 +32,7 @@ Partition = tuple[str, int]
 
 
 class KafkaReadiness:
-    """Looks at some topics; `close` it at the end."""
+    """Checks the leaders of some topics; `close` it at the end."""
 
     def __init__(self, bootstrap: Bootstrap, topics: Iterable[str], *, client_id: str) -> None:
         self._bootstrap = bootstrap
@@ -46,7 +46,7 @@ class KafkaReadiness:
         self._is_closed = False
 
     async def problem(self) -> str | None:
-        """Return what is wrong, for anybody to read; None when all is well."""
+        """Return the problem as a public text; None when all partitions have leaders."""
         async with self._one_at_a_time:
             if not self._is_closed and time.monotonic() - self._looked_s > FRESH_S:
                 self._problem = await self._look()
@@ -54,7 +54,7 @@ class KafkaReadiness:
             return self._problem
 
     async def close(self) -> None:
-        """Disconnect; nothing is asked any more."""
+        """Disconnect; no further check is possible."""
         self._is_closed = True
         self._problem = "the process is stopping"
         client, self._client = self._client, None
@@ -116,7 +116,7 @@ class KafkaReadiness:
         return described
 
     def _judged(self, answers: Mapping[int, Sequence[Any]]) -> str | None:
-        """Return what is wrong by all answers; a broker that hears of a topic late is outvoted."""
+        """Return the problem in all answers; one broker that names a live leader suffices."""
         leaders: dict[Partition, set[int]] = {}
         for answer in answers.values():
             for partition, leader in _leaders(answer).items():

@@ -1,4 +1,4 @@
-"""Record batches: what is sent to one partition, cut to what the broker takes, and where it stands then."""
+"""Record batches: the records of one partition, cut to the size the broker takes, with their offsets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ledger_streams.kafka.records import AppendedBatch, Outbox, Outgoing
 from ledger_streams.kafka.transactional_producer import noted, placed
 
 BATCH_BYTES_MAX = 1_000_000
-"""Of one record batch before it is compressed; the broker takes 1 MiB (message.max.bytes)."""
+"""Size of a record batch before compression; the broker takes 1 MiB (message.max.bytes)."""
 
 
 class Sent(NamedTuple):
-    """A record batch on its way."""
+    """A record batch in flight."""
 
     tp: TopicPartition
     records: Sequence[Outgoing]
@@ -28,7 +28,7 @@ class Sent(NamedTuple):
 
 
 async def queued(producer: FencedProducer, outbox: Outbox) -> list[Sent]:
-    """Hand the records to the producer, batch by batch; a partition without any is announced."""
+    """Hand the records to the producer in batches; add a partition without records to the transaction."""
     sent = []
     for tp, records in outbox.items():
         if not records:
@@ -40,15 +40,15 @@ async def queued(producer: FencedProducer, outbox: Outbox) -> list[Sent]:
             delivered = await producer.send_batch(batch, tp.topic, partition=tp.partition)
             delivered.add_done_callback(noted)
             for waiting in producer._message_accumulator._batches.get(tp, ()):
-                waiting._drain_waiter.add_done_callback(noted)  # it fails too when fenced
+                waiting._drain_waiter.add_done_callback(noted)  # fails as well when the producer is fenced
             sent.append(Sent(tp, its_records, delivered))
     return sent
 
 
 async def acknowledged(sent: Sequence[Sent]) -> list[AppendedBatch]:
-    """Wait until the broker has all of these, and return where they stand.
+    """Wait until the broker has acknowledged all batches, and return them with their offsets.
 
-    Raises KafkaError, also where the broker does not say at which offset: nothing is built upon that.
+    Raises KafkaError, also for an acknowledgement without an offset.
     """
     appended = []
     for tp, records, delivered in sent:
@@ -61,7 +61,7 @@ async def acknowledged(sent: Sequence[Sent]) -> list[AppendedBatch]:
 def record_batches(
     producer: AIOKafkaProducer, records: list[Outgoing]
 ) -> list[tuple[object, list[Outgoing]]]:
-    """Return record batches as full as the producer lets them be, with the records in each."""
+    """Return record batches, each as full as `max_batch_size` allows, with their records."""
     batches = []
     batch, begin = producer.create_batch(), 0
     append = batch.append

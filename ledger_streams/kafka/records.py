@@ -1,4 +1,4 @@
-"""Records to be sent in a transaction, and the record batches that the broker has acknowledged."""
+"""Records to be sent, and record batches that the broker has appended, as plain tuples."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from aiokafka import TopicPartition
 Headers = Sequence[tuple[str, bytes]]
 
 Outgoing = tuple[bytes | None, bytes | None, Headers]
-"""Key, value and headers of a record to be sent; a plain tuple, because a cycle has thousands."""
+"""Key, value and headers of a record to be sent; a plain tuple, since there are many."""
 
 Outbox = dict[TopicPartition, list[Outgoing]]
-"""The records for each partition; an empty list adds the partition to the transaction only."""
+"""Records to be sent, by partition; a partition with an empty list is only added to the transaction."""
 
 
 class AppendedBatch(NamedTuple):
-    """A record batch that the broker has acknowledged, with its place in the log."""
+    """A record batch of a transaction, with its place in the log."""
 
     tp: TopicPartition
     first_offset: int
     append_ms: int | None
-    """Append time in ms since 1970; None if the topic does not use the broker's time."""
+    """Append time by the broker's clock; None for a topic with CreateTime timestamps."""
     records: Sequence[Outgoing]
 
     @property

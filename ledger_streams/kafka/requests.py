@@ -1,4 +1,4 @@
-"""Requests to Kafka: how long one is waited for, and what is asked again.
+"""Requests to Kafka: time-outs, and the errors that are retried.
 
 A broker that is dead says so: its connections end.  One that hangs, or a machine cut off,
 says nothing, and all that was asked of it is asked again, of its successors, only when
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 async def when_led(ask: Callable[[], Awaitable[T]], seconds_max: float = ELECTION_S_MAX) -> T:
-    """Ask, and ask again while a partition's leader is moving; after `seconds_max` raise the answer."""
+    """Send a request; retry while a partition's leader moves, and raise the error after `seconds_max`."""
     until_s = time.monotonic() + seconds_max
     while True:
         try:

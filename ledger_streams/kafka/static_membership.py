@@ -1,11 +1,15 @@
-"""KIP-345: a member of the group that has a name of its own, its instance id.
+"""Static membership (KIP-345): a group member with an instance id of its own.
 
-A second process that joins under the name takes the first one's place, and the broker
-says FENCED_INSTANCE_ID to the first from then on, to all requests that bear the name.
-aiokafka's heartbeat does not, so it would hear of an unknown member, as after a long
-pause, and join again, which throws the second one out.  Here it bears the name; who is
-told to be replaced ends, and who was paused joins again.  So does who met an error that
-aiokafka leaves to its user: it would wait for being asked, and Faust never asks.
+A second process that joins with the same instance id replaces the first one.  From then on the broker
+answers FENCED_INSTANCE_ID to each request of the first one that has the instance id.  aiokafka's heartbeat
+(version 1) does not have it: the first process would see UNKNOWN_MEMBER_ID, as after a long pause,
+join again, and replace the second one.  Here the heartbeat is of version 3, with the
+instance id.  A replaced member ends its process, and a member that was paused joins again.
+A member joins again also after an error that aiokafka hands to the consumer's user, since Faust does not ask
+for it.
+
+Reproduction: tests/integration/test_engine_worker_ids.py.
+Remove when: aiokafka's heartbeat has the instance id, and FENCED_INSTANCE_ID ends its consumer.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ log = logging.getLogger(__name__)
 
 REJOIN_AFTER_S: Final = 1.0
 FENCED_INSTANCE_ID: Final = 82
-"""What the broker answers a member in whose place another one has joined."""
+"""The error code for a member that another process has replaced."""
 
 
 class HeartbeatResponseV3(HeartbeatResponse_v1):
@@ -39,7 +43,7 @@ class HeartbeatResponseV3(HeartbeatResponse_v1):
 
 
 class HeartbeatRequestV3(RequestStruct):
-    """A heartbeat with the name, field by field as in Kafka's HeartbeatRequest.json."""
+    """A heartbeat with the instance id, field by field as in Kafka's HeartbeatRequest.json."""
 
     API_KEY = 12
     API_VERSION = 3
@@ -53,7 +57,7 @@ class HeartbeatRequestV3(RequestStruct):
 
 
 class Heartbeat(Request[HeartbeatRequestV3]):
-    """Builds the one version that is spoken here."""
+    """Builds the request in version 3 only."""
 
     API_KEY = 12
 
@@ -71,7 +75,7 @@ class StaticConsumer(AIOKafkaConsumer):
     _send: Callable[[Any], Awaitable[Any]]
 
     async def start(self) -> None:
-        """Start, with a coordinator that speaks as said above; it joins when something is subscribed to."""
+        """Start, and make the coordinator send the instance id; it joins at the first subscription."""
         await super().start()
         self._send = self._coordinator._send_req
         self._coordinator._send_req = self._send_named
@@ -83,10 +87,6 @@ class StaticConsumer(AIOKafkaConsumer):
         coordinator = self._coordinator
         return Membership(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
 
-    def leave_when_stopped(self) -> None:
-        """Send a LeaveGroup when the consumer stops; aiokafka sends none for a static member."""
-        self._coordinator._group_instance_id = None
-
     async def unknown_topics(self, topics: Collection[str]) -> set[str]:
         """Ask the broker, and return which of these topics it does not know."""
         self._client.set_topics(topics)
@@ -94,20 +94,25 @@ class StaticConsumer(AIOKafkaConsumer):
         return set(topics).difference(self._client.cluster.topics())
 
     async def confirm_membership(self) -> None:
-        """Ask the broker whose place it is, and end the process if it is another's.
+        """Send a heartbeat, and end the process if another one has replaced this member.
 
-        Who has lost a cycle asks before it starts producers, which would fence those of
-        the other one.  Nothing follows from any other answer, or from none.
+        After a lost cycle a worker calls it before it starts producers, which would fence those of
+        the other process.  Other answers and errors have no effect.
         """
         if self.membership.member_id:
             try:
                 await self._send_named(Heartbeat(self._group_id, self.membership))
             except KafkaError as error:
-                log.info("the broker was not asked whose place it is: %r", error)
+                log.info("Membership not confirmed, no reply to the heartbeat; going on: %r", error)
 
     async def _join_again(self, error: Exception) -> None:
-        """Have the coordinator's own task join the group again, after an error that nobody foresaw."""
-        log.warning("joining the group %s again in %.0f s: %r", self._group_id, REJOIN_AFTER_S, error)
+        """Make the coordinator join the group again after an error that aiokafka does not handle."""
+        log.warning(
+            "Membership in group %s failed; joining again in %.0f s: %r",
+            self._group_id,
+            REJOIN_AFTER_S,
+            error,
+        )
         await asyncio.sleep(REJOIN_AFTER_S)
         self._coordinator.request_rejoin()
 
@@ -117,9 +122,14 @@ class StaticConsumer(AIOKafkaConsumer):
             request = Heartbeat(self._group_id, asker)
         response = await self._send(request)
         is_fenced = getattr(response, "error_code", 0) == FENCED_INSTANCE_ID
-        if is_fenced and asker.member_id == self.membership.member_id:  # else it has joined anew itself
+        if is_fenced and asker.member_id == self.membership.member_id:  # else it has joined again itself
             _end_replaced(self._group_id, asker)
         return response
+
+
+def leave_when_stopped(consumer: AIOKafkaConsumer) -> None:
+    """Have the consumer leave its group at `stop`; a static member stays until its session ends."""
+    consumer._coordinator._group_instance_id = None
 
 
 def _end_replaced(group_id: str, replaced: Membership) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A record that has the shape of one that was read, and was not: it is known from elsewhere."""
+"""A record in the shape of a consumed one, made from another source (loopback, PostgreSQL)."""
 
 from __future__ import annotations
 

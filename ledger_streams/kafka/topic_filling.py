@@ -57,7 +57,7 @@ class Filling:
         )
 
     async def __aenter__(self) -> Self:
-        """Have what another filling has left open aborted; raises Unavailable while Kafka is away."""
+        """Abort the open transaction of an earlier filling; raises Unavailable while Kafka is away."""
         await connect(self._producer, self._topics)
         return self
 
@@ -80,10 +80,10 @@ class Filling:
             raise Unavailable(dependency="kafka", detail=f"{type(error).__name__}: {error}") from error
 
     async def commit(self, groups: Mapping[str, Mapping[Partition, tuple[int, str]]]) -> None:
-        """Commit the records with the groups' offsets and the notes beside them."""
+        """Commit the records with the groups' offsets and their metadata."""
         try:
             for group_id, offsets in groups.items():
-                # aiokafka thinks that a transaction has one group: it would not tell the broker of another
+                # aiokafka adds only the first group to a transaction; remove when it adds each
                 self._producer._txn_manager._txn_consumer_group = None
                 await self._producer.send_offsets_to_transaction(
                     {TopicPartition(*tp): OffsetAndMetadata(*offset) for tp, offset in offsets.items()},

@@ -1,16 +1,16 @@
-"""Settling: a producer that has started ends what is still open of its predecessors, and nothing else.
+"""Settlement: a started producer ends its predecessors' open transactions, and no others.
 
-The start has fenced them, so that nothing is added.  Where a transaction of the same producer id is open it
-is ended by an empty transaction over just those partitions, which ends them as it ends itself: committed if
-it is of an epoch of which all that has ended was committed, else aborted.  That takes the right to write
-there, and none on the cluster.
+Its start has fenced the predecessors, so they add nothing more.  The producer ends an open transaction of the
+same producer id by an empty transaction over just those partitions.  It commits those of an epoch whose
+ended transactions were all committed, and aborts the others.  This takes the right to write to
+the topics, and no right on the cluster.
 
-Where the broker does not tell what is open, the empty transaction goes over all partitions of which it does
-not tell.  A group's offsets are always in it, at one marker: to be told of them takes a right on the broker's
-own topic.
+Where the broker does not allow DescribeProducers, the empty transaction covers all partitions concerned.
+The group's offsets are always in it, at the cost of one marker, since describing the offsets topic takes a
+right on that internal topic.
 
-A partition without a leader is not settled.  What was committed when it was first found so is kept for it,
-since later transactions of the producer say nothing about it.
+A partition without a leader is not settled.  The outcome known when it was first found so is kept for it,
+since later transactions of the producer tell nothing about it.
 """
 
 from __future__ import annotations
@@ -160,9 +160,7 @@ async def _ask_leaders(producer: AIOKafkaProducer, topics: Collection[str]) -> F
 
 
 def _say_untold(error: BaseException) -> None:
-    consequence = (
-        "every start of a producer writes a marker to each partition of the topics that it is not told of"
-    )
+    consequence = "each start of a producer writes a marker to every partition that it may not describe"
     go_without("DescribeProducers", error, consequence)
 
 

@@ -1,8 +1,8 @@
 """Transactional producers: how one is started, settles, and is thrown away when a transaction ended badly.
 
-Whoever starts the next one, under the same transactional id, has settled what this one has left
-open.  So throwing it away is all that is ever done to it, and what aiokafka still says then
-of a transaction that is over is taken note of, and is no error.
+The next producer under the same transactional id settles its predecessor's open transaction at its start.
+A failed producer is therefore only discarded.  Errors that aiokafka reports for its ended transaction are
+retrieved and ignored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STOP_S_MAX: Final = 5.0
 
 
 class OffsetUnknown(KafkaError):
-    """The broker has a record and did not say at which offset."""
+    """The broker has acknowledged a record without its offset."""
 
 
 async def connect(producer: AIOKafkaProducer, topics: Collection[str]) -> None:
@@ -87,12 +87,12 @@ async def start_settled(
         try:
             await when_led(lambda: complete_hanging_transactions(producer.client, committed, topics))
         except MarkersDenied as error:
-            go_without("WriteTxnMarkers", error, "the producer itself commits what a broker has forgotten")
+            go_without("WriteTxnMarkers", error, "the producer itself commits its hanging transactions")
     return await settle(producer, topics, group_id, committed=committed, owed=owed)
 
 
 async def discard(producer: AIOKafkaProducer) -> None:
-    """Disconnect; what is left open is settled by the next one, or by the broker's time-out."""
+    """Disconnect; the next producer or the broker's time-out ends the open transaction."""
     ended = producer._txn_manager._transaction_waiter
     if ended is not None:
         ended.add_done_callback(noted)
@@ -107,9 +107,9 @@ def is_fenced(error: KafkaError) -> bool:
 
 
 def placed(record: RecordMetadata) -> RecordMetadata:
-    """Return an acknowledgement that says where its record stands; raises OffsetUnknown for any other.
+    """Return an acknowledgement that has an offset; raises OffsetUnknown for one without.
 
-    A broker answers -1 for a batch that it already has and whose place it has forgotten.
+    A broker answers -1 for a duplicate batch whose offset is no longer in its cache.
     """
     if record.offset < 0:
         raise OffsetUnknown(f"{record.topic}-{record.partition} has a record at an offset that is not known")
@@ -117,6 +117,6 @@ def placed(record: RecordMetadata) -> RecordMetadata:
 
 
 def noted(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody will ask for, since another one has ended the transaction."""
+    """Retrieve a failure that is not awaited, since another one has ended the transaction."""
     if not future.cancelled():
         future.exception()

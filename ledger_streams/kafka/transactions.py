@@ -1,11 +1,10 @@
-"""Transactions: one transaction a cycle, by two producers in turn.
+"""Transactions: one transaction per cycle, by two producers in turn.
 
-Everything was decided before `commit` is called, so nothing slow happens while a
-transaction is open.  A commit is decided when it is answered, but its markers are
-still being written, and until then the same producer may not begin again; the other
-one may.  Whenever a transaction does not end well both producers are thrown away:
-starting the next ones, under the same transactional ids, makes the broker settle
-what the old ones have left open, whatever its state was, and even what it has forgotten.
+Decisions are made before `commit` is called, so nothing slow happens while a transaction is open.  The broker
+acknowledges a commit before it has written the markers, and the same producer may not begin a transaction
+until then.  The other producer may.  After a transaction with an error or an unknown outcome both producers
+are discarded.  The next producers start under the same transactional ids, which makes the broker settle
+the open transactions in any state; hanging ones are completed as well (`hanging_transactions`).
 """
 
 from __future__ import annotations
@@ -36,28 +35,28 @@ from ledger_streams.kafka.transactional_producer import discard, start_settled
 log = logging.getLogger(__name__)
 
 RETRY_BACKOFF_MS = 5
-"""Between tries of a request; a transaction right after another meets CONCURRENT_TRANSACTIONS."""
+"""Pause before a retry; a transaction right after another gets CONCURRENT_TRANSACTIONS."""
 
 START_BACKOFF_MS_MAX = 5_000
 
 GIVE_UP_S_MAX = 2.0
 
 LONG_PART = 0.25
-"""Of a transaction's time; what a slow broker has left over has to suffice for the commit."""
+"""Share of the transaction time-out after which no more is sent, so that the commit still fits."""
 
 
 class CycleLost(Unavailable):
-    """The cycle's transaction did not happen, or its outcome is unknown: take the partitions over anew."""
+    """The transaction was aborted or its outcome is unknown; the partitions have to be taken over again."""
 
 
 PRODUCERS = 2
-"""Enough for the one's markers to be written during the other's transaction."""
+"""Markers of one producer are written during the transaction of the other."""
 
 
 class Transactions:
     """The worker's transactional producers."""
 
-    def __init__(  # noqa: PLR0913  # all of them are the broker's business
+    def __init__(  # noqa: PLR0913  # all of them configure producers
         self,
         *,
         bootstrap: Bootstrap,
@@ -73,21 +72,21 @@ class Transactions:
         self._group_id = group_id
         self._transaction_timeout_ms = transaction_timeout_ms
         self._topics = topics
-        """All that a transaction may have records for, full names."""
+        """Full names of all topics that a transaction may write to."""
         self._clock = clock
         self._producers: deque[FencedProducer] = deque()
-        """The next one to be used first."""
+        """In the order of use."""
         self._owed: list[Owed] = [NOTHING_OWED] * PRODUCERS
-        """Of each producer, the partitions without a leader when it started, which it has still to settle."""
+        """For each producer the partitions that had no leader at its start and are not settled yet."""
         self._open: FencedProducer | None = None
-        """Whose transaction is open."""
+        """The producer with an open transaction."""
         self._began_s = time.monotonic()
         self._scan = HangingTransactionScan(self._producers, topics, lambda: set().union(*self._owed))
         self.notes: dict[TopicPartition, str] = {}
-        """What is noted beside a source position whenever that is committed; stays until it is changed."""
+        """Offset metadata that each commit writes beside a source offset, until it is changed."""
 
     async def start(self) -> None:
-        """Start the producers if there are none, which settles the last ones' transactions."""
+        """Start the producers if there are none, and settle the transactions of their predecessors."""
         backoff_ms = 100
         while not self._producers:
             producers = [self._new_producer(number) for number in range(PRODUCERS)]
@@ -101,15 +100,15 @@ class Transactions:
                 for producer in producers:
                     await discard(producer)
                 reason = missing_right(error) or repr(error)
-                log.warning("no transactional producer, trying again in %d ms: %s", backoff_ms, reason)
+                log.warning("Transactional producers not started, retrying in %d ms: %s", backoff_ms, reason)
                 await asyncio.sleep(backoff_ms / 1000)
                 backoff_ms = min(backoff_ms * 2, START_BACKOFF_MS_MAX)
 
-    async def look_back(self) -> None:
-        """Have looked, if it is time, whether a broker has forgotten to end a transaction that was committed.
+    async def scan_hanging_transactions(self) -> None:
+        """Start a scan for hanging transactions, if one is due; do not wait for it.
 
-        Call it while no transaction is open; the look itself is not waited for.  Raises CycleLost when an
-        earlier look has found that new producers are needed.
+        Call it while no transaction is open.  Raises CycleLost when an earlier scan has found that new
+        producers are needed.
         """
         if self._scan.is_spoilt:
             await self.drop()
@@ -117,7 +116,7 @@ class Transactions:
         self._scan.go_on()
 
     async def send(self, outbox: Outbox, membership: Membership) -> list[AppendedBatch]:
-        """Send records in the transaction that is open, or in a new one; return where they stand.
+        """Send records in the open transaction, or in a new one; return their batches with offsets.
 
         Raises as `commit` does.
         """
@@ -130,15 +129,14 @@ class Transactions:
     async def commit(
         self, outbox: Outbox, sources: Mapping[TopicPartition, int], membership: Membership
     ) -> list[AppendedBatch]:
-        """Send these records and the source positions, and commit with them what was sent before.
+        """Send these records and the source offsets, and commit the transaction.
 
-        Returns where the records stand.  Raises CycleLost when the transaction was refused, its producer is
-        fenced, or its outcome is unknown (`start` again, then take over), and InvariantBroken when
-        trying again cannot help: a membership that does not fence (nothing is sent), a record that no
-        broker takes.
+        Returns the record batches with their offsets.  Raises CycleLost when the transaction was refused, its
+        producer is fenced, or its outcome is unknown: `start` again, then take over.  Raises InvariantBroken
+        when a retry cannot help: the membership does not fence (nothing is sent), or a record is too large.
 
-        A broker fences the producer of a transaction that took too long as it fences one in whose place
-        another process has started.  Which of the two it was is for the group to say, see `kip345`.
+        A broker fences a producer after a transaction time-out as it does after the start of another
+        process under the same id.  The group tells the two apart, see `static_membership`.
         """
         async with self._transaction(membership) as producer:
             self._check_settled(outbox)
@@ -148,28 +146,30 @@ class Transactions:
         return appended
 
     async def give_up(self) -> None:
-        """Abort the transaction that is open, if one is, and throw the producers away.
+        """Abort the open transaction, if there is one, and discard the producers.
 
-        After an abortable error aiokafka forgets what the transaction has touched: it would abort nothing,
-        say that it had, and the producer's next commit would commit this transaction as well.  So it is
-        asked to abort only while it is in the transaction.  In every case the next producers have another
-        epoch, under which everything that has ended was committed: `kafka_forgotten` relies on that.
+        After an abortable error aiokafka drops its list of the transaction's partitions.  Its abort would
+        then be empty and succeed, and the producer's next commit would commit this transaction as well.  So
+        aiokafka is asked to abort only while it is in the transaction.  The next producers have another epoch
+        in every case, so all ended transactions of a current epoch were committed; `hanging_transactions`
+        relies on that.  Reproduction: tests/integration/test_engine_transactions.py.
+        Remove when: aiokafka aborts the whole transaction after an abortable error.
         """
         producer, self._open = self._open, None
         if producer is None:
             return
         try:
-            if producer.is_in_transaction:
+            if producer._txn_manager.is_in_transaction():
                 async with asyncio.timeout(GIVE_UP_S_MAX):
                     await producer.abort_transaction()
                 log.info("a cycle is given up, and its transaction aborted")
         except (KafkaError, TimeoutError) as error:
-            log.info("a transaction could not be aborted, and is left to the next producer: %r", error)
+            log.info("Abort of a transaction failed; the next producer ends it: %r", error)
         await self.drop()
 
     @asynccontextmanager
     async def _transaction(self, membership: Membership) -> AsyncIterator[FencedProducer]:
-        """Give the producer whose transaction is open, after beginning one if none is."""
+        """Yield the producer with the open transaction; begin one if there is none."""
         check_fences(membership)
         if self._open is None and self._scan.is_spoilt:
             await self.drop()
@@ -191,9 +191,9 @@ class Transactions:
             raise CycleLost(dependency="kafka", detail=detail) from error
 
     def _check_settled(self, outbox: Outbox) -> None:
-        """Raise LeaderNotAvailableError, which loses the cycle: new producers settle the partition first.
+        """Raise LeaderNotAvailableError, which ends the cycle, for a partition that is not settled yet.
 
-        A record of a new epoch there could commit what was to be aborted.
+        A record of a new epoch there could commit a transaction that was aborted.
         """
         for owed in self._owed:
             if owed and (places := owed.keys() & {TopicPartition(*tp) for tp in outbox}):
@@ -201,7 +201,7 @@ class Transactions:
 
     @property
     def is_long_open(self) -> bool:
-        """Whether the transaction has taken a good part of its time: no more should be put into it."""
+        """Whether the transaction has used LONG_PART of its time-out: it should be committed now."""
         open_ms = (time.monotonic() - self._began_s) * 1000
         return self._open is not None and open_ms >= self._transaction_timeout_ms * LONG_PART
 
@@ -212,13 +212,13 @@ class Transactions:
         sources: Mapping[TopicPartition, int],
         membership: Membership,
     ) -> list[AppendedBatch]:
-        """Put records and positions into the transaction together; return where the records stand."""
+        """Send records and source offsets together; return the record batches with their offsets."""
         sent = await queued(producer, outbox)
         await producer.send_fenced_offsets(sources, self._group_id, membership, self.notes)
         return await acknowledged(sent)
 
     async def drop(self) -> None:
-        """Throw the producers away; what they have left open is settled by the next `start`."""
+        """Discard the producers; the next `start` settles their open transactions."""
         self._open = None
         await self._scan.stop()
         while self._producers:

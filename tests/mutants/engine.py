@@ -223,7 +223,7 @@ ENGINE = (
         old="if state == COMMITTED:",
         new="if False:",
         tests=(
-            "tests/integration/test_forgotten_transactions.py"
+            "tests/integration/test_hanging_transactions.py"
             "::test_who_starts_next_ends_it_everywhere_as_it_was_decided[True]",
         ),
     ),
@@ -233,9 +233,7 @@ ENGINE = (
         file="ledger_streams/kafka/hanging_transaction_scan.py",
         old="if committed == own:",
         new="if False:",
-        tests=(
-            "tests/integration/test_forgotten_transactions.py::test_who_lives_on_commits_it_after_a_while",
-        ),
+        tests=("tests/integration/test_hanging_transactions.py::test_who_lives_on_commits_it_after_a_while",),
     ),
     Mutant(
         name="hanging-transaction-scan-own-only",
@@ -244,7 +242,7 @@ ENGINE = (
         old="if committed == own:",
         new="if committed is not None:",
         tests=(
-            "tests/integration/test_forgotten_transactions.py"
+            "tests/integration/test_hanging_transactions.py"
             "::test_who_looks_back_does_not_commit_what_another_start_has_aborted",
         ),
     ),

@@ -43,7 +43,7 @@ def page() -> str:
             "## Faust apps and Faust's own commands",
             FAUST,
             table(["command", "does"], faust),
-            f"Options before a Faust command: {codes(_flags(faust_root(['--loop'])))}.",
+            f"Options before a Faust command: {codes(_flags(faust_root(['--loop'], {})))}.",
             f"Options of {codes(APPS)}:",
             _app_options(),
             *(part for name, command in own.items() for part in _command(f"{PROGRAM} {name}", command)),
@@ -58,7 +58,7 @@ def _flags(command: click.Command) -> list[str]:
 
 def _app_options() -> str:
     """Return the options that our apps have from Faust; their defaults may depend on the machine."""
-    root = faust_root(["--loop"])
+    root = faust_root(["--loop"], {})
     context = click.Context(root)
     commands = [command for name in APPS if (command := root.get_command(context, name)) is not None]
     found = {

@@ -52,18 +52,6 @@ TASKS_OF_THEIR_OWN = {
 }
 """Modules that start tasks beside `ledger_streams.background`, and why nothing of them ends unseen."""
 
-CLIENT_NAMES = {
-    "producer",
-    "consumer",
-    "client",
-    "coordinator",
-    "fetcher",
-    "subscription",
-    "log_ends",
-    "changelogs",
-    "admin",
-}
-"""How variables and attributes with objects of aiokafka are named."""
 FORBIDDEN_WORDS = {"helper", "helpers", "util", "utils", "common"}
 MACHINE_PATHS = re.compile(r"(?<![\w./~-])/(?:work|root)(?=[/\s'\"`),.;:]|$)", re.MULTILINE)
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME")))
@@ -181,17 +169,6 @@ def test_names_say_what_a_thing_is() -> None:
     assert_none(modules + named, f"names avoid {', '.join(sorted(FORBIDDEN_WORDS))}")
 
 
-def test_private_parts_of_aiokafka_are_used_in_one_package() -> None:
-    found = [
-        f"{name}:{node.lineno} {ast.unparse(node)}"
-        for name, tree in trees(*PACKAGES)
-        if not name.startswith("ledger_streams/kafka/")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and is_private(node.attr) and belongs_to_a_client(node.value)
-    ]
-    assert_none(found, "aiokafka changes its private parts at will: only ledger_streams/kafka knows them")
-
-
 def test_nothing_knows_this_machine() -> None:
     found = [f"{name}: {match[0]}" for name, text in texts() for match in MACHINE_PATHS.finditer(text)]
     assert_none(found, "paths come from settings or from the file's own place")
@@ -306,17 +283,6 @@ def is_idle(body: Sequence[ast.stmt]) -> bool:
         or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
         for statement in body
     )
-
-
-def is_private(name: str) -> bool:
-    """Say whether an attribute is one that its library may change at any time."""
-    return name.startswith("_") and not name.startswith("__")
-
-
-def belongs_to_a_client(owner: ast.expr) -> bool:
-    """Say whether this is named like an aiokafka producer, consumer or client."""
-    name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
-    return name.strip("_") in CLIENT_NAMES
 
 
 def is_vague(name: str) -> bool:

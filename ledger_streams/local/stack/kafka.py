@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from ledger_streams.bounded_close import close_within
 from ledger_streams.errors import Unavailable
-from ledger_streams.kafka.client_options import options
+from ledger_streams.kafka.brokers import count_brokers
 from ledger_streams.local.stack.install import TEMPLATES, Say, cache, fetch_once, maven, program, run
 from ledger_streams.local.stack.server import local_port, port_is_open, render
 from ledger_streams.local.stack.tls import ADMIN, Tls, tls, write_secret
@@ -96,14 +94,10 @@ class Broker:
             return f"no process listens on port {self.port}"
         address = f"127.0.0.1:{self.port}"
         bootstrap = address if self.tls is None else self.tls.admin(address)
-        client = AIOKafkaClient(**options(bootstrap), request_timeout_ms=PROBE_TIMEOUT_MS)
         try:
-            await client.bootstrap()
-            present = len(client.cluster.brokers())
+            present = await count_brokers(bootstrap, timeout_ms=PROBE_TIMEOUT_MS)
         except (KafkaError, OSError) as error:
             return str(error) or type(error).__name__
-        finally:
-            await close_within("the probe of Kafka", client.close())
         return (
             None if present == len(self.ports) else f"{present} of {len(self.ports)} brokers have registered"
         )

@@ -178,13 +178,13 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
         return True
 
     await eventually(is_left, what="a transaction is left half ended")
-    await living.look_back()
+    await living.scan_hanging_transactions()
     with pytest.raises(AssertionError, match="nothing is open"):
         await committed(settings, places)
 
     async def is_ended() -> bool:
         living._scan._looked_s -= EVERY_S
-        await living.look_back()
+        await living.scan_hanging_transactions()
         try:
             return await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
         except AssertionError:  # a busy broker has not answered in time: it is looked again
@@ -207,7 +207,7 @@ async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_ha
     async def is_noticed() -> bool:
         transactions._scan._looked_s -= EVERY_S
         try:
-            await transactions.look_back()
+            await transactions.scan_hanging_transactions()
         except CycleLost:
             return True
         return False
@@ -334,7 +334,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
 
     before(looked_at.client, DescribeProducers, begin)
     before(looked_at.client, WriteTxnMarkers, begin_another)
-    await older._scan._scan_producer(looked_at)
+    await older._scan._look_at(looked_at)
     await newer.drop()
     await newer.start()  # which aborts what it has left open
     await newer.drop()
@@ -357,7 +357,7 @@ async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
 
     await eventually(is_left, what="a transaction is open where nobody knows of it")
     await group._replace(transactions=newer).commit(b"1", group.membership)
-    await older._scan._scan_producer(older._producers[-1])
+    await older._scan._look_at(older._producers[-1])
     await older.drop()
     await older.start()  # which aborts it everywhere
     await asyncio.gather(older.drop(), newer.drop())
