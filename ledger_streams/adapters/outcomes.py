@@ -29,14 +29,14 @@ LONE_INTERVAL_MS_MAX: Final = 120
 """Whoever waits alone, for a command, asks less and less often, down to this."""
 
 
-class OutcomeWatch:
+class OutcomePoller:
     """Many waiters, one look; use as `async with`, or `start` and `stop`."""
 
     def __init__(self, read_model: ReadModel, *, interval_ms: float = 15) -> None:
         self._read_model = read_model
         self._interval_s = interval_ms / 1000
         self._waiting: dict[str, set[asyncio.Future[Outcome | None]]] = {}
-        self._somebody_waits = asyncio.Event()
+        self._has_waiters = asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -48,7 +48,7 @@ class OutcomeWatch:
 
     async def start(self) -> None:
         """Begin to tick."""
-        self._ticking = background.start("outcome-watch", self._tick_for_ever, on_failure=self._give_up)
+        self._ticking = background.start("outcome-poller", self._poll_forever, on_failure=self._give_up)
 
     async def stop(self) -> None:
         """End; whoever still waits for a payment is told that its time is up."""
@@ -67,7 +67,7 @@ class OutcomeWatch:
         """
         waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(payment_id, set()).add(waiter)
-        self._somebody_waits.set()
+        self._has_waiters.set()
         try:
             async with asyncio.timeout(timeout_s):
                 return await waiter
@@ -85,31 +85,31 @@ class OutcomeWatch:
             wallet = await self._read_model.wallet(wallet_id)
             return wallet if wallet is not None and reached(wallet) else None
 
-        return await self._look_until(look, timeout_s)
+        return await self._poll_until(look, timeout_s)
 
     async def wait_for_command(
         self, wallet_id: str, command_id: str, timeout_s: float
     ) -> Mapping[str, Any] | None:
         """Return the envelope of the event that the command caused, or None after `timeout_s`."""
-        return await self._look_until(
+        return await self._poll_until(
             lambda: self._read_model.wallet_event_of(wallet_id, command_id), timeout_s
         )
 
-    async def _look_until(self, look: Callable[[], Awaitable[T | None]], timeout_s: float) -> T | None:
+    async def _poll_until(self, look: Callable[[], Awaitable[T | None]], timeout_s: float) -> T | None:
         wait_s = self._interval_s
         try:
             async with asyncio.timeout(timeout_s):
-                while (found := await self._quietly(look())) is None:
+                while (found := await self._ask_read_model(look())) is None:
                     await asyncio.sleep(wait_s)
                     wait_s = min(wait_s * 1.5, LONE_INTERVAL_MS_MAX / 1000)
                 return found
         except TimeoutError:
             return None
 
-    async def _tick_for_ever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
-            await self._somebody_waits.wait()
-            outcomes = await self._quietly(self._outcomes())
+            await self._has_waiters.wait()
+            outcomes = await self._ask_read_model(self._outcomes())
             for payment_id, outcome in (outcomes or {}).items():
                 for waiter in self._waiting.get(payment_id, ()):
                     if not waiter.done():
@@ -134,7 +134,7 @@ class OutcomeWatch:
             if _is_whole(payment)
         }
 
-    async def _quietly(self, looked: Awaitable[T]) -> T | None:
+    async def _ask_read_model(self, looked: Awaitable[T]) -> T | None:
         """Take `Unavailable` for "nothing yet", after a longer wait."""
         try:
             return await looked
@@ -149,7 +149,7 @@ class OutcomeWatch:
         if not waiters:
             del self._waiting[payment_id]
         if not self._waiting:
-            self._somebody_waits.clear()
+            self._has_waiters.clear()
 
 
 def _is_whole(payment: PaymentView) -> bool:

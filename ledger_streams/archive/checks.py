@@ -16,7 +16,7 @@ import asyncpg
 
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, event_content, link
 from ledger_streams.adapters.postgres.rows import EventRow
-from ledger_streams.archive.database import ROWS_AT_ONCE, SQL, STATEMENT_S_MAX, Archived, Months
+from ledger_streams.archive.database import ROWS_AT_ONCE, SQL, STATEMENT_S_MAX, ArchivedFile, Months
 from ledger_streams.archive.files import (
     UNREADABLE,
     Archive,
@@ -37,7 +37,9 @@ async def findings(
     """Check the archived files of a month, or of all; return how many rows and what is not as archived."""
     archived = [one for one in await months.archives() if month in (None, one.month)]
     manifests = {one.file: one for one in archive.manifests()}
-    found = [finding for one in archived for finding in _of_file(archive, one, manifests.pop(one.file, None))]
+    found = [
+        finding for one in archived for finding in _file_findings(archive, one, manifests.pop(one.file, None))
+    ]
     for manifest in manifests.values() if month is None else ():
         if problem := archive.problem(manifest):
             found.append(Finding(manifest.file, WHOLE, "", manifest.month, problem))
@@ -58,7 +60,7 @@ async def findings(
     ]
 
 
-def _of_file(archive: Archive, archived: Archived, manifest: Manifest | None) -> Iterator[Finding]:
+def _file_findings(archive: Archive, archived: ArchivedFile, manifest: Manifest | None) -> Iterator[Finding]:
     """Compare a file with its manifest and with PostgreSQL's note of it."""
     problem = archive.problem(manifest) if manifest else "there is no manifest"
     if manifest and not problem and manifest.sha256 != archived.sha256:
@@ -70,7 +72,7 @@ def _of_file(archive: Archive, archived: Archived, manifest: Manifest | None) ->
 class FileCheck:
     """Follows one file and what is noted of its rows, in step."""
 
-    def __init__(self, archive: Archive, archived: Archived) -> None:
+    def __init__(self, archive: Archive, archived: ArchivedFile) -> None:
         self._archived = archived
         self._left: Iterator[ArchivedRow] | None = archive.rows(archived.file)
         """None once the file has nothing to be compared any more."""
@@ -91,7 +93,7 @@ class FileCheck:
         bears = noted["chain_hash"] or b""
         moved = row.source_offset - noted["source_offset"]
         self._moved = moved if self._moved is None else self._moved
-        if link(noted["before"] or GENESIS, event_content(as_event(row))) != bears:
+        if link(noted["before"] or GENESIS, event_content(event_row(row))) != bears:
             self._say(row, "changed: it does not make the hash that its chain has")
         elif row.chain_hash != (bears.hex() or None):
             self._say(row, "its hash is not the one that its chain has")
@@ -127,7 +129,7 @@ class FileCheck:
         self.found.append(Finding(self._archived.file, subject, place, month, detail))
 
 
-def as_event(row: ArchivedRow) -> EventRow:
+def event_row(row: ArchivedRow) -> EventRow:
     """Return the row as it was written to `events`."""
     data = bytes(row.event_data).decode()
     about = (row.event_id, row.aggregate_id, row.event_type, data, row.event_version, row.occurred_at)

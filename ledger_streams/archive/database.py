@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres.history_lock import keep_to_oneself
+from ledger_streams.adapters.postgres.history_lock import lock_history
 from ledger_streams.adapters.postgres.migrations import make_partitions
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.archive.files import ArchivedRow, Manifest, month_name
 from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
@@ -31,12 +31,12 @@ STATEMENT_S_MAX: Final = 3_600.0
 ROWS_AT_ONCE: Final = 2_000
 PATIENCE_S: Final = 10.0
 """The server notices within this that a killed command is gone, unless that one had a long statement."""
-LET_GO: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=20)
+DETACH_BACKOFF: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=20)
 """Readers hold tables for milliseconds; a report that reads for minutes is not waited for."""
 COLUMNS: Final = ArchivedRow.__struct_fields__
 
 
-class Archived(NamedTuple):
+class ArchivedFile(NamedTuple):
     """A file that holds rows which PostgreSQL has not."""
 
     month: date
@@ -47,14 +47,14 @@ class Archived(NamedTuple):
 
 
 @asynccontextmanager
-async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
+async def lock_months(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
     """Have the months to oneself; raises Unavailable while somebody else rebuilds or archives.
 
     Rejected for a role that does not own the tables.
     """
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         await _check_schema(connection)
-        await keep_to_oneself(connection, patience_s=patience_s)
+        await lock_history(connection, patience_s=patience_s)
         try:
             yield Months(connection)
         except asyncpg.InsufficientPrivilegeError as error:
@@ -63,10 +63,10 @@ async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterato
 
 
 @asynccontextmanager
-async def as_archived(dsn: str) -> AsyncIterator[Months]:
+async def read_months(dsn: str) -> AsyncIterator[Months]:
     """Look at what is archived, as of now."""
     async with (
-        connected(dsn) as connection,
+        open_connection(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await _check_schema(connection)
@@ -79,7 +79,7 @@ async def _check_schema(connection: Connection) -> None:
 
 
 class Months:
-    """The months of `events`; made by `archiving` or `as_archived`."""
+    """The months of `events`; made by `lock_months` or `read_months`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -88,9 +88,9 @@ class Months:
         """Return the months that have a partition, in order."""
         return [row["month"] for row in await self.connection.fetch(SQL["partitions"])]
 
-    async def archives(self) -> list[Archived]:
+    async def archives(self) -> list[ArchivedFile]:
         """Return the files that hold what the table has not, by month and part."""
-        return [Archived(*row) for row in await self.connection.fetch(SQL["archives"])]
+        return [ArchivedFile(*row) for row in await self.connection.fetch(SQL["archives"])]
 
     async def standing(self) -> dict[date, int]:
         """Count the rows of each month in the table."""
@@ -116,7 +116,9 @@ class Months:
             async for row in cursor:
                 yield ArchivedRow(**{**row, "event_data": msgspec.Raw(row["event_data"].encode())})
 
-    async def retire(self, month: date, manifest: Manifest | None, *, let_go: Backoff = LET_GO) -> bool:
+    async def retire(
+        self, month: date, manifest: Manifest | None, *, detach_backoff: Backoff = DETACH_BACKOFF
+    ) -> bool:
         """Note the month's rows as those of the file, and drop them; all or nothing.
 
         False, and nothing is done, when the table has more rows than the file: some have come since.
@@ -128,14 +130,14 @@ class Months:
             if rows != (manifest.rows if manifest else 0):
                 return False
             if manifest:
-                noted = Archived(month, manifest.part, manifest.file, rows, manifest.sha256)
+                noted = ArchivedFile(month, manifest.part, manifest.file, rows, manifest.sha256)
                 await self.connection.execute(SQL["note_file"], *noted)
                 await self.connection.execute(SQL["note_rows"], *noted[:2], timeout=STATEMENT_S_MAX)
             purpose = f"dropping the partition of {month_name(month)}"
-            await retried(lambda: self._drop(month), purpose=purpose, backoff=let_go)
+            await retried(lambda: self._drop(month), purpose=purpose, backoff=detach_backoff)
         return True
 
-    async def attach(self, archived: Archived, rows: Iterator[ArchivedRow]) -> None:
+    async def attach(self, archived: ArchivedFile, rows: Iterator[ArchivedRow]) -> None:
         """Put the rows of a file back, at the offsets that they have now; all or nothing."""
         await make_partitions(self.connection, [archived.month])
         async with self.connection.transaction():

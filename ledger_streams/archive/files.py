@@ -143,7 +143,7 @@ class Archive:
         beside = self.folder / f"{name}.tmp"
         with beside.open("wb") as out:
             out.write(content)
-            _to_disk(out)
+            _fsync(out)
         beside.rename(self.folder / name)
         names = os.open(self.folder, os.O_RDONLY)
         try:
@@ -158,7 +158,7 @@ class Draft:
     def __init__(self, path: Path, month: date) -> None:
         self.path, self.month = path, month
         self._out = path.open("wb")
-        self._hashed = _Hashed(self._out)
+        self._hashed = _HashingWriter(self._out)
         self._lines = gzip.GzipFile("", "wb", LEVEL, self._hashed, mtime=0)
         self._first = datetime.max.replace(tzinfo=UTC)
         self._last = datetime.min.replace(tzinfo=UTC)
@@ -179,7 +179,7 @@ class Draft:
     def end(self) -> None:
         """Bring all of it to the disk."""
         self._lines.close()
-        _to_disk(self._out)
+        _fsync(self._out)
         self._out.close()
 
     def discard(self) -> None:
@@ -199,7 +199,7 @@ class Draft:
         return Manifest(*about, *times, schema, datetime.now(UTC))
 
 
-class _Hashed:
+class _HashingWriter:
     """Passes bytes on and hashes them, so that what is read back has something to be compared with."""
 
     def __init__(self, out: BinaryIO) -> None:
@@ -226,6 +226,6 @@ def month_name(month: date) -> str:
     return f"{month:%Y-%m}"
 
 
-def _to_disk(out: BinaryIO) -> None:
+def _fsync(out: BinaryIO) -> None:
     out.flush()
     os.fsync(out.fileno())

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from ledger_streams.archive.checks import findings
-from ledger_streams.archive.database import Archived, Months, archiving, as_archived
+from ledger_streams.archive.database import ArchivedFile, Months, lock_months, read_months
 from ledger_streams.archive.files import Archive, Manifest, month_name
 from ledger_streams.audit.chains import Finding
 from ledger_streams.errors import Rejected, Unavailable
@@ -25,7 +25,7 @@ ATTEMPTS_MAX: Final = 5
 """Events that come late come seldom: hardly ever a second time while the month is written anew."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class MonthStatus(msgspec.Struct, frozen=True):
     """A month: how many of its rows are where."""
 
     month: str
@@ -38,7 +38,7 @@ class Standing(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Checked(msgspec.Struct, frozen=True):
+class ArchiveCheck(msgspec.Struct, frozen=True):
     """What was compared, and what is not as it was archived."""
 
     files: int
@@ -51,7 +51,7 @@ class Checked(msgspec.Struct, frozen=True):
         return 1 if self.findings else 0
 
 
-def month_of(text: str) -> date:
+def parse_month(text: str) -> date:
     """Read a month like 2024-11; raises Rejected."""
     try:
         return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
@@ -75,7 +75,7 @@ async def archive_months(config: Settings, before: date, say: Say) -> list[Manif
         detail = f"{month_name(this)} has not ended: nothing of it or later can be archived"
         raise Rejected(status=409, title="Not ended", detail=detail)
     archive, found = Archive(config.archive), []
-    async with archiving(config.postgres_owner) as months:
+    async with lock_months(config.postgres_owner) as months:
         schema = await months.schema()
         for month in await months.partitions():
             manifest = await _archive(archive, months, month, schema) if month < before else None
@@ -89,7 +89,7 @@ async def _archive(archive: Archive, months: Months, month: date, schema: int) -
     """Write, verify, drop; return the manifest, or None for a month without rows."""
     for _ in range(ATTEMPTS_MAX):
         try:
-            manifest = await _written(archive, months, month, schema)
+            manifest = await _write_draft(archive, months, month, schema)
         except OSError as error:
             raise Unavailable(dependency="the archive", detail=str(error)) from error
         if await months.retire(month, manifest):
@@ -98,7 +98,7 @@ async def _archive(archive: Archive, months: Months, month: date, schema: int) -
     raise Unavailable(dependency="postgres", detail=detail)
 
 
-async def _written(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
+async def _write_draft(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
     noted = {one.part for one in await months.archives() if one.month == month}
     with archive.draft(month) as draft:
         async with aclosing(months.rows(month)) as rows:
@@ -110,13 +110,13 @@ async def _written(archive: Archive, months: Months, month: date, schema: int) -
         return None
 
 
-async def attach_month(config: Settings, month: date) -> list[Archived]:
+async def attach_month(config: Settings, month: date) -> list[ArchivedFile]:
     """Put a month's rows back, of files that are what was archived; return those.
 
     Raises Rejected where none is archived, or where one is not; nothing of that file is put back.
     """
     archive = Archive(config.archive)
-    async with archiving(config.postgres_owner) as months:
+    async with lock_months(config.postgres_owner) as months:
         everything = await months.archives()
         archived = [one for one in everything if one.month == month]
         if not archived:
@@ -133,10 +133,10 @@ async def attach_month(config: Settings, month: date) -> list[Archived]:
     return archived
 
 
-async def standing(config: Settings) -> list[Standing]:
+async def month_statuses(config: Settings) -> list[MonthStatus]:
     """Return what is known of each month that has rows, wherever they are."""
     manifests = Archive(config.archive).manifests()
-    async with as_archived(config.postgres_owner) as months:
+    async with read_months(config.postgres_owner) as months:
         rows, archives = await months.standing(), await months.archives()
     found = []
     for month in sorted({*rows, *(one.month for one in archives)}):
@@ -145,13 +145,13 @@ async def standing(config: Settings) -> list[Standing]:
         state = "attached" if not archived else "both" if month in rows else "archived"
         counts = rows.get(month, 0), sum(one.rows for one in archived)
         sizes = [one.file for one in files], sum(one.bytes for one in files)
-        found.append(Standing(name, state, *counts, *sizes))
+        found.append(MonthStatus(name, state, *counts, *sizes))
     return found
 
 
-async def checked(config: Settings) -> Checked:
+async def check_archive(config: Settings) -> ArchiveCheck:
     """Compare all files with their manifests, and all archived rows with what is noted of them."""
     archive = Archive(config.archive)
-    async with as_archived(config.postgres_owner) as months:
+    async with read_months(config.postgres_owner) as months:
         rows, found = await findings(archive, months)
-    return Checked(len(archive.manifests()), rows, found)
+    return ArchiveCheck(len(archive.manifests()), rows, found)

@@ -29,7 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Linked(NamedTuple):
+class ChainLink(NamedTuple):
     """A row of a chain."""
 
     table: str
@@ -50,7 +50,7 @@ class ChainCheck:
         self._start = heads or {}
         self._gapless = gapless
         self._chain: str | None = None
-        self._before: Linked | None = None
+        self._before: ChainLink | None = None
         self._tails = (GENESIS, GENESIS)
         """The hash before the last row, and the last row's."""
         self._found: dict[tuple[str, int, bytes], Finding] = {}
@@ -67,7 +67,7 @@ class ChainCheck:
         """Return what was found so far, in order."""
         return list(self._found.values())
 
-    def add(self, row: Linked) -> None:
+    def add(self, row: ChainLink) -> None:
         """Take the next row."""
         self.rows += 1
         if row.chain != self._chain:
@@ -90,7 +90,7 @@ class ChainCheck:
         if not self._gapless:
             self.heads[row.chain], self.last[row.chain] = row.chain_hash, row.at
 
-    def _say(self, row: Linked, detail: str, *, at: int | None = None) -> None:
+    def _say(self, row: ChainLink, detail: str, *, at: int | None = None) -> None:
         place = str(row.at if at is None else at)
         found = Finding(row.table, row.subject, place, row.day, detail)
         self._found[row.chain, row.at, row.chain_hash] = found

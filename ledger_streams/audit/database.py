@@ -16,11 +16,11 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres.hash_chain import event_content, wallet_event_content
-from ledger_streams.adapters.postgres.pool import Connection, Pool, acquired
+from ledger_streams.adapters.postgres.pool import Connection, Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import EventRow, PostingRow, WalletEventRow
-from ledger_streams.audit.chains import FINDINGS_MAX, ChainCheck, Finding, Linked
-from ledger_streams.audit.roots import Boundaries, Days, Root, Span, offsets, seal_of, sealed, spans
+from ledger_streams.audit.chains import FINDINGS_MAX, ChainCheck, ChainLink, Finding
+from ledger_streams.audit.roots import Boundaries, Days, Root, Span, offsets, seal, seal_of, spans
 from ledger_streams.domain.merkle import Tree
 from ledger_streams.errors import Unavailable
 
@@ -38,7 +38,7 @@ async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
     first whole day, with what was projected before it.  Call it again after days in which it was not
     called.  None too while another closes it; Unavailable for a role that may not.
     """
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         try:
             async with connection.transaction(isolation="repeatable_read"):
                 return await _close(connection, wallet_topic, key)
@@ -46,30 +46,30 @@ async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
             log.info("another has closed the day between our snapshot and the lock")
             return None
         except asyncpg.InsufficientPrivilegeError as error:
-            raise _without_rights(error) from error
+            raise _missing_rights(error) from error
 
 
 async def is_due(pool: Pool) -> bool:
     """Tell whether a day has ended that is not closed, though another may be at it; raises Unavailable."""
     try:
-        async with acquired(pool) as connection:
+        async with acquire_connection(pool) as connection:
             found: bool = await connection.fetchval(SQL["due"])
             return found
     except asyncpg.InsufficientPrivilegeError as error:
-        raise _without_rights(error) from error
+        raise _missing_rights(error) from error
 
 
 async def roots(pool: Pool) -> list[Root]:
     """Return the closed days, in order."""
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         return await _roots(connection)
 
 
 @asynccontextmanager
-async def audited(pool: Pool) -> AsyncIterator[Audit]:
+async def open_audit(pool: Pool) -> AsyncIterator[Audit]:
     """Look at the database as it is now, and go on seeing it so."""
     async with (
-        acquired(pool) as connection,
+        acquire_connection(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await connection.execute(SQL["long"])
@@ -77,7 +77,7 @@ async def audited(pool: Pool) -> AsyncIterator[Audit]:
 
 
 class Audit:
-    """One look at all that is chained; made by `audited`."""
+    """One look at all that is chained; made by `open_audit`."""
 
     def __init__(self, connection: Connection, roots: Sequence[Root]) -> None:
         self.connection = connection
@@ -154,7 +154,7 @@ class Audit:
         async for row in cursor:
             yield row
 
-    def linked(self, row: asyncpg.Record) -> Linked:
+    def linked(self, row: asyncpg.Record) -> ChainLink:
         """Read a row of `events`, `event_repeats` or `archived_events`."""
         event = EventRow._make(list(row.values())[: len(EventRow._fields)])
         chain = _name(event.topic, event.source_partition)
@@ -164,16 +164,16 @@ class Audit:
         day = self._days.day(event.topic, event.source_partition, event.source_offset)
         content = None if is_archived else event_content(event)
         bears = event.chain_hash or b""
-        return Linked(row["stored_in"], chain, event.source_offset, content, bears, subject, day)
+        return ChainLink(row["stored_in"], chain, event.source_offset, content, bears, subject, day)
 
-    def linked_wallet(self, row: asyncpg.Record, topic: str) -> Linked:
+    def linked_wallet(self, row: asyncpg.Record, topic: str) -> ChainLink:
         """Read a row of `wallet_events` with its postings."""
         event = WalletEventRow._make(list(row.values())[: len(WalletEventRow._fields)])
         legs = [PostingRow._make(leg) for leg in row["legs"] or ()]
         day = self._days.day(topic, event.source_partition, event.source_offset)
         subject = f"wallet {event.wallet_id}"
         content, bears = wallet_event_content(event, legs), event.chain_hash or b""
-        return Linked("wallet_events", subject, event.event_version, content, bears, subject, day)
+        return ChainLink("wallet_events", subject, event.event_version, content, bears, subject, day)
 
 
 async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | None:
@@ -183,14 +183,14 @@ async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | 
         return None
     await connection.execute(SQL["long"])
     day, closed = await connection.fetchval(SQL["next_day"]), await _roots(connection)
-    root = await _closed(connection, day, closed[-1] if closed else None, wallet_topic, key)
+    root = await _make_root(connection, day, closed[-1] if closed else None, wallet_topic, key)
     boundaries = msgspec.json.encode(root.boundaries).decode()
     values = (root.day, root.root, root.leaves, boundaries, root.keyed, root.seal)
     await connection.execute(SQL["put_root"], *values)
     return root
 
 
-def _without_rights(error: Exception) -> Unavailable:
+def _missing_rights(error: Exception) -> Unavailable:
     detail = f"{error}: `ledger-streams db roles` gives a role its rights"
     return Unavailable(dependency="postgres", detail=detail)
 
@@ -200,7 +200,7 @@ async def _roots(connection: Connection) -> list[Root]:
     return [Root(**{**row, "boundaries": _boundaries(row["boundaries"])}) for row in rows]
 
 
-async def _closed(connection: Connection, day: str, before: Root | None, topic: str, key: str) -> Root:
+async def _make_root(connection: Connection, day: str, before: Root | None, topic: str, key: str) -> Root:
     boundaries: Boundaries = {}
     since = [(*place, offset) for place, offset, _ in offsets(before.ends)] if before else []
     for row in await connection.fetch(
@@ -210,7 +210,7 @@ async def _closed(connection: Connection, day: str, before: Root | None, topic: 
         boundaries.setdefault(row["topic"], {})[str(row["partition"])] = end
     tree = await _tree(connection, spans(boundaries, before.ends if before else {}), topic)
     root = Root(day, tree.root().hex(), tree.leaves, boundaries, keyed=False, seal="")
-    return sealed(root, before.seal if before else "", key)
+    return seal(root, before.seal if before else "", key)
 
 
 async def _tree(connection: Connection, within: Sequence[Span], wallet_topic: str) -> Tree:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres.pool import Pool, opened_pool
+from ledger_streams.adapters.postgres.pool import Pool, open_pool
 from ledger_streams.audit.database import STATEMENT_S_MAX, close_day, roots
 from ledger_streams.audit.published_roots import publish_missing
 from ledger_streams.audit.roots import Root
@@ -30,7 +30,7 @@ CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gen
 
 async def close_and_publish(config: Settings) -> list[Root]:
     """Close the days that have ended, send their roots to Kafka, and return the new ones."""
-    async with opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
+    async with open_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
         made: list[Root] = []
         while root := await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key):
             made.append(root)
@@ -47,7 +47,7 @@ async def publish(config: Settings, pool: Pool) -> Sequence[Root]:
     return closed
 
 
-async def close_elsewhere() -> bool:
+async def close_in_subprocess() -> bool:
     """Have another process, with the settings of this one's environment, close the day; tell whether it has.
 
     It gives way to all else on the machine, and ends when the caller is stopped; after a caller that is

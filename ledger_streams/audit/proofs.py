@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, link
-from ledger_streams.audit.chains import Linked
+from ledger_streams.audit.chains import ChainLink
 from ledger_streams.audit.database import SQL, Audit, leaves
 from ledger_streams.audit.roots import Root, spans
 from ledger_streams.domain.merkle import Step, Tree, root_by
@@ -30,9 +30,9 @@ class Proof(msgspec.Struct, frozen=True):
     seal: str
 
 
-async def proof(audit: Audit, wallet_topic: str, event_id: str) -> Proof:
+async def make_proof(audit: Audit, wallet_topic: str, event_id: str) -> Proof:
     """Return the proof of an event; raises Rejected for one that is unknown, or not of a closed day."""
-    row, before = await _linked(audit, wallet_topic, event_id)
+    row, before = await _chain_link(audit, wallet_topic, event_id)
     assert row.content is not None, "archived events were refused"
     days = [root.day for root in audit.roots]
     if row.day not in days:
@@ -45,7 +45,7 @@ async def proof(audit: Audit, wallet_topic: str, event_id: str) -> Proof:
     return Proof(event_id, root.day, row.content.decode(), before.hex(), path, root.root, root.seal)
 
 
-def proves(given: Proof) -> bool:
+def verify_proof(given: Proof) -> bool:
     """Say whether the proof leads from its content, which has to be of its event, to its root."""
     content: list[Any] = msgspec.json.decode(given.content)
     place = {"event": 1, "wallet_event": 3}.get(content[0])
@@ -55,7 +55,7 @@ def proves(given: Proof) -> bool:
     return root_by(given.path, chain_hash).hex() == given.root
 
 
-async def _linked(audit: Audit, wallet_topic: str, event_id: str) -> tuple[Linked, bytes]:
+async def _chain_link(audit: Audit, wallet_topic: str, event_id: str) -> tuple[ChainLink, bytes]:
     """Return the event's row, and the hash of the row before it."""
     if month := await audit.connection.fetchval(SQL["month_of_archived"], event_id):
         detail = f"event {event_id} is archived: `ledger-streams archive attach {month}` puts it back"

@@ -58,7 +58,7 @@ class Span(msgspec.Struct, frozen=True):
     until: int
 
 
-def sealed(root: Root, before: str, key: str) -> Root:
+def seal(root: Root, before: str, key: str) -> Root:
     """Return the root with its seal; `before` is the seal of the day before, empty for the first."""
     keyed = msgspec.structs.replace(root, keyed=bool(key))
     return msgspec.structs.replace(keyed, seal=seal_of(keyed, before, key))

@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from ledger_streams.adapters.postgres.balances import STATEMENT_S_MAX, balances_refreshed_at, refresh_balances
-from ledger_streams.adapters.postgres.pool import opened_pool
+from ledger_streams.adapters.postgres.pool import open_pool
 from ledger_streams.bootstrap.apps import projector
 from ledger_streams.engine.periodic_job import Looking
 from ledger_streams.metrics import (
@@ -42,7 +42,7 @@ class BalancesService(Looking):
 
 async def refresh_when_due(config: Settings) -> None:
     """Refresh the view unless it is younger than the settings want, and measure both."""
-    async with opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
+    async with open_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
         began_s = time.monotonic()
         if await refresh_balances(pool, unless_younger_s=config.balances_refresh_s):
             took_s = time.monotonic() - began_s

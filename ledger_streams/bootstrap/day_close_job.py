@@ -11,9 +11,9 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from ledger_streams.adapters.postgres.pool import opened_pool
+from ledger_streams.adapters.postgres.pool import open_pool
 from ledger_streams.audit.database import is_due
-from ledger_streams.audit.day_close import close_elsewhere, publish
+from ledger_streams.audit.day_close import close_in_subprocess, publish
 from ledger_streams.audit.roots import Root
 from ledger_streams.bootstrap.apps import projector
 from ledger_streams.engine.periodic_job import Looking
@@ -38,8 +38,8 @@ class ClosingService(Looking):
     async def look(self) -> None:
         """Have the day closed that has ended, and say the last root that was not said yet."""
         config, began_s = settings(), time.monotonic()
-        async with opened_pool(config.postgres, connections_max=1) as pool:
-            if await is_due(pool) and await close_elsewhere():
+        async with open_pool(config.postgres, connections_max=1) as pool:
+            if await is_due(pool) and await close_in_subprocess():
                 AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
             closed = await publish(config, pool)
         if closed and closed[-1] != self._said:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from mode import Service
 
 from ledger_streams import background
-from ledger_streams.adapters.outcomes import OutcomeWatch
+from ledger_streams.adapters.outcomes import OutcomePoller
 from ledger_streams.adapters.postgres import pgbouncer_console
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
@@ -52,7 +52,7 @@ class Connections:
         self.claims = RedisClaims(self.redis)
         client_id = f"{config.app_id}-api-{config.worker_id}"
         self.publisher = KafkaPublisher(client_options(config), clock=clock, client_id=client_id)
-        self.outcomes = OutcomeWatch(self.read_model)
+        self.outcomes = OutcomePoller(self.read_model)
 
     async def start(self) -> None:
         """Start what runs by itself; waits for Kafka."""

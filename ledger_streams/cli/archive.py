@@ -18,10 +18,10 @@ import msgspec
 from ledger_streams.archive.months import (
     archive_months,
     attach_month,
-    checked,
-    month_of,
+    check_archive,
+    month_statuses,
     months_before,
-    standing,
+    parse_month,
 )
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.errors import LedgerError
@@ -43,7 +43,7 @@ def now(before: str | None, as_json: bool) -> None:
     """Write months to files, read them back, and drop them; safe to repeat, and to kill."""
     config = settings()
     try:
-        limit = month_of(before) if before else None
+        limit = parse_month(before) if before else None
     except LedgerError as error:
         raise click.BadParameter(str(error), param_hint="--before") from error
     if limit is None and config.archive_months:
@@ -61,7 +61,7 @@ def now(before: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """Show the months, and where their rows are; a month that is attached may have files, too."""
-    found = awaited(standing(settings()))
+    found = awaited(month_statuses(settings()))
     if as_json:
         say_json(found)
         return
@@ -76,7 +76,7 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(as_json: bool) -> None:
     """Find files and archived rows that are not what was archived; exit 1 when there are any."""
-    result = awaited(checked(settings()))
+    result = awaited(check_archive(settings()))
     if as_json:
         say_json(result)
     else:
@@ -92,7 +92,7 @@ def verify(as_json: bool) -> None:
 def attach(month: str, as_json: bool) -> None:
     """Put the rows of MONTH (like 2024-11) back into `events`, once its files are verified; they stay."""
     try:
-        wanted = month_of(month)
+        wanted = parse_month(month)
     except LedgerError as error:
         raise click.BadParameter(str(error), param_hint="MONTH") from error
     attached = awaited(attach_month(settings(), wanted))

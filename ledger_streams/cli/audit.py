@@ -21,13 +21,12 @@ import click
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres.pool import create_pool, opened_pool
+from ledger_streams.adapters.postgres.pool import create_pool, open_pool
 from ledger_streams.audit import database as postgres_audit
 from ledger_streams.audit.chains import Finding
-from ledger_streams.audit.database import STATEMENT_S_MAX, audited
+from ledger_streams.audit.database import STATEMENT_S_MAX, open_audit
 from ledger_streams.audit.day_close import NOTHING, close_and_publish
-from ledger_streams.audit.proofs import Proof, proves
-from ledger_streams.audit.proofs import proof as proof_of
+from ledger_streams.audit.proofs import Proof, make_proof, verify_proof
 from ledger_streams.audit.published_roots import published_roots
 from ledger_streams.audit.roots import Root, disagreements
 from ledger_streams.bounded_close import close_within
@@ -138,7 +137,7 @@ def check_proof(file: Path, root: str | None) -> None:
         given = msgspec.json.decode(text, type=Proof)
         if PairsRead(text.encode()).repeated is not None:
             raise ValueError("a key stands twice in one object")
-        holds = proves(given) and root in (None, given.root)
+        holds = verify_proof(given) and root in (None, given.root)
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise click.ClickException(f"this is no proof: {error}") from error
     if not holds:
@@ -153,7 +152,7 @@ async def verified(config: Settings, from_day: str | None, wallet_id: str | None
     events, archived, since, findings = 0, 0, None, list[Finding]()
     pool = await create_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX)
     try:
-        async with audited(pool) as look:
+        async with open_audit(pool) as look:
             if from_day is not None:
                 since = _before(look.roots, from_day)
             if wallet_id is None:
@@ -191,13 +190,13 @@ async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
 
 
 async def _roots(config: Settings) -> list[Root]:
-    async with opened_pool(config.postgres, connections_max=1) as pool:
+    async with open_pool(config.postgres, connections_max=1) as pool:
         return await postgres_audit.roots(pool)
 
 
 async def _proof(config: Settings, event_id: str) -> Proof:
     async with (
-        opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
-        audited(pool) as look,
+        open_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
+        open_audit(pool) as look,
     ):
-        return await proof_of(look, config.topic(topics.WALLET_EVENTS), event_id)
+        return await make_proof(look, config.topic(topics.WALLET_EVENTS), event_id)

@@ -9,7 +9,7 @@ import click
 from ledger_streams.cli.dlq_show import letter_shown, shown_text
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
-from ledger_streams.dlq.redrive import Wanted, redrive_letters, redriven_text, would_redrive
+from ledger_streams.dlq.redrive import LetterSelection, preview_redrive, redrive_letters, redrive_text
 from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
@@ -75,15 +75,15 @@ def redrive(  # noqa: PLR0913  # one parameter an option
     """
     if offset is not None and partition is None:
         raise click.UsageError("--offset needs --partition")
-    wanted = Wanted(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
-    carry_out = would_redrive if dry_run else redrive_letters
+    wanted = LetterSelection(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
+    carry_out = preview_redrive if dry_run else redrive_letters
     result = awaited(carry_out(settings(), wanted))
     if as_json:
         say_json(result)
     else:
         if dry_run and result.letters:
             click.echo(letters_text(result.letters))
-        click.echo(redriven_text(result))
+        click.echo(redrive_text(result))
 
 
 async def dead_letters(config: Settings, names: Sequence[str]) -> list[DeadLetter]:

@@ -43,9 +43,9 @@ def projections(as_json: bool) -> None:
     Safe beside a living system: projectors wait for the swap only, readers see the old or the new.
     Nothing live is touched before it.  Exit 1 without a swap when what was rebuilt contradicts itself.
     """
-    from ledger_streams.recovery.rebuild_projections import replay_projections  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rebuild_projections import rebuild_projections  # noqa: PLC0415 (it imports Faust)
 
-    result = awaited(replay_projections(settings(), _say))
+    result = awaited(rebuild_projections(settings(), _say))
     if as_json:
         say_json(result)
     else:
@@ -66,17 +66,21 @@ def projections(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:
     """Delete tables of a stopped worker's RocksDB: its next start rebuilds them from their changelogs."""
-    from ledger_streams.recovery.rocksdb_removal import on_disk, remove, stopped  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rocksdb_removal import (  # noqa: PLC0415 (it imports Faust)
+        lock_stopped_worker,
+        partitions_on_disk,
+        remove_partitions,
+    )
 
-    with stopped(settings(), worker_id) as tables_dir:
-        found = on_disk(tables_dir, [name] if name else None)
+    with lock_stopped_worker(settings(), worker_id) as tables_dir:
+        found = partitions_on_disk(tables_dir, [name] if name else None)
         for table_name, numbers in found.items():
             click.echo(f"{len(numbers)} partitions of {table_name} in {tables_dir} are to go", err=True)
         if not yes:
             click.confirm(
                 "The worker reads them back from Kafka when it starts. Go on?", abort=True, err=True
             )
-        remove(tables_dir, found)
+        remove_partitions(tables_dir, found)
     if as_json:
         say_json({"worker": worker_id, "deleted": found})
     else:
@@ -104,9 +108,9 @@ def topics_(despite_tables: bool, as_json: bool) -> None:
     Nothing is written, exit 1, when topics have records, when the projections contradict themselves, or
     when a worker's RocksDB below LEDGER_HOME has a wallet at a later version than PostgreSQL.
     """
-    from ledger_streams.recovery.rebuild_topics import refill  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rebuild_topics import rebuild_topics  # noqa: PLC0415 (it imports Faust)
 
-    result = awaited(refill(settings(), _say, despite_tables=despite_tables))
+    result = awaited(rebuild_topics(settings(), _say, despite_tables=despite_tables))
     if as_json:
         say_json(result)
     elif result.was_written_before:

@@ -24,7 +24,7 @@ TRANSACTION_BYTES_MAX: Final = 4 << 20
 """Payload of one transaction, which has to be over well within its time-out."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for; None is any."""
 
     topic: str
@@ -33,7 +33,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     offset: int | None = None
     limit: int | None = None
 
-    def fits(self, letter: DeadLetter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         """Say whether a letter is one of those, whatever has become of it."""
         return (
             self.reason in (None, letter.reason)
@@ -42,7 +42,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Redriven(msgspec.Struct, frozen=True):
+class RedriveResult(msgspec.Struct, frozen=True):
     """What a redrive has done, or would do."""
 
     topic: str
@@ -55,12 +55,12 @@ class Redriven(msgspec.Struct, frozen=True):
     """Letters that were asked for and cannot go back: no broker would take them with one header more."""
 
 
-def chosen(letters: Sequence[DeadLetter], wanted: Wanted, *, dry_run: bool) -> Redriven:
+def select_letters(letters: Sequence[DeadLetter], wanted: LetterSelection, *, dry_run: bool) -> RedriveResult:
     """Return what is to be done; the limit counts only what can go back."""
-    fitting = [letter for letter in letters if wanted.fits(letter)]
+    fitting = [letter for letter in letters if wanted.matches(letter)]
     stayed = [letter for letter in fitting if not letter.redriven_to]
     can_go = [letter for letter in stayed if not letter.too_large]
-    return Redriven(
+    return RedriveResult(
         wanted.topic,
         dry_run,
         can_go[: wanted.limit],
@@ -69,20 +69,20 @@ def chosen(letters: Sequence[DeadLetter], wanted: Wanted, *, dry_run: bool) -> R
     )
 
 
-async def would_redrive(config: Settings, wanted: Wanted) -> Redriven:
+async def preview_redrive(config: Settings, wanted: LetterSelection) -> RedriveResult:
     """Return what a redrive would send back now."""
     async with opened_log(client_options(config)) as log:
-        return chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=True)
+        return select_letters(await read_letters(config, log, [wanted.topic]), wanted, dry_run=True)
 
 
-async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
+async def redrive_letters(config: Settings, wanted: LetterSelection) -> RedriveResult:
     """Send letters back; raises Unavailable when another redrive has begun, or while Kafka is away.
 
     Starting the producer ends whatever an earlier redrive left open, which writes markers into every
     partition.  So it starts only when a letter can go.  Looking first loses nothing: an open mark is
     not readable, and its letter still counts as one that can go.
     """
-    if not (nothing := await would_redrive(config, wanted)).letters:
+    if not (nothing := await preview_redrive(config, wanted)).letters:
         return msgspec.structs.replace(nothing, dry_run=False)
     async with (
         Redrive(
@@ -94,7 +94,7 @@ async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
         ) as redrive,
         opened_log(client_options(config)) as log,
     ):
-        result = chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=False)
+        result = select_letters(await read_letters(config, log, [wanted.topic]), wanted, dry_run=False)
         async for batch in _batches(log, result.letters):
             await redrive.send(batch, topic=config.topic(wanted.topic))
     return result
@@ -124,7 +124,7 @@ async def _batches(log: KafkaLog, letters: Sequence[DeadLetter]) -> AsyncIterato
         yield batch
 
 
-def redriven_text(result: Redriven) -> str:
+def redrive_text(result: RedriveResult) -> str:
     """Return for people what was done."""
     count = len(result.letters)
     letters = f"{count:,} dead letter{'s' * (count != 1)}"

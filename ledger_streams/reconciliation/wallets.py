@@ -77,7 +77,7 @@ class LogCheck:
         for record in records:
             if self._is_no_event(partition, record):
                 continue
-            event = read_logged(record)
+            event = read_logged_event(record)
             if event is None:
                 self._found += self._unreadable(partition, record)
                 continue
@@ -110,7 +110,7 @@ class LogCheck:
         version = 0 if snapshot is None else snapshot.version
         if snapshot is not None and event.wallet.version == version:
             self._met.add(wallet_id)
-            self._found += differing(
+            self._found += state_differences(
                 "log_is_snapshot", wallet_id, ("log", event.wallet), ("snapshot", state_of(snapshot))
             )
         elif event.wallet.version > version and is_projected:
@@ -127,7 +127,7 @@ class LogCheck:
                 yield Difference("snapshot_is_in_log", wallet_id, detail)
 
 
-def read_logged(record: Any) -> LoggedEvent | None:
+def read_logged_event(record: Any) -> LoggedEvent | None:
     """Read what is compared of a wallet-events record; None when it is no event of a wallet."""
     try:
         return _event.decode(record.value or b"")
@@ -157,7 +157,7 @@ def cache_differences(
             found.append(Difference("cache_is_snapshot", wallet_id, detail))
         else:
             sides = ("snapshot", state_of(snapshot)), ("cache", state_of(entry))
-            found += differing("cache_is_snapshot", wallet_id, *sides)
+            found += state_differences("cache_is_snapshot", wallet_id, *sides)
     return found
 
 
@@ -180,7 +180,7 @@ def table_differences(
         if record is None or record.wallet.version < state.version:
             ahead[wallet_id] = state
         elif record.wallet.version == state.version:
-            yield from differing("table_is_log", wallet_id, ("log", record.wallet), ("table", state))
+            yield from state_differences("table_is_log", wallet_id, ("log", record.wallet), ("table", state))
         elif record.offset < changelog_next:
             detail = f"log version {record.wallet.version}, table version {state.version}"
             yield Difference("table_is_log", wallet_id, detail)
@@ -190,17 +190,19 @@ def table_differences(
             yield Difference("table_is_log", wallet_id, detail)
 
 
-def met_in_log(ahead: dict[str, WalletState], records: Records) -> Iterator[Difference]:
+def drop_caught_up(ahead: dict[str, WalletState], records: Records) -> Iterator[Difference]:
     """Take states out of `ahead` that these further records of the log have, and compare them."""
     for record in records:
-        event = read_logged(record)
+        event = read_logged_event(record)
         state = None if event is None else ahead.get(event.aggregate_id)
         if event is not None and state is not None and state.version == event.wallet.version:
             del ahead[event.aggregate_id]
-            yield from differing("table_is_log", event.aggregate_id, ("log", event.wallet), ("table", state))
+            yield from state_differences(
+                "table_is_log", event.aggregate_id, ("log", event.wallet), ("table", state)
+            )
 
 
-def differing(
+def state_differences(
     kind: str, wallet_id: str, one: tuple[str, WalletState], other: tuple[str, WalletState]
 ) -> list[Difference]:
     """Say where two states of one version differ: the currency and both figures, or the field."""

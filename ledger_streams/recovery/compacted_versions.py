@@ -20,7 +20,7 @@ class _Version(msgspec.Struct):
 _version = msgspec.json.Decoder(_Version).decode
 
 
-class Gaps:
+class CompactedVersions:
     """Follows the versions of wallets, as far as they are written."""
 
     def __init__(self, live: LiveTables) -> None:
@@ -29,11 +29,11 @@ class Gaps:
         """The last version of each wallet."""
         self.from_postgres = 0
 
-    def pass_over(self, rows: Iterable[WalletEventRow]) -> None:
+    def note_written(self, rows: Iterable[WalletEventRow]) -> None:
         """Note events that were written without having been asked for here."""
         self._versions.update({row.wallet_id: row.event_version for row in rows})
 
-    async def filled(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
+    async def fill(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records and what compaction has taken between them; the sink refuses other gaps."""
         heads = [_head(record) for record in records]
         gaps: list[Gap] = []

@@ -17,7 +17,7 @@ from ledger_streams.domain.commands import AddFunds, CaptureHold, Counterparty, 
 from ledger_streams.domain.ids import WalletId
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted
-from ledger_streams.recovery.saga_resume_facts import Known, LostLeg, is_half, kind_of, version_of
+from ledger_streams.recovery.saga_resume_facts import LostLeg, PaymentFacts, is_half, kind_of, version_of
 
 PROVIDER_UNKNOWN: Final = "unknown"
 """No provider of this name is configured, so such a payment waits until it is settled by hand."""
@@ -27,7 +27,7 @@ REVERSAL_VERSION: Final = 1
 """Of a command that takes back; no saga's command has it, they begin with 2."""
 
 
-def surmised(known: Known) -> Mapping[str, Any] | None:
+def inferred_request(known: PaymentFacts) -> Mapping[str, Any] | None:
     """Return the least content that the payment can have had; None when the legs do not tell one."""
     if known.told is not None:
         told = known.told
@@ -35,15 +35,15 @@ def surmised(known: Known) -> Mapping[str, Any] | None:
         about = {"refund_of": told.payment_id, "amount": amount, "currency": told.currency}
         return {"payment_id": known.payment_id, "kind": "refund", **about}
     if known.granted:
-        return _granted(known, known.granted)
+        return _request_from_grants(known, known.granted)
     legs = [
         (version_of(known.payment_id, command_id), kind_of(leg), leg[0])
         for command_id, leg in known.legs().items()
     ]
-    return _told_by(known, sorted(legs, key=lambda leg: leg[:2])) if legs else None
+    return _request_from_legs(known, sorted(legs, key=lambda leg: leg[:2])) if legs else None
 
 
-def _granted(known: Known, granted: Sequence[RefundGranted]) -> Mapping[str, Any]:
+def _request_from_grants(known: PaymentFacts, granted: Sequence[RefundGranted]) -> Mapping[str, Any]:
     """Return the payment that granted these refunds; of its amount no more may be known than they say."""
     first, amounts = granted[0], [getattr(read.event, "amount_minor", 0) for read in known.wallet_events]
     amount_minor = max(amounts, default=sum(grant.amount_minor for grant in granted))
@@ -62,7 +62,9 @@ def _granted(known: Known, granted: Sequence[RefundGranted]) -> Mapping[str, Any
     }
 
 
-def _told_by(known: Known, legs: Sequence[tuple[int, str, wire.WalletRecord]]) -> Mapping[str, Any] | None:
+def _request_from_legs(
+    known: PaymentFacts, legs: Sequence[tuple[int, str, wire.WalletRecord]]
+) -> Mapping[str, Any] | None:
     (version, kind, first), kinds, last = legs[0], [kind for _, kind, _ in legs], legs[-1][2]
     content = {"payment_id": known.payment_id, **_money(first)}
     wallet_id, target = first.envelope.aggregate_id, last.envelope.aggregate_id
@@ -82,7 +84,7 @@ def _told_by(known: Known, legs: Sequence[tuple[int, str, wire.WalletRecord]]) -
     return None
 
 
-def reversals(known: Known, at_ms: int) -> list[LostLeg]:
+def reversals(known: PaymentFacts, at_ms: int) -> list[LostLeg]:
     """Return what takes back all that the payment has moved in each wallet."""
     moved: Counter[tuple[str, str, Counterparty]] = Counter()
     for read in known.wallet_events:
@@ -117,6 +119,6 @@ def _money(read: wire.WalletRecord) -> dict[str, str]:
     return {"amount": format_amount(amount_minor, currency), "currency": currency}
 
 
-def _hold(read: wire.WalletRecord, known: Known) -> dict[str, str]:
+def _hold(read: wire.WalletRecord, known: PaymentFacts) -> dict[str, str]:
     hold_id = getattr(read.event, "hold_id", None)
     return {} if hold_id is None or hold_id == known.payment_id else {"hold_id": hold_id}

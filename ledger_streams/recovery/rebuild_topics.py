@@ -18,7 +18,7 @@ import msgspec
 from faust.types import TP
 
 from ledger_streams import rights, topics, wire
-from ledger_streams.adapters.postgres.lost_log import Remains, move_positions, remains
+from ledger_streams.adapters.postgres.lost_log import LostLogRows, move_positions, open_lost_log_rows
 from ledger_streams.adapters.postgres.reconciliation import Difference
 from ledger_streams.bootstrap.destinations import destination
 from ledger_streams.domain.payment import PaymentKnown
@@ -30,11 +30,11 @@ from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka.topic_filling import Filled, Filling
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.reconciliation.rocksdb_tables import further_wallets
-from ledger_streams.recovery.saga_resume import Resumed
+from ledger_streams.recovery.saga_resume import ResumedPayment
 from ledger_streams.recovery.saga_resume_facts import LostLeg
-from ledger_streams.recovery.saga_resume_families import Terms, families
-from ledger_streams.recovery.saga_resume_records import Gathered
-from ledger_streams.recovery.wallet_resume import carried_out_again
+from ledger_streams.recovery.saga_resume_families import ResumeTerms, resume_families
+from ledger_streams.recovery.saga_resume_records import PaymentFactsCollector
+from ledger_streams.recovery.wallet_resume import reissue_lost_legs
 from ledger_streams.settings import Settings
 
 Say = Callable[[str], None]
@@ -45,7 +45,7 @@ NEVER: Final = "-"
 START: Final = b"0"
 
 
-class Refilled(msgspec.Struct, frozen=True):
+class TopicRebuildResult(msgspec.Struct, frozen=True):
     """What was written, and what is lost."""
 
     wallets: int = 0
@@ -63,7 +63,7 @@ class Refilled(msgspec.Struct, frozen=True):
     was_written_before: bool = False
 
 
-async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refilled:
+async def rebuild_topics(config: Settings, say: Say, *, despite_tables: bool) -> TopicRebuildResult:
     """Fill the empty topics of a system from its PostgreSQL, and move the projections to them."""
     async with (
         Filling(
@@ -77,14 +77,14 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
         if running := await groups_with_members(client_options(config), groups):
             raise InvariantBroken(f"stop everything first: somebody is in {', '.join(running)}")
         partitions = await log.ends([config.topic(name) for name in (*PROJECTED, *CHANGELOGS)])
-        result = Refilled(was_written_before=True)
+        result = TopicRebuildResult(was_written_before=True)
         if not await filled(client_options(config), config.app_id, partitions):
             await _check_empty(log, config)
-            async with remains(config.postgres_owner) as left:
-                result = await _Refill(config, filling, left, say).run(list(partitions), despite_tables)
+            async with open_lost_log_rows(config.postgres_owner) as left:
+                result = await _TopicRebuild(config, filling, left, say).run(list(partitions), despite_tables)
         if result.is_written:
             say("Kafka has it; moving the projections")
-            await _move(config, partitions)
+            await _move_positions(config, partitions)
     return result
 
 
@@ -95,7 +95,7 @@ async def _check_empty(log: KafkaLog, config: Settings) -> None:
         raise InvariantBroken(f"{topic}[{number}] has records: only a Kafka that has lost all is filled")
 
 
-async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
+async def _move_positions(config: Settings, partitions: Mapping[Partition, int]) -> None:
     """Move PostgreSQL's positions to where the filling says that projectors go on."""
     notes = await filled(client_options(config), config.app_id, partitions)
     projected = {config.topic(name) for name in PROJECTED}
@@ -105,10 +105,10 @@ async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
     await move_positions(config.postgres_owner, before=positions, after=after)
 
 
-class _Refill:
+class _TopicRebuild:
     """Writes everything, once."""
 
-    def __init__(self, config: Settings, filling: Filling, left: Remains, say: Say) -> None:
+    def __init__(self, config: Settings, filling: Filling, left: LostLogRows, say: Say) -> None:
         self._config = config
         self._filling = filling
         self._left = left
@@ -116,22 +116,22 @@ class _Refill:
         self._wallets: dict[str, bytes] = {}
         self._counts: Counter[str] = Counter()
 
-    async def run(self, partitions: Sequence[Partition], despite_tables: bool) -> Refilled:
+    async def run(self, partitions: Sequence[Partition], despite_tables: bool) -> TopicRebuildResult:
         async for key, value in self._left.wallet_events(last=True):
             self._wallets[key.decode()] = value
         versions = {key: wire.decode_envelope(value).event_version for key, value in self._wallets.items()}
         lost = further_wallets(self._config.home, versions)
         if lost and not despite_tables:
-            return Refilled(lost=lost, is_written=False)
+            return TopicRebuildResult(lost=lost, is_written=False)
         gathered = await self._gather()
         self._say(f"{len(self._wallets):,} wallets and {len(gathered.payments):,} payments are known")
         await self._filling.begin()
         await self._write([(topics.WALLET_EVENTS, key, value) for key, value in self._wallets.items()])
         known = dict(self._filling.nexts)
         under_way, legs = await self._payments(gathered)
-        await self._again(legs)
+        await self._reissue(legs)
         await self._filling.commit(await self._offsets(partitions, known))
-        return Refilled(
+        return TopicRebuildResult(
             len(self._wallets),
             len(gathered.payments),
             under_way,
@@ -140,27 +140,27 @@ class _Refill:
             lost,
         )
 
-    async def _gather(self) -> Gathered:
-        gathered = Gathered()
+    async def _gather(self) -> PaymentFactsCollector:
+        gathered = PaymentFactsCollector()
         for payment_id, fingerprint in (await self._left.fingerprints()).items():
-            gathered.take_fingerprint(payment_id, fingerprint)
+            gathered.add_fingerprint(payment_id, fingerprint)
         payment_events = self._config.topic(topics.PAYMENT_EVENTS)
         async for record in self._left.events():
             if record.topic == payment_events:
-                gathered.take_payment_event(record.value, key=record.key, at_ms=record.timestamp)
+                gathered.add_payment_event(record.value, key=record.key, at_ms=record.timestamp)
             else:
-                gathered.take_saga_event(record.value, key=record.key)
+                gathered.add_saga_event(record.value, key=record.key)
         async for key, value in self._left.wallet_events(last=False):
-            gathered.take_wallet_event(value, key=key)
+            gathered.add_wallet_event(value, key=key)
         return gathered
 
-    async def _payments(self, gathered: Gathered) -> tuple[int, dict[str, list[LostLeg]]]:
+    async def _payments(self, gathered: PaymentFactsCollector) -> tuple[int, dict[str, list[LostLeg]]]:
         """Write every payment; return how many are under way, and the lost legs of each wallet."""
         config, now_ms = self._config, int(time.time() * 1_000)
-        terms = Terms(now_ms, config.provider_patience_ms, config.provider_urls)
+        terms = ResumeTerms(now_ms, config.provider_patience_ms, config.provider_urls)
         legs: dict[str, list[LostLeg]] = defaultdict(list)
         under_way = 0
-        for family in families(gathered, terms):
+        for family in resume_families(gathered, terms):
             for payment_id, resumed in family.items():
                 await self._payment(payment_id, resumed)
                 under_way += resumed.saga is not None and resumed.saga.status not in ENDS
@@ -168,17 +168,17 @@ class _Refill:
                     legs[leg.command.wallet_id].append(leg)
         return under_way, legs
 
-    async def _payment(self, payment_id: str, resumed: Resumed) -> None:
+    async def _payment(self, payment_id: str, resumed: ResumedPayment) -> None:
         known = wire.encode_known_payment(PaymentKnown(resumed.fingerprint))
         records = [(topics.PAYMENTS_CHANGELOG, payment_id, known)]
         if resumed.saga is not None:
             records.append((topics.SAGAS_CHANGELOG, payment_id, wire.encode_saga_state(resumed.saga)))
         await self._write([*records, *((sent.topic, sent.key, sent.value) for sent in resumed.sent)])
 
-    async def _again(self, legs: Mapping[str, Sequence[LostLeg]]) -> None:
+    async def _reissue(self, legs: Mapping[str, Sequence[LostLeg]]) -> None:
         for wallet_id, lost in legs.items():
             value = self._wallets.get(wallet_id)
-            events = carried_out_again(None if value is None else wire.read_wallet(value), lost)
+            events = reissue_lost_legs(None if value is None else wire.read_wallet(value), lost)
             await self._write([(topics.WALLET_EVENTS, wallet_id, event.value) for event in events])
 
     async def _write(self, records: Sequence[tuple[str, str, bytes]]) -> None:

@@ -24,7 +24,7 @@ DELETED: Final = ".deleted"
 
 
 @contextmanager
-def stopped(config: Settings, worker_id: str) -> Iterator[Path]:
+def lock_stopped_worker(config: Settings, worker_id: str) -> Iterator[Path]:
     """Hold the folder of a worker that does not run, and give that of its tables; else ClickException."""
     folder = config.home / "workers" / worker_id
     if not folder.is_dir():
@@ -37,13 +37,13 @@ def stopped(config: Settings, worker_id: str) -> Iterator[Path]:
         yield folder / "tables"
 
 
-def on_disk(tables_dir: Path, names: Collection[str] | None) -> dict[str, list[int]]:
+def partitions_on_disk(tables_dir: Path, names: Collection[str] | None) -> dict[str, list[int]]:
     """Return the partitions of the tables (all when None) that are there."""
     wanted = [spec.name for spec in TABLES if names is None or spec.name in names]
     return {name: stored_partitions(tables_dir, name) for name in wanted}
 
 
-def remove(tables_dir: Path, partitions: Mapping[str, Collection[int]]) -> None:
+def remove_partitions(tables_dir: Path, partitions: Mapping[str, Collection[int]]) -> None:
     """Delete the partitions, and what an earlier deletion left behind."""
     for name, numbers in partitions.items():
         for number in numbers:

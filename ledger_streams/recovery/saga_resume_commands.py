@@ -13,7 +13,7 @@ from ledger_streams.domain.saga import decisions as saga_steps
 from ledger_streams.domain.saga.commands import ProviderOrder, SettlePayment
 from ledger_streams.domain.saga.state import Saga
 from ledger_streams.domain.saga.transitions import SagaStatus
-from ledger_streams.recovery.saga_resume_facts import Sent
+from ledger_streams.recovery.saga_resume_facts import OutgoingRecord
 
 WAITS_FOR_A_WALLET: Final = frozenset(
     {
@@ -36,14 +36,14 @@ def awaited_leg(saga: Saga) -> LegCommand | None:
     return command
 
 
-def addressed(command: saga_steps.Command, cause: str | None, at_ms: int) -> Sent:
+def route(command: saga_steps.Command, cause: str | None, at_ms: int) -> OutgoingRecord:
     """Return the record of what a saga asks for."""
     if isinstance(command, LegCommand):
         value = wire.encode_command(command, causation_id=cause, append_ms=at_ms)
-        return Sent(topics.WALLET_COMMANDS, command.wallet_id, value)
+        return OutgoingRecord(topics.WALLET_COMMANDS, command.wallet_id, value)
     if isinstance(command, ProviderOrder):
         value = wire.encode_order(command, causation_id=cause, append_ms=at_ms)
-        return Sent(topics.PROVIDER_REQUESTS, command.payment_id, value)
+        return OutgoingRecord(topics.PROVIDER_REQUESTS, command.payment_id, value)
     assert not isinstance(command, SettlePayment), "a saga settles nothing by hand"
     value = wire.encode_saga_command(command, causation_id=cause, append_ms=at_ms)
-    return Sent(topics.SAGA_COMMANDS, command.payment_id, value)
+    return OutgoingRecord(topics.SAGA_COMMANDS, command.payment_id, value)

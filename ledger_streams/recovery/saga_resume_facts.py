@@ -24,7 +24,7 @@ VERSIONS_MAX: Final = 10_000
 """As many steps of a saga are tried to find a leg's: a provider that is asked every 30 s for three days."""
 
 
-class Known(msgspec.Struct):
+class PaymentFacts(msgspec.Struct):
     """What the projections have of a payment, each list in the order of its log."""
 
     payment_id: PaymentId
@@ -82,7 +82,7 @@ class LostLeg(msgspec.Struct, frozen=True):
     """Whether the BalanceDeducted of a capture is known, and the HoldCaptured after it is lost."""
 
 
-class Sent(msgspec.Struct, frozen=True):
+class OutgoingRecord(msgspec.Struct, frozen=True):
     """A record to be written: the topic by its name in the contract."""
 
     topic: str

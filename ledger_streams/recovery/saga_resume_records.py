@@ -13,27 +13,27 @@ from ledger_streams.domain.events import SagaStarted
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.errors import Unreadable
-from ledger_streams.recovery.saga_resume_facts import Known
+from ledger_streams.recovery.saga_resume_facts import PaymentFacts
 
 
-class Gathered:
+class PaymentFactsCollector:
     """What is known of each payment, by id."""
 
     def __init__(self) -> None:
-        self.payments: dict[PaymentId, Known] = {}
+        self.payments: dict[PaymentId, PaymentFacts] = {}
 
-    def of(self, payment_id: str) -> Known:
+    def of(self, payment_id: str) -> PaymentFacts:
         """Return what is known of a payment so far."""
-        return self.payments.setdefault(PaymentId(payment_id), Known(PaymentId(payment_id)))
+        return self.payments.setdefault(PaymentId(payment_id), PaymentFacts(PaymentId(payment_id)))
 
-    def take_payment_event(self, value: bytes | None, *, key: bytes | None, at_ms: int) -> None:
+    def add_payment_event(self, value: bytes | None, *, key: bytes | None, at_ms: int) -> None:
         """Take a record of payment-events, appended then."""
         try:
             requested = wire.read_payment_event(value, key=key, append_ms=at_ms)
             ended = None if requested else wire.read_payment_outcome(value, key=key)
         except Unreadable as error:
             if error.payment_id is not None:
-                self.take_fingerprint(error.payment_id, FINGERPRINT_INVALID)
+                self.add_fingerprint(error.payment_id, FINGERPRINT_INVALID)
             return
         if requested is not None:
             known = self.of(requested.request.payment_id)
@@ -43,12 +43,12 @@ class Gathered:
         elif ended is not None:
             self.of(ended.outcome.payment_id).outcomes.append(ended)
 
-    def take_fingerprint(self, payment_id: str, fingerprint: str) -> None:
+    def add_fingerprint(self, payment_id: str, fingerprint: str) -> None:
         """Take the fingerprint of a payment's first content, if none is known; come with it before events."""
         known = self.of(payment_id)
         known.fingerprint = known.fingerprint or fingerprint
 
-    def take_saga_event(self, value: bytes | None, *, key: bytes | None) -> None:
+    def add_saga_event(self, value: bytes | None, *, key: bytes | None) -> None:
         """Take a record of saga-events."""
         try:
             read = wire.read_saga_event(value, key=key)
@@ -59,16 +59,16 @@ class Gathered:
         if isinstance(read.event, SagaStarted):
             known.request_id = wire.decode_envelope(value).causation_id
 
-    def take_wallet_event(self, value: bytes | None, *, key: bytes | None) -> None:
+    def add_wallet_event(self, value: bytes | None, *, key: bytes | None) -> None:
         """Take a record of wallet-events, if it is of a payment."""
         read = wire.read_wallet_event(value, key=key)
         payment_id = getattr(read.event, "payment_id", None)
         if payment_id is not None:
             self.of(payment_id).wallet_events.append(read)
 
-    def refunds_of(self) -> Mapping[PaymentId, list[Known]]:
+    def refunds_of(self) -> Mapping[PaymentId, list[PaymentFacts]]:
         """Return the refunds that are known of each payment, by its id; it need not be known itself."""
-        found: dict[PaymentId, list[Known]] = {}
+        found: dict[PaymentId, list[PaymentFacts]] = {}
         for known in list(self.payments.values()):
             for told in known.refunds_told:
                 self.of(told.refund_id).told = told
@@ -80,7 +80,7 @@ class Gathered:
         return found
 
 
-def refund_of(known: Known) -> PaymentId | None:
+def refund_of(known: PaymentFacts) -> PaymentId | None:
     """Return the payment that this one refunds; None when it is no refund."""
     started = [read.event.request for read in known.saga_events if isinstance(read.event, SagaStarted)]
     requests = started or ([known.request.request] if known.request is not None else [])

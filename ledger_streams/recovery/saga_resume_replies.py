@@ -32,7 +32,7 @@ Later = Collection[str]
 """What the payment's legs after this step did to their wallets: added, deducted, held, released."""
 
 
-def carried_out(saga: Saga, command: LegCommand, wallet_version: int) -> Reply:
+def success_reply(saga: Saga, command: LegCommand, wallet_version: int) -> Reply:
     """Return the answer to a leg that a wallet has carried out."""
     about = (saga.payment_id, saga.version, command.wallet_id, saga.amount_minor, saga.currency)
     match command:
@@ -46,7 +46,7 @@ def carried_out(saga: Saga, command: LegCommand, wallet_version: int) -> Reply:
             return WalletReleased(*about, wallet_version, command.hold_id)
 
 
-def refused(saga: Saga, command: LegCommand, reason: str) -> Reply:
+def refusal_reply(saga: Saga, command: LegCommand, reason: str) -> Reply:
     """Return the answer to a leg that a wallet has refused."""
     about = (saga.payment_id, saga.version, command.wallet_id, saga.amount_minor, saga.currency, 0)
     if isinstance(command, AddFunds):
@@ -73,7 +73,7 @@ def is_refused(saga: Saga, later: Later, end: End) -> bool:
     return isinstance(end, PaymentFailed)
 
 
-def provider_said(saga: Saga, later: Later, end: End) -> Reply | None:
+def provider_reply(saga: Saga, later: Later, end: End) -> Reply | None:
     """Return what the provider must have answered; None when nothing says so."""
     about = (saga.payment_id, saga.version, saga.provider or "", saga.amount_minor, saga.currency)
     if saga.status is SagaStatus.ASKING and (
@@ -86,7 +86,9 @@ def provider_said(saga: Saga, later: Later, end: End) -> Reply | None:
     return None
 
 
-def reservation(saga: Saga, paid: Saga | None, legs: Collection[wire.WalletRecord], end: End) -> Reply | None:
+def reservation_reply(
+    saga: Saga, paid: Saga | None, legs: Collection[wire.WalletRecord], end: End
+) -> Reply | None:
     """Return what the saga of the refunded payment must have answered a refund; None when nothing says so."""
     if saga.refund_of is None:
         raise InvariantBroken(f"payment {saga.payment_id} reserves, and is no refund")

@@ -33,19 +33,19 @@ LOST: Final = "lost"
 """The reason of an event that stands for one nobody knows; it changes nothing but the version."""
 
 
-class Again(msgspec.Struct, frozen=True):
+class ReissuedEvent(msgspec.Struct, frozen=True):
     """An event written again, and the wallet after it."""
 
     wallet: Wallet
     value: bytes
 
 
-def carried_out_again(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[Again]:
+def reissue_lost_legs(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[ReissuedEvent]:
     """Return the events that bring a wallet to where others know it to be, in order.
 
     Raises InvariantBroken when nothing is known of the wallet, or it knows something else.
     """
-    written: list[Again] = []
+    written: list[ReissuedEvent] = []
     for leg in sorted(lost, key=lambda leg: (not leg.is_half_known, leg.wallet_version)):
         command = leg.command
         if wallet is None:
@@ -61,32 +61,32 @@ def carried_out_again(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[Ag
         for event, command_id in _events(wallet, leg):
             wallet = wallets.evolve(wallet, event)
             value = wire.encode_wallet_event(event, wallet, command_id=command_id, append_ms=leg.at_ms)
-            written.append(Again(wallet, value))
+            written.append(ReissuedEvent(wallet, value))
     return written
 
 
 def _events(wallet: Wallet, leg: LostLeg) -> Iterator[tuple[WalletEvent, str]]:
     """Yield the leg's events, and before them what stands for versions that nobody knows."""
     if leg.is_half_known and isinstance(leg.command, CaptureHold):
-        yield _captured(wallet, leg.command, wallet.version + 1), wire.command_id(leg.command)
+        yield _capture_event(wallet, leg.command, wallet.version + 1), wire.command_id(leg.command)
         return
     count = len(_leg_events(wallet, leg.command, wallet.version + 1))
     first = max(wallet.version + 1, leg.wallet_version - count + 1)
     for version in range(wallet.version + 1, first):
         detail = "what this version was is lost"
-        yield _unknown(wallet, version, detail), derived_id(f"{wallet.wallet_id}:{LOST}:{version}")
+        yield _lost_event(wallet, version, detail), derived_id(f"{wallet.wallet_id}:{LOST}:{version}")
     for event in _leg_events(wallet, leg.command, first):
         yield event, wire.command_id(leg.command)
 
 
-def _captured(wallet: Wallet, command: CaptureHold, version: int) -> HoldCaptured:
+def _capture_event(wallet: Wallet, command: CaptureHold, version: int) -> HoldCaptured:
     """Return the second event of a capture, of which the wallet has the first."""
     left_minor = wallet.holds[command.hold_id].amount_minor
     money = (command.amount_minor, command.currency)
     return HoldCaptured(wallet.wallet_id, version, command.hold_id, *money, command.payment_id, left_minor)
 
 
-def _unknown(wallet: Wallet, version: int, detail: str) -> WalletCommandRefused:
+def _lost_event(wallet: Wallet, version: int, detail: str) -> WalletCommandRefused:
     return WalletCommandRefused(wallet.wallet_id, version, "unknown", LOST, detail)
 
 
@@ -113,9 +113,9 @@ def _leg_events(wallet: Wallet, command: LegCommand, version: int) -> list[Walle
                 return [BalanceDeducted(*at, payment_id, *money, command.counterparty)]
             deducted = BalanceDeducted(*at, payment_id, *money, command.counterparty, command.hold_id)
             after = wallets.evolve(msgspec.structs.replace(wallet, version=version - 1), deducted)
-            return [deducted, _captured(after, command, version + 1)]
+            return [deducted, _capture_event(after, command, version + 1)]
         case _ if hold is None:
-            return [_unknown(wallet, version, "the release of a hold that is lost")]
+            return [_lost_event(wallet, version, "the release of a hold that is lost")]
         case _:
             money = (hold.amount_minor, hold.currency)
             return [HoldReleased(*at, command.hold_id, *money, payment_id, command.reason)]

@@ -26,7 +26,7 @@ class MemoryBreakers:
         self._clock_ms = clock_ms
         self._breakers: defaultdict[str, _Breaker] = defaultdict(_Breaker)
 
-    async def allows(self, provider: str) -> bool:
+    async def allow_call(self, provider: str) -> bool:
         """Say whether a call may be made now."""
         breaker, now_ms = self._breakers[provider], self._clock_ms()
         if breaker.state == "CLOSED":
@@ -36,13 +36,13 @@ class MemoryBreakers:
         breaker.state, breaker.since_ms = "HALF_OPEN", now_ms
         return True
 
-    async def succeeded(self, provider: str) -> None:
+    async def record_success(self, provider: str) -> None:
         """Close it, unless it is open: that is a call from before."""
         breaker = self._breakers[provider]
         if breaker.state != "OPEN":
             breaker.state, breaker.failures = "CLOSED", 0
 
-    async def failed(self, provider: str) -> None:
+    async def record_failure(self, provider: str) -> None:
         """Open it, if that was the trial or one failure too many."""
         breaker = self._breakers[provider]
         breaker.failures += 1

@@ -11,7 +11,7 @@ import pytest
 
 from ledger_streams.adapters.postgres.migrations import upgrade
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.rows import SinkBatch, TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.settings import Settings
@@ -152,7 +152,7 @@ async def test_a_rebuild_keeps_views_comments_and_grants_and_the_order_of_events
     await pool.execute("GRANT SELECT ON analytics.volume_per_day TO PUBLIC")
     await pool.execute("CREATE VIEW analytics.own AS SELECT day, amount FROM analytics.volume_per_day")
     before = await described(pool)
-    async with rebuilding(database_only.postgres) as rebuilt:
+    async with open_rebuild_tables(database_only.postgres) as rebuilt:
         assert await rows(pool, "payments_per_day"), "readers see the live tables meanwhile"
         await PostgresSink(rebuilt.pool).write(batch)
         await rebuilt.live.swap(nothing_more, endings_stay=True)

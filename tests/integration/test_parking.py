@@ -13,12 +13,12 @@ import pytest_asyncio
 from ledger_streams.adapters.postgres.migrations import upgrade
 from ledger_streams.adapters.postgres.parked_rows import BEHIND, Part, parked_row, record_of
 from ledger_streams.adapters.postgres.parking import PostgresParking
-from ledger_streams.adapters.postgres.pool import Pool, connected, create_pool
+from ledger_streams.adapters.postgres.pool import Pool, create_pool, open_connection
 from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres.rows import Advance, EventRow, SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.chains import Finding
-from ledger_streams.audit.database import audited
+from ledger_streams.audit.database import open_audit
 from ledger_streams.errors import InvariantBroken, Rejected, Unreadable
 from ledger_streams.kafka.synthetic_record import MadeRecord
 from ledger_streams.resilience import retried
@@ -101,7 +101,7 @@ class Projected:
 
     async def findings(self) -> list[Finding]:
         """Return what `audit verify` finds in the chains."""
-        async with audited(self.pool) as audit:
+        async with open_audit(self.pool) as audit:
             _, events = await audit.events(None)
             _, wallets = await audit.wallets(self.story.wallet_topic, None, None)
             return [*events, *wallets]
@@ -111,7 +111,7 @@ class Projected:
 async def pool(stack: Settings) -> AsyncIterator[Pool]:
     """One database for all: each test has topics, wallets and payments of its own."""
     name = f"t{uuid4().hex[:12]}"
-    async with connected(stack.postgres) as connection:
+    async with open_connection(stack.postgres) as connection:
         await connection.execute(f"CREATE DATABASE {name}")
         dsn = f"{stack.postgres.rpartition('/')[0]}/{name}"
         await upgrade(dsn)

@@ -11,7 +11,7 @@ import pytest
 
 from ledger_streams.adapters.postgres.migrations import upgrade
 from ledger_streams.adapters.postgres.payment_lists import list_query
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.ports.payment_lists import PaymentsAsked, Place
@@ -74,7 +74,7 @@ ASKED: Final = {
 @pytest.fixture
 async def filled(database_only: Settings) -> AsyncIterator[Connection]:
     await upgrade(database_only.postgres)
-    async with connected(database_only.postgres) as connection:
+    async with open_connection(database_only.postgres) as connection:
         await connection.execute(FILLED, timeout=120)
         await connection.execute("ANALYZE payments")
         yield connection

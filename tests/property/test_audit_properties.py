@@ -6,32 +6,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, link
-from ledger_streams.audit.chains import ChainCheck, Finding, Linked
+from ledger_streams.audit.chains import ChainCheck, ChainLink, Finding
 from ledger_streams.domain.merkle import Tree, merkle_root, root_by
 
 CHAINS = ("a[0]", "a[1]")
 contents = st.lists(st.binary(min_size=1, max_size=8), min_size=2, max_size=12, unique=True)
 
 
-def chained(of: list[bytes]) -> list[Linked]:
+def chained(of: list[bytes]) -> list[ChainLink]:
     """Return two chains of rows, at 1, 2, 3 and so on."""
     rows = []
     for chain in CHAINS:
         head = GENESIS
         for at, content in enumerate(of, 1):
             head = link(head, content)
-            rows.append(Linked("events", chain, at, content, head, chain, "open"))
+            rows.append(ChainLink("events", chain, at, content, head, chain, "open"))
     return rows
 
 
-def check(rows: list[Linked], *, gapless: bool) -> tuple[list[Finding], dict[str, bytes]]:
+def check(rows: list[ChainLink], *, gapless: bool) -> tuple[list[Finding], dict[str, bytes]]:
     following = ChainCheck(gapless=gapless)
     for row in rows:
         following.add(row)
     return following.found, following.heads
 
 
-def named(rows: list[Linked], *, gapless: bool) -> set[tuple[str, int]]:
+def named(rows: list[ChainLink], *, gapless: bool) -> set[tuple[str, int]]:
     found, _ = check(rows, gapless=gapless)
     return {(finding.subject, int(finding.place)) for finding in found}
 

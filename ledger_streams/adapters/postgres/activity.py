@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres.pool import connected
+from ledger_streams.adapters.postgres.pool import open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.errors import Unavailable
 
@@ -46,5 +46,5 @@ async def sizes(dsn: str, *, limit: int) -> list[Sized]:
 
 
 async def _rows(dsn: str, query: str, limit: int) -> list[asyncpg.Record]:
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         return list(await connection.fetch(queries("activity")[query], limit))

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from ledger_streams.adapters.postgres.pool import Pool, acquired
+from ledger_streams.adapters.postgres.pool import Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.errors import Unavailable
 
@@ -26,7 +26,7 @@ async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool
     Raises Unavailable for a role that may not.
     """
     try:
-        async with acquired(pool) as connection, connection.transaction():
+        async with acquire_connection(pool) as connection, connection.transaction():
             await connection.execute(queries("audit")["long"])
             done: bool = await connection.fetchval(SQL["refresh"], unless_younger_s, timeout=STATEMENT_S_MAX)
             return done
@@ -37,6 +37,6 @@ async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool
 
 async def balances_refreshed_at(pool: Pool) -> datetime:
     """Return when the last refresh began."""
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         at: datetime = await connection.fetchval(SQL["refreshed_at"])
         return at

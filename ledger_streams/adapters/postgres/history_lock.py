@@ -10,17 +10,17 @@ import asyncio
 import time
 from typing import Final
 
-from ledger_streams.adapters.postgres.pool import Connection, behind_pooler
+from ledger_streams.adapters.postgres.pool import Connection, is_behind_pooler
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.errors import Rejected, Unavailable
 
 SQL: Final = queries("archive")
-LOOK_EVERY_S: Final = 0.2
+POLL_INTERVAL_S: Final = 0.2
 
 
-async def keep_to_oneself(connection: Connection, *, patience_s: float = 0.0) -> None:
+async def lock_history(connection: Connection, *, patience_s: float = 0.0) -> None:
     """Take the lock for as long as the connection lives; raises Unavailable when it stays another's."""
-    if await behind_pooler(connection):
+    if await is_behind_pooler(connection):
         detail = "this keeps a session: LEDGER_POSTGRES has to be PostgreSQL, LEDGER_PGBOUNCER its pooler"
         raise Unavailable(dependency="postgres", detail=detail)
     give_up_at_s = time.monotonic() + patience_s
@@ -28,7 +28,7 @@ async def keep_to_oneself(connection: Connection, *, patience_s: float = 0.0) ->
         if time.monotonic() >= give_up_at_s:
             detail = "another replay of this database is under way, or its archiving"
             raise Unavailable(dependency="postgres", detail=detail)
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
 
 
 async def archived_months(connection: Connection) -> list[str]:

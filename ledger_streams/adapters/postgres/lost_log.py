@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from ledger_streams.adapters.postgres.history_lock import check_nothing_archived
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.replay import past_event
 from ledger_streams.adapters.postgres.rows import TopicPartition
@@ -39,17 +39,17 @@ Positions = dict[TopicPartition, int]
 
 
 @asynccontextmanager
-async def remains(dsn: str) -> AsyncIterator[Remains]:
+async def open_lost_log_rows(dsn: str) -> AsyncIterator[LostLogRows]:
     """Open one snapshot of what there is; raises Rejected while events are in files alone."""
     async with (
-        connected(dsn) as connection,
+        open_connection(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await check_nothing_archived(connection, "filling Kafka")
-        yield Remains(connection)
+        yield LostLogRows(connection)
 
 
-class Remains:
+class LostLogRows:
     """What PostgreSQL has of the lost topics."""
 
     def __init__(self, connection: Connection) -> None:
@@ -81,7 +81,7 @@ async def move_positions(dsn: str, *, before: Mapping[TopicPartition, int | None
 
     Raises InvariantBroken when they are in neither.
     """
-    async with connected(dsn) as connection, connection.transaction():
+    async with open_connection(dsn) as connection, connection.transaction():
         await connection.execute(SQL["lock_positions"])
         now = await _positions(connection)
         if any(now.get(partition) != offset for partition, offset in before.items()):

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries, sql_folder
 from ledger_streams.errors import InvariantBroken, Rejected
 
@@ -56,7 +56,7 @@ def migrations() -> tuple[Migration, ...]:
 
 async def upgrade(dsn: str) -> list[str]:
     """Apply what is missing and make the partitions around today; return the names of what was applied."""
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         await _prepare(connection)
         applied = [step.name for step in migrations() if await _apply(connection, step)]
         await ensure_partitions(connection)
@@ -65,10 +65,10 @@ async def upgrade(dsn: str) -> list[str]:
 
 async def downgrade(dsn: str, to: int) -> list[str]:
     """Take back every migration above number `to`, newest first; return their names.  Data is lost."""
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         await _prepare(connection)
         newest_first = reversed(migrations())
-        return [step.name for step in newest_first if step.number > to and await _take_back(connection, step)]
+        return [step.name for step in newest_first if step.number > to and await _revert(connection, step)]
 
 
 async def ensure_partitions(
@@ -110,7 +110,7 @@ async def _apply(connection: Connection, step: Migration) -> bool:
     return False
 
 
-async def _take_back(connection: Connection, step: Migration) -> bool:
+async def _revert(connection: Connection, step: Migration) -> bool:
     async with connection.transaction():
         await connection.execute(queries("migrations")["lock"])
         if await connection.fetchval(queries("migrations")["applied"], step.number) is None:

@@ -92,7 +92,7 @@ def add(batch: SinkBatch, more: SinkBatch) -> None:
     batch.postings += more.postings
 
 
-def moved(batch: SinkBatch, partition: int, offset: int, position: int) -> SinkBatch:
+def at_place(batch: SinkBatch, partition: int, offset: int, position: int) -> SinkBatch:
     """Give the rows of a record the place they are chained at; a snapshot stands at the live position.
 
     There the cache is not yet, so that a projector which takes over puts the wallet into it.

@@ -17,12 +17,12 @@ from ledger_streams.adapters.postgres.parked_rows import (
     ParkedRow,
     Part,
     add,
-    moved,
+    at_place,
     parked_row,
     record_of,
     retried_partition,
 )
-from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, acquired
+from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import Advance, SinkBatch, TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink, claim
@@ -42,7 +42,7 @@ class PostgresParking:
 
     async def waiting(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Count the records that wait, by partition; a partition without any is left out."""
-        async with acquired(self._sink.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self._sink.pool, within_s=WRITE_S_MAX) as connection:
             rows = await connection.fetch(SQL["waiting"], *columns_of(list(partitions), 2))
         return {(row["topic"], row["partition"]): row["records"] for row in rows}
 
@@ -53,7 +53,7 @@ class PostgresParking:
 
         None when all of it was written before, by a commit that went unanswered.
         """
-        async with acquired(self._sink.pool, within_s=PIECE_S_MAX) as connection:
+        async with acquire_connection(self._sink.pool, within_s=PIECE_S_MAX) as connection:
             await self._sink.make_months(connection, (row for part in parts for row in part.batch.events))
             async with connection.transaction():
                 heads = await claim(connection, {partition: advance})
@@ -74,12 +74,12 @@ class PostgresParking:
 
         Raises Rejected where a record still cannot be projected.
         """
-        async with acquired(self._sink.pool, within_s=PIECE_S_MAX) as connection:
+        async with acquire_connection(self._sink.pool, within_s=PIECE_S_MAX) as connection:
             waiting = await connection.fetch(SQL["of_aggregate"], *partition, aggregate_id)
             parts = [part_of(record_of(row)) for row in waiting]
             for part in parts:
                 if part.refusal is not None:
-                    raise _still(part.record, part.refusal)
+                    raise _still_refused(part.record, part.refusal)
             await self._sink.make_months(connection, (row for part in parts for row in part.batch.events))
             async with connection.transaction():
                 position = await connection.fetchval(SQL["lock_position"], *partition)
@@ -99,18 +99,21 @@ class PostgresParking:
         assert heads is not None, "the position is locked"
         batch = SinkBatch({})
         for number, part in enumerate(parts, start=reached or 0):
-            add(batch, moved(part.batch, later[1], number, position))
+            add(batch, at_place(part.batch, later[1], number, position))
         try:
             await self._sink.put(connection, batch, heads)
         except Unreadable as error:
-            raise _still(parts[0].record, error) from error
+            raise _still_refused(parts[0].record, error) from error
         offsets = [part.record.offset for part in parts]
         await connection.execute(SQL["end_projected"], *partition, offsets, position, reached or 0)
         return len(parts)
 
     async def discard(self, partition: TopicPartition, offset: int) -> bool:
         """Give one record up, so that those behind it can be retried; False when it does not wait."""
-        async with acquired(self._sink.pool, within_s=WRITE_S_MAX) as connection, connection.transaction():
+        async with (
+            acquire_connection(self._sink.pool, within_s=WRITE_S_MAX) as connection,
+            connection.transaction(),
+        ):
             position = await connection.fetchval(SQL["lock_position"], *partition)
             return bool(await connection.fetch(SQL["end_discarded"], *partition, offset, position))
 
@@ -167,7 +170,7 @@ class _Piece:
         self.parked.append(parked_row(part, reason, detail))
 
 
-def _still(record: MadeRecord, error: Unreadable) -> Rejected:
+def _still_refused(record: MadeRecord, error: Unreadable) -> Rejected:
     place = f"{record.topic}[{record.partition}]@{record.offset}"
     detail = f"{place} or a record behind it still cannot be projected, nothing was changed: {error}"
     return Rejected(status=409, title="Still refused", detail=detail)

@@ -39,7 +39,7 @@ READ_S_MAX: Final = 5.0
 WRITE_S_MAX: Final = 30.0
 """Far longer than the largest batch takes on a busy machine; what is silent for so long is given up."""
 
-LETS_GO: Final = MappingProxyType(
+WRITER_SESSION: Final = MappingProxyType(
     {
         "idle_in_transaction_session_timeout": "10s",
         "tcp_keepalives_idle": "5",
@@ -67,7 +67,7 @@ AWAY: Final = (
 
 
 @contextmanager
-def away_as_unavailable() -> Iterator[None]:
+def translate_connection_errors() -> Iterator[None]:
     """Raise `Unavailable` for what says that PostgreSQL is away; let programmers' errors pass."""
     try:
         yield
@@ -94,12 +94,12 @@ async def create_pool(
 ) -> Pool:
     """Connect to PostgreSQL; a statement that takes longer than `statement_timeout_s` is cancelled.
 
-    `session` are PostgreSQL's own settings of each connection, `LETS_GO` for example; a pooler
+    `session` are PostgreSQL's own settings of each connection, `WRITER_SESSION` for example; a pooler
     shares its connections among all, and has settings of its own.
     """
-    async with connected(dsn) as connection:
-        is_pooled = await behind_pooler(connection)
-    with away_as_unavailable():
+    async with open_connection(dsn) as connection:
+        is_pooled = await is_behind_pooler(connection)
+    with translate_connection_errors():
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -108,16 +108,16 @@ async def create_pool(
             command_timeout=statement_timeout_s,
             statement_cache_size=0 if is_pooled else STATEMENTS_MAX,
             server_settings={} if is_pooled else dict(session),
-            reset=_left_as_it_is,
+            reset=_keep_session,
         )
-    for other in [other for other in _lines if other.is_closing()]:
-        del _lines[other]
-    _lines[pool] = asyncio.Semaphore(connections_max)
+    for other in [other for other in _queues if other.is_closing()]:
+        del _queues[other]
+    _queues[pool] = asyncio.Semaphore(connections_max)
     return pool
 
 
 @asynccontextmanager
-async def opened_pool(
+async def open_pool(
     dsn: str, *, connections_max: int = 10, statement_timeout_s: float = 30.0
 ) -> AsyncIterator[Pool]:
     """Connect for the time of a block, and close within a bounded time."""
@@ -128,13 +128,13 @@ async def opened_pool(
         await close_within("postgres", pool.close())
 
 
-async def behind_pooler(connection: Connection) -> bool:
+async def is_behind_pooler(connection: Connection) -> bool:
     """Tell whether a pooler lends the server: the one that answers is not the one that said hello."""
     return bool(connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"))
 
 
 @asynccontextmanager
-async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[Connection]:
+async def acquire_connection(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[Connection]:
     """Borrow a connection; anything that says PostgreSQL is away comes out as `Unavailable`.
 
     So does a connection that is not given back `within_s` of the call: it is cut off, since a
@@ -142,12 +142,12 @@ async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[C
     """
     loop = asyncio.get_running_loop()
     is_over_at = loop.time() + within_s
-    with away_as_unavailable(), ExitStack() as watched:
-        line = _lines.setdefault(pool, asyncio.Semaphore(pool.get_max_size()))
+    with translate_connection_errors(), ExitStack() as watched:
+        line = _queues.setdefault(pool, asyncio.Semaphore(pool.get_max_size()))
         connection = await _acquire(pool, line, min(ACQUIRE_S_MAX, within_s))
         watched.callback(line.release)
         if within_s < math.inf:
-            watched.callback(loop.call_at(is_over_at, _cut_off, connection).cancel)
+            watched.callback(loop.call_at(is_over_at, _terminate, connection).cancel)
         try:
             yield connection
         except asyncpg.InternalClientError:
@@ -180,38 +180,38 @@ async def _acquire(
     return connection
 
 
-async def _left_as_it_is(_connection: object) -> None:
+async def _keep_session(_connection: object) -> None:
     """Spare the round trip that would reset a session in which nothing was kept."""
 
 
-_lines: dict[Pool, asyncio.Semaphore] = {}
+_queues: dict[Pool, asyncio.Semaphore] = {}
 """Of each pool those who wait: the driver lets late comers pass them, and in a crowd some wait for long."""
 
 
-def _of_all(state: str) -> int:
+def _count_connections(state: str) -> int:
     """Count the connections of this process's pools: `idle`, `used`, or `limit`, what there may be."""
     counts = {
         "idle": lambda pool: pool.get_idle_size(),
         "used": lambda pool: pool.get_size() - pool.get_idle_size(),
         "limit": lambda pool: pool.get_max_size(),
     }
-    return sum(counts[state](pool) for pool in _lines if not pool.is_closing())
+    return sum(counts[state](pool) for pool in _queues if not pool.is_closing())
 
 
 for _state in ("idle", "used", "limit"):
-    metrics.POSTGRES_CONNECTIONS.labels(_state).set_function(partial(_of_all, _state))
+    metrics.POSTGRES_CONNECTIONS.labels(_state).set_function(partial(_count_connections, _state))
 
 
-def _cut_off(connection: Connection) -> None:
+def _terminate(connection: Connection) -> None:
     """End a connection, unless it is on its way back to the pool, which limits that time by itself."""
     with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[Connection]:
+async def open_connection(dsn: str) -> AsyncIterator[Connection]:
     """Open one connection for a command, and close it."""
-    with away_as_unavailable():
+    with translate_connection_errors():
         connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX, statement_cache_size=0)
         try:
             yield connection

@@ -16,7 +16,13 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres.payment_lists import list_query
-from ledger_streams.adapters.postgres.pool import PROBE_S_MAX, READ_S_MAX, Connection, Pool, acquired
+from ledger_streams.adapters.postgres.pool import (
+    PROBE_S_MAX,
+    READ_S_MAX,
+    Connection,
+    Pool,
+    acquire_connection,
+)
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.views import (
     envelope,
@@ -103,7 +109,7 @@ class PostgresReadModel:
 
     async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
         """Return the first few parked records of an aggregate: a look at an index that is empty as a rule."""
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(PARKED_SQL["about"], aggregate_id, PARKED_MAX)
         return [ParkedView(**{**row, "parked_at": wire_time(row["parked_at"])}) for row in rows]
 
@@ -113,7 +119,7 @@ class PostgresReadModel:
 
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected with their steps; two queries for all."""
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(SQL["payments"], payment_ids)
             found = await _steps(connection, [row["payment_id"] for row in rows])
         steps: dict[str, list[StepView]] = {}
@@ -138,7 +144,7 @@ class PostgresReadModel:
     async def payments_listed(self, asked: PaymentsAsked) -> Sequence[PaymentView]:
         """Return a list, the newest first; one query."""
         query, arguments = list_query(asked)
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(query, *arguments)
         return [with_request(payment_view(row), row["request"]) for row in rows]
 
@@ -161,7 +167,7 @@ class PostgresReadModel:
 
     async def answers(self) -> None:
         """Return when PostgreSQL has answered; raises Unavailable when it, or its pool, does not in time."""
-        async with acquired(self._pool, within_s=PROBE_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=PROBE_S_MAX) as connection:
             await connection.execute("SELECT 1")
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
@@ -170,7 +176,7 @@ class PostgresReadModel:
         return UnderWay(row["payments"], row["oldest"])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             return await connection.fetch(SQL[query], *arguments)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_streams.adapters.postgres.pool import Pool, acquired
+from ledger_streams.adapters.postgres.pool import Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 
 STATEMENT_S_MAX: Final = 3_600.0
@@ -29,7 +29,7 @@ async def differences(pool: Pool) -> list[Difference]:
     """Check every rule of `sql/reconcile.sql`; an empty list is what is hoped for."""
     found: list[Difference] = []
     async with (
-        acquired(pool) as connection,
+        acquire_connection(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await connection.execute(queries("audit")["long"])

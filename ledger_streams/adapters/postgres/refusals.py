@@ -36,7 +36,7 @@ _DETAIL_CHARACTERS_MAX: Final = 300
 
 
 @contextmanager
-def refused_as_unreadable() -> Iterator[None]:
+def translate_data_errors() -> Iterator[None]:
     """Raise `Unreadable` for what PostgreSQL refuses because of the rows; let everything else pass."""
     try:
         yield

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres.history_lock import check_nothing_archived, keep_to_oneself
+from ledger_streams.adapters.postgres.history_lock import check_nothing_archived, lock_history
 from ledger_streams.adapters.postgres.migrations import upgrade
-from ledger_streams.adapters.postgres.pool import Connection, Pool, connected, opened_pool
+from ledger_streams.adapters.postgres.pool import Connection, Pool, open_connection, open_pool
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.views import envelope, wire_time
@@ -50,7 +50,7 @@ Gap = tuple[str, int, int]
 CatchUp = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 
-class Rebuilding(NamedTuple):
+class RebuildTables(NamedTuple):
     """The live tables, and a pool for which the rebuilt ones are all there is."""
 
     live: LiveTables
@@ -58,23 +58,23 @@ class Rebuilding(NamedTuple):
 
 
 @asynccontextmanager
-async def rebuilding(dsn: str) -> AsyncIterator[Rebuilding]:
+async def open_rebuild_tables(dsn: str) -> AsyncIterator[RebuildTables]:
     """Make the empty tables beside the live ones; raises Unavailable while somebody else rebuilds.
 
     Rejected while months are archived, whose rows are in files alone.  Without a swap the tables
     stay, to be looked at, until the next one.
     """
-    async with connected(dsn) as connection:
-        await keep_to_oneself(connection)
+    async with open_connection(dsn) as connection:
+        await lock_history(connection)
         await check_nothing_archived(connection, "a replay of the projections")
         await connection.execute(SQL["drop"])
         await connection.execute(SQL["create"])
-        beside = _beside(dsn)
+        beside = _rebuild_dsn(dsn)
         await upgrade(beside)
         if await connection.fetch(SQL["migrations_that_differ"]):
             raise InvariantBroken("the live schema is not this version's: run `ledger-streams db upgrade`")
-        async with opened_pool(beside, statement_timeout_s=STATEMENT_S_MAX) as pool:
-            yield Rebuilding(LiveTables(connection), pool)
+        async with open_pool(beside, statement_timeout_s=STATEMENT_S_MAX) as pool:
+            yield RebuildTables(LiveTables(connection), pool)
 
 
 class LiveTables:
@@ -166,7 +166,7 @@ async def rows(connection: Connection, *, schema: str = SCHEMA) -> dict[str, int
     return {name: counts[name] for name in TABLES}
 
 
-def _beside(dsn: str) -> str:
+def _rebuild_dsn(dsn: str) -> str:
     parts = urlsplit(dsn)
     return parts._replace(query=urlencode([*parse_qsl(parts.query), ("search_path", SCHEMA)])).geturl()
 

@@ -20,10 +20,10 @@ import asyncpg
 from ledger_streams.adapters.postgres.copy import columns_of, copy_rows
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, chained_events, contents
 from ledger_streams.adapters.postgres.migrations import ensure_partitions, make_partitions
-from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, Pool, acquired
+from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, Pool, acquire_connection
 from ledger_streams.adapters.postgres.postings import put_postings
 from ledger_streams.adapters.postgres.queries import queries
-from ledger_streams.adapters.postgres.refusals import is_of_constraint, refused_as_unreadable
+from ledger_streams.adapters.postgres.refusals import is_of_constraint, translate_data_errors
 from ledger_streams.adapters.postgres.rows import (
     Advance,
     EventRow,
@@ -51,12 +51,12 @@ class PostgresSink:
 
     async def ensure_partitions(self) -> None:
         """Make the partitions of the months around today; for a projector's start."""
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await ensure_partitions(connection)
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the next offset of each; None for what was never projected."""
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             return await _positions(connection, list(partitions))
 
     async def write(self, batch: SinkBatch) -> None:
@@ -67,7 +67,7 @@ class PostgresSink:
         difference, and a gap in a wallet's versions, is `InvariantBroken`.  Unreadable when
         PostgreSQL refuses what a record holds: then nothing of the batch is written.
         """
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await self.make_months(connection, batch.events)
             async with connection.transaction():
                 heads = await claim(connection, batch.positions)
@@ -78,7 +78,7 @@ class PostgresSink:
         """Write the rows of a batch whose positions are claimed, from the `heads` of their chains on."""
         hashed = asyncio.create_task(asyncio.to_thread(contents, batch))  # meanwhile, PostgreSQL writes
         try:
-            with refused_as_unreadable():
+            with translate_data_errors():
                 await put_postings(connection, batch.postings)
                 await _put_payments(connection, batch.payments, batch.payment_outcomes)
                 await _put_refunds(connection, batch.refunds)
@@ -93,7 +93,7 @@ class PostgresSink:
 
     async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
         """Return the wallets of a wallet-events partition that the cache may not have as they are."""
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             return [
                 wallet_view(row) for row in await connection.fetch(SQL["dirty_wallets"], topic, partition)
             ]
@@ -102,7 +102,7 @@ class PostgresSink:
         """Note that the cache has all wallets up to these next offsets; never moves backwards."""
         ordered = sorted(offsets.items())
         columns = columns_of([(topic, partition, offset) for (topic, partition), offset in ordered], 3)
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await connection.execute(SQL["mark_cached"], *columns)
 
     async def make_months(self, connection: Connection, events: Iterable[EventRow]) -> None:
@@ -114,7 +114,7 @@ class PostgresSink:
             self._months |= missing
 
     async def _put_events(self, connection: Connection, events: Sequence[EventRow]) -> None:
-        fresh, repeats = await _sorted_out(connection, events)
+        fresh, repeats = await _without_duplicates(connection, events)
         if repeats:
             log.warning("%d events of known event ids are kept in event_repeats", len(repeats))
             await copy_rows(connection, "event_repeats", EventRow._fields, repeats)
@@ -160,7 +160,7 @@ async def claim(
     )
 
 
-async def _sorted_out(
+async def _without_duplicates(
     connection: Connection, events: Sequence[EventRow]
 ) -> tuple[Sequence[EventRow], list[EventRow]]:
     """Tell events from repetitions of one in the store or earlier in the batch."""

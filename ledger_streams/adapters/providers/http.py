@@ -39,7 +39,7 @@ class HttpProviders:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            middlewares=(_sent_once,),
+            middlewares=(_send_once,),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/json"},
         )
@@ -95,10 +95,10 @@ class HttpProviders:
         url, body = f"{self._base_urls[provider]}/{path}", msgspec.json.encode(content)
         async with self._session.put(url, data=body, allow_redirects=False) as response:
             check_status(provider, path, response.status)
-            return read_answer(provider, call, await _bounded(provider, response))
+            return read_answer(provider, call, await _read_bounded(provider, response))
 
 
-async def _sent_once(
+async def _send_once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """Keep aiohttp from sending a PUT again by itself, as it does when a connection is lost."""
@@ -108,7 +108,7 @@ async def _sent_once(
         raise aiohttp.ClientConnectionError(f"{type(error).__name__}: {error}") from error
 
 
-async def _bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk

@@ -81,7 +81,7 @@ class RedisBalances:
 
     async def learn_epoch(self) -> str:
         """Ask for the epoch of now."""
-        with _away_as_unavailable():
+        with _translate_connection_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 ask_epoch(pipeline)
                 (answer,) = await pipeline.execute()
@@ -90,7 +90,7 @@ class RedisBalances:
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
-        with _away_as_unavailable():
+        with _translate_connection_errors():
             cached, epoch = await self._reads.ask(wallet_id)
         if cached is None:
             return None
@@ -103,7 +103,7 @@ class RedisBalances:
             return
         try:
             known_in = (self._epoch or await self.learn_epoch()) if epoch is None else epoch
-            with _away_as_unavailable():
+            with _translate_connection_errors():
                 await self._writes.ask(_Write(wallets, known_in))
         except BaseException:  # also a caller that gives up: its wallets may not be there
             self._unwritten.note(wallets)
@@ -162,7 +162,7 @@ def _key(wallet_id: str) -> str:
 
 
 @contextmanager
-def _away_as_unavailable() -> Iterator[None]:
+def _translate_connection_errors() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:

@@ -20,6 +20,7 @@ from ledger_streams.metrics import BREAKER_OPENED, BREAKER_SKIPPED
 
 log = logging.getLogger(__name__)
 
+CALLS: Final = ("allow_call", "record_success", "record_failure")
 IDLE_MS: Final = 3_600_000
 """A breaker nobody has used for an hour (and its open time) is forgotten: it says nothing of now."""
 
@@ -31,21 +32,21 @@ class RedisBreakers:
         self._failures_max = failures_max
         self._open_ms = int(open_s * 1000)
         self._ttl_ms = self._open_ms + IDLE_MS
-        self._scripts = {call: _script(redis, call) for call in ("allows", "succeeded", "failed")}
+        self._scripts = {call: _script(redis, call) for call in CALLS}
         self._away = False
 
-    async def allows(self, provider: str) -> bool:
+    async def allow_call(self, provider: str) -> bool:
         """Say whether a call may be made now; yes, when Redis is away."""
-        return await self._run("allows", provider, self._open_ms, self._ttl_ms, away=1) == 1
+        return await self._run("allow_call", provider, self._open_ms, self._ttl_ms, away=1) == 1
 
-    async def succeeded(self, provider: str) -> None:
+    async def record_success(self, provider: str) -> None:
         """Close it, unless it is open: that is a call from before."""
-        if await self._run("succeeded", provider, self._ttl_ms, away=0):
+        if await self._run("record_success", provider, self._ttl_ms, away=0):
             log.warning("the breaker of provider %s has closed: its trial succeeded", provider)
 
-    async def failed(self, provider: str) -> None:
+    async def record_failure(self, provider: str) -> None:
         """Open it, if that was the trial or one failure too many."""
-        if await self._run("failed", provider, self._failures_max, self._ttl_ms, away=0):
+        if await self._run("record_failure", provider, self._failures_max, self._ttl_ms, away=0):
             BREAKER_OPENED.labels(provider).inc()
             log.warning("the breaker of provider %s has opened for %d ms", provider, self._open_ms)
 
