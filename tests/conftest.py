@@ -112,9 +112,9 @@ def system(topics_only: Settings, database_only: Settings) -> Settings:
 @pytest.fixture
 async def migrated(system: Settings) -> Settings:
     """`system` with the schema in its database."""
-    from ledger_streams.adapters.postgres import migrations as postgres_migrations  # noqa: PLC0415  only where it is needed
+    from ledger_streams.adapters.postgres import migrations  # noqa: PLC0415  only where it is needed
 
-    await postgres_migrations.upgrade(system.postgres)
+    await migrations.upgrade(system.postgres)
     return system
 
 

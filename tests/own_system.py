@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis import asyncio as aioredis
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres import migrations as postgres_migrations
+from ledger_streams.adapters.postgres import migrations
 from ledger_streams.settings import Settings
 
 REDIS_DATABASES = range(1, 16)
@@ -35,7 +35,7 @@ async def own_system(stack: Settings, home: Path) -> AsyncIterator[Settings]:
         timing = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500, "drain_s": 0}
         settings = stack.model_copy(update={**changes, **timing, "topic_prefix": f"{name}-"})
         async with _own_database(stack, name), own_topics(settings):
-            await postgres_migrations.upgrade(settings.postgres)
+            await migrations.upgrade(settings.postgres)
             yield settings
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -86,14 +86,6 @@ class OutcomePoller:
             return wallet if wallet is not None and reached(wallet) else None
 
         return await self._poll_until(look, timeout_s)
-
-    async def wait_for_command(
-        self, wallet_id: str, command_id: str, timeout_s: float
-    ) -> Mapping[str, Any] | None:
-        """Return the envelope of the event that the command caused, or None after `timeout_s`."""
-        return await self._poll_until(
-            lambda: self._read_model.wallet_event_of(wallet_id, command_id), timeout_s
-        )
 
     async def _poll_until(self, look: Callable[[], Awaitable[T | None]], timeout_s: float) -> T | None:
         wait_s = self._interval_s

@@ -23,8 +23,8 @@ from ledger_streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-NOTHING: Final = "There is no day to be closed, or another closes it."
-"""What `audit close` says when it has done nothing."""
+NOTHING_CLOSED: Final = 3
+"""Exit code of `audit close --gently` when no day was closed; click has 1 and 2."""
 CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
 
 
@@ -53,15 +53,16 @@ async def close_in_subprocess() -> bool:
     It gives way to all else on the machine, and ends when the caller is stopped; after a caller that is
     killed it goes on, which does no harm.  Raises Unavailable.
     """
-    nothing, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-    closing = await asyncio.create_subprocess_exec(*CLOSE, stdin=nothing, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *CLOSE, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+    )
     try:
-        said, _ = await closing.communicate()
+        exit_code = await process.wait()
     finally:
-        if closing.returncode is None:
-            closing.terminate()
-            await asyncio.shield(closing.wait())
-    if closing.returncode:
-        detail = f"it has ended with {closing.returncode}, and said why above"
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.shield(process.wait())
+    if exit_code not in (0, NOTHING_CLOSED):
+        detail = f"it ended with exit code {exit_code}; its error is in the log above"
         raise Unavailable(dependency="audit close", detail=detail)
-    return NOTHING not in said.decode()
+    return exit_code == 0

@@ -15,7 +15,6 @@ from mode import Service
 
 from ledger_streams import background
 from ledger_streams.adapters.outcomes import OutcomePoller
-from ledger_streams.adapters.postgres import pgbouncer_console
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
@@ -34,8 +33,6 @@ log = logging.getLogger(__name__)
 
 STUCK_EVERY_S = 10.0
 """Between two counts of the payments that wait too long."""
-PGBOUNCER_EVERY_S = 5.0
-"""As often as metrics are usually looked at; three questions, answered from memory."""
 POOL_CONNECTIONS_MAX = 10
 """Of one worker's web views; PgBouncer and several workers share the server's 200."""
 
@@ -93,10 +90,6 @@ class ConnectionService(Service):
     async def _watch_stuck(self) -> None:
         await background.kept_up("stuck-payments", lambda: self._every(STUCK_EVERY_S, self._count_stuck))
 
-    @Service.task
-    async def _watch_pgbouncer(self) -> None:
-        await background.kept_up("pgbouncer", lambda: self._every(PGBOUNCER_EVERY_S, self._ask_pgbouncer))
-
     async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
         while not self.should_stop:
             await self.sleep(seconds)
@@ -116,15 +109,6 @@ class ConnectionService(Service):
             return
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
-
-    async def _ask_pgbouncer(self) -> None:
-        """Ask PgBouncer for the metrics of its pools, where there is one."""
-        if not settings().pgbouncer:
-            return
-        try:
-            await pgbouncer_console.measure(settings().pooled_postgres)
-        except Unavailable as error:
-            log.warning("PgBouncer is not measured: %s", error)
 
     async def on_stop(self) -> None:
         """Close what was opened."""

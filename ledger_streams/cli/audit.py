@@ -22,10 +22,9 @@ import msgspec
 
 from ledger_streams import topics
 from ledger_streams.adapters.postgres.pool import create_pool, open_pool
-from ledger_streams.audit import database as postgres_audit
 from ledger_streams.audit.chains import Finding
-from ledger_streams.audit.database import STATEMENT_S_MAX, open_audit
-from ledger_streams.audit.day_close import NOTHING, close_and_publish
+from ledger_streams.audit.database import STATEMENT_S_MAX, open_audit, roots
+from ledger_streams.audit.day_close import NOTHING_CLOSED, close_and_publish
 from ledger_streams.audit.proofs import Proof, make_proof, verify_proof
 from ledger_streams.audit.published_roots import published_roots
 from ledger_streams.audit.roots import Root, disagreements
@@ -77,7 +76,7 @@ def roots_(as_json: bool) -> None:
 
 
 @audit.command()
-@click.option("--gently", is_flag=True, help="Give way to all else on the machine.")
+@click.option("--gently", is_flag=True, help="Run at low priority; exit with 3 when no day was closed.")
 def close(gently: bool) -> None:
     """Close the days that have ended, unless they are closed: roots into the database and onto Kafka.
 
@@ -87,7 +86,8 @@ def close(gently: bool) -> None:
         os.nice(GENTLY)
     made = awaited(close_and_publish(settings()))
     if not made:
-        click.echo(NOTHING)
+        click.echo("No day to close: none has ended since the last one, or another process closes it.")
+        sys.exit(NOTHING_CLOSED if gently else 0)
     for root in made:
         click.echo(f"Day {root.day}: {root.leaves:,} rows, root {root.root}, seal {root.seal}")
 
@@ -191,7 +191,7 @@ async def _elsewhere(config: Settings, here: Sequence[Root]) -> list[Finding]:
 
 async def _roots(config: Settings) -> list[Root]:
     async with open_pool(config.postgres, connections_max=1) as pool:
-        return await postgres_audit.roots(pool)
+        return await roots(pool)
 
 
 async def _proof(config: Settings, event_id: str) -> Proof:

@@ -7,8 +7,8 @@ import json
 
 import click
 
-from ledger_streams.adapters.postgres import migrations as postgres_migrations
-from ledger_streams.adapters.postgres import roles as postgres_roles
+from ledger_streams.adapters.postgres import migrations
+from ledger_streams.adapters.postgres.roles import give_roles, role_statements
 from ledger_streams.cli import db_look
 from ledger_streams.cli.output import explained
 from ledger_streams.errors import LedgerError
@@ -30,7 +30,7 @@ db.add_command(db_look.size)
 def upgrade(as_json: bool) -> None:
     """Apply the migrations that are missing, and make partitions ahead; safe to repeat."""
     try:
-        applied = asyncio.run(postgres_migrations.upgrade(settings().postgres_owner))
+        applied = asyncio.run(migrations.upgrade(settings().postgres_owner))
     except LedgerError as error:
         raise explained(error) from error
     _print(applied, as_json=as_json, nothing="the schema is up to date")
@@ -45,7 +45,7 @@ def upgrade(as_json: bool) -> None:
 def downgrade(to: int, as_json: bool) -> None:
     """Take migrations back, newest first; the rows of dropped tables are lost."""
     try:
-        taken_back = asyncio.run(postgres_migrations.downgrade(settings().postgres_owner, to))
+        taken_back = asyncio.run(migrations.downgrade(settings().postgres_owner, to))
     except LedgerError as error:
         raise explained(error) from error
     _print(taken_back, as_json=as_json, nothing="nothing to take back")
@@ -64,7 +64,7 @@ def roles(application: str | None, analyst: str | None, is_applied: bool, as_jso
     """
     if application is None and analyst is None:
         raise click.UsageError("name a role: --app, --analyst")
-    ask = postgres_roles.give_roles if is_applied else postgres_roles.role_statements
+    ask = give_roles if is_applied else role_statements
     try:
         statements = asyncio.run(ask(settings().postgres_owner, application=application, analyst=analyst))
     except LedgerError as error:

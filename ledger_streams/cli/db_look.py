@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from ledger_streams import postgres_tuning
-from ledger_streams.adapters.postgres import activity as postgres_activity
+from ledger_streams.adapters.postgres import activity
 from ledger_streams.cli.output import awaited, say_json, table
 from ledger_streams.settings import settings
 
@@ -41,8 +41,8 @@ def tune(*, memory: str, cpus: int | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def top(*, limit: int, as_json: bool) -> None:
     """Show the statements that took longest in sum, from pg_stat_statements."""
-    found = awaited(postgres_activity.top(settings().postgres, limit=limit))
-    _show("statements", postgres_activity.Statement.__struct_fields__, found, as_json=as_json)
+    found = awaited(activity.top(settings().postgres, limit=limit))
+    _show("statements", activity.Statement.__struct_fields__, found, as_json=as_json)
 
 
 @click.command()
@@ -50,8 +50,8 @@ def top(*, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def size(*, limit: int, as_json: bool) -> None:
     """Show the largest tables, their indexes, and rows that a vacuum has still to clear."""
-    found = awaited(postgres_activity.sizes(settings().postgres, limit=limit))
-    _show("tables", postgres_activity.Sized.__struct_fields__, found, as_json=as_json)
+    found = awaited(activity.sizes(settings().postgres, limit=limit))
+    _show("tables", activity.Sized.__struct_fields__, found, as_json=as_json)
 
 
 def _show(what: str, columns: Sequence[str], found: Sequence[msgspec.Struct], *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres import reconciliation as postgres_reconcile
+from ledger_streams.adapters.postgres import reconciliation
 from ledger_streams.adapters.postgres.parked_views import parked_records
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.reconciliation import Difference
@@ -108,7 +108,7 @@ async def compare(config: Settings, *, wait_s: float, rocksdb: bool) -> Reconcil
                 check.add(partition, records)
         cached, in_cache = await _cache(pool, config)
         found = [*parked_differences(parked), *check.differences(), *in_cache]
-        found += await postgres_reconcile.differences(pool)
+        found += await reconciliation.differences(pool)
     finally:
         await close_within("postgres", pool.close())
     partitions = 0

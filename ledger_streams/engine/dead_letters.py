@@ -16,10 +16,10 @@ from ledger_streams.engine.batches import Record, Share
 from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.kafka.redrive import LETTER_HEADERS, REDRIVEN_HEADER
 from ledger_streams.metrics import DEAD_LETTERS
+from ledger_streams.topics import dead_letters
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".dlq"
 DETAIL_BYTES_MAX = 1_000
 """A detail may quote what was sent; nobody reads more."""
 
@@ -45,7 +45,7 @@ def park(share: Share, record: Record, error: Unreadable) -> bool:
     }
     kept = [header for header in record.headers if _is_kept(header[0])]
     added = [(LETTER_HEADERS + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
-    share.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
+    share.emit(TP(dead_letters(topic), partition), (record.key, record.value, (*kept, *added)))
     DEAD_LETTERS.labels(topic, error.reason).inc()
     log.warning("parked %s[%d]@%d: %s", topic, partition, record.offset, error)
     return True

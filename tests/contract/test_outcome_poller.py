@@ -114,16 +114,13 @@ async def test_when_looking_fails_the_waiters_are_answered_and_the_next_ones_are
         assert await watch.wait(payment_id, 5) is not None
 
 
-async def test_a_wallet_and_a_commands_event_are_waited_for() -> None:
-    story, read_model, command_id = Story(), MemoryReadModel(), new_id()
-    wallet_id = story.open(command_id=command_id)
+async def test_the_poller_returns_a_wallet_as_soon_as_it_is_projected() -> None:
+    story, read_model = Story(), MemoryReadModel()
+    wallet_id = story.open()
     async with OutcomePoller(read_model, interval_ms=1) as watch:
-        assert await watch.wait_for_command(wallet_id, command_id, 0.01) is None
-        waiting = asyncio.create_task(watch.wait_for_command(wallet_id, command_id, 5))
+        assert await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 0.01) is None
+        waiting = asyncio.create_task(watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 5))
         await read_model.write(story.batch())
-        event = await waiting
-        wallet = await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 5)
-        assert await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 2, 0.01) is None
-    assert event is not None
+        wallet = await waiting
     assert wallet is not None
-    assert event["event_type"] == "WalletOpened"
+    assert wallet.version == 1

@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from ledger_streams.adapters.postgres import pgbouncer_console
 from ledger_streams.adapters.postgres.migrations import upgrade
 from ledger_streams.adapters.postgres.pool import create_pool, is_behind_pooler, open_connection
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
@@ -21,7 +20,6 @@ from ledger_streams.local.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
 from tests.bouncer import bouncer
-from tests.live import eventually
 from tests.projected import Story, new_id
 
 SERVERS = (
@@ -146,29 +144,6 @@ async def test_at_pgbouncers_limit_who_waits_too_long_is_refused_and_comes_back(
             with pytest.raises(Unavailable, match="query_wait_timeout"):
                 await PostgresSink(pool).positions([("any", 0)])
         await retried(PostgresReadModel(pool).answers, purpose="a test")
-
-
-async def test_what_pgbouncer_says_of_its_pools_is_in_the_metrics(bounced: Settings) -> None:
-    async with open_connection(bounced.pooled_postgres) as connection, connection.transaction():
-        await connection.execute("SELECT 1")
-        await pgbouncer_console.measure(bounced.pooled_postgres)
-        assert _servers("active") == 1
-        assert _servers("limit") == 200
-
-    async def is_idle() -> bool:
-        await pgbouncer_console.measure(bounced.pooled_postgres)
-        return (_servers("active"), _servers("idle")) == (0, 1)
-
-    await eventually(is_idle, what="the server is idle")
-
-
-async def test_without_pgbouncer_its_console_is_unavailable() -> None:
-    with pytest.raises(Unavailable, match="pgbouncer"):
-        await pgbouncer_console.show("POOLS", host="127.0.0.1", port=1, user="ledger")
-
-
-def _servers(state: str) -> float:
-    return REGISTRY.get_sample_value("ledger_pgbouncer_servers", {"state": state}) or 0.0
 
 
 def _failed() -> float:
