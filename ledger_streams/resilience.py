@@ -37,8 +37,6 @@ class Backoff:
 
 FOR_EVER: Final = Backoff()
 """For a worker: it has nothing better to do than to wait for its dependency."""
-BRIEFLY: Final = Backoff(first_ms=20, wait_ms_max=200, attempts_max=4)
-"""For somebody who waits for an answer: three further attempts within 140 ms."""
 
 
 async def retried(
