@@ -1,9 +1,8 @@
-"""Months of `events` on their way to files and back.
+"""Archived months in PostgreSQL: rows leave `events` for a file and return from it.
 
-A month leaves the table in one transaction: what its chain needs of each row is noted, the
-partition is detached and dropped.  Until then, and again from the moment its rows are put back,
-the table has all of them; in between, the file has.  Who writes an event that late waits, or
-makes the partition again, which then holds nothing but what is new.
+One transaction retires a month: it notes the chain hash of each row, then detaches and drops the
+partition.  At every moment the rows are complete either in the table or in the file.  A writer of a
+late event waits for that transaction, or creates the partition anew for the late events alone.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from ledger_streams.resilience import Backoff, retried
 
 SQL: Final = queries("archive")
 STATEMENT_S_MAX: Final = 3_600.0
-"""Some statements read or write a whole month."""
+"""Time limit of one statement; some read or write a whole month."""
 ROWS_AT_ONCE: Final = 2_000
 PATIENCE_S: Final = 10.0
-"""The server notices within this that a killed command is gone, unless that one had a long statement."""
+"""Wait for the lock.  The server notices a killed command in this time, unless it ran a long statement."""
 DETACH_BACKOFF: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=20)
-"""Readers hold tables for milliseconds; a report that reads for minutes is not waited for."""
+"""Wait for readers to release the partition: they hold it for milliseconds, a long report makes it fail."""
 COLUMNS: Final = ArchivedRow.__struct_fields__
 
 
 class ArchivedFile(NamedTuple):
-    """A file that holds rows which PostgreSQL has not."""
+    """A file whose rows are no longer in `events`."""
 
     month: date
     part: int
@@ -48,9 +47,10 @@ class ArchivedFile(NamedTuple):
 
 @asynccontextmanager
 async def lock_months(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
-    """Have the months to oneself; raises Unavailable while somebody else rebuilds or archives.
+    """Lock the months for this command.
 
-    Rejected for a role that does not own the tables.
+    Raises Unavailable while another command rebuilds or archives, and Rejected for a role that does
+    not own the tables.
     """
     async with open_connection(dsn) as connection:
         await _check_schema(connection)
@@ -64,7 +64,7 @@ async def lock_months(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncItera
 
 @asynccontextmanager
 async def read_months(dsn: str) -> AsyncIterator[Months]:
-    """Look at what is archived, as of now."""
+    """Read the months under one snapshot."""
     async with (
         open_connection(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -75,7 +75,7 @@ async def read_months(dsn: str) -> AsyncIterator[Months]:
 
 async def _check_schema(connection: Connection) -> None:
     if not await connection.fetchval(SQL["has_archives"]):
-        raise InvariantBroken("the schema knows no archive yet: run `ledger-streams db upgrade`")
+        raise InvariantBroken("the schema has no table `archives` yet: run `ledger-streams db upgrade`")
 
 
 class Months:
@@ -89,7 +89,7 @@ class Months:
         return [row["month"] for row in await self.connection.fetch(SQL["partitions"])]
 
     async def archives(self) -> list[ArchivedFile]:
-        """Return the files that hold what the table has not, by month and part."""
+        """Return the archived files by month and part."""
         return [ArchivedFile(*row) for row in await self.connection.fetch(SQL["archives"])]
 
     async def standing(self) -> dict[date, int]:
@@ -98,7 +98,7 @@ class Months:
         return {row["month"]: row["rows"] for row in rows}
 
     async def schema(self) -> int:
-        """Return the number of the last migration; InvariantBroken where rows have columns unknown to us."""
+        """Return the last migration's number; InvariantBroken when `events` has other columns than a file."""
         columns = {row["name"] for row in await self.connection.fetch(SQL["columns"])}
         if columns != set(COLUMNS):
             raise InvariantBroken(
@@ -108,7 +108,7 @@ class Months:
         return number
 
     async def rows(self, month: date) -> AsyncGenerator[ArchivedRow, None]:
-        """Yield the month's rows in the order of their chains, of one snapshot."""
+        """Yield the month's rows in the order of their chains, under one snapshot."""
         async with self.connection.transaction(isolation="repeatable_read", readonly=True):
             cursor = self.connection.cursor(
                 SQL["rows"], month, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX
@@ -119,10 +119,10 @@ class Months:
     async def retire(
         self, month: date, manifest: Manifest | None, *, detach_backoff: Backoff = DETACH_BACKOFF
     ) -> bool:
-        """Note the month's rows as those of the file, and drop them; all or nothing.
+        """Note the month's rows as archived in the file and drop their partition, in one transaction.
 
-        False, and nothing is done, when the table has more rows than the file: some have come since.
-        Without a manifest the month has to be empty.  Raises Unavailable when readers do not let go.
+        Returns False and changes nothing when rows arrived after the file was written.  Without a
+        manifest the month has to be empty.  Raises Unavailable when readers keep the partition locked.
         """
         async with self.connection.transaction():
             await self.connection.execute(await self.connection.fetchval(SQL["hold_still"], month))
@@ -138,7 +138,7 @@ class Months:
         return True
 
     async def attach(self, archived: ArchivedFile, rows: Iterator[ArchivedRow]) -> None:
-        """Put the rows of a file back, at the offsets that they have now; all or nothing."""
+        """Insert the rows of a file into `events` at their current offsets, in one transaction."""
         await make_partitions(self.connection, [archived.month])
         async with self.connection.transaction():
             await self.connection.execute(SQL["lock_noted"])
@@ -154,7 +154,10 @@ class Months:
             place = archived.month, archived.part
             forgotten = await self.connection.execute(SQL["forget_rows"], *place, timeout=STATEMENT_S_MAX)
             if _count(forgotten) != archived.rows:
-                raise InvariantBroken(f"{archived.file}: {_count(forgotten)} rows are noted")
+                raise InvariantBroken(
+                    f"{archived.file}: PostgreSQL notes {_count(forgotten)} of its {archived.rows} rows; "
+                    "nothing was attached"
+                )
             await self.connection.execute(SQL["forget_file"], *place)
 
     async def _drop(self, month: date) -> None:
@@ -164,10 +167,14 @@ class Months:
                 for step in await self.connection.fetch(SQL["retire"], month):
                     await self.connection.execute(step["statement"])
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-            raise Unavailable(dependency="postgres", detail=f"`events` is in use: {error}") from error
+            raise Unavailable(
+                dependency="postgres", detail=f"the partition of `events` is locked by a reader: {error}"
+            ) from error
         except asyncpg.DependentObjectsStillExistError as error:
             raise Rejected(
-                status=409, title="In use", detail=f"others depend on it: {error.detail}"
+                status=409,
+                title="In use",
+                detail=f"other database objects depend on the partition: {error.detail}",
             ) from error
 
 
@@ -182,5 +189,5 @@ def _records(rows: Iterable[ArchivedRow], *, moved: int) -> Iterator[Sequence[An
 
 
 def _count(status: str) -> int:
-    """Read PostgreSQL's word on how many rows: `INSERT 0 5`, `DELETE 5`."""
+    """Read the number of rows from a command tag: `INSERT 0 5`, `DELETE 5`."""
     return int(status.rpartition(" ")[2])

@@ -1,7 +1,8 @@
-"""Archiving: a month is written, read back, and only then dropped; and the same the other way round.
+"""Commands of the archive: write a month to a file, attach it again, check all files.
 
-Each step may be killed.  What stays then is the month in the table, or the month in the table and
-a file that the next call knows again, or the file and its note.
+A month is written, read back and verified, and only then dropped from the table.  The command may be
+killed at any step: the month is then still in the table, or complete in a noted file.  The next call
+recognises a file that was written but not noted.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from ledger_streams.settings import Settings
 
 Say = Callable[[str], None]
 ATTEMPTS_MAX: Final = 5
-"""Events that come late come seldom: hardly ever a second time while the month is written anew."""
+"""Attempts to write a month; late events rarely arrive during two attempts in a row."""
 
 
 class MonthStatus(msgspec.Struct, frozen=True):
-    """A month: how many of its rows are where."""
+    """A month and the number of its rows in the table and in files."""
 
     month: str
     state: str
@@ -39,7 +40,7 @@ class MonthStatus(msgspec.Struct, frozen=True):
 
 
 class ArchiveCheck(msgspec.Struct, frozen=True):
-    """What was compared, and what is not as it was archived."""
+    """Result of a check: files and rows compared, and the findings."""
 
     files: int
     rows: int
@@ -56,7 +57,7 @@ def parse_month(text: str) -> date:
     try:
         return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError as error:
-        detail = f"{text!r} is no month: write it like 2024-11"
+        detail = f"{text!r} is not a month; write it as 2024-11"
         raise Rejected(status=400, title="Month", detail=detail) from error
 
 
@@ -67,12 +68,12 @@ def months_before(today: date, months: int) -> date:
 
 
 async def archive_months(config: Settings, before: date, say: Say) -> list[Manifest]:
-    """Archive all months before one, the oldest first; return the manifests.  Empty ones are dropped.
+    """Archive all months before `before`, oldest first; return the manifests.  Drop empty months.
 
     Raises Rejected for a month that has not ended.
     """
     if before > (this := datetime.now(UTC).date().replace(day=1)):
-        detail = f"{month_name(this)} has not ended: nothing of it or later can be archived"
+        detail = f"{month_name(this)} has not ended; only earlier months can be archived"
         raise Rejected(status=409, title="Not ended", detail=detail)
     archive, found = Archive(config.archive), []
     async with lock_months(config.postgres_owner) as months:
@@ -86,7 +87,7 @@ async def archive_months(config: Settings, before: date, say: Say) -> list[Manif
 
 
 async def _archive(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
-    """Write, verify, drop; return the manifest, or None for a month without rows."""
+    """Write the month, verify the file, drop the rows; return the manifest, or None for an empty month."""
     for _ in range(ATTEMPTS_MAX):
         try:
             manifest = await _write_draft(archive, months, month, schema)
@@ -94,7 +95,8 @@ async def _archive(archive: Archive, months: Months, month: date, schema: int) -
             raise Unavailable(dependency="the archive", detail=str(error)) from error
         if await months.retire(month, manifest):
             return manifest
-    detail = f"events of {month_name(month)} came while it was written, {ATTEMPTS_MAX} times"
+    name = month_name(month)
+    detail = f"late events of {name} arrived during each of {ATTEMPTS_MAX} attempts; run it again later"
     raise Unavailable(dependency="postgres", detail=detail)
 
 
@@ -111,9 +113,9 @@ async def _write_draft(archive: Archive, months: Months, month: date, schema: in
 
 
 async def attach_month(config: Settings, month: date) -> list[ArchivedFile]:
-    """Put a month's rows back, of files that are what was archived; return those.
+    """Insert a month's archived rows into `events` again, after a check of their files; return the files.
 
-    Raises Rejected where none is archived, or where one is not; nothing of that file is put back.
+    Raises Rejected when the month is not archived, or when a file fails the check; its rows stay out.
     """
     archive = Archive(config.archive)
     async with lock_months(config.postgres_owner) as months:
@@ -134,7 +136,7 @@ async def attach_month(config: Settings, month: date) -> list[ArchivedFile]:
 
 
 async def month_statuses(config: Settings) -> list[MonthStatus]:
-    """Return what is known of each month that has rows, wherever they are."""
+    """Return the status of each month that has rows in the table or in files."""
     manifests = Archive(config.archive).manifests()
     async with read_months(config.postgres_owner) as months:
         rows, archives = await months.standing(), await months.archives()
@@ -150,7 +152,7 @@ async def month_statuses(config: Settings) -> list[MonthStatus]:
 
 
 async def check_archive(config: Settings) -> ArchiveCheck:
-    """Compare all files with their manifests, and all archived rows with what is noted of them."""
+    """Compare all files with their manifests, and all archived rows with their notes in PostgreSQL."""
     archive = Archive(config.archive)
     async with read_months(config.postgres_owner) as months:
         rows, found = await findings(archive, months)

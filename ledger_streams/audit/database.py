@@ -1,8 +1,8 @@
 """The audit of PostgreSQL: days closed, every chain followed, proofs given.
 
-All of it is read under one snapshot, as streams: memory does not grow with the tables.
-Nothing here can be trusted more than the database it reads; what can is a root or a seal
-that has left it, which is what a verification is compared with.
+Everything is read under one snapshot and streamed, so memory use is constant.  A result is only as
+trustworthy as the database it is read from.  A verification therefore compares it with roots and
+seals that are stored outside of the database.
 """
 
 from __future__ import annotations
@@ -34,23 +34,24 @@ _boundaries: Final = msgspec.json.Decoder(Boundaries).decode
 async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
     """Close the first UTC day that has ended and is not closed; None when there is none.
 
-    A day has what was projected within it, by PostgreSQL's clock.  The first one to be closed is the
-    first whole day, with what was projected before it.  Call it again after days in which it was not
-    called.  None too while another closes it; Unavailable for a role that may not.
+    A day contains the records projected within it, by PostgreSQL's clock.  The first closed day is the
+    first whole day and also contains everything projected before it.  After missed days, call it until
+    it returns None.  Returns None too while another process closes the day; raises Unavailable for a
+    role without the rights.
     """
     async with acquire_connection(pool) as connection:
         try:
             async with connection.transaction(isolation="repeatable_read"):
                 return await _close(connection, wallet_topic, key)
         except asyncpg.UniqueViolationError:
-            log.info("another has closed the day between our snapshot and the lock")
+            log.info("Day not closed here: another process closed it first.")
             return None
         except asyncpg.InsufficientPrivilegeError as error:
             raise _missing_rights(error) from error
 
 
 async def is_due(pool: Pool) -> bool:
-    """Tell whether a day has ended that is not closed, though another may be at it; raises Unavailable."""
+    """Tell whether an ended day is not closed yet (another process may be closing it); raises Unavailable."""
     try:
         async with acquire_connection(pool) as connection:
             found: bool = await connection.fetchval(SQL["due"])
@@ -67,7 +68,7 @@ async def roots(pool: Pool) -> list[Root]:
 
 @asynccontextmanager
 async def open_audit(pool: Pool) -> AsyncIterator[Audit]:
-    """Look at the database as it is now, and go on seeing it so."""
+    """Open an audit under one snapshot of the database."""
     async with (
         acquire_connection(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -77,7 +78,7 @@ async def open_audit(pool: Pool) -> AsyncIterator[Audit]:
 
 
 class Audit:
-    """One look at all that is chained; made by `open_audit`."""
+    """Reader of all chained rows under one snapshot; made by `open_audit`."""
 
     def __init__(self, connection: Connection, roots: Sequence[Root]) -> None:
         self.connection = connection
@@ -85,7 +86,7 @@ class Audit:
         self._days = Days(roots)
 
     async def events(self, since: Root | None) -> tuple[ChainCheck, list[Finding]]:
-        """Follow the chains of events from the end of the day `since`; return how far, and findings."""
+        """Verify the chains of `events` from the end of day `since`; return the check and the findings."""
         begin = {_name(*place): head for place, _, head in offsets(since.ends) if head} if since else {}
         check = ChainCheck(begin, gapless=False)
         places = [(*place, offset) for place, offset, _ in offsets(since.ends)] if since else []
@@ -97,14 +98,14 @@ class Audit:
         heads = {_name(row["topic"], row["partition"]): row["head"] for row in ends if row["head"]}
         for chain in sorted(heads.keys() | check.heads.keys()):
             if check.heads.get(chain, b"").hex() != heads.get(chain):
-                detail = "rows missing after it, or inserted: the position is of another"
+                detail = "rows are missing after it or were inserted: the position has another hash"
                 found.append(Finding("events", chain, str(check.last.get(chain, "begin")), "open", detail))
         return check, found
 
     async def wallets(
         self, wallet_topic: str, since: Root | None, wallet_id: str | None
     ) -> tuple[int, list[Finding]]:
-        """Follow the chains of wallets: of one, of those that changed after the day `since`, or of all."""
+        """Verify the chains of wallets: one wallet, those changed after the day `since`, or all."""
         check = ChainCheck(gapless=True)
         places = list(offsets(since.ends)) if since else []
         begun = [(place[1], offset) for place, offset, _ in places if place[0] == wallet_topic]
@@ -115,17 +116,20 @@ class Audit:
                 return check.rows, check.found
         found = check.found
         for row in await self.connection.fetch(SQL["wallet_heads"], wallet_id, timeout=STATEMENT_S_MAX):
-            detail = f"the snapshot is of version {row['said']}, the last event of {row['found']}"
+            detail = f"the snapshot has version {row['said']}, the last event version {row['found']}"
             place = str(row["said"] or row["found"])
             found.append(Finding("wallet_snapshots", f"wallet {row['wallet_id']}", place, "open", detail))
         if wallet_id is None:
             for row in await self.connection.fetch(SQL["stray_postings"], timeout=STATEMENT_S_MAX):
-                subject, detail = f"event {row['event_id']}", "inserted, or its event is missing"
+                subject, detail = (
+                    f"event {row['event_id']}",
+                    "the posting was inserted, or its event is missing",
+                )
                 found.append(Finding("postings", subject, str(row["leg"]), "open", detail))
         return check.rows, found
 
     async def days(self, wallet_topic: str, since: Root | None, key: str) -> list[Finding]:
-        """Make each root again from the rows, and each seal from the roots."""
+        """Compute each root again from the rows and each seal from the roots; return the differences."""
         found = []
         before: Root | None = None
         for root in self.roots:
@@ -147,7 +151,7 @@ class Audit:
         return found
 
     async def rows(self, query: str, *arguments: object) -> AsyncIterator[asyncpg.Record]:
-        """Yield what a query of `sql/audit.sql` finds."""
+        """Yield the rows of a query of `sql/audit.sql`."""
         cursor = self.connection.cursor(
             SQL[query], *arguments, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX
         )
@@ -191,7 +195,7 @@ async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | 
 
 
 def _missing_rights(error: Exception) -> Unavailable:
-    detail = f"{error}: `ledger-streams db roles` gives a role its rights"
+    detail = f"{error}: grant the rights with `ledger-streams db roles --apply`"
     return Unavailable(dependency="postgres", detail=detail)
 
 

@@ -1,8 +1,8 @@
-"""Payments of which only wallets know: their requests are lost, the money has moved.
+"""Requests inferred from wallet events after the requests themselves were lost.
 
-Where the legs tell the whole payment it is taken as that payment.  A hold is a provider's
-withdrawal whose provider nobody knows: it stays held until a person has asked and says.  All
-else is taken back, since nobody knows to whom it should go.
+When the legs describe the whole payment, the request is inferred from them.  A hold is inferred as
+a withdrawal with an unknown provider: it stays held until an operator settles it.  All other money
+is moved back by reversals, since its destination is unknown.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted
 from ledger_streams.recovery.saga_resume_facts import LostLeg, PaymentFacts, is_half, kind_of, version_of
 
 PROVIDER_UNKNOWN: Final = "unknown"
-"""No provider of this name is configured, so such a payment waits until it is settled by hand."""
+"""Provider name that is never configured, so the payment waits for manual settlement."""
 START_VERSION: Final = 2
-"""Of the first step of a payment that is no refund."""
+"""Version of the first step of a payment that is not a refund."""
 REVERSAL_VERSION: Final = 1
-"""Of a command that takes back; no saga's command has it, they begin with 2."""
+"""Version of a reversal command; commands of sagas begin with 2."""
 
 
 def inferred_request(known: PaymentFacts) -> Mapping[str, Any] | None:
-    """Return the least content that the payment can have had; None when the legs do not tell one."""
+    """Return the smallest request content that explains the facts; None when the legs do not suffice."""
     if known.told is not None:
         told = known.told
         amount = format_amount(told.amount_minor, told.currency)
@@ -44,7 +44,7 @@ def inferred_request(known: PaymentFacts) -> Mapping[str, Any] | None:
 
 
 def _request_from_grants(known: PaymentFacts, granted: Sequence[RefundGranted]) -> Mapping[str, Any]:
-    """Return the payment that granted these refunds; of its amount no more may be known than they say."""
+    """Return the request of the payment that granted these refunds; its amount may be known from them alone."""
     first, amounts = granted[0], [getattr(read.event, "amount_minor", 0) for read in known.wallet_events]
     amount_minor = max(amounts, default=sum(grant.amount_minor for grant in granted))
     amount = format_amount(amount_minor, first.currency)
@@ -85,7 +85,7 @@ def _request_from_legs(
 
 
 def reversals(known: PaymentFacts, at_ms: int) -> list[LostLeg]:
-    """Return what takes back all that the payment has moved in each wallet."""
+    """Return the legs that reverse all movements of the payment in each wallet."""
     moved: Counter[tuple[str, str, Counterparty]] = Counter()
     for read in known.wallet_events:
         event = read.event
@@ -105,7 +105,7 @@ def reversals(known: PaymentFacts, at_ms: int) -> list[LostLeg]:
 
 
 def _capture(read: wire.WalletRecord) -> CaptureHold:
-    """Return the command of a capture of which one event is known."""
+    """Return the command of a capture with one known event."""
     event = read.event
     assert isinstance(event, BalanceDeducted), "the first event of a capture"
     assert event.hold_id is not None, "a capture's"

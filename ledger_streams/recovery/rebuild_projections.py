@@ -1,9 +1,8 @@
-"""The projections anew, from the log, beside the live ones.
+"""Rebuild of all projections from the log, beside the live tables.
 
-What the projector's functions make of a record does not depend on when it is read: a
-replay is the same functions, the same sink, other tables.  Where Kafka has no longer
-all, a record is made again from the row that it became: `events` for what retention
-has deleted, `wallet_events` for what compaction has.
+The projection functions do not depend on the time of reading, so a rebuild uses the same functions
+and the same sink with other tables.  Records that Kafka no longer has are made again from their
+rows: `events` for records deleted by retention, `wallet_events` for those removed by compaction.
 """
 
 from __future__ import annotations
@@ -40,35 +39,35 @@ from ledger_streams.settings import Settings
 Say = Callable[[str], None]
 
 SWAP_LAG_MAX: Final = 2_000
-"""Offsets left to read at which projectors may be made to wait; some tenths of a second."""
+"""Lag in records at which the swap may stop the projectors: some tenths of a second."""
 PASSES_MAX: Final = 10
 """A system that brings more than `SWAP_LAG_MAX` during each of so many passes is as near as it gets."""
 PROGRESS_INTERVAL_S: Final = 2.0
-"""Between two lines on how far it is."""
+"""Time between two progress lines."""
 SWAP_BACKOFF: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=30)
-"""Readers hold tables for milliseconds; a report that reads for minutes is not waited for."""
+"""Wait for readers to release the tables: they hold them for milliseconds, a long report makes it fail."""
 
 
 class ProjectionRebuildResult(msgspec.Struct, frozen=True):
-    """What a replay of the projections has done."""
+    """Result of a rebuild of the projections."""
 
     rows: dict[str, int]
-    """By table, as rebuilt."""
+    """Rebuilt rows by table."""
     rows_before: dict[str, int]
     from_postgres: int
-    """Records that Kafka no longer had."""
+    """Records read from PostgreSQL, since Kafka no longer had them."""
     seconds: float
     differences: list[Difference]
-    """What the rebuilt tables contradict themselves in; they then have not been swapped."""
+    """Contradictions in the rebuilt tables; if there are any, the tables were not swapped."""
 
     @property
     def exit_code(self) -> int:
-        """Return 0 when the rebuilt tables are the live ones now."""
+        """Return 0 when the rebuilt tables have replaced the live ones."""
         return 1 if self.differences else 0
 
 
 class ProjectionRebuild:
-    """Writes the rebuilt tables, as far as it is told to."""
+    """Writes the rebuilt tables in steps; the caller decides up to which offsets."""
 
     def __init__(self, log: KafkaLog, tables: RebuildTables, config: Settings, say: Say) -> None:
         self._log = log
@@ -81,28 +80,28 @@ class ProjectionRebuild:
         self._goal: Mapping[Partition, int] = {}
         self._next: dict[Partition, int | None] = {}
         self._parked = ParkedHistory()
-        self._is_parking = False  # whether the rebuild has parked records itself
+        self._is_parking = False  # True once the rebuild itself has parked a record
         self._gaps = CompactedVersions(tables.live)
         self.records = 0
         self._past = 0
 
     @property
     def from_postgres(self) -> int:
-        """How many records Kafka no longer had."""
+        """Number of records read from PostgreSQL."""
         return self._past + self._gaps.from_postgres
 
     async def target_offsets(self) -> dict[Partition, int]:
-        """Return how far to read: to where the live projector is, else to the log's end.
+        """Return the offsets to read up to: the live projector's position, else the log's end.
 
-        Raises InvariantBroken when log and live projections do not belong together.
+        Raises InvariantBroken when the live projections belong to another log.
         """
-        live = await self._live.positions()  # before the ends, beyond which the projector may be soon
+        live = await self._live.positions()  # read before the ends: the projector may pass them
         return target_offsets(
             live, await self._log.begins(self._project), await self._log.ends(self._project)
         )
 
     async def copy_past_events(self) -> None:
-        """Write what Kafka no longer has; first of all, and once."""
+        """Write the events that Kafka no longer has; call it first and once."""
         begins = await self._log.begins(self._project)
         self._next = dict.fromkeys(begins)
         self._goal = await self.target_offsets()
@@ -117,7 +116,7 @@ class ProjectionRebuild:
             await self._reach(partition, begin)
 
     async def read(self, ends: Mapping[Partition, int]) -> None:
-        """Write what is on the log up to `ends`."""
+        """Write the log's records up to `ends`."""
         self._parked.load(await self._live.parked())
         begin = {partition: self._next[partition] or 0 for partition in ends}
         left = {partition: end for partition, end in ends.items() if begin[partition] < end}
@@ -130,26 +129,28 @@ class ProjectionRebuild:
             await self._write(partition, records, next_=records[-1].offset + 1)
         now_begins = await self._log.begins(self._project)
         if late := [partition for partition in left if now_begins[partition] > begin[partition]]:
-            raise Unavailable(dependency="kafka", detail=f"records were deleted meanwhile: {late}")
+            raise Unavailable(
+                dependency="kafka", detail=f"Kafka deleted records of {late} during the rebuild; run it again"
+            )
         for partition, end in ends.items():
             await self._reach(partition, end)
 
     async def swap(self) -> None:
-        """Put what is rebuilt in its place; the log's own word on endings needs no second witness."""
+        """Replace the live tables; endings are checked only when records came from PostgreSQL."""
         await self._live.swap(self._read_last, endings_stay=self.from_postgres > 0)
 
     async def _read_last(self, live: Mapping[Partition, int]) -> None:
-        """Write what the live projector has come to, which waits meanwhile."""
+        """Write the last records up to the live positions, while the projectors wait."""
         await self.read({partition: at for partition, at in live.items() if partition in self._next})
 
     def lag(self, ends: Mapping[Partition, int]) -> int:
-        """Count the offsets up to `ends`."""
+        """Return the number of offsets left to read up to `ends`."""
         return sum(max(0, end - (self._next[partition] or 0)) for partition, end in ends.items())
 
     async def _write(
         self, partition: Partition, records: Sequence[Record], *, next_: int, is_past: bool = False
     ) -> int:
-        """Write the records, and what was parked and projected between them; return how many events."""
+        """Write the records and the deferred ones between them; return the number of events."""
         events, left = 0, self._parked.without_parked(partition, records)
         while later := self._parked.next_deferred(partition, next_):
             at = later[0].before
@@ -189,10 +190,10 @@ class ProjectionRebuild:
 
     async def _park(self, partition: Partition, advance: Advance, parts: Sequence[Part]) -> None:
         if await PostgresParking(self._sink).write(partition, advance, parts):
-            self._is_parking = True  # what is behind them is found record by record
+            self._is_parking = True  # the records behind them are checked one by one
 
     async def _put_deferred(self, partition: Partition, later: Sequence[DeferredRecord]) -> None:
-        """Project what was parked, at the place in its chains at which it was projected."""
+        """Project parked records at the place in their chains where their retry projected them."""
         place, batch = retried_partition(partition), SinkBatch({})
         for one in later:
             part = self._share(partition).part(one.record)
@@ -211,7 +212,7 @@ class ProjectionRebuild:
         return share
 
     async def _reach(self, partition: Partition, end: int) -> None:
-        """Move over what is only markers."""
+        """Move the position over offsets that hold transaction markers only."""
         at = self._next[partition]
         if (at or 0) < end or self._parked.next_deferred(partition, end):
             await self._write(partition, (), next_=max(at or 0, end))
@@ -220,18 +221,18 @@ class ProjectionRebuild:
 def target_offsets(
     live: Mapping[Partition, int], begins: Mapping[Partition, int], ends: Mapping[Partition, int]
 ) -> dict[Partition, int]:
-    """Return for each partition the live position, else its end; InvariantBroken where those are two logs."""
+    """Return each partition's live position, else its end; InvariantBroken when they belong to two logs."""
     for partition, end in ends.items():
         if not begins[partition] <= live.get(partition, end) <= end:
             raise InvariantBroken(
                 f"{partition} is projected up to {live[partition]}, but Kafka has {begins[partition]} "
-                f"to {end}: what lies between is in neither, or this is another log"
+                f"to {end}: records between are lost, or this is another log"
             )
     return {partition: live.get(partition, end) for partition, end in ends.items()}
 
 
 async def rebuild_projections(config: Settings, say: Say) -> ProjectionRebuildResult:
-    """Rebuild all projections of the system of `config` and swap them, unless they contradict themselves."""
+    """Rebuild all projections of the system of `config`; swap them unless they contradict themselves."""
     began_s = time.monotonic()
     async with (
         open_rebuild_tables(config.postgres_owner) as tables,
