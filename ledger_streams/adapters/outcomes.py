@@ -1,9 +1,8 @@
-"""Waiting for payments to end and for commands to show, by looking at the read model.
+"""Outcome poller: waits for payments to end by polling the read model.
 
-However many wait for a payment, one look a tick is for all of them, and so is one at the steps of
-those that have ended; none is taken while nobody waits.  A waiter is told within one interval, or
-gets None when its time is up.  While the read model is away the ticks slow down and everybody keeps
-waiting.
+One query per tick serves all waiters, and one more reads the steps of the ended payments.  The poller
+does not query while there are no waiters.  A waiter gets its outcome within one interval, or None
+after its timeout.  While the read model is unavailable the ticks slow down and waiters keep waiting.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from ledger_streams.ports import Outcome, PaymentView, ReadModel, WalletView
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 LAST_STEPS: Final = frozenset({"SagaCompleted", "SagaFailed"})
-"""Of a saga; they come with the outcome, but on another topic, and that may be projected later."""
+"""Final steps of a saga; their topic may be projected after that of the outcome."""
 AWAY_MS: Final = 500
-"""Between two ticks while the read model is away."""
+"""Time between two ticks while the read model is unavailable."""
 LONE_INTERVAL_MS_MAX: Final = 120
-"""Whoever waits alone, for a command, asks less and less often, down to this."""
+"""Upper bound of the growing interval at which one caller polls a wallet."""
 
 
 class OutcomePoller:
-    """Many waiters, one look; use as `async with`, or `start` and `stop`."""
+    """Polls once for many waiters; use it as `async with`, or call `start` and `stop`."""
 
     def __init__(self, read_model: ReadModel, *, interval_ms: float = 15) -> None:
         self._read_model = read_model
@@ -47,11 +46,11 @@ class OutcomePoller:
         await self.stop()
 
     async def start(self) -> None:
-        """Begin to tick."""
+        """Start polling."""
         self._ticking = background.start("outcome-poller", self._poll_forever, on_failure=self._give_up)
 
     async def stop(self) -> None:
-        """End; whoever still waits for a payment is told that its time is up."""
+        """Stop polling; remaining waiters get None."""
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.wait([self._ticking])
@@ -61,9 +60,9 @@ class OutcomePoller:
                 waiter.set_result(None)
 
     async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
-        """Return how the payment ended once all of it is projected, or None after `timeout_s`.
+        """Return the outcome once the whole payment is projected, or None after `timeout_s`.
 
-        Raises Unavailable when looking for outcomes has failed in a way that nobody foresaw.
+        Raises Unavailable when polling fails with an unexpected error.
         """
         waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(payment_id, set()).add(waiter)
@@ -109,7 +108,7 @@ class OutcomePoller:
             await asyncio.sleep(self._interval_s)
 
     def _give_up(self, failure: Exception) -> None:
-        """Answer all who wait: the next look may fail likewise, and their time runs out."""
+        """Raise Unavailable in all waiters: the next poll may fail likewise within their timeouts."""
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
             if not waiter.done():
                 error = Unavailable(
@@ -127,11 +126,11 @@ class OutcomePoller:
         }
 
     async def _ask_read_model(self, looked: Awaitable[T]) -> T | None:
-        """Take `Unavailable` for "nothing yet", after a longer wait."""
+        """Return None after a longer wait when the read model is unavailable."""
         try:
             return await looked
         except Unavailable as error:
-            log.warning("waiting for outcomes: %s", error)
+            log.warning("Polling for outcomes failed: %s. Retrying in %d ms.", error, AWAY_MS)
             await asyncio.sleep(AWAY_MS / 1000)
             return None
 
@@ -145,5 +144,5 @@ class OutcomePoller:
 
 
 def _is_whole(payment: PaymentView) -> bool:
-    """Whether no step of an ended payment is still to be projected; archived ones are not shown."""
+    """Tell whether all steps of an ended payment are projected; archived payments show none."""
     return payment.archived_month is not None or any(step.event_type in LAST_STEPS for step in payment.steps)

@@ -44,7 +44,7 @@ def inferred_request(known: PaymentFacts) -> Mapping[str, Any] | None:
 
 
 def _request_from_grants(known: PaymentFacts, granted: Sequence[RefundGranted]) -> Mapping[str, Any]:
-    """Return the request of the payment that granted these refunds; its amount may be known from them alone."""
+    """Return the request of the payment that granted these refunds; they may be all that is known of it."""
     first, amounts = granted[0], [getattr(read.event, "amount_minor", 0) for read in known.wallet_events]
     amount_minor = max(amounts, default=sum(grant.amount_minor for grant in granted))
     amount = format_amount(amount_minor, first.currency)

@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 SWAP_LAG_MAX: Final = 2_000
 """Lag in records at which the swap may stop the projectors: some tenths of a second."""
 PASSES_MAX: Final = 10
-"""A system that brings more than `SWAP_LAG_MAX` during each of so many passes is as near as it gets."""
+"""Passes over the log; after them the swap starts with a larger lag than `SWAP_LAG_MAX`."""
 PROGRESS_INTERVAL_S: Final = 2.0
 """Time between two progress lines."""
 SWAP_BACKOFF: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=30)

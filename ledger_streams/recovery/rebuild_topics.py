@@ -1,9 +1,9 @@
-"""An empty Kafka filled from PostgreSQL, after the loss of all its topics.
+"""Rebuild of all topics from PostgreSQL after the loss of Kafka.
 
-Of each wallet its last record; of each payment its fingerprint, its saga, the events that
-projections had not, and what it waits for.  All of it, and where everybody goes on, is one
-transaction of Kafka; then PostgreSQL's positions are moved in one of its own, from where
-the first one says that they were.  So the whole may be killed anywhere, and called again.
+It writes the last record of each wallet, and for each payment its fingerprint, its saga, the events
+that the projections lack, and the commands the saga waits for.  One Kafka transaction holds all of
+this and the groups' offsets.  A PostgreSQL transaction then moves the projections' positions, from
+the old positions noted in the first one.  The command may be killed at any point and run again.
 """
 
 from __future__ import annotations
@@ -41,30 +41,30 @@ Say = Callable[[str], None]
 PROJECTED: Final = (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
 CHANGELOGS: Final = (topics.PAYMENTS_CHANGELOG, topics.SAGAS_CHANGELOG)
 NEVER: Final = "-"
-"""Stands in a note for the position of a partition that was never projected."""
+"""Note of a partition that was never projected."""
 START: Final = b"0"
 
 
 class TopicRebuildResult(msgspec.Struct, frozen=True):
-    """What was written, and what is lost."""
+    """Result: records written and wallets lost."""
 
     wallets: int = 0
     payments: int = 0
     under_way: int = 0
-    """Of these, those that go on when the workers start."""
+    """Payments that continue when the workers start."""
     records: dict[str, int] = {}
-    """By topic, as written."""
+    """Records written by topic."""
     legs_again: int = 0
-    """Legs of payments whose wallet events were lost, and others knew of."""
+    """Legs written again: their wallet events were lost, other records prove them."""
     lost: list[Difference] = []
-    """Wallets that a worker's table has at a later version; what they had come to is lost."""
+    """Wallets with a later version in a worker's table; that state is lost."""
     is_written: bool = True
-    """False: nothing was, since tables are further than PostgreSQL."""
+    """False when nothing was written, since tables have later versions than PostgreSQL."""
     was_written_before: bool = False
 
 
 async def rebuild_topics(config: Settings, say: Say, *, despite_tables: bool) -> TopicRebuildResult:
-    """Fill the empty topics of a system from its PostgreSQL, and move the projections to them."""
+    """Fill the empty topics from PostgreSQL and move the projections to them."""
     async with (
         Filling(
             client_options(config),
@@ -83,20 +83,22 @@ async def rebuild_topics(config: Settings, say: Say, *, despite_tables: bool) ->
             async with open_lost_log_rows(config.postgres_owner) as left:
                 result = await _TopicRebuild(config, filling, left, say).run(list(partitions), despite_tables)
         if result.is_written:
-            say("Kafka has it; moving the projections")
+            say("Topics written; moving the projections' positions")
             await _move_positions(config, partitions)
     return result
 
 
 async def _check_empty(log: KafkaLog, config: Settings) -> None:
-    names = {spec.name for spec in topics.TOPICS} - {topics.AUDIT_ROOTS}  # projectors send those again
+    names = {spec.name for spec in topics.TOPICS} - {topics.AUDIT_ROOTS}  # projectors publish roots again
     ends = await log.ends([config.topic(name) for name in sorted(names)])
     async for (topic, number), _ in log.read(ends):
-        raise InvariantBroken(f"{topic}[{number}] has records: only a Kafka that has lost all is filled")
+        raise InvariantBroken(
+            f"{topic}[{number}] has records: topics are rebuilt only when all of them are empty"
+        )
 
 
 async def _move_positions(config: Settings, partitions: Mapping[Partition, int]) -> None:
-    """Move PostgreSQL's positions to where the filling says that projectors go on."""
+    """Move PostgreSQL's positions to the offsets that the Kafka transaction committed."""
     notes = await filled(client_options(config), config.app_id, partitions)
     projected = {config.topic(name) for name in PROJECTED}
     after = {place: commit.offset for place, commit in notes.items() if place[0] in projected}
@@ -106,7 +108,7 @@ async def _move_positions(config: Settings, partitions: Mapping[Partition, int])
 
 
 class _TopicRebuild:
-    """Writes everything, once."""
+    """Writes the topics in one transaction."""
 
     def __init__(self, config: Settings, filling: Filling, left: LostLogRows, say: Say) -> None:
         self._config = config
@@ -155,7 +157,7 @@ class _TopicRebuild:
         return gathered
 
     async def _payments(self, gathered: PaymentFactsCollector) -> tuple[int, dict[str, list[LostLeg]]]:
-        """Write every payment; return how many are under way, and the lost legs of each wallet."""
+        """Write every payment; return the number in flight and the lost legs of each wallet."""
         config, now_ms = self._config, int(time.time() * 1_000)
         terms = ResumeTerms(now_ms, config.provider_patience_ms, config.provider_urls)
         legs: dict[str, list[LostLeg]] = defaultdict(list)
@@ -200,7 +202,7 @@ class _TopicRebuild:
     async def _offsets(
         self, partitions: Sequence[Partition], known: Mapping[Partition, int]
     ) -> dict[str, dict[Partition, tuple[int, str]]]:
-        """Return where workers go on, and where projectors do, with the log's name and where they were."""
+        """Return the offsets of workers and projectors; metadata has the log id and old positions."""
         config, nexts = self._config, self._filling.nexts
         name, projected = str(uuid.uuid4()), await self._left.positions()
         events = {config.topic(topics.PAYMENT_EVENTS), config.topic(topics.SAGA_EVENTS)}

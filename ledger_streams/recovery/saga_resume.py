@@ -1,9 +1,9 @@
-"""A payment resumed from what the projections know of it: its saga, and what has to be written.
+"""Resume of one payment from its projected facts: the saga's state and the records to write.
 
-The saga takes what it was told again, in order, by the same functions; what only its wallets
-or its outcome tell, it must have been told as well.  Where nothing is known further it waits,
-and asks again: a wallet, since nothing says that it was asked; a provider, under its one key.
-So nothing known is done twice, and nothing known is left undone.
+The saga replays its known replies in order, by the same functions as an agent.  Wallet events and
+outcomes imply further replies.  Where the facts end, the saga waits and sends its command again: to
+a wallet, since no fact shows the command; to a provider, under the same idempotency key.  Every
+known step is applied exactly once.
 """
 
 from __future__ import annotations
@@ -56,18 +56,18 @@ LEG_SUCCESSES: Final = (WalletDeducted, WalletCredited, WalletHeld, WalletReleas
 
 
 class ResumedPayment(msgspec.Struct):
-    """A payment as it goes on."""
+    """A resumed payment and the records to write for it."""
 
     fingerprint: str
     saga: Saga | None = None
-    """None: it never set out."""
+    """None when the saga never started."""
     sent: list[OutgoingRecord] = msgspec.field(default_factory=list)
-    """Events that the projections have not, and what the saga waits for."""
+    """Events that the projections lack, and the command that the saga waits for."""
     lost: list[LostLeg] = msgspec.field(default_factory=list)
 
 
 class PaymentResume:
-    """Resumes one payment; `paid` is the saga of the payment that it refunds."""
+    """Resumes one payment; `paid` is the saga of the payment it refunds."""
 
     def __init__(self, known: PaymentFacts, *, paid: Saga | None, now_ms: int, patience_ms: int) -> None:
         self._known = known
@@ -84,7 +84,7 @@ class PaymentResume:
     def of(
         self, event: SagaStarted | SagaFailed, fingerprint: str, at_ms: int, cause: str | None
     ) -> ResumedPayment:
-        """Return the payment that began with `event`, caused by a record of that time."""
+        """Resume the payment that began with `event`, at the time and by the cause given."""
         self._at_ms, self._cause = at_ms, cause
         self._emit(event)
         if isinstance(event, SagaFailed):
@@ -95,7 +95,7 @@ class PaymentResume:
         return ResumedPayment(fingerprint, saga, self._sent, self._lost)
 
     def _advance(self, saga: Saga) -> Saga:
-        """Return the saga as far as anything known says that it has come."""
+        """Return the saga advanced through all known facts."""
         while saga.status not in ENDS:
             after = self._step(saga)
             if after is None:
@@ -109,7 +109,7 @@ class PaymentResume:
             return past_due(saga, saga.give_up_ms or 0)
         is_approved = saga.status is SagaStatus.ASKING and isinstance(heard, ProviderApproved)
         if is_approved and not self._is_followed(saga):
-            return None  # it may have been cancelled since: asked again, the provider says so
+            return None  # it may have been cancelled since; asked again, the provider tells
         command = awaited_leg(saga)
         events = self._legs.pop(wire.command_id(command), ()) if command is not None else ()
         if heard is None and events:
@@ -128,7 +128,7 @@ class PaymentResume:
         return evolve(saga, heard, at_ms=self._at_ms, patience_ms=self._patience_ms)
 
     def _known_reply(self, saga: Saga) -> Reply | None:
-        """Return the first answer known that the saga takes at its version: its own, or a late outcome."""
+        """Return the first known reply that the saga accepts at its version: its own, or a late outcome."""
         for read in self._known.saga_events:
             if isinstance(read.event, Reply) and _is_answer(saga, read.event):
                 self._at_ms = wire.time_ms(wire.parse_time(read.occurred_at))
@@ -137,7 +137,7 @@ class PaymentResume:
         return None
 
     def _is_superseded(self, saga: Saga, heard: Reply | None) -> bool:
-        """Tell whether the saga must have given up waiting before it was told anything of this version."""
+        """Tell whether the saga gave up waiting before any reply of this version arrived."""
         later = [
             r.event
             for r in self._known.saga_events
@@ -154,7 +154,7 @@ class PaymentResume:
         return isinstance(heard, ProviderApproved) and not later and (is_failed or released)
 
     def _is_followed(self, saga: Saga) -> bool:
-        """Tell whether something is known that can only have come after the provider's approval."""
+        """Tell whether a known fact can only have followed the provider's approval."""
         after = self._is_version_known(saga.version + 1)
         return (
             after
@@ -166,7 +166,7 @@ class PaymentResume:
         return any(isinstance(r.event, Reply) and r.event.version == version for r in self._known.saga_events)
 
     def _leg_versions(self, after: int) -> list[int]:
-        """Return the versions of the legs that are known and not taken yet."""
+        """Return the versions of known legs that are not applied yet."""
         versions = (version_of(self._known.payment_id, command_id) for command_id in self._legs)
         return sorted(version for version in versions if version > after)
 
@@ -174,7 +174,7 @@ class PaymentResume:
         return {kind_of(leg) for leg in self._legs.values()}
 
     def _implied(self, saga: Saga, command: LegCommand | None) -> tuple[Saga, Reply | None]:
-        """Return what the saga must have been told, and the saga at the version at which it was."""
+        """Return the implied reply, and the saga at the version of that reply."""
         end, later = self._known_end(saga), self._later_kinds()
         if command is not None and is_done(saga, later, end):
             version = 0 if end is None else end.wallets.get(command.wallet_id, 0)
@@ -215,7 +215,7 @@ class PaymentResume:
         return saga
 
     def _ask(self, saga: Saga) -> Saga:
-        """Have the saga ask for what it waits for, which was lost if it was asked."""
+        """Send the saga's awaited command again; the earlier one is lost."""
         if self._known_end(saga) is not None or self._legs:
             raise InvariantBroken(
                 f"payment {saga.payment_id} is {saga.status}, "
@@ -228,14 +228,14 @@ class PaymentResume:
         return saga
 
     def _ask_provider_again(self, saga: Saga) -> Saga:
-        """Return the saga that asks its provider anew and patiently, under a version never answered."""
+        """Return the saga asking its provider again, with full patience and a version without a reply."""
         if self._is_version_known(saga.version):
             saga = _at_version(saga, saga.version + 1)
         due_ms = self._now_ms + self._patience_ms
         return msgspec.structs.replace(saga, attempts=saga.attempts + 1, due_ms=due_ms, give_up_ms=due_ms)
 
     def _emit(self, event: SagaEvent) -> None:
-        """Write an event that saga-events had, unless it is known."""
+        """Add a record of saga-events unless it is known."""
         if wire.saga_event_id(event) not in self._ids:
             value = wire.encode_saga_event(event, causation_id=self._cause, append_ms=self._at_ms)
             self._sent.append(OutgoingRecord(topics.SAGA_EVENTS, event.payment_id, value))
@@ -254,6 +254,6 @@ def _is_answer(saga: Saga, reply: Reply) -> bool:
 
 
 def _at_version(saga: Saga, version: int) -> Saga:
-    """Return the saga as it waits for the answer of a later version, without those between."""
+    """Return the saga waiting for a later version's reply; the versions between are superseded."""
     replies = (*saga.replies, *[SUPERSEDED] * (version - saga.version))
     return msgspec.structs.replace(saga, version=version, replies=replies)

@@ -1,6 +1,6 @@
-"""What a saga under way waits for, as the records that ask for it.
+"""Records of the commands that a saga in flight waits for.
 
-A command's id is made of payment, step and version, so one that is written again is the same.
+A command's id is derived from payment, step and version, so a command written again has the same id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAITS_FOR_A_WALLET: Final = frozenset(
 
 
 def awaited_leg(saga: Saga) -> LegCommand | None:
-    """Return the leg that the saga waits for; None when it waits for somebody else."""
+    """Return the leg that the saga waits for; None when it does not wait for a wallet."""
     if saga.status not in WAITS_FOR_A_WALLET:
         return None
     (command,) = saga_steps.entered(saga).commands
@@ -37,7 +37,7 @@ def awaited_leg(saga: Saga) -> LegCommand | None:
 
 
 def route(command: saga_steps.Command, cause: str | None, at_ms: int) -> OutgoingRecord:
-    """Return the record of what a saga asks for."""
+    """Return the record of a saga's command, with its topic and key."""
     if isinstance(command, LegCommand):
         value = wire.encode_command(command, causation_id=cause, append_ms=at_ms)
         return OutgoingRecord(topics.WALLET_COMMANDS, command.wallet_id, value)

@@ -1,7 +1,7 @@
-"""A payment with its refunds: each resumed, and what is set aside and given back of the payment.
+"""Resume of a payment together with its refunds, with the amounts reserved and refunded.
 
-The saga of the payment alone knows what is left of it.  A refund that is under way has its
-amount reserved; one that has completed is counted, and the payment is told if it was not.
+The payment's saga keeps its refundable rest.  A refund in flight reserves its amount.  A completed
+refund is counted, and its PaymentRefunded is written if it is missing.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ledger_streams.recovery.saga_resume_records import PaymentFactsCollector, r
 
 
 class ResumeTerms(msgspec.Struct, frozen=True):
-    """What holds for every payment that is resumed."""
+    """Terms of the resume, equal for all payments."""
 
     now_ms: int
-    """From when on providers are asked again with patience."""
+    """Time from which the patience of repeated provider requests counts."""
     patience_ms: int
     providers: Container[str] = ()
 
@@ -38,7 +38,7 @@ class ResumeTerms(msgspec.Struct, frozen=True):
 def resume_family(
     paid: PaymentFacts | None, refunds_of: Sequence[PaymentFacts], terms: ResumeTerms
 ) -> dict[PaymentId, ResumedPayment]:
-    """Return a payment (None: unknown) and its refunds resumed, by id."""
+    """Resume a payment (None: unknown) and its refunds; return them by id."""
     found: dict[PaymentId, ResumedPayment] = {}
     saga: Saga | None = None
     if paid is not None:
@@ -57,7 +57,7 @@ def resume_family(
 
 
 def resume_payment(known: PaymentFacts, paid: Saga | None, terms: ResumeTerms) -> ResumedPayment:
-    """Return one payment resumed, its reservations left out."""
+    """Resume one payment without its reservations."""
     resumption = PaymentResume(known, paid=paid, now_ms=terms.now_ms, patience_ms=terms.patience_ms)
     for read in known.saga_events:
         at_ms = wire.time_ms(wire.parse_time(read.occurred_at))
@@ -79,11 +79,11 @@ def resume_payment(known: PaymentFacts, paid: Saga | None, terms: ResumeTerms) -
 def _resume_requested(
     known: PaymentFacts, requested: payment.PaymentRequested, resumption: PaymentResume, terms: ResumeTerms
 ) -> ResumedPayment:
-    """Return a payment whose saga is not known to have begun."""
+    """Resume a payment with a known request and without a known saga."""
     reason = payment.impossible_reason(requested.request, terms.providers)
     has_ended_otherwise = known.end is not None and getattr(known.end, "reason", None) != reason
     if reason is Reason.PROVIDER_UNAVAILABLE and (known.wallet_events or has_ended_otherwise):
-        reason = None  # it was configured then
+        reason = None  # the provider was configured then
     event = (
         SagaStarted(requested.request, requested.data)
         if reason is None
@@ -94,7 +94,7 @@ def _resume_requested(
 
 
 def _resume_unrequested(known: PaymentFacts, resumption: PaymentResume, terms: ResumeTerms) -> ResumedPayment:
-    """Return a payment whose request is lost, while wallets know that it has moved money."""
+    """Resume a payment whose request is lost and whose legs are known."""
     data, legs = inferred_request(known), known.wallet_events
     when_ms = wire.time_ms(wire.parse_time(legs[-1].envelope.occurred_at)) if legs else terms.now_ms
     if data is None:
@@ -111,7 +111,7 @@ def _resume_unrequested(known: PaymentFacts, resumption: PaymentResume, terms: R
 
 
 def _with_request(known: PaymentFacts, done: ResumedPayment, raw: msgspec.Raw, at_ms: int) -> ResumedPayment:
-    """Have the request written too, where payment-events was cut before it."""
+    """Add the request's record when payment-events lost it."""
     if known.fingerprint is None:
         data, event_id = wire.read_object(raw), request_id(known)
         value = wire.encode_payment_request(data, event_id=event_id, occurred_ms=at_ms)
@@ -120,7 +120,7 @@ def _with_request(known: PaymentFacts, done: ResumedPayment, raw: msgspec.Raw, a
 
 
 def request_id(known: PaymentFacts) -> str:
-    """Return the id of the event that asked for the payment, or a new one where nobody knows it."""
+    """Return the id of the request event, or a derived one when it is unknown."""
     if known.request is not None:
         return known.request.event_id
     return known.request_id or derived_id(f"{known.payment_id}:PaymentRequested:1")
@@ -133,7 +133,7 @@ def _reserve(
     told: Sequence[PaymentRefunded],
     terms: ResumeTerms,
 ) -> None:
-    """Set aside what refunds under way have been granted, and count those that have completed."""
+    """Reserve the amounts of refunds in flight and count the completed ones."""
     granted = {
         refund_id: refund.amount_minor
         for refund_id, refund in sagas.items()
@@ -156,14 +156,14 @@ def _reserve(
             )
             done.sent.append(OutgoingRecord(topics.PAYMENT_EVENTS, saga.payment_id, value))
     if sum(saga.reserved.values()) + saga.refunded_minor > saga.amount_minor:
-        raise InvariantBroken(f"payment {saga.payment_id}: its refunds are more than what was paid")
+        raise InvariantBroken(f"payment {saga.payment_id}: its refunds exceed the amount paid")
     done.saga = saga
 
 
 def resume_families(
     gathered: PaymentFactsCollector, terms: ResumeTerms
 ) -> Iterator[dict[PaymentId, ResumedPayment]]:
-    """Resume every payment that is known, each with its refunds."""
+    """Resume every known payment with its refunds."""
     refunds_of = gathered.refunds_of()
     paid = {payment_id for payment_id, known in gathered.payments.items() if refund_of(known) is None}
     for payment_id in paid:

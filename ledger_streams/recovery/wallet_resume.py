@@ -1,8 +1,8 @@
-"""A wallet after the loss: its last known state, and the legs that others know it to have carried out.
+"""Resume of a wallet: its last known state and the lost legs that other records prove.
 
-Versions that others have been told stay what they were: where nobody knows what a version
-was, the wallet's history says that it is lost.  A lost credit cannot be made up, so money that
-was taken out of it may leave the wallet below its limit; it is taken all the same.
+Versions named in other records keep their numbers; an unknown version between them is filled with an
+event of reason `lost`.  A lost credit cannot be restored, so a proven debit of it may leave the wallet
+below its limit; the debit is applied all the same.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from ledger_streams.errors import InvariantBroken
 from ledger_streams.recovery.saga_resume_facts import LostLeg
 
 LOST: Final = "lost"
-"""The reason of an event that stands for one nobody knows; it changes nothing but the version."""
+"""Reason of an event that stands for an unknown one; it changes only the version."""
 
 
 class ReissuedEvent(msgspec.Struct, frozen=True):
-    """An event written again, and the wallet after it."""
+    """An event written again and the wallet after it."""
 
     wallet: Wallet
     value: bytes
 
 
 def reissue_lost_legs(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[ReissuedEvent]:
-    """Return the events that bring a wallet to where others know it to be, in order.
+    """Return the events that apply the lost legs to the wallet, in order.
 
-    Raises InvariantBroken when nothing is known of the wallet, or it knows something else.
+    Raises InvariantBroken when the wallet is unknown, or when its own events contradict a leg.
     """
     written: list[ReissuedEvent] = []
     for leg in sorted(lost, key=lambda leg: (not leg.is_half_known, leg.wallet_version)):
@@ -66,7 +66,7 @@ def reissue_lost_legs(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[Re
 
 
 def _events(wallet: Wallet, leg: LostLeg) -> Iterator[tuple[WalletEvent, str]]:
-    """Yield the leg's events, and before them what stands for versions that nobody knows."""
+    """Yield fill-in events for unknown versions, then the leg's events."""
     if leg.is_half_known and isinstance(leg.command, CaptureHold):
         yield _capture_event(wallet, leg.command, wallet.version + 1), wire.command_id(leg.command)
         return
@@ -80,7 +80,7 @@ def _events(wallet: Wallet, leg: LostLeg) -> Iterator[tuple[WalletEvent, str]]:
 
 
 def _capture_event(wallet: Wallet, command: CaptureHold, version: int) -> HoldCaptured:
-    """Return the second event of a capture, of which the wallet has the first."""
+    """Return the second event of a capture whose first event is known."""
     left_minor = wallet.holds[command.hold_id].amount_minor
     money = (command.amount_minor, command.currency)
     return HoldCaptured(wallet.wallet_id, version, command.hold_id, *money, command.payment_id, left_minor)
@@ -91,7 +91,7 @@ def _lost_event(wallet: Wallet, version: int, detail: str) -> WalletCommandRefus
 
 
 def _leg_events(wallet: Wallet, command: LegCommand, version: int) -> list[WalletEvent]:
-    """Return what the leg did; out of a hold that is lost as well it was out of available."""
+    """Return the leg's events; a capture of a lost hold is a deduction from the available balance."""
     payment_id, hold_id = command.payment_id, getattr(command, "hold_id", None)
     assert payment_id is not None, "a leg of a payment"
     hold = None if hold_id is None else wallet.holds.get(hold_id)

@@ -272,7 +272,9 @@ async def test_what_needs_all_events_refuses_names_the_months_and_changes_nothin
 
 async def test_a_rebuild_and_an_archiving_keep_out_of_each_other_s_way(told: Old) -> None:
     async with open_rebuild_tables(told.config.postgres):
-        with pytest.raises(Unavailable, match="another replay of this database is under way"):
+        with pytest.raises(
+            Unavailable, match="another replay or archive command of this database is running"
+        ):
             async with lock_months(told.config.postgres, patience_s=0.3):
                 raise AssertionError("it began")
     assert len(await told.archive()) == 2

@@ -84,8 +84,8 @@ async def test_what_is_old_is_a_setting_and_by_default_nothing_is(
 
 CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
     (("attach", "2023-01"), None, "2023-01 is not archived; archived: 2024-10, 2024-11"),
-    (("attach", "last"), None, "'last' is no month: write it like 2024-11"),
-    (("now", "--before", "2024"), None, "'2024' is no month"),
+    (("attach", "last"), None, "'last' is not a month; write it as 2024-11"),
+    (("now", "--before", "2024"), None, "'2024' is not a month"),
     (("now", "--before", "2999-01"), None, "has not ended"),
     (("now", "--before", "2024-12"), "", "set LEDGER_ARCHIVE"),
     (("list",), "", "set LEDGER_ARCHIVE"),

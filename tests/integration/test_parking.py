@@ -211,7 +211,7 @@ async def test_a_lost_connection_is_retried_and_parks_nothing(projected: Project
 async def test_a_gap_that_no_parked_record_explains_stops_and_writes_nothing(projected: Projected) -> None:
     ada, opened = projected.opened()
     _missing, next_one = projected.wallet(ada), projected.wallet(ada)
-    with pytest.raises(InvariantBroken, match="a gap, event version 3 came after 1"):
+    with pytest.raises(InvariantBroken, match="version gap, event version 3 came after 1"):
         await projected.write(opened, next_one)
     assert await projected.version(ada) == 0
 

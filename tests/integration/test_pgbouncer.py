@@ -77,7 +77,7 @@ async def test_migrations_go_through_pgbouncer_too(database_only: Settings, tmp_
 
 
 async def test_a_replay_through_pgbouncer_is_refused_before_it_takes_a_lock(bounced: Settings) -> None:
-    with pytest.raises(Unavailable, match="LEDGER_PGBOUNCER its pooler"):
+    with pytest.raises(Unavailable, match="LEDGER_PGBOUNCER to its pooler"):
         async with open_rebuild_tables(bounced.pooled_postgres):
             raise AssertionError("it began")
     async with open_connection(bounced.postgres) as connection:

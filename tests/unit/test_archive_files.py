@@ -82,5 +82,5 @@ def test_months_are_old_when_so_many_whole_ones_lie_between(today: str, months: 
 
 @pytest.mark.parametrize("text", ["2024", "2024-13", "2024-11-01", "November"])
 def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(Rejected, match="is no month"):
+    with pytest.raises(Rejected, match="is not a month"):
         parse_month(text)

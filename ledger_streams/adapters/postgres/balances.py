@@ -1,7 +1,7 @@
-"""The materialized view `wallet_balances`: refreshed by one at a time, as often as it is wanted.
+"""Refresh of the materialized view `wallet_balances`, by one session at a time.
 
-A function with its owner's rights does it, since nobody else may; it locks, looks at the
-view's age and notes the time, so callers need not know of each other.
+A database function with its owner's rights refreshes it.  The function locks, checks the view's age
+and notes the time, so callers need no coordination.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger_streams.errors import Unavailable
 
 SQL: Final = queries("balances")
 STATEMENT_S_MAX: Final = 3_600.0
-"""A refresh reads all wallet events."""
+"""Time limit; a refresh reads all wallet events."""
 
 
 async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool:

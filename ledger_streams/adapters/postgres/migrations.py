@@ -1,6 +1,6 @@
 """Schema migrations: pairs of plain SQL files, applied in order, each in a transaction of its own.
 
-What was applied is kept with a checksum: a file that changed afterwards is a
+An applied migration is stored with its checksum: a file that changed afterwards is a
 broken invariant, not a new migration.  Each transaction takes an advisory lock
 first, so several workers may upgrade at once.  (yoyo and alembic would each bring
 a second PostgreSQL driver for these few lines.)
@@ -24,7 +24,7 @@ _UP: Final = re.compile(r"(\d{4})_(\w+)\.up\.sql")
 MONTHS_PAST: Final = 12
 """Partitions made at an upgrade; a record from outside may lie a month back, an import's test data more."""
 MONTHS_AHEAD: Final = 3
-"""Long enough for a projector that runs for weeks; it makes what is missing itself, too."""
+"""Partitions made ahead, enough for weeks; a projector also makes a missing one itself."""
 
 
 class Migration(NamedTuple):
@@ -37,7 +37,7 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """Identify what the migration does."""
+        """Return the hash of the migration's SQL."""
         return hashlib.sha256(self.up.encode()).hexdigest()
 
 
@@ -106,7 +106,9 @@ async def _apply(connection: Connection, step: Migration) -> bool:
             await connection.execute(queries("migrations")["log"], step.number, step.name, step.checksum)
             return True
     if checksum != step.checksum:
-        raise InvariantBroken(f"migration {step.name} is not what was applied to this database")
+        raise InvariantBroken(
+            f"migration {step.name} differs from the one applied to this database: restore its file"
+        )
     return False
 
 
@@ -117,7 +119,7 @@ async def _revert(connection: Connection, step: Migration) -> bool:
             return False
         try:
             await connection.execute(step.down)
-        except asyncpg.RaiseError as error:  # the migration says why it may not be taken back
+        except asyncpg.RaiseError as error:  # the migration names its reason
             raise Rejected(status=409, title="In use", detail=f"{step.name}: {error}") from error
         await connection.execute(queries("migrations")["unlog"], step.number)
         return True

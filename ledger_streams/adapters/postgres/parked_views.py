@@ -1,4 +1,4 @@
-"""Parked records as people are shown them: what waits, why, and all that is in one of them."""
+"""Parked records for display: the list with reasons, and the full content of one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def parked_records(pool: Pool, *, topic: str | None = None, ended: bool = 
 async def parked_record(
     pool: Pool, partition: TopicPartition, offset: int
 ) -> tuple[ParkedRecord, MadeRecord] | None:
-    """Return one record, whatever has become of it, and its content."""
+    """Return one record with its content, also after its retry or discard."""
     async with acquire_connection(pool) as connection:
         row = await connection.fetchrow(SQL["one"], *partition, offset)
     if row is None:
@@ -56,7 +56,7 @@ async def parked_record(
 
 
 async def parked_partitions(pool: Pool, aggregate_id: str) -> list[TopicPartition]:
-    """Return where records of an aggregate wait."""
+    """Return the partitions in which records of an aggregate wait."""
     async with acquire_connection(pool) as connection:
         rows = await connection.fetch(SQL["places"], aggregate_id)
     return [(row["topic"], row["source_partition"]) for row in rows]

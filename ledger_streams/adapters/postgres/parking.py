@@ -1,9 +1,9 @@
-"""Parking: records that cannot be projected, kept in order, while all others go on.
+"""Parking of records that cannot be projected, while all other records are projected.
 
-A batch that holds such a record is written in pieces, one transaction each: rows, parked
-records and the source position together, so that each record is projected or parked once.
-Inside a piece the guilty record is found by halves, each behind a savepoint.  An aggregate
-with a record waiting has its later records of that topic and partition parked behind it.
+A batch with such a record is written in pieces of one transaction each: rows, parked records and the
+source position together, so each record is projected or parked exactly once.  Inside a piece the bad
+record is found by bisection with savepoints.  Later records of the same aggregate, topic and
+partition are parked behind a waiting record.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from ledger_streams.kafka.synthetic_record import MadeRecord
 
 SQL: Final = queries("parked")
 PIECE_S_MAX: Final = 120.0
-"""A piece in which every record is refused takes some hundred savepoints."""
+"""Time limit of a piece: with every record refused it takes some hundred savepoints."""
 
 
 class PostgresParking:
-    """Writes what a sink refuses in one go, and retries what was parked."""
+    """Writes a batch that the sink refused record by record, and retries parked records."""
 
     def __init__(self, sink: PostgresSink) -> None:
         self._sink = sink
@@ -51,7 +51,7 @@ class PostgresParking:
     ) -> list[ParkedRow] | None:
         """Write the parts of one partition, in order, and return those that are parked.
 
-        None when all of it was written before, by a commit that went unanswered.
+        None when an earlier commit, whose reply was lost, has written all of it.
         """
         async with acquire_connection(self._sink.pool, within_s=PIECE_S_MAX) as connection:
             await self._sink.make_months(connection, (row for part in parts for row in part.batch.events))
@@ -70,7 +70,7 @@ class PostgresParking:
     async def retry(
         self, partition: TopicPartition, aggregate_id: str, part_of: Callable[[MadeRecord], Part]
     ) -> int:
-        """Project all that waits of an aggregate in a partition, in order, or nothing; return how much.
+        """Project all waiting records of an aggregate in a partition, in order, or none; return the number.
 
         Raises Rejected where a record still cannot be projected.
         """
@@ -85,7 +85,11 @@ class PostgresParking:
                 position = await connection.fetchval(SQL["lock_position"], *partition)
                 again = await connection.fetch(SQL["of_aggregate"], *partition, aggregate_id)
                 if [row["source_offset"] for row in again] != [row["source_offset"] for row in waiting]:
-                    raise Rejected(status=409, title="Moved", detail="more was parked meanwhile: try again")
+                    raise Rejected(
+                        status=409,
+                        title="Moved",
+                        detail="another record was parked meanwhile: run the retry again",
+                    )
                 return await self._project(connection, partition, parts, position)
 
     async def _project(
@@ -109,7 +113,7 @@ class PostgresParking:
         return len(parts)
 
     async def discard(self, partition: TopicPartition, offset: int) -> bool:
-        """Give one record up, so that those behind it can be retried; False when it does not wait."""
+        """Discard one waiting record, so that those behind it can be retried; False when it does not wait."""
         async with (
             acquire_connection(self._sink.pool, within_s=WRITE_S_MAX) as connection,
             connection.transaction(),
@@ -119,7 +123,7 @@ class PostgresParking:
 
 
 class _Piece:
-    """Parts on their way into one transaction."""
+    """One transaction's parts."""
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""The connection pool, and which of PostgreSQL's errors mean that it is away.
+"""The connection pool, and the errors that mean PostgreSQL is unavailable.
 
-No state is kept in a session: no SET, no session lock, and no statement by name behind
-a pooler such as PgBouncer in transaction mode, where the next transaction may be another
-server's.  Whether there is one is found out when the pool is made.  A connection that says
-nothing is no error to the driver, so who borrows one says within which time it is given up.
+Sessions keep no state: no SET, no session lock, and no named statement behind a pooler such as
+PgBouncer in transaction mode, where the next transaction may run on another server connection.  The
+pool detects a pooler when it is made.  The driver reports no error for a silent connection, so each
+borrower sets the time after which the connection is terminated.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 ACQUIRE_S_MAX: Final = 5.0
-"""A caller that gets no connection within this is told `Unavailable`."""
+"""Wait for a connection; after it the caller gets `Unavailable`."""
 
 PROBE_S_MAX: Final = 2.0
-"""Who asks whether a process is ready does not wait for long, and asks again soon."""
+"""Time limit of a readiness probe, which is repeated soon."""
 READ_S_MAX: Final = 5.0
-"""Somebody waits for the answer: what PostgreSQL has not said by then is `Unavailable`."""
+"""Time limit of a read for an HTTP caller; after it the read is `Unavailable`."""
 WRITE_S_MAX: Final = 30.0
-"""Far longer than the largest batch takes on a busy machine; what is silent for so long is given up."""
+"""Time limit of a write, far above the largest batch on a busy machine; then the connection is terminated."""
 
 WRITER_SESSION: Final = MappingProxyType(
     {
@@ -48,8 +48,8 @@ WRITER_SESSION: Final = MappingProxyType(
         "tcp_user_timeout": "15s",
     }
 )
-"""Session settings of a writer: when it is gone or paused in mid-transaction, its locks are free 15 s
-later at most, and whoever takes over does not wait for TCP's two hours."""
+"""Session settings of a writer: the server releases the locks of a lost or paused writer within 15 s, so
+its successor does not wait for TCP's two hours."""
 STATEMENTS_MAX: Final = 200
 """Prepared statements of one connection; the system has fewer than a hundred."""
 
@@ -68,7 +68,7 @@ AWAY: Final = (
 
 @contextmanager
 def translate_connection_errors() -> Iterator[None]:
-    """Raise `Unavailable` for what says that PostgreSQL is away; let programmers' errors pass."""
+    """Turn connection errors into `Unavailable`; programmers' errors pass unchanged."""
     try:
         yield
     except ssl.SSLError as error:
@@ -120,7 +120,7 @@ async def create_pool(
 async def open_pool(
     dsn: str, *, connections_max: int = 10, statement_timeout_s: float = 30.0
 ) -> AsyncIterator[Pool]:
-    """Connect for the time of a block, and close within a bounded time."""
+    """Open a pool for one block and close it within a bounded time."""
     pool = await create_pool(dsn, connections_max=connections_max, statement_timeout_s=statement_timeout_s)
     try:
         yield pool
@@ -129,16 +129,16 @@ async def open_pool(
 
 
 async def is_behind_pooler(connection: Connection) -> bool:
-    """Tell whether a pooler lends the server: the one that answers is not the one that said hello."""
+    """Tell whether a pooler is in between: the backend's pid differs from the one of the handshake."""
     return bool(connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"))
 
 
 @asynccontextmanager
 async def acquire_connection(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[Connection]:
-    """Borrow a connection; anything that says PostgreSQL is away comes out as `Unavailable`.
+    """Borrow a connection; connection errors are raised as `Unavailable`.
 
-    So does a connection that is not given back `within_s` of the call: it is cut off, since a
-    cancellation, a rollback and a reset would each wait for the silent server again.
+    A connection that is not returned `within_s` of the call is terminated, which is `Unavailable` too:
+    a cancellation, a rollback and a reset would each wait for the silent server again.
     """
     loop = asyncio.get_running_loop()
     is_over_at = loop.time() + within_s
@@ -160,7 +160,7 @@ async def acquire_connection(pool: Pool, *, within_s: float = math.inf) -> Async
 async def _acquire(
     pool: Pool, line: asyncio.Semaphore, seconds: float
 ) -> PoolConnectionProxy[asyncpg.Record]:
-    """Wait in line, then for a connection; the caller gives the place in the line back."""
+    """Wait in the queue, then for a connection; the caller releases the place in the queue."""
     metrics.POSTGRES_WAITING.inc()
     began_s = time.perf_counter()
     try:
@@ -168,7 +168,7 @@ async def _acquire(
             await line.acquire()
             try:
                 connection = await pool.acquire()
-            except BaseException:  # a caller that is cancelled gives its place back, too
+            except BaseException:  # a cancelled caller releases its place too
                 line.release()
                 raise
     except TimeoutError:
@@ -181,15 +181,15 @@ async def _acquire(
 
 
 async def _keep_session(_connection: object) -> None:
-    """Spare the round trip that would reset a session in which nothing was kept."""
+    """Skip the reset of a session, which keeps no state, to save its round trip."""
 
 
 _queues: dict[Pool, asyncio.Semaphore] = {}
-"""Of each pool those who wait: the driver lets late comers pass them, and in a crowd some wait for long."""
+"""Queue of each pool, first come first served; the driver alone lets late callers overtake."""
 
 
 def _count_connections(state: str) -> int:
-    """Count the connections of this process's pools: `idle`, `used`, or `limit`, what there may be."""
+    """Count the connections of this process's pools: `idle`, `used`, or `limit` (the maximum)."""
     counts = {
         "idle": lambda pool: pool.get_idle_size(),
         "used": lambda pool: pool.get_size() - pool.get_idle_size(),
@@ -203,14 +203,14 @@ for _state in ("idle", "used", "limit"):
 
 
 def _terminate(connection: Connection) -> None:
-    """End a connection, unless it is on its way back to the pool, which limits that time by itself."""
+    """Terminate a connection unless it is being returned to the pool, which bounds that by itself."""
     with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
 @asynccontextmanager
 async def open_connection(dsn: str) -> AsyncIterator[Connection]:
-    """Open one connection for a command, and close it."""
+    """Open one connection for one block and close it."""
     with translate_connection_errors():
         connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX, statement_cache_size=0)
         try:

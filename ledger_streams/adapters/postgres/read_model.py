@@ -1,8 +1,7 @@
-"""The read model: the projections, as the web views ask for them.
+"""The read model: queries of the web views on the projections; it writes nothing.
 
-Nothing here writes.  A payment counts as ended for `outcomes` when every wallet it
-touched has been projected up to the version its outcome names, so whoever reads
-after that sees the payment (read your writes).
+For `outcomes` a payment has ended when every wallet it touched is projected up to the version in its
+outcome.  A read after that sees the payment (read your writes).
 """
 
 from __future__ import annotations
@@ -41,11 +40,12 @@ from ledger_streams.ports.payment_lists import PaymentsAsked
 SQL: Final = queries("read_model")
 PARKED_SQL: Final = queries("parked")
 PARKED_MAX: Final = 10
-"""Of one answer; `ledger-streams projections parked list` has all."""
+"""Parked records in one response; `ledger-streams projections parked list` shows all."""
 NO_ID: Final = "00000000-0000-0000-0000-000000000000"
-"""Before every id that there is."""
+"""Sorts before every id."""
 FEW_PAYMENTS: Final = 32
-"""Whose steps are asked for one by one, in one go: planning a question about a list takes longer."""
+"""Up to so many payments the steps are queried one payment each, in one round trip: planning a list query
+takes longer."""
 
 
 class PostgresReadModel:
@@ -166,7 +166,7 @@ class PostgresReadModel:
         return {key: _outcome(rows) for key, rows in reached.items()}
 
     async def answers(self) -> None:
-        """Return when PostgreSQL has answered; raises Unavailable when it, or its pool, does not in time."""
+        """Probe PostgreSQL; raises Unavailable when it or the pool does not answer in time."""
         async with acquire_connection(self._pool, within_s=PROBE_S_MAX) as connection:
             await connection.execute("SELECT 1")
 

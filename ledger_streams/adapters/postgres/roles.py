@@ -1,4 +1,4 @@
-"""Roles: who may do what in the database.
+"""Rights of the database roles.
 
 The owner migrates and rebuilds.  The application adds to history and cannot change it;
 what it updates (payments, snapshots, positions) can be made again.  Analysts read.
@@ -27,7 +27,7 @@ async def role_statements(dsn: str, *, application: str | None, analyst: str | N
 async def give_roles(dsn: str, *, application: str | None, analyst: str | None) -> list[str]:
     """Carry the statements out, all or none, and return them; safe to repeat.
 
-    Raises Rejected where the role of the DSN may not, or is itself to be bound: it owns the tables.
+    Raises Rejected when the DSN's role lacks the right, or is itself one of the roles: it owns the tables.
     """
     async with open_connection(dsn) as connection, connection.transaction():
         if (owner := await connection.fetchval(SQL["owner"])) in (application, analyst):

@@ -1,10 +1,9 @@
 """The projector's sink: one transaction writes the rows of a cycle and moves its source positions.
 
-The positions are checked and set first, so PostgreSQL sees each record once: a
-writer that has lost its partition stands at another offset and is refused before
-it writes a row.  Rows go in by COPY, upserts as arrays in sorted order, which
-keeps two writers from deadlocking; there is no statement per row.  Each event bears
-the hash of the one before it: the chains go on from the heads found on the way.
+The positions are checked and set first, so each record is written once: a writer that has lost its
+partition expects another offset and is refused before it writes a row.  Rows are written by COPY,
+upserts as arrays in sorted order, which avoids deadlocks between writers; there is no statement per
+row.  Each event has the hash of the one before it, from the heads read with the positions.
 """
 
 from __future__ import annotations
@@ -62,10 +61,9 @@ class PostgresSink:
     async def write(self, batch: SinkBatch) -> None:
         """Write all of the batch, or nothing.
 
-        A batch whose positions all stand at their new offsets already is one whose
-        commit went unanswered: it is there, and is not written again.  Any other
-        difference, and a gap in a wallet's versions, is `InvariantBroken`.  Unreadable when
-        PostgreSQL refuses what a record holds: then nothing of the batch is written.
+        When all positions are at their new offsets already, an earlier commit whose reply was lost has
+        written the batch, and it is not written again.  Raises InvariantBroken for any other difference
+        and for a gap in a wallet's versions, and Unreadable when PostgreSQL refuses a record's data.
         """
         async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await self.make_months(connection, batch.events)
@@ -76,7 +74,7 @@ class PostgresSink:
 
     async def put(self, connection: Connection, batch: SinkBatch, heads: dict[TopicPartition, bytes]) -> None:
         """Write the rows of a batch whose positions are claimed, from the `heads` of their chains on."""
-        hashed = asyncio.create_task(asyncio.to_thread(contents, batch))  # meanwhile, PostgreSQL writes
+        hashed = asyncio.create_task(asyncio.to_thread(contents, batch))  # in parallel with PostgreSQL
         try:
             with translate_data_errors():
                 await put_postings(connection, batch.postings)
@@ -116,17 +114,19 @@ class PostgresSink:
     async def _put_events(self, connection: Connection, events: Sequence[EventRow]) -> None:
         fresh, repeats = await _without_duplicates(connection, events)
         if repeats:
-            log.warning("%d events of known event ids are kept in event_repeats", len(repeats))
+            log.warning(
+                "%d events with known event ids written to event_repeats instead of events.", len(repeats)
+            )
             await copy_rows(connection, "event_repeats", EventRow._fields, repeats)
         try:
             await copy_rows(connection, "events", EventRow._fields, fresh)
         except asyncpg.UniqueViolationError as error:
-            # Another partition's writer was quicker with the same foreign id: tried again, it is a repeat.
+            # Another partition's writer inserted the same foreign id first; a retry finds a repeat.
             raise Unavailable(dependency="postgres", detail=f"events: {error}") from error
         except asyncpg.CheckViolationError as error:
             if is_of_constraint(error):
                 raise
-            self._months.clear()  # a month's partition was retired meanwhile: made again by the next attempt
+            self._months.clear()  # a month was archived meanwhile; the next attempt makes its partition
             raise Unavailable(dependency="postgres", detail=f"events: {error}") from error
 
 
@@ -144,7 +144,7 @@ async def claim(
 ) -> dict[TopicPartition, bytes] | None:
     """Set the positions and return the heads of their chains.
 
-    None when they are all set already, by a commit that went unanswered.
+    None when an earlier commit, whose reply was lost, has set all of them.
     """
     claims = [(*key, *advance) for key, advance in sorted(positions.items())]
     moved = await connection.fetch(SQL["set_positions"], *columns_of(claims, 4))
@@ -152,11 +152,13 @@ async def claim(
         return {(row["topic"], row["partition"]): row["chain_hash"] or GENESIS for row in moved}
     now = await _positions(connection, list(positions))
     if all(now[key] == advance.new for key, advance in positions.items()):
-        log.warning("a batch was written already, its commit had gone unanswered")
+        log.warning(
+            "Batch of %s already written by a commit without a reply; not written again.", sorted(positions)
+        )
         return None
     stale = {key: now[key] for key, advance in positions.items() if now[key] not in advance}
     raise InvariantBroken(
-        f"this projector has lost its partitions: positions are {stale or now}, it believed {dict(positions)}"
+        f"this projector has lost its partitions: positions are {stale or now}, it expected {dict(positions)}"
     )
 
 

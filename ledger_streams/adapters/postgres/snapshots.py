@@ -1,4 +1,4 @@
-"""All snapshots at once: what reconciliation compares with the log and with the cache."""
+"""Reader of all wallet snapshots, for reconciliation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ledger_streams.adapters.postgres.views import wallet_view
 from ledger_streams.ports import WalletView
 
 STATEMENT_S_MAX: Final = 600.0
-"""It reads a whole table."""
+"""Time limit; the query reads a whole table."""
 
 
 async def snapshots(pool: Pool, wallet_ids: Collection[str] | None = None) -> dict[str, WalletView]:
