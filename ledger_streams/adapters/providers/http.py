@@ -72,7 +72,7 @@ class HttpProviders:
         self, provider: str, call: Call, path: str, content: Mapping[str, str]
     ) -> ProviderAnswer:
         if provider not in self._slots:
-            raise unavailable(provider, "no provider of this name is configured: see LEDGER_PROVIDER_URLS")
+            raise unavailable(provider, "no provider of this name is configured: see LEDGER_PROVIDERS")
         async with self._slots[provider]:
             started_s, outcome = time.perf_counter(), "unknown"
             try:
