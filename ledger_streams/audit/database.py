@@ -123,7 +123,7 @@ class Audit:
             for row in await self.connection.fetch(SQL["stray_postings"], timeout=STATEMENT_S_MAX):
                 subject, detail = (
                     f"event {row['event_id']}",
-                    "the posting was inserted, or its event is missing",
+                    "inserted, or its event is missing",
                 )
                 found.append(Finding("postings", subject, str(row["leg"]), "open", detail))
         return check.rows, found

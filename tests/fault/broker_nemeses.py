@@ -1,7 +1,7 @@
-"""Nemeses of a cluster: what goes wrong with one broker of three, or two; see nemeses.py.
+"""Nemeses of a cluster: faults of one or two brokers of three; see nemeses.py.
 
-What counts is what the others do meanwhile, so each waits until they lead what the lost
-one has led, and for the workload, and at the end until all replicas are in sync again.
+Each waits until the other brokers lead the lost one's partitions, then for further steps of the
+workload, and at the end until all replicas are in sync again.
 """
 
 from __future__ import annotations

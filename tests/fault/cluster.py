@@ -1,7 +1,7 @@
-"""Cluster: which of a stage's brokers does what, and what they have in common.
+"""Cluster: roles of the testbed's brokers.
 
-Leaders, replicas and coordinators are asked of the brokers that are there; who the active
-controller is stands in the election's own file, since no client is ever told.
+Reachable brokers are asked for leaders, replicas and coordinators.  The active controller is read
+from the election's file, since Kafka tells no client.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """FaultScenario: the model's workload through a live system under a nemesis, then the audit.
 
-Some of the steps come before the fault, the rest during it and after it, at a steady
-rate; so there is work under way at each moment that matters.  One system may stand many
-ordeals, one after the other: its auditor remembers all that was ever sent.
+Steps are sent before, during and after the fault, at a steady rate, so payments are in flight at each
+critical moment.  One system may run many scenarios in turn: its auditor remembers all steps.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ RECOVERED_S_MAX: Final = 120.0
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What became of one scenario; `recover_s` is from the fault's end to the next payment's end."""
+    """Result of one scenario; `recover_s` is from the fault's end to the next payment's end."""
 
     fault: str
     payments: int
@@ -76,7 +75,7 @@ class FaultScenario:
         await self._model.settle()
 
     async def under(self, nemesis: Nemesis) -> Row:
-        """Send the workload while the nemesis does its harm; return what was found afterwards."""
+        """Send the workload under the nemesis; return the audit's result."""
         before, is_over = set(await self._model.outcomes()), False
         async with asyncio.TaskGroup() as group:  # a feed that fails ends the nemesis too
             group.create_task(self._feed(lambda: is_over))
@@ -134,7 +133,7 @@ class FaultScenario:
         )
 
     async def faults(self) -> list[str]:
-        """Return what is wrong with the settled system, in all that can be seen of it."""
+        """Return the faults of the settled system, by the auditor and the system's own checks."""
         faults = await self._auditor.faults(self._model)
         faults += [f"dead letter of the ledger's own: {v!r}" for v in await self._model.letters_elsewhere()]
         faults += self._unlike(self._model.reconciled)

@@ -1,6 +1,6 @@
-"""Nemeses of what a process stands on: its disk, its clock, its provider, the topics it restores from.
+"""Nemeses of a process' host: its disk, its clock, its provider, the topics it restores from.
 
-As in `nemeses`: each returns when its fault is over and the recovery begins.
+As in `nemeses`, each returns when its fault is removed and the recovery begins.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Nemeses: what goes wrong with a running system, one function a fault, its name the fault's.
+"""Nemeses: faults of a running system, one function a fault, named like the fault.
 
-Each does its harm while the workload goes on, waits until the workload has got further in
-spite of it, and undoes it: when it returns the fault is over, and the recovery begins.
+Each injects its fault under the workload, waits until further steps were sent, and removes the fault.
+When it returns, the recovery begins.
 """
 
 from __future__ import annotations

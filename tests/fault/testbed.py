@@ -1,7 +1,7 @@
 """Testbed: one live system on servers of its own, which may be killed, and its supervisor.
 
-Two workers, a projector, a gateway and a provider.  What ends by itself is started again, as
-`ledger-streams run` does; what a nemesis has taken down stays down until it says otherwise.
+Two workers, a projector, a gateway and a provider.  A process that ends by itself is started again, as
+by `ledger-streams run`.  A process that a nemesis stopped stays down until the nemesis starts it.
 """
 
 from __future__ import annotations

@@ -330,7 +330,7 @@ async def test_a_report_that_reads_holds_the_month_up_and_nothing_is_lost(told: 
     before = await told.tables()
     async with told.pool.acquire() as reader, reader.transaction():
         await reader.fetch("SELECT count(*) FROM events")
-        with pytest.raises(Unavailable, match="`events` is in use"):
+        with pytest.raises(Unavailable, match="`events` is locked by a reader"):
             async with lock_months(told.config.postgres) as months:
                 manifest = written(told, [row async for row in months.rows(NOVEMBER)])
                 await months.retire(NOVEMBER, manifest, detach_backoff=Backoff(attempts_max=1))
