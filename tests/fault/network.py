@@ -1,4 +1,4 @@
-"""Network: toxiproxy between the processes of a testbed and its servers, a way for each process to each server.
+"""Network: toxiproxy between the testbed's processes and its servers, a way for each process to each server.
 
 So one process alone can be cut off while the others go on; who has no way of its own goes directly.
 A way to the broker ends at a listener that advertises the way itself, or clients would leave it.
