@@ -34,7 +34,7 @@ SEED ?= 1
 BROKERS ?= 1
 EVENTS ?= 1000000
 
-.PHONY: help setup lint format test test-slow test-times test-stack test-stack-fsync test-fault reference mutants bench bench-postgres soak demo stack-up stack-down lock clean
+.PHONY: help setup lint dead-code format test test-slow test-times test-stack test-stack-fsync test-fault reference mutants bench bench-postgres soak demo stack-up stack-down lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ lint: setup ## Check style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES) tests benchmarks
 	$(BIN)/lint-imports
+	$(BIN)/python -m vulture
+
+dead-code: setup ## Find code that nothing uses (vulture; exceptions with their reasons in vulture_whitelist.py)
+	$(BIN)/python -m vulture
 
 format: setup ## Format the code
 	$(BIN)/ruff format .

@@ -103,17 +103,17 @@ async def answer(order: ProviderOrder, calls: ProviderCalls) -> ProviderReply:
     about = (order.payment_id, order.saga_version, order.provider, order.amount_minor, order.currency)
     if not calls.providers.knows(order.provider):
         return ProviderTimedOut(*about, "LEDGER_PROVIDERS of this gateway has no provider of this name")
-    if not await calls.breakers.allows(order.provider):
+    if not await calls.breakers.allow_call(order.provider):
         return ProviderTimedOut(*about, "not asked: the circuit breaker is open")
     try:
         said = await call(order, calls)
     except Unsettled as error:  # the provider is up: one payment's unknown outcome must not open its breaker
-        await calls.breakers.succeeded(order.provider)
+        await calls.breakers.record_success(order.provider)
         return ProviderTimedOut(*about, error.detail)
     except Unavailable as error:
-        await calls.breakers.failed(order.provider)
+        await calls.breakers.record_failure(order.provider)
         return ProviderTimedOut(*about, error.detail)
-    await calls.breakers.succeeded(order.provider)
+    await calls.breakers.record_success(order.provider)
     if said.status == "approved":
         return ProviderApproved(*about, said.detail)
     reason = order.reason if isinstance(order, CancelPayment) else Reason.PROVIDER_DECLINED

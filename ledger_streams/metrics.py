@@ -239,35 +239,6 @@ POSTGRES_ACQUIRES_FAILED: Final = Counter(
     "Times no connection was lent in time: the API answers 503, a projector tries again",
 )
 
-PGBOUNCER_CLIENTS: Final = Gauge(
-    "ledger_pgbouncer_clients",
-    "Client connections of PgBouncer for this database by state: active (with a server or idle), waiting; "
-    "each process says the same",
-    labelnames=("state",),
-)
-
-PGBOUNCER_SERVERS: Final = Gauge(
-    "ledger_pgbouncer_servers",
-    "Server connections of PgBouncer for this database by state: active, idle, and limit, what there may be "
-    "of all; each process says the same",
-    labelnames=("state",),
-)
-
-PGBOUNCER_WAIT_SECONDS: Final = Gauge(
-    "ledger_pgbouncer_wait_seconds",
-    "How long the client that waits longest for a server connection of PgBouncer has waited, else 0",
-)
-
-PGBOUNCER_TRANSACTIONS: Final = Gauge(
-    "ledger_pgbouncer_transactions",
-    "Transactions for this database since PgBouncer's start",
-)
-
-PGBOUNCER_WAITED_SECONDS: Final = Gauge(
-    "ledger_pgbouncer_waited_seconds",
-    "Time that all clients of this database have waited for a server connection since PgBouncer's start",
-)
-
 KAFKA_HANGING_ENDED: Final = Counter("ledger_kafka_hanging_ended", "Hanging transactions ended")
 KAFKA_REQUESTS_DENIED: Final = Counter(
     "ledger_kafka_requests_denied", "Requests that Kafka did not allow or know; work goes on", ("request",)

@@ -36,9 +36,7 @@ class Backoff:
 
 
 FOR_EVER: Final = Backoff()
-"""For a worker, which cannot work without its dependency."""
-BRIEFLY: Final = Backoff(first_ms=20, wait_ms_max=200, attempts_max=4)
-"""For a request whose caller waits: three more attempts within 140 ms."""
+"""For a worker: it has nothing better to do than to wait for its dependency."""
 
 
 async def retried(

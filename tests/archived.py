@@ -14,11 +14,11 @@ from ledger_streams import topics
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.rows import EventRow
 from ledger_streams.adapters.postgres.sink import PostgresSink
-from ledger_streams.archive.checks import as_event
+from ledger_streams.archive.checks import event_row
 from ledger_streams.archive.files import Archive, Manifest
-from ledger_streams.archive.months import archive_months, checked, standing
+from ledger_streams.archive.months import archive_months, check_archive, month_statuses
 from ledger_streams.audit.chains import Finding
-from ledger_streams.audit.database import audited
+from ledger_streams.audit.database import open_audit
 from ledger_streams.settings import Settings
 from tests.projected import Story
 from tests.projections import COLUMNS
@@ -71,7 +71,7 @@ class Old:
 
     def archived(self) -> EventRow:
         """Return an event that is in November's file."""
-        return as_event(next(Archive(self.config.archive).rows(FILE)))
+        return event_row(next(Archive(self.config.archive).rows(FILE)))
 
     async def write(self) -> None:
         """Write what was told."""
@@ -91,19 +91,21 @@ class Old:
 
     async def touched(self) -> list[Finding]:
         """Return what chains and days have to say, and the files."""
-        async with audited(self.pool) as look:
+        async with open_audit(self.pool) as look:
             _, found = await look.events(None)
             _, of_wallets = await look.wallets(self.wallet_topic, None, None)
             return [
                 *found,
                 *of_wallets,
                 *await look.days(self.wallet_topic, None, ""),
-                *(await checked(self.config)).findings,
+                *(await check_archive(self.config)).findings,
             ]
 
     async def states(self) -> dict[str, tuple[str, int, int]]:
         """Return by month where its rows are, and how many."""
-        return {one.month: (one.state, one.rows, one.archived_rows) for one in await standing(self.config)}
+        return {
+            one.month: (one.state, one.rows, one.archived_rows) for one in await month_statuses(self.config)
+        }
 
     async def count(self, table: str) -> int:
         """Count the rows of a table."""

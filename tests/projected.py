@@ -38,7 +38,7 @@ def euros(amount_minor: int) -> str:
 
 
 @dataclass
-class Told:
+class Scenario:
     """A wallet as far as the story has come."""
 
     user_id: str
@@ -64,7 +64,7 @@ class Story:
         self.payment_topic = f"payment-events-{new_id()}"
         self.wallet_topic = f"wallet-events-{new_id()}"
         self.now = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
-        self.wallets: dict[str, Told] = {}
+        self.wallets: dict[str, Scenario] = {}
         self._next: dict[str, int] = {self.payment_topic: 0, self.wallet_topic: 0}
         self._written: dict[str, int | None] = {self.payment_topic: None, self.wallet_topic: None}
         self._told = SinkBatch({})
@@ -76,7 +76,7 @@ class Story:
 
     def open(self, user_id: str | None = None, *, command_id: str | None = None) -> str:
         wallet_id = new_id()
-        self.wallets[wallet_id] = Told(user_id or new_id())
+        self.wallets[wallet_id] = Scenario(user_id or new_id())
         self._wallet_event(wallet_id, "WalletOpened", {}, causation_id=command_id or new_id())
         return wallet_id
 
@@ -201,11 +201,11 @@ class Story:
 
     def batch(self) -> SinkBatch:
         """Return what was told since the last call, positions included."""
-        told, self._told = self._told, SinkBatch({})
+        scenario, self._told = self._told, SinkBatch({})
         moved = [topic for topic, offset in self._next.items() if offset != (self._written[topic] or 0)]
-        told.positions = {(topic, 0): Advance(self._written[topic], self._next[topic]) for topic in moved}
+        scenario.positions = {(topic, 0): Advance(self._written[topic], self._next[topic]) for topic in moved}
         self._written.update({topic: self._next[topic] for topic in moved})
-        return told
+        return scenario
 
     @property
     def written(self) -> dict[tuple[str, int], int]:

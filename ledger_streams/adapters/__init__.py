@@ -1,6 +1,5 @@
-"""Adapters: each port on its real technology, and in-memory twins of those that tests profit from.
+"""Adapters: each port on its real technology, one folder a technology.
 
-Files are named `technology_port`.  An adapter is given plain parameters (a DSN,
-a URL, a pool), never the settings, and says `Unavailable` when its technology is
-away.  SQL lives in `sql/`, as SQL.
+An adapter gets plain parameters (a DSN, a URL, a pool), never the settings, and raises
+`Unavailable` when its technology is unavailable.  SQL is in `postgres/sql/`.
 """

@@ -1,9 +1,8 @@
-"""Waiting for payments to end and for commands to show, by looking at the read model.
+"""Outcome poller: waits for payments to end by polling the read model.
 
-However many wait for a payment, one look a tick is for all of them, and so is one at the steps of
-those that have ended; none is taken while nobody waits.  A waiter is told within one interval, or
-gets None when its time is up.  While the read model is away the ticks slow down and everybody keeps
-waiting.
+One query per tick serves all waiters, and one more reads the steps of the ended payments.  The poller
+does not query while there are no waiters.  A waiter gets its outcome within one interval, or None
+after its timeout.  While the read model is unavailable the ticks slow down and waiters keep waiting.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -22,21 +21,21 @@ from ledger_streams.ports import Outcome, PaymentView, ReadModel, WalletView
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 LAST_STEPS: Final = frozenset({"SagaCompleted", "SagaFailed"})
-"""Of a saga; they come with the outcome, but on another topic, and that may be projected later."""
+"""Final steps of a saga; their topic may be projected after that of the outcome."""
 AWAY_MS: Final = 500
-"""Between two ticks while the read model is away."""
+"""Time between two ticks while the read model is unavailable."""
 LONE_INTERVAL_MS_MAX: Final = 120
-"""Whoever waits alone, for a command, asks less and less often, down to this."""
+"""Upper bound of the growing interval at which one caller polls a wallet."""
 
 
-class OutcomeWatch:
-    """Many waiters, one look; use as `async with`, or `start` and `stop`."""
+class OutcomePoller:
+    """Polls once for many waiters; use it as `async with`, or call `start` and `stop`."""
 
     def __init__(self, read_model: ReadModel, *, interval_ms: float = 15) -> None:
         self._read_model = read_model
         self._interval_s = interval_ms / 1000
         self._waiting: dict[str, set[asyncio.Future[Outcome | None]]] = {}
-        self._somebody_waits = asyncio.Event()
+        self._has_waiters = asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -47,11 +46,11 @@ class OutcomeWatch:
         await self.stop()
 
     async def start(self) -> None:
-        """Begin to tick."""
-        self._ticking = background.start("outcome-watch", self._tick_for_ever, on_failure=self._give_up)
+        """Start polling."""
+        self._ticking = background.start("outcome-poller", self._poll_forever, on_failure=self._give_up)
 
     async def stop(self) -> None:
-        """End; whoever still waits for a payment is told that its time is up."""
+        """Stop polling; remaining waiters get None."""
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.wait([self._ticking])
@@ -61,13 +60,13 @@ class OutcomeWatch:
                 waiter.set_result(None)
 
     async def wait(self, payment_id: str, timeout_s: float) -> Outcome | None:
-        """Return how the payment ended once all of it is projected, or None after `timeout_s`.
+        """Return the outcome once the whole payment is projected, or None after `timeout_s`.
 
-        Raises Unavailable when looking for outcomes has failed in a way that nobody foresaw.
+        Raises Unavailable when polling fails with an unexpected error.
         """
         waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(payment_id, set()).add(waiter)
-        self._somebody_waits.set()
+        self._has_waiters.set()
         try:
             async with asyncio.timeout(timeout_s):
                 return await waiter
@@ -85,31 +84,23 @@ class OutcomeWatch:
             wallet = await self._read_model.wallet(wallet_id)
             return wallet if wallet is not None and reached(wallet) else None
 
-        return await self._look_until(look, timeout_s)
+        return await self._poll_until(look, timeout_s)
 
-    async def wait_for_command(
-        self, wallet_id: str, command_id: str, timeout_s: float
-    ) -> Mapping[str, Any] | None:
-        """Return the envelope of the event that the command caused, or None after `timeout_s`."""
-        return await self._look_until(
-            lambda: self._read_model.wallet_event_of(wallet_id, command_id), timeout_s
-        )
-
-    async def _look_until(self, look: Callable[[], Awaitable[T | None]], timeout_s: float) -> T | None:
+    async def _poll_until(self, look: Callable[[], Awaitable[T | None]], timeout_s: float) -> T | None:
         wait_s = self._interval_s
         try:
             async with asyncio.timeout(timeout_s):
-                while (found := await self._quietly(look())) is None:
+                while (found := await self._ask_read_model(look())) is None:
                     await asyncio.sleep(wait_s)
                     wait_s = min(wait_s * 1.5, LONE_INTERVAL_MS_MAX / 1000)
                 return found
         except TimeoutError:
             return None
 
-    async def _tick_for_ever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
-            await self._somebody_waits.wait()
-            outcomes = await self._quietly(self._outcomes())
+            await self._has_waiters.wait()
+            outcomes = await self._ask_read_model(self._outcomes())
             for payment_id, outcome in (outcomes or {}).items():
                 for waiter in self._waiting.get(payment_id, ()):
                     if not waiter.done():
@@ -117,7 +108,7 @@ class OutcomeWatch:
             await asyncio.sleep(self._interval_s)
 
     def _give_up(self, failure: Exception) -> None:
-        """Answer all who wait: the next look may fail likewise, and their time runs out."""
+        """Raise Unavailable in all waiters: the next poll may fail likewise within their timeouts."""
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
             if not waiter.done():
                 error = Unavailable(
@@ -134,12 +125,12 @@ class OutcomeWatch:
             if _is_whole(payment)
         }
 
-    async def _quietly(self, looked: Awaitable[T]) -> T | None:
-        """Take `Unavailable` for "nothing yet", after a longer wait."""
+    async def _ask_read_model(self, looked: Awaitable[T]) -> T | None:
+        """Return None after a longer wait when the read model is unavailable."""
         try:
             return await looked
         except Unavailable as error:
-            log.warning("waiting for outcomes: %s", error)
+            log.warning("Polling for outcomes failed: %s. Retrying in %d ms.", error, AWAY_MS)
             await asyncio.sleep(AWAY_MS / 1000)
             return None
 
@@ -149,9 +140,9 @@ class OutcomeWatch:
         if not waiters:
             del self._waiting[payment_id]
         if not self._waiting:
-            self._somebody_waits.clear()
+            self._has_waiters.clear()
 
 
 def _is_whole(payment: PaymentView) -> bool:
-    """Whether no step of an ended payment is still to be projected; archived ones are not shown."""
+    """Tell whether all steps of an ended payment are projected; archived payments show none."""
     return payment.archived_month is not None or any(step.event_type in LAST_STEPS for step in payment.steps)

@@ -1,9 +1,9 @@
-"""Archived rows against what is noted of them: is the file what was archived, row by row?
+"""Verification of archive files against the hashes that PostgreSQL keeps of their rows.
 
-PostgreSQL keeps the hash of each row, and the hashes of those that come after are made of it.  Here
-the row's own is made again, from what the file says and the hash of the row before, wherever that
-one is.  Files and notes come in one order, so memory does not grow with them; a row is known by its
-event, not by its offset, which moves when a log is lost, by the same for all rows of a file.
+PostgreSQL keeps the chain hash of each archived row.  The check computes the hash again from the
+row in the file and the hash of the row before it.  Files and notes are read in the same order, so
+memory use is constant.  A row is identified by its event id: its offset moves when a log is lost,
+by the same amount for all rows of a file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncpg
 
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, event_content, link
 from ledger_streams.adapters.postgres.rows import EventRow
-from ledger_streams.archive.database import ROWS_AT_ONCE, SQL, STATEMENT_S_MAX, Archived, Months
+from ledger_streams.archive.database import ROWS_AT_ONCE, SQL, STATEMENT_S_MAX, ArchivedFile, Months
 from ledger_streams.archive.files import (
     UNREADABLE,
     Archive,
@@ -28,16 +28,18 @@ from ledger_streams.archive.files import (
 from ledger_streams.audit.chains import FINDINGS_MAX, Finding
 
 WHOLE: Final = "all of it"
-"""Stands for the place of what is wrong with a file as such."""
+"""Place of a finding that concerns the whole file."""
 
 
 async def findings(
     archive: Archive, months: Months, *, month: date | None = None
 ) -> tuple[int, list[Finding]]:
-    """Check the archived files of a month, or of all; return how many rows and what is not as archived."""
+    """Check the archived files of one month, or of all; return the rows checked and the findings."""
     archived = [one for one in await months.archives() if month in (None, one.month)]
     manifests = {one.file: one for one in archive.manifests()}
-    found = [finding for one in archived for finding in _of_file(archive, one, manifests.pop(one.file, None))]
+    found = [
+        finding for one in archived for finding in _file_findings(archive, one, manifests.pop(one.file, None))
+    ]
     for manifest in manifests.values() if month is None else ():
         if problem := archive.problem(manifest):
             found.append(Finding(manifest.file, WHOLE, "", manifest.month, problem))
@@ -58,8 +60,8 @@ async def findings(
     ]
 
 
-def _of_file(archive: Archive, archived: Archived, manifest: Manifest | None) -> Iterator[Finding]:
-    """Compare a file with its manifest and with PostgreSQL's note of it."""
+def _file_findings(archive: Archive, archived: ArchivedFile, manifest: Manifest | None) -> Iterator[Finding]:
+    """Compare a file with its manifest and with its row in `archives`."""
     problem = archive.problem(manifest) if manifest else "there is no manifest"
     if manifest and not problem and manifest.sha256 != archived.sha256:
         problem = f"sha256 is {manifest.sha256}, {archived.sha256} was archived"
@@ -68,18 +70,18 @@ def _of_file(archive: Archive, archived: Archived, manifest: Manifest | None) ->
 
 
 class FileCheck:
-    """Follows one file and what is noted of its rows, in step."""
+    """Compares one file with the notes of its rows, both read in order."""
 
-    def __init__(self, archive: Archive, archived: Archived) -> None:
+    def __init__(self, archive: Archive, archived: ArchivedFile) -> None:
         self._archived = archived
         self._left: Iterator[ArchivedRow] | None = archive.rows(archived.file)
-        """None once the file has nothing to be compared any more."""
+        """None when the file is finished or its check has stopped."""
         self._moved: int | None = None
         self.rows = 0
         self.found: list[Finding] = []
 
     def add(self, noted: asyncpg.Record) -> None:
-        """Take the next note, and compare it with the next row."""
+        """Compare the next note with the next row of the file."""
         row = self._next()
         if row is None:
             return
@@ -91,7 +93,7 @@ class FileCheck:
         bears = noted["chain_hash"] or b""
         moved = row.source_offset - noted["source_offset"]
         self._moved = moved if self._moved is None else self._moved
-        if link(noted["before"] or GENESIS, event_content(as_event(row))) != bears:
+        if link(noted["before"] or GENESIS, event_content(event_row(row))) != bears:
             self._say(row, "changed: it does not make the hash that its chain has")
         elif row.chain_hash != (bears.hex() or None):
             self._say(row, "its hash is not the one that its chain has")
@@ -101,7 +103,7 @@ class FileCheck:
             self._left = None
 
     def end(self) -> None:
-        """Say so where the file has more rows than are noted."""
+        """Report a file that has more rows than PostgreSQL noted."""
         if self._left is not None and (row := self._next(may_end=True)):
             self._say(row, "is not noted, nor what follows")
 
@@ -127,7 +129,7 @@ class FileCheck:
         self.found.append(Finding(self._archived.file, subject, place, month, detail))
 
 
-def as_event(row: ArchivedRow) -> EventRow:
+def event_row(row: ArchivedRow) -> EventRow:
     """Return the row as it was written to `events`."""
     data = bytes(row.event_data).decode()
     about = (row.event_id, row.aggregate_id, row.event_type, data, row.event_version, row.occurred_at)

@@ -1,9 +1,8 @@
-"""Months of `events` on their way to files and back.
+"""Archived months in PostgreSQL: rows leave `events` for a file and return from it.
 
-A month leaves the table in one transaction: what its chain needs of each row is noted, the
-partition is detached and dropped.  Until then, and again from the moment its rows are put back,
-the table has all of them; in between, the file has.  Who writes an event that late waits, or
-makes the partition again, which then holds nothing but what is new.
+One transaction retires a month: it notes the chain hash of each row, then detaches and drops the
+partition.  At every moment the rows are complete either in the table or in the file.  A writer of a
+late event waits for that transaction, or creates the partition anew for the late events alone.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres.history_lock import keep_to_oneself
+from ledger_streams.adapters.postgres.history_lock import lock_history
 from ledger_streams.adapters.postgres.migrations import make_partitions
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.archive.files import ArchivedRow, Manifest, month_name
 from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
@@ -27,17 +26,17 @@ from ledger_streams.resilience import Backoff, retried
 
 SQL: Final = queries("archive")
 STATEMENT_S_MAX: Final = 3_600.0
-"""Some statements read or write a whole month."""
+"""Time limit of one statement; some read or write a whole month."""
 ROWS_AT_ONCE: Final = 2_000
 PATIENCE_S: Final = 10.0
-"""The server notices within this that a killed command is gone, unless that one had a long statement."""
-LET_GO: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=20)
-"""Readers hold tables for milliseconds; a report that reads for minutes is not waited for."""
+"""Wait for the lock.  The server notices a killed command in this time, unless it ran a long statement."""
+DETACH_BACKOFF: Final = Backoff(first_ms=100, wait_ms_max=1_000, attempts_max=20)
+"""Wait for readers to release the partition: they hold it for milliseconds, a long report makes it fail."""
 COLUMNS: Final = ArchivedRow.__struct_fields__
 
 
-class Archived(NamedTuple):
-    """A file that holds rows which PostgreSQL has not."""
+class ArchivedFile(NamedTuple):
+    """A file whose rows are no longer in `events`."""
 
     month: date
     part: int
@@ -47,14 +46,15 @@ class Archived(NamedTuple):
 
 
 @asynccontextmanager
-async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
-    """Have the months to oneself; raises Unavailable while somebody else rebuilds or archives.
+async def lock_months(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Months]:
+    """Lock the months for this command.
 
-    Rejected for a role that does not own the tables.
+    Raises Unavailable while another command rebuilds or archives, and Rejected for a role that does
+    not own the tables.
     """
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         await _check_schema(connection)
-        await keep_to_oneself(connection, patience_s=patience_s)
+        await lock_history(connection, patience_s=patience_s)
         try:
             yield Months(connection)
         except asyncpg.InsufficientPrivilegeError as error:
@@ -63,10 +63,10 @@ async def archiving(dsn: str, *, patience_s: float = PATIENCE_S) -> AsyncIterato
 
 
 @asynccontextmanager
-async def as_archived(dsn: str) -> AsyncIterator[Months]:
-    """Look at what is archived, as of now."""
+async def read_months(dsn: str) -> AsyncIterator[Months]:
+    """Read the months under one snapshot."""
     async with (
-        connected(dsn) as connection,
+        open_connection(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await _check_schema(connection)
@@ -75,11 +75,11 @@ async def as_archived(dsn: str) -> AsyncIterator[Months]:
 
 async def _check_schema(connection: Connection) -> None:
     if not await connection.fetchval(SQL["has_archives"]):
-        raise InvariantBroken("the schema knows no archive yet: run `ledger-streams db upgrade`")
+        raise InvariantBroken("the schema has no table `archives` yet: run `ledger-streams db upgrade`")
 
 
 class Months:
-    """The months of `events`; made by `archiving` or `as_archived`."""
+    """The months of `events`; made by `lock_months` or `read_months`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -88,9 +88,9 @@ class Months:
         """Return the months that have a partition, in order."""
         return [row["month"] for row in await self.connection.fetch(SQL["partitions"])]
 
-    async def archives(self) -> list[Archived]:
-        """Return the files that hold what the table has not, by month and part."""
-        return [Archived(*row) for row in await self.connection.fetch(SQL["archives"])]
+    async def archives(self) -> list[ArchivedFile]:
+        """Return the archived files by month and part."""
+        return [ArchivedFile(*row) for row in await self.connection.fetch(SQL["archives"])]
 
     async def standing(self) -> dict[date, int]:
         """Count the rows of each month in the table."""
@@ -98,7 +98,7 @@ class Months:
         return {row["month"]: row["rows"] for row in rows}
 
     async def schema(self) -> int:
-        """Return the number of the last migration; InvariantBroken where rows have columns unknown to us."""
+        """Return the last migration's number; InvariantBroken when `events` has other columns than a file."""
         columns = {row["name"] for row in await self.connection.fetch(SQL["columns"])}
         if columns != set(COLUMNS):
             raise InvariantBroken(
@@ -108,7 +108,7 @@ class Months:
         return number
 
     async def rows(self, month: date) -> AsyncGenerator[ArchivedRow, None]:
-        """Yield the month's rows in the order of their chains, of one snapshot."""
+        """Yield the month's rows in the order of their chains, under one snapshot."""
         async with self.connection.transaction(isolation="repeatable_read", readonly=True):
             cursor = self.connection.cursor(
                 SQL["rows"], month, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX
@@ -116,11 +116,13 @@ class Months:
             async for row in cursor:
                 yield ArchivedRow(**{**row, "event_data": msgspec.Raw(row["event_data"].encode())})
 
-    async def retire(self, month: date, manifest: Manifest | None, *, let_go: Backoff = LET_GO) -> bool:
-        """Note the month's rows as those of the file, and drop them; all or nothing.
+    async def retire(
+        self, month: date, manifest: Manifest | None, *, detach_backoff: Backoff = DETACH_BACKOFF
+    ) -> bool:
+        """Note the month's rows as archived in the file and drop their partition, in one transaction.
 
-        False, and nothing is done, when the table has more rows than the file: some have come since.
-        Without a manifest the month has to be empty.  Raises Unavailable when readers do not let go.
+        Returns False and changes nothing when rows arrived after the file was written.  Without a
+        manifest the month has to be empty.  Raises Unavailable when readers keep the partition locked.
         """
         async with self.connection.transaction():
             await self.connection.execute(await self.connection.fetchval(SQL["hold_still"], month))
@@ -128,15 +130,15 @@ class Months:
             if rows != (manifest.rows if manifest else 0):
                 return False
             if manifest:
-                noted = Archived(month, manifest.part, manifest.file, rows, manifest.sha256)
+                noted = ArchivedFile(month, manifest.part, manifest.file, rows, manifest.sha256)
                 await self.connection.execute(SQL["note_file"], *noted)
                 await self.connection.execute(SQL["note_rows"], *noted[:2], timeout=STATEMENT_S_MAX)
             purpose = f"dropping the partition of {month_name(month)}"
-            await retried(lambda: self._drop(month), purpose=purpose, backoff=let_go)
+            await retried(lambda: self._drop(month), purpose=purpose, backoff=detach_backoff)
         return True
 
-    async def attach(self, archived: Archived, rows: Iterator[ArchivedRow]) -> None:
-        """Put the rows of a file back, at the offsets that they have now; all or nothing."""
+    async def attach(self, archived: ArchivedFile, rows: Iterator[ArchivedRow]) -> None:
+        """Insert the rows of a file into `events` at their current offsets, in one transaction."""
         await make_partitions(self.connection, [archived.month])
         async with self.connection.transaction():
             await self.connection.execute(SQL["lock_noted"])
@@ -152,7 +154,10 @@ class Months:
             place = archived.month, archived.part
             forgotten = await self.connection.execute(SQL["forget_rows"], *place, timeout=STATEMENT_S_MAX)
             if _count(forgotten) != archived.rows:
-                raise InvariantBroken(f"{archived.file}: {_count(forgotten)} rows are noted")
+                raise InvariantBroken(
+                    f"{archived.file}: PostgreSQL notes {_count(forgotten)} of its {archived.rows} rows; "
+                    "nothing was attached"
+                )
             await self.connection.execute(SQL["forget_file"], *place)
 
     async def _drop(self, month: date) -> None:
@@ -162,10 +167,14 @@ class Months:
                 for step in await self.connection.fetch(SQL["retire"], month):
                     await self.connection.execute(step["statement"])
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-            raise Unavailable(dependency="postgres", detail=f"`events` is in use: {error}") from error
+            raise Unavailable(
+                dependency="postgres", detail=f"the partition of `events` is locked by a reader: {error}"
+            ) from error
         except asyncpg.DependentObjectsStillExistError as error:
             raise Rejected(
-                status=409, title="In use", detail=f"others depend on it: {error.detail}"
+                status=409,
+                title="In use",
+                detail=f"other database objects depend on the partition: {error.detail}",
             ) from error
 
 
@@ -180,5 +189,5 @@ def _records(rows: Iterable[ArchivedRow], *, moved: int) -> Iterator[Sequence[An
 
 
 def _count(status: str) -> int:
-    """Read PostgreSQL's word on how many rows: `INSERT 0 5`, `DELETE 5`."""
+    """Read the number of rows from a command tag: `INSERT 0 5`, `DELETE 5`."""
     return int(status.rpartition(" ")[2])

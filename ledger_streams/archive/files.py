@@ -1,9 +1,9 @@
 """The archive's files: a month of `events` as compressed lines of JSON, with a manifest beside them.
 
-A file counts once its manifest is there, which is written last.  Both are written under another
-name, brought to the disk, and renamed, so whoever is killed leaves nothing that looks whole.  The
-same rows make the same bytes: a file that was left without a note in PostgreSQL, or whose rows
-were put back, is known again, and no second one is written.
+A file is valid once its manifest exists, which is written last.  Both are written under a temporary
+name, synced to disk and renamed, so a killed command leaves no file that looks complete.  The same
+rows make the same bytes: a later run recognises a file that PostgreSQL has not noted, or whose rows
+were attached again, and writes no second one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from ledger_streams.errors import InvariantBroken, Rejected
 LEVEL: Final = 6
 """gzip's own default; 9 takes twice the time for one per cent."""
 UNREADABLE: Final = (OSError, EOFError, zlib.error, msgspec.DecodeError)
-"""What reading a damaged file raises; gzip's own error is an OSError."""
+"""Errors of reading a damaged file; gzip's own error is an OSError."""
 
 
 class ArchivedRow(msgspec.Struct, frozen=True):
-    """A row of `events`, all of its columns, as a line."""
+    """A row of `events` with all its columns: one line of a file."""
 
     event_id: str
     aggregate_id: str
@@ -48,7 +48,7 @@ class ArchivedRow(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What stands beside a file."""
+    """Description of one file, stored beside it."""
 
     file: str
     month: str
@@ -71,11 +71,13 @@ _manifest: Final = msgspec.json.Decoder(Manifest).decode
 
 
 class Archive:
-    """The folder; raises Rejected unless it is there: it is not made, since it may be a disk that is away."""
+    """The archive's folder.  A missing folder is Rejected, not created: its disk may be unmounted."""
 
     def __init__(self, folder: str) -> None:
         if not folder:
-            raise Rejected(status=400, title="No archive", detail="set LEDGER_ARCHIVE: the archive's folder")
+            raise Rejected(
+                status=400, title="No archive", detail="set LEDGER_ARCHIVE to the archive's folder"
+            )
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise Rejected(
@@ -93,14 +95,14 @@ class Archive:
         return sorted(found, key=lambda manifest: (manifest.month, manifest.part))
 
     def draft(self, month: date) -> Draft:
-        """Begin a file of a month, in the place of what a killed command left of one."""
+        """Start the file of a month; an unfinished one of a killed command is overwritten."""
         return Draft(self.folder / f"{file_name(month, 1)}.tmp", month)
 
     def keep(self, draft: Draft, *, noted: Set[int], schema: int) -> Manifest:
-        """Give the file its name and its manifest, read it back from the disk; return the manifest.
+        """Name the file, write its manifest, read the file back from disk and return the manifest.
 
-        `noted` are the month's parts that PostgreSQL has archived already.  Where another is the same
-        file, that one is kept.
+        `noted` are the month's parts that PostgreSQL has noted already.  An existing file with the same
+        content is kept instead of the draft.
         """
         draft.end()
         month = month_name(draft.month)
@@ -124,7 +126,7 @@ class Archive:
                 yield _row(line)
 
     def problem(self, manifest: Manifest) -> str | None:
-        """Say in what the file is not what its manifest says; None where it is."""
+        """Return how the file differs from its manifest, or None."""
         try:
             sha256 = self.sha256(manifest.file)
             if sha256 != manifest.sha256:
@@ -143,7 +145,7 @@ class Archive:
         beside = self.folder / f"{name}.tmp"
         with beside.open("wb") as out:
             out.write(content)
-            _to_disk(out)
+            _fsync(out)
         beside.rename(self.folder / name)
         names = os.open(self.folder, os.O_RDONLY)
         try:
@@ -158,7 +160,7 @@ class Draft:
     def __init__(self, path: Path, month: date) -> None:
         self.path, self.month = path, month
         self._out = path.open("wb")
-        self._hashed = _Hashed(self._out)
+        self._hashed = _HashingWriter(self._out)
         self._lines = gzip.GzipFile("", "wb", LEVEL, self._hashed, mtime=0)
         self._first = datetime.max.replace(tzinfo=UTC)
         self._last = datetime.min.replace(tzinfo=UTC)
@@ -177,13 +179,13 @@ class Draft:
         self.rows += 1
 
     def end(self) -> None:
-        """Bring all of it to the disk."""
+        """Sync the whole file to disk."""
         self._lines.close()
-        _to_disk(self._out)
+        _fsync(self._out)
         self._out.close()
 
     def discard(self) -> None:
-        """Leave nothing."""
+        """Delete the draft."""
         self.end()
         self.path.unlink()
 
@@ -193,14 +195,14 @@ class Draft:
         return self._hashed.sha256.hexdigest()
 
     def manifest(self, file: str, *, part: int, schema: int) -> Manifest:
-        """Return what is to stand beside the file."""
+        """Return the manifest of the file."""
         times = (self._first, self._last)
         about = (file, month_name(self.month), part, self.rows, self._hashed.length_bytes, self.sha256)
         return Manifest(*about, *times, schema, datetime.now(UTC))
 
 
-class _Hashed:
-    """Passes bytes on and hashes them, so that what is read back has something to be compared with."""
+class _HashingWriter:
+    """Writer that also hashes the bytes; the file read back from disk is compared with that hash."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -222,10 +224,10 @@ def file_name(month: date, part: int) -> str:
 
 
 def month_name(month: date) -> str:
-    """Return a month as people write it: 2024-11."""
+    """Return the month as text: 2024-11."""
     return f"{month:%Y-%m}"
 
 
-def _to_disk(out: BinaryIO) -> None:
+def _fsync(out: BinaryIO) -> None:
     out.flush()
     os.fsync(out.fileno())

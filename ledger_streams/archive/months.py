@@ -1,7 +1,8 @@
-"""Archiving: a month is written, read back, and only then dropped; and the same the other way round.
+"""Commands of the archive: write a month to a file, attach it again, check all files.
 
-Each step may be killed.  What stays then is the month in the table, or the month in the table and
-a file that the next call knows again, or the file and its note.
+A month is written, read back and verified, and only then dropped from the table.  The command may be
+killed at any step: the month is then still in the table, or complete in a noted file.  The next call
+recognises a file that was written but not noted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ledger_streams.archive.checks import findings
-from ledger_streams.archive.database import Archived, Months, archiving, as_archived
+from ledger_streams.archive.database import ArchivedFile, Months, lock_months, read_months
 from ledger_streams.archive.files import Archive, Manifest, month_name
 from ledger_streams.audit.chains import Finding
 from ledger_streams.errors import Rejected, Unavailable
@@ -22,11 +23,11 @@ from ledger_streams.settings import Settings
 
 Say = Callable[[str], None]
 ATTEMPTS_MAX: Final = 5
-"""Events that come late come seldom: hardly ever a second time while the month is written anew."""
+"""Attempts to write a month; late events rarely arrive during two attempts in a row."""
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """A month: how many of its rows are where."""
+class MonthStatus(msgspec.Struct, frozen=True):
+    """A month and the number of its rows in the table and in files."""
 
     month: str
     state: str
@@ -38,8 +39,8 @@ class Standing(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """What was compared, and what is not as it was archived."""
+class ArchiveCheck(msgspec.Struct, frozen=True):
+    """Result of a check: files and rows compared, and the findings."""
 
     files: int
     rows: int
@@ -51,12 +52,12 @@ class Checked(msgspec.Struct, frozen=True):
         return 1 if self.findings else 0
 
 
-def month_of(text: str) -> date:
+def parse_month(text: str) -> date:
     """Read a month like 2024-11; raises Rejected."""
     try:
         return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError as error:
-        detail = f"{text!r} is no month: write it like 2024-11"
+        detail = f"{text!r} is not a month; write it as 2024-11"
         raise Rejected(status=400, title="Month", detail=detail) from error
 
 
@@ -67,15 +68,15 @@ def months_before(today: date, months: int) -> date:
 
 
 async def archive_months(config: Settings, before: date, say: Say) -> list[Manifest]:
-    """Archive all months before one, the oldest first; return the manifests.  Empty ones are dropped.
+    """Archive all months before `before`, oldest first; return the manifests.  Drop empty months.
 
     Raises Rejected for a month that has not ended.
     """
     if before > (this := datetime.now(UTC).date().replace(day=1)):
-        detail = f"{month_name(this)} has not ended: nothing of it or later can be archived"
+        detail = f"{month_name(this)} has not ended; only earlier months can be archived"
         raise Rejected(status=409, title="Not ended", detail=detail)
     archive, found = Archive(config.archive), []
-    async with archiving(config.postgres_owner) as months:
+    async with lock_months(config.postgres_owner) as months:
         schema = await months.schema()
         for month in await months.partitions():
             manifest = await _archive(archive, months, month, schema) if month < before else None
@@ -86,19 +87,20 @@ async def archive_months(config: Settings, before: date, say: Say) -> list[Manif
 
 
 async def _archive(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
-    """Write, verify, drop; return the manifest, or None for a month without rows."""
+    """Write the month, verify the file, drop the rows; return the manifest, or None for an empty month."""
     for _ in range(ATTEMPTS_MAX):
         try:
-            manifest = await _written(archive, months, month, schema)
+            manifest = await _write_draft(archive, months, month, schema)
         except OSError as error:
             raise Unavailable(dependency="the archive", detail=str(error)) from error
         if await months.retire(month, manifest):
             return manifest
-    detail = f"events of {month_name(month)} came while it was written, {ATTEMPTS_MAX} times"
+    name = month_name(month)
+    detail = f"late events of {name} arrived during each of {ATTEMPTS_MAX} attempts; run it again later"
     raise Unavailable(dependency="postgres", detail=detail)
 
 
-async def _written(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
+async def _write_draft(archive: Archive, months: Months, month: date, schema: int) -> Manifest | None:
     noted = {one.part for one in await months.archives() if one.month == month}
     with archive.draft(month) as draft:
         async with aclosing(months.rows(month)) as rows:
@@ -110,13 +112,13 @@ async def _written(archive: Archive, months: Months, month: date, schema: int) -
         return None
 
 
-async def attach_month(config: Settings, month: date) -> list[Archived]:
-    """Put a month's rows back, of files that are what was archived; return those.
+async def attach_month(config: Settings, month: date) -> list[ArchivedFile]:
+    """Insert a month's archived rows into `events` again, after a check of their files; return the files.
 
-    Raises Rejected where none is archived, or where one is not; nothing of that file is put back.
+    Raises Rejected when the month is not archived, or when a file fails the check; its rows stay out.
     """
     archive = Archive(config.archive)
-    async with archiving(config.postgres_owner) as months:
+    async with lock_months(config.postgres_owner) as months:
         everything = await months.archives()
         archived = [one for one in everything if one.month == month]
         if not archived:
@@ -133,10 +135,10 @@ async def attach_month(config: Settings, month: date) -> list[Archived]:
     return archived
 
 
-async def standing(config: Settings) -> list[Standing]:
-    """Return what is known of each month that has rows, wherever they are."""
+async def month_statuses(config: Settings) -> list[MonthStatus]:
+    """Return the status of each month that has rows in the table or in files."""
     manifests = Archive(config.archive).manifests()
-    async with as_archived(config.postgres_owner) as months:
+    async with read_months(config.postgres_owner) as months:
         rows, archives = await months.standing(), await months.archives()
     found = []
     for month in sorted({*rows, *(one.month for one in archives)}):
@@ -145,13 +147,13 @@ async def standing(config: Settings) -> list[Standing]:
         state = "attached" if not archived else "both" if month in rows else "archived"
         counts = rows.get(month, 0), sum(one.rows for one in archived)
         sizes = [one.file for one in files], sum(one.bytes for one in files)
-        found.append(Standing(name, state, *counts, *sizes))
+        found.append(MonthStatus(name, state, *counts, *sizes))
     return found
 
 
-async def checked(config: Settings) -> Checked:
-    """Compare all files with their manifests, and all archived rows with what is noted of them."""
+async def check_archive(config: Settings) -> ArchiveCheck:
+    """Compare all files with their manifests, and all archived rows with their notes in PostgreSQL."""
     archive = Archive(config.archive)
-    async with as_archived(config.postgres_owner) as months:
+    async with read_months(config.postgres_owner) as months:
         rows, found = await findings(archive, months)
-    return Checked(len(archive.manifests()), rows, found)
+    return ArchiveCheck(len(archive.manifests()), rows, found)

@@ -1,8 +1,8 @@
-"""Following chains: which row was changed, put in or taken away.
+"""Verification of hash chains: finds rows that were changed, inserted or deleted.
 
-Rows come chain by chain in their order.  One that does not follow from the row before
-it was changed itself, or the one before it is not the one that was there; where it
-follows from the one before that, the row in between was put in.
+Rows arrive chain by chain, in order.  A row that does not follow from its predecessor was changed,
+or the predecessor was replaced.  When it follows from the row before the predecessor, the
+predecessor was inserted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import msgspec
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, link
 
 FINDINGS_MAX: Final = 1_000
-"""Beyond so many it is not a row that was touched, and a list of all of them helps nobody."""
+"""Limit of reported findings; more of them mean that not single rows were changed."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written; `subject` is a wallet, a payment or a partition."""
+    """A row that differs from what was written; `subject` is a wallet, a payment or a partition."""
 
     table: str
     subject: str
@@ -29,7 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Linked(NamedTuple):
+class ChainLink(NamedTuple):
     """A row of a chain."""
 
     table: str
@@ -37,38 +37,38 @@ class Linked(NamedTuple):
     at: int
     """Offset, or version."""
     content: bytes | None
-    """None of a row that is archived: its hash is believed here."""
+    """None for an archived row: its hash is not verified here."""
     chain_hash: bytes
     subject: str
     day: str
 
 
 class ChainCheck:
-    """Follows chains from `heads`, or from their beginnings; `gapless` ones count their rows from 1."""
+    """Verifies chains from `heads`, or from their beginnings; `gapless` chains number their rows from 1."""
 
     def __init__(self, heads: Mapping[str, bytes] | None = None, *, gapless: bool) -> None:
         self._start = heads or {}
         self._gapless = gapless
         self._chain: str | None = None
-        self._before: Linked | None = None
+        self._before: ChainLink | None = None
         self._tails = (GENESIS, GENESIS)
-        """The hash before the last row, and the last row's."""
+        """Hash of the row before the last one, and of the last row."""
         self._found: dict[tuple[str, int, bytes], Finding] = {}
         self.rows = 0
         self.archived = 0
-        """Of the rows, those whose content is elsewhere."""
+        """Number of rows whose content is in archive files."""
         self.heads: dict[str, bytes] = dict(self._start)
-        """The last hash of each chain of source partitions, as far as it was followed."""
+        """Last verified hash of each source partition's chain."""
         self.last: dict[str, int] = {}
-        """Where that is."""
+        """Offset of that hash."""
 
     @property
     def found(self) -> list[Finding]:
-        """Return what was found so far, in order."""
+        """Return the findings so far, in order."""
         return list(self._found.values())
 
-    def add(self, row: Linked) -> None:
-        """Take the next row."""
+    def add(self, row: ChainLink) -> None:
+        """Verify the next row."""
         self.rows += 1
         if row.chain != self._chain:
             begin = self._start.get(row.chain, GENESIS)
@@ -90,7 +90,7 @@ class ChainCheck:
         if not self._gapless:
             self.heads[row.chain], self.last[row.chain] = row.chain_hash, row.at
 
-    def _say(self, row: Linked, detail: str, *, at: int | None = None) -> None:
+    def _say(self, row: ChainLink, detail: str, *, at: int | None = None) -> None:
         place = str(row.at if at is None else at)
         found = Finding(row.table, row.subject, place, row.day, detail)
         self._found[row.chain, row.at, row.chain_hash] = found

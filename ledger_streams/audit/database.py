@@ -1,8 +1,8 @@
 """The audit of PostgreSQL: days closed, every chain followed, proofs given.
 
-All of it is read under one snapshot, as streams: memory does not grow with the tables.
-Nothing here can be trusted more than the database it reads; what can is a root or a seal
-that has left it, which is what a verification is compared with.
+Everything is read under one snapshot and streamed, so memory use is constant.  A result is only as
+trustworthy as the database it is read from.  A verification therefore compares it with roots and
+seals that are stored outside of the database.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres.hash_chain import event_content, wallet_event_content
-from ledger_streams.adapters.postgres.pool import Connection, Pool, acquired
+from ledger_streams.adapters.postgres.pool import Connection, Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import EventRow, PostingRow, WalletEventRow
-from ledger_streams.audit.chains import FINDINGS_MAX, ChainCheck, Finding, Linked
-from ledger_streams.audit.roots import Boundaries, Days, Root, Span, offsets, seal_of, sealed, spans
+from ledger_streams.audit.chains import FINDINGS_MAX, ChainCheck, ChainLink, Finding
+from ledger_streams.audit.roots import Boundaries, Days, Root, Span, offsets, seal, seal_of, spans
 from ledger_streams.domain.merkle import Tree
 from ledger_streams.errors import Unavailable
 
@@ -34,42 +34,43 @@ _boundaries: Final = msgspec.json.Decoder(Boundaries).decode
 async def close_day(pool: Pool, wallet_topic: str, key: str) -> Root | None:
     """Close the first UTC day that has ended and is not closed; None when there is none.
 
-    A day has what was projected within it, by PostgreSQL's clock.  The first one to be closed is the
-    first whole day, with what was projected before it.  Call it again after days in which it was not
-    called.  None too while another closes it; Unavailable for a role that may not.
+    A day contains the records projected within it, by PostgreSQL's clock.  The first closed day is the
+    first whole day and also contains everything projected before it.  After missed days, call it until
+    it returns None.  Returns None too while another process closes the day; raises Unavailable for a
+    role without the rights.
     """
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         try:
             async with connection.transaction(isolation="repeatable_read"):
                 return await _close(connection, wallet_topic, key)
         except asyncpg.UniqueViolationError:
-            log.info("another has closed the day between our snapshot and the lock")
+            log.info("Day not closed here: another process closed it first.")
             return None
         except asyncpg.InsufficientPrivilegeError as error:
-            raise _without_rights(error) from error
+            raise _missing_rights(error) from error
 
 
 async def is_due(pool: Pool) -> bool:
-    """Tell whether a day has ended that is not closed, though another may be at it; raises Unavailable."""
+    """Tell whether an ended day is not closed yet (another process may be closing it); raises Unavailable."""
     try:
-        async with acquired(pool) as connection:
+        async with acquire_connection(pool) as connection:
             found: bool = await connection.fetchval(SQL["due"])
             return found
     except asyncpg.InsufficientPrivilegeError as error:
-        raise _without_rights(error) from error
+        raise _missing_rights(error) from error
 
 
 async def roots(pool: Pool) -> list[Root]:
     """Return the closed days, in order."""
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         return await _roots(connection)
 
 
 @asynccontextmanager
-async def audited(pool: Pool) -> AsyncIterator[Audit]:
-    """Look at the database as it is now, and go on seeing it so."""
+async def open_audit(pool: Pool) -> AsyncIterator[Audit]:
+    """Open an audit under one snapshot of the database."""
     async with (
-        acquired(pool) as connection,
+        acquire_connection(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await connection.execute(SQL["long"])
@@ -77,7 +78,7 @@ async def audited(pool: Pool) -> AsyncIterator[Audit]:
 
 
 class Audit:
-    """One look at all that is chained; made by `audited`."""
+    """Reader of all chained rows under one snapshot; made by `open_audit`."""
 
     def __init__(self, connection: Connection, roots: Sequence[Root]) -> None:
         self.connection = connection
@@ -85,7 +86,7 @@ class Audit:
         self._days = Days(roots)
 
     async def events(self, since: Root | None) -> tuple[ChainCheck, list[Finding]]:
-        """Follow the chains of events from the end of the day `since`; return how far, and findings."""
+        """Verify the chains of `events` from the end of day `since`; return the check and the findings."""
         begin = {_name(*place): head for place, _, head in offsets(since.ends) if head} if since else {}
         check = ChainCheck(begin, gapless=False)
         places = [(*place, offset) for place, offset, _ in offsets(since.ends)] if since else []
@@ -97,14 +98,14 @@ class Audit:
         heads = {_name(row["topic"], row["partition"]): row["head"] for row in ends if row["head"]}
         for chain in sorted(heads.keys() | check.heads.keys()):
             if check.heads.get(chain, b"").hex() != heads.get(chain):
-                detail = "rows missing after it, or inserted: the position is of another"
+                detail = "rows are missing after it or were inserted: the position has another hash"
                 found.append(Finding("events", chain, str(check.last.get(chain, "begin")), "open", detail))
         return check, found
 
     async def wallets(
         self, wallet_topic: str, since: Root | None, wallet_id: str | None
     ) -> tuple[int, list[Finding]]:
-        """Follow the chains of wallets: of one, of those that changed after the day `since`, or of all."""
+        """Verify the chains of wallets: one wallet, those changed after the day `since`, or all."""
         check = ChainCheck(gapless=True)
         places = list(offsets(since.ends)) if since else []
         begun = [(place[1], offset) for place, offset, _ in places if place[0] == wallet_topic]
@@ -115,17 +116,20 @@ class Audit:
                 return check.rows, check.found
         found = check.found
         for row in await self.connection.fetch(SQL["wallet_heads"], wallet_id, timeout=STATEMENT_S_MAX):
-            detail = f"the snapshot is of version {row['said']}, the last event of {row['found']}"
+            detail = f"the snapshot has version {row['said']}, the last event version {row['found']}"
             place = str(row["said"] or row["found"])
             found.append(Finding("wallet_snapshots", f"wallet {row['wallet_id']}", place, "open", detail))
         if wallet_id is None:
             for row in await self.connection.fetch(SQL["stray_postings"], timeout=STATEMENT_S_MAX):
-                subject, detail = f"event {row['event_id']}", "inserted, or its event is missing"
+                subject, detail = (
+                    f"event {row['event_id']}",
+                    "inserted, or its event is missing",
+                )
                 found.append(Finding("postings", subject, str(row["leg"]), "open", detail))
         return check.rows, found
 
     async def days(self, wallet_topic: str, since: Root | None, key: str) -> list[Finding]:
-        """Make each root again from the rows, and each seal from the roots."""
+        """Compute each root again from the rows and each seal from the roots; return the differences."""
         found = []
         before: Root | None = None
         for root in self.roots:
@@ -147,14 +151,14 @@ class Audit:
         return found
 
     async def rows(self, query: str, *arguments: object) -> AsyncIterator[asyncpg.Record]:
-        """Yield what a query of `sql/audit.sql` finds."""
+        """Yield the rows of a query of `sql/audit.sql`."""
         cursor = self.connection.cursor(
             SQL[query], *arguments, prefetch=ROWS_AT_ONCE, timeout=STATEMENT_S_MAX
         )
         async for row in cursor:
             yield row
 
-    def linked(self, row: asyncpg.Record) -> Linked:
+    def linked(self, row: asyncpg.Record) -> ChainLink:
         """Read a row of `events`, `event_repeats` or `archived_events`."""
         event = EventRow._make(list(row.values())[: len(EventRow._fields)])
         chain = _name(event.topic, event.source_partition)
@@ -164,16 +168,16 @@ class Audit:
         day = self._days.day(event.topic, event.source_partition, event.source_offset)
         content = None if is_archived else event_content(event)
         bears = event.chain_hash or b""
-        return Linked(row["stored_in"], chain, event.source_offset, content, bears, subject, day)
+        return ChainLink(row["stored_in"], chain, event.source_offset, content, bears, subject, day)
 
-    def linked_wallet(self, row: asyncpg.Record, topic: str) -> Linked:
+    def linked_wallet(self, row: asyncpg.Record, topic: str) -> ChainLink:
         """Read a row of `wallet_events` with its postings."""
         event = WalletEventRow._make(list(row.values())[: len(WalletEventRow._fields)])
         legs = [PostingRow._make(leg) for leg in row["legs"] or ()]
         day = self._days.day(topic, event.source_partition, event.source_offset)
         subject = f"wallet {event.wallet_id}"
         content, bears = wallet_event_content(event, legs), event.chain_hash or b""
-        return Linked("wallet_events", subject, event.event_version, content, bears, subject, day)
+        return ChainLink("wallet_events", subject, event.event_version, content, bears, subject, day)
 
 
 async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | None:
@@ -183,15 +187,15 @@ async def _close(connection: Connection, wallet_topic: str, key: str) -> Root | 
         return None
     await connection.execute(SQL["long"])
     day, closed = await connection.fetchval(SQL["next_day"]), await _roots(connection)
-    root = await _closed(connection, day, closed[-1] if closed else None, wallet_topic, key)
+    root = await _make_root(connection, day, closed[-1] if closed else None, wallet_topic, key)
     boundaries = msgspec.json.encode(root.boundaries).decode()
     values = (root.day, root.root, root.leaves, boundaries, root.keyed, root.seal)
     await connection.execute(SQL["put_root"], *values)
     return root
 
 
-def _without_rights(error: Exception) -> Unavailable:
-    detail = f"{error}: `ledger-streams db roles` gives a role its rights"
+def _missing_rights(error: Exception) -> Unavailable:
+    detail = f"{error}: grant the rights with `ledger-streams db roles --apply`"
     return Unavailable(dependency="postgres", detail=detail)
 
 
@@ -200,7 +204,7 @@ async def _roots(connection: Connection) -> list[Root]:
     return [Root(**{**row, "boundaries": _boundaries(row["boundaries"])}) for row in rows]
 
 
-async def _closed(connection: Connection, day: str, before: Root | None, topic: str, key: str) -> Root:
+async def _make_root(connection: Connection, day: str, before: Root | None, topic: str, key: str) -> Root:
     boundaries: Boundaries = {}
     since = [(*place, offset) for place, offset, _ in offsets(before.ends)] if before else []
     for row in await connection.fetch(
@@ -210,7 +214,7 @@ async def _closed(connection: Connection, day: str, before: Root | None, topic: 
         boundaries.setdefault(row["topic"], {})[str(row["partition"])] = end
     tree = await _tree(connection, spans(boundaries, before.ends if before else {}), topic)
     root = Root(day, tree.root().hex(), tree.leaves, boundaries, keyed=False, seal="")
-    return sealed(root, before.seal if before else "", key)
+    return seal(root, before.seal if before else "", key)
 
 
 async def _tree(connection: Connection, within: Sequence[Span], wallet_topic: str) -> Tree:

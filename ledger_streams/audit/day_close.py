@@ -1,7 +1,7 @@
-"""Closing a day: its root into the database, then onto Kafka, by whoever looks first after its end.
+"""Day close: store the root of an ended day in the database, then publish it on Kafka.
 
-Making a root reads and hashes all rows of the day, so a process that has anything else to do has it
-done by another one.
+A root reads and hashes all rows of the day, so a projector runs the close in a subprocess of low
+priority.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres.pool import Pool, opened_pool
+from ledger_streams.adapters.postgres.pool import Pool, open_pool
 from ledger_streams.audit.database import STATEMENT_S_MAX, close_day, roots
 from ledger_streams.audit.published_roots import publish_missing
 from ledger_streams.audit.roots import Root
@@ -23,14 +23,14 @@ from ledger_streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-NOTHING: Final = "There is no day to be closed, or another closes it."
-"""What `audit close` says when it has done nothing."""
+NOTHING_CLOSED: Final = 3
+"""Exit code of `audit close --gently` when no day was closed; click has 1 and 2."""
 CLOSE: Final = (sys.executable, "-m", "ledger_streams", "audit", "close", "--gently")
 
 
 async def close_and_publish(config: Settings) -> list[Root]:
-    """Close the days that have ended, send their roots to Kafka, and return the new ones."""
-    async with opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
+    """Close all ended days, publish their roots on Kafka and return the new roots."""
+    async with open_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
         made: list[Root] = []
         while root := await close_day(pool, config.topic(topics.WALLET_EVENTS), config.audit_key):
             made.append(root)
@@ -40,28 +40,29 @@ async def close_and_publish(config: Settings) -> list[Root]:
 
 
 async def publish(config: Settings, pool: Pool) -> Sequence[Root]:
-    """Send to Kafka the roots that are not there; return all of them."""
+    """Publish roots that are missing on Kafka; return all roots."""
     closed = await roots(pool)
     for day in await publish_missing(client_options(config), config.topic(topics.AUDIT_ROOTS), closed):
-        log.info("the root of %s is on Kafka", day)
+        log.info("Root of day %s published on Kafka.", day)
     return closed
 
 
-async def close_elsewhere() -> bool:
-    """Have another process, with the settings of this one's environment, close the day; tell whether it has.
+async def close_in_subprocess() -> bool:
+    """Run `audit close` in a subprocess with this environment; return whether it closed a day.
 
-    It gives way to all else on the machine, and ends when the caller is stopped; after a caller that is
-    killed it goes on, which does no harm.  Raises Unavailable.
+    The subprocess has low priority and is terminated when the caller stops.  It survives a killed
+    caller, which is harmless.  Raises Unavailable when it fails.
     """
-    nothing, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-    closing = await asyncio.create_subprocess_exec(*CLOSE, stdin=nothing, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *CLOSE, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+    )
     try:
-        said, _ = await closing.communicate()
+        exit_code = await process.wait()
     finally:
-        if closing.returncode is None:
-            closing.terminate()
-            await asyncio.shield(closing.wait())
-    if closing.returncode:
-        detail = f"it has ended with {closing.returncode}, and said why above"
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.shield(process.wait())
+    if exit_code not in (0, NOTHING_CLOSED):
+        detail = f"it ended with exit code {exit_code}; its error is in the log above"
         raise Unavailable(dependency="audit close", detail=detail)
-    return NOTHING not in said.decode()
+    return exit_code == 0

@@ -1,7 +1,7 @@
-"""Proofs: that one event was among those of a closed day, checked without the database.
+"""Proofs of inclusion: one event belongs to a closed day, verifiable without the database.
 
-A proof has the row's canonical bytes, the hash of the row before it, and the way from
-there to the day's root.  Whoever has the root from elsewhere needs nothing else.
+A proof contains the row's canonical bytes, the hash of the row before it, and the Merkle path to the
+day's root.  A verifier needs the proof and the root from an independent source.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, link
-from ledger_streams.audit.chains import Linked
+from ledger_streams.audit.chains import ChainLink
 from ledger_streams.audit.database import SQL, Audit, leaves
 from ledger_streams.audit.roots import Root, spans
 from ledger_streams.domain.merkle import Step, Tree, root_by
@@ -19,7 +19,7 @@ from ledger_streams.errors import Rejected
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """That `content`, canonical JSON, is in the day with this root; hashes are hexadecimal."""
+    """Proof that `content` (canonical JSON) is in the day with this root; hashes are hexadecimal."""
 
     event_id: str
     day: str
@@ -30,23 +30,21 @@ class Proof(msgspec.Struct, frozen=True):
     seal: str
 
 
-async def proof(audit: Audit, wallet_topic: str, event_id: str) -> Proof:
-    """Return the proof of an event; raises Rejected for one that is unknown, or not of a closed day."""
-    row, before = await _linked(audit, wallet_topic, event_id)
+async def make_proof(audit: Audit, wallet_topic: str, event_id: str) -> Proof:
+    """Return the proof of an event; raises Rejected for an unknown event or one of an open day."""
+    row, before = await _chain_link(audit, wallet_topic, event_id)
     assert row.content is not None, "archived events were refused"
     days = [root.day for root in audit.roots]
     if row.day not in days:
-        raise Rejected(
-            status=409, title="Open", detail=f"event {event_id} is of a day that is not closed yet"
-        )
+        raise Rejected(status=409, title="Open", detail=f"the day of event {event_id} is not closed yet")
     number = days.index(row.day)
     root = audit.roots[number]
     path = await _path(audit, root, audit.roots[number - 1] if number else None, wallet_topic, row.chain_hash)
     return Proof(event_id, root.day, row.content.decode(), before.hex(), path, root.root, root.seal)
 
 
-def proves(given: Proof) -> bool:
-    """Say whether the proof leads from its content, which has to be of its event, to its root."""
+def verify_proof(given: Proof) -> bool:
+    """Tell whether the content is that of the event and its path leads to the root."""
     content: list[Any] = msgspec.json.decode(given.content)
     place = {"event": 1, "wallet_event": 3}.get(content[0])
     if place is None or content[place] != given.event_id:
@@ -55,8 +53,8 @@ def proves(given: Proof) -> bool:
     return root_by(given.path, chain_hash).hex() == given.root
 
 
-async def _linked(audit: Audit, wallet_topic: str, event_id: str) -> tuple[Linked, bytes]:
-    """Return the event's row, and the hash of the row before it."""
+async def _chain_link(audit: Audit, wallet_topic: str, event_id: str) -> tuple[ChainLink, bytes]:
+    """Return the event's row and the hash of the row before it."""
     if month := await audit.connection.fetchval(SQL["month_of_archived"], event_id):
         detail = f"event {event_id} is archived: `ledger-streams archive attach {month}` puts it back"
         raise Rejected(status=409, title="Archived", detail=detail)

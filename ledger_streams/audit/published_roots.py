@@ -1,8 +1,7 @@
-"""The topic `audit-roots`: a day's root where writers of PostgreSQL cannot reach it.
+"""The topic `audit-roots`: a copy of each day's root that writers of PostgreSQL cannot change.
 
-One record a day, the day as its key, the whole root as JSON.  Roots are sent after
-they are in the database, and those that were not, by a process that died in between,
-are sent by the next one that looks.
+One record a day: the day is the key, the root as JSON the value.  A root is sent after it is
+committed in the database.  The next process sends roots that a killed process did not.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _root = msgspec.json.Decoder(Root).decode
 
 
 async def published_roots(log: KafkaLog, topic: str) -> dict[str, list[Root]]:
-    """Return by day every root that the topic still has; a second one of a day replaces nothing."""
+    """Return all roots on the topic by day; a day may have several, and none replaces another."""
     found: dict[str, list[Root]] = {}
     async for _, records in log.read(await log.ends([topic])):
         for record in records:
@@ -33,7 +32,7 @@ async def published_roots(log: KafkaLog, topic: str) -> dict[str, list[Root]]:
 
 
 async def publish_missing(bootstrap: Bootstrap, topic: str, roots: Sequence[Root]) -> list[str]:
-    """Send the roots of days that the topic does not have; return those days."""
+    """Send the roots that are missing on the topic; return their days."""
     async with opened_log(bootstrap) as log:
         known = await published_roots(log, topic)
     missing = [root for root in roots if root.day not in known]

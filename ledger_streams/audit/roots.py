@@ -1,10 +1,9 @@
-"""Roots of days: what one hash, written down elsewhere, says of everything before.
+"""Roots of days: one hash over all rows of a closed day.
 
-A day is closed by how far the topics are projected, not by a clock in the records: below
-those offsets nothing comes any more, however late an event says that it occurred.  A
-root is over the chain hashes between two such boundaries, sorted, so that a rebuild, in
-another order, has the same.  A seal covers the root and the seal before; with a key
-that PostgreSQL has not, nobody who can write there can make one.
+A day's boundaries are the projected offsets, not the times in the records: no record arrives below
+them later.  A root covers the chain hashes between two boundaries, sorted, so a rebuild in another
+order has the same root.  A seal covers the root and the previous seal.  With LEDGER_AUDIT_KEY, which
+PostgreSQL does not have, a writer of the database cannot forge a seal.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Boundaries: TypeAlias = dict[str, dict[str, tuple[int, str | None]]]
 """Topic, partition: the next offset, and the head of the partition's chain of events, if it has one."""
 
 BEGIN: Final = -sys.maxsize - 1
-"""Before every offset, also those of lost logs."""
+"""Below every offset, also the negative ones of lost logs."""
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -38,7 +37,7 @@ class Root(msgspec.Struct, frozen=True):
     """Whether the seal was made with LEDGER_AUDIT_KEY."""
     seal: str
     moved: int = 0
-    """How far offsets were moved back since, for logs that were lost; the seal knows nothing of it."""
+    """Total shift of offsets after lost logs; not covered by the seal."""
 
     @property
     def ends(self) -> Boundaries:
@@ -50,7 +49,7 @@ class Root(msgspec.Struct, frozen=True):
 
 
 class Span(msgspec.Struct, frozen=True):
-    """What of one source partition belongs to a day: from `since` on, before `until`."""
+    """Offsets of one source partition in a day: `since` inclusive, `until` exclusive."""
 
     topic: str
     partition: int
@@ -58,14 +57,14 @@ class Span(msgspec.Struct, frozen=True):
     until: int
 
 
-def sealed(root: Root, before: str, key: str) -> Root:
+def seal(root: Root, before: str, key: str) -> Root:
     """Return the root with its seal; `before` is the seal of the day before, empty for the first."""
     keyed = msgspec.structs.replace(root, keyed=bool(key))
     return msgspec.structs.replace(keyed, seal=seal_of(keyed, before, key))
 
 
 def seal_of(root: Root, before: str, key: str) -> str:
-    """Return the seal that a root has to have."""
+    """Compute the seal of a root."""
     said = [before, root.day, root.root, root.leaves, root.boundaries, root.keyed]
     message = msgspec.json.Encoder(order="sorted").encode(said)
     if root.keyed:
@@ -74,7 +73,7 @@ def seal_of(root: Root, before: str, key: str) -> str:
 
 
 def spans(boundaries: Boundaries, before: Boundaries) -> list[Span]:
-    """Return what lies between two boundaries; the first day has all before its own."""
+    """Return the spans between two boundaries; the first day begins at the log's begin."""
     return [
         Span(topic, int(partition), before.get(topic, {}).get(partition, (BEGIN, None))[0], until)
         for topic, partitions in sorted(boundaries.items())
@@ -90,7 +89,7 @@ def offsets(boundaries: Boundaries) -> Iterator[tuple[TopicPartition, int, bytes
 
 
 class Days:
-    """Says in which day a row is; years of days are as quick as one."""
+    """Finds the day of a row by binary search over the closed days."""
 
     def __init__(self, roots: Sequence[Root]) -> None:
         self._days = [root.day for root in roots]
@@ -99,7 +98,7 @@ class Days:
         self._ends = {place: [end.get(place, BEGIN) for end in ends] for place in places}
 
     def day(self, topic: str, partition: int, offset: int) -> str:
-        """Return the day, or `open` for what is not closed yet."""
+        """Return the row's day, or `open` when it is not closed yet."""
         number = bisect_right(self._ends.get((topic, partition), ()), offset)
         closed = (topic, partition) in self._ends and number < len(self._days)
         return self._days[number] if closed else "open"
@@ -108,11 +107,11 @@ class Days:
 def disagreements(
     roots: Sequence[Root], elsewhere: Mapping[str, Sequence[Root]]
 ) -> Iterator[tuple[str, str]]:
-    """Yield day and detail where the database's roots are not those on Kafka, of which none may differ."""
+    """Yield day and detail for each difference between the database's roots and those on Kafka."""
     here = {root.day: root for root in roots}
     for day in sorted(here.keys() | elsewhere.keys()):
         if day not in here:
-            yield day, "is on Kafka, and not in the database"
+            yield day, "is on Kafka and not in the database"
         elif day not in elsewhere:
             yield day, "is not on Kafka"
         for other in elsewhere.get(day, ()):

@@ -11,7 +11,7 @@ import msgspec
 from ledger_streams import topics
 from ledger_streams.adapters.postgres.pool import create_pool
 from ledger_streams.audit.chains import Finding
-from ledger_streams.audit.database import STATEMENT_S_MAX, audited
+from ledger_streams.audit.database import STATEMENT_S_MAX, open_audit
 from ledger_streams.audit.published_roots import published_roots
 from ledger_streams.audit.roots import Root, disagreements
 from ledger_streams.bounded_close import close_within
@@ -44,7 +44,7 @@ async def verify_history(config: Settings, from_day: str | None, wallet_id: str 
     events, archived, since, findings = 0, 0, None, list[Finding]()
     pool = await create_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX)
     try:
-        async with audited(pool) as look:
+        async with open_audit(pool) as look:
             if from_day is not None:
                 since = _before(look.roots, from_day)
             if wallet_id is None:

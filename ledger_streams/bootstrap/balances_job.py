@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from ledger_streams.adapters.postgres.balances import STATEMENT_S_MAX, balances_refreshed_at, refresh_balances
-from ledger_streams.adapters.postgres.pool import opened_pool
+from ledger_streams.adapters.postgres.pool import open_pool
 from ledger_streams.engine.periodic_job import PeriodicJob
 from ledger_streams.metrics import (
     WALLET_BALANCES_FAILED,
@@ -44,7 +44,7 @@ class BalancesJob(PeriodicJob):
 
 async def refresh_when_due(settings: Settings) -> None:
     """Refresh the view unless it is younger than LEDGER_BALANCES_REFRESH_S; set the metrics."""
-    async with opened_pool(settings.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
+    async with open_pool(settings.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool:
         began_s = time.monotonic()
         if await refresh_balances(pool, unless_younger_s=settings.balances_refresh_s):
             took_s = time.monotonic() - began_s

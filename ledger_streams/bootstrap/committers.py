@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger_streams import topics
 from ledger_streams.adapters.postgres.parking import PostgresParking
-from ledger_streams.adapters.postgres.pool import LETS_GO, create_pool
+from ledger_streams.adapters.postgres.pool import WRITER_SESSION, create_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
 from ledger_streams.bounded_close import close_within
@@ -96,7 +96,7 @@ def projection_committer(settings: Settings) -> Committer:
 
     async def open_stores() -> Stores:
         pool = await create_pool(
-            settings.pooled_postgres, connections_max=SINK_CONNECTIONS_MAX, session=LETS_GO
+            settings.pooled_postgres, connections_max=SINK_CONNECTIONS_MAX, session=WRITER_SESSION
         )
         redis = connect(settings.redis)
 

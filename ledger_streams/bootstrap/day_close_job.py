@@ -11,9 +11,9 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from ledger_streams.adapters.postgres.pool import opened_pool
+from ledger_streams.adapters.postgres.pool import open_pool
 from ledger_streams.audit.database import is_due
-from ledger_streams.audit.day_close import close_elsewhere, publish
+from ledger_streams.audit.day_close import close_in_subprocess, publish
 from ledger_streams.audit.roots import Root
 from ledger_streams.engine.periodic_job import PeriodicJob
 from ledger_streams.metrics import AUDIT_CLOSED_DAY_SECONDS, AUDIT_CLOSING_SECONDS, AUDIT_CLOSINGS_FAILED
@@ -40,8 +40,8 @@ class DayCloseJob(PeriodicJob):
     async def run_once(self) -> None:
         """Close the day that has ended, and log the latest root once."""
         began_s = time.monotonic()
-        async with opened_pool(self._settings.postgres, connections_max=1) as pool:
-            if await is_due(pool) and await close_elsewhere():
+        async with open_pool(self._settings.postgres, connections_max=1) as pool:
+            if await is_due(pool) and await close_in_subprocess():
                 AUDIT_CLOSING_SECONDS.observe(time.monotonic() - began_s)
             closed = await publish(self._settings, pool)
         if closed and closed[-1] != self._logged:

@@ -13,8 +13,7 @@ from datetime import timedelta
 from mode import Service
 
 from ledger_streams import background
-from ledger_streams.adapters.outcomes import OutcomeWatch
-from ledger_streams.adapters.postgres import pgbouncer_console
+from ledger_streams.adapters.outcomes import OutcomePoller
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
@@ -49,7 +48,7 @@ class Connections:
         self.claims = RedisClaims(self.redis)
         client_id = f"{settings.app_id}-api-{settings.worker_id}"
         self.publisher = KafkaPublisher(client_options(settings), clock=clock, client_id=client_id)
-        self.outcomes = OutcomeWatch(self.read_model)
+        self.outcomes = OutcomePoller(self.read_model)
 
     async def start(self) -> None:
         """Start the publisher and the outcome poller; waits for Kafka."""
@@ -100,10 +99,6 @@ class ConnectionService(Service):
     async def _watch_stuck(self) -> None:
         await background.kept_up("stuck-payments", lambda: self._every(STUCK_EVERY_S, self._count_stuck))
 
-    @Service.task
-    async def _watch_pgbouncer(self) -> None:
-        await background.kept_up("pgbouncer", lambda: self._every(PGBOUNCER_EVERY_S, self._ask_pgbouncer))
-
     async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
         while not self.should_stop:
             await self.sleep(seconds)
@@ -123,15 +118,6 @@ class ConnectionService(Service):
             return
         PAYMENTS_STUCK.set(stuck.payments)
         PAYMENT_OLDEST_SECONDS.set(0 if stuck.oldest is None else (now - stuck.oldest).total_seconds())
-
-    async def _ask_pgbouncer(self) -> None:
-        """Set the metrics of PgBouncer's pools, where one is configured."""
-        if not self._settings.pgbouncer:
-            return
-        try:
-            await pgbouncer_console.measure(self._settings.pooled_postgres)
-        except Unavailable as error:
-            log.warning("Metrics of PgBouncer not read: %s. The next try is in 5 s.", error)
 
     async def on_stop(self) -> None:
         """Close the connections."""

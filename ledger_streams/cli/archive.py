@@ -18,10 +18,10 @@ import msgspec
 from ledger_streams.archive.months import (
     archive_months,
     attach_month,
-    checked,
-    month_of,
+    check_archive,
+    month_statuses,
     months_before,
-    standing,
+    parse_month,
 )
 from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.errors import LedgerError
@@ -45,7 +45,7 @@ def now(before: str | None, as_json: bool) -> None:
     """Write old months to files, read the files back, then drop the months.  Safe to repeat and to kill."""
     config = settings()
     try:
-        limit = month_of(before) if before else None
+        limit = parse_month(before) if before else None
     except LedgerError as error:
         raise click.BadParameter(str(error), param_hint="--before") from error
     if limit is None and config.archive_months:
@@ -65,7 +65,7 @@ def now(before: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the months and where their rows are.  An attached month may have files as well."""
-    found = run_async(standing(settings()))
+    found = run_async(month_statuses(settings()))
     if as_json:
         print_json(found)
         return
@@ -80,7 +80,7 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(as_json: bool) -> None:
     """Find files and archived rows that were changed since; exit 1 if there are any."""
-    result = run_async(checked(settings()))
+    result = run_async(check_archive(settings()))
     if as_json:
         print_json(result)
     else:
@@ -100,7 +100,7 @@ def verify(as_json: bool) -> None:
 def attach(month: str, as_json: bool) -> None:
     """Verify the files of MONTH (YYYY-MM) and put its rows back into `events`.  The files stay."""
     try:
-        wanted = month_of(month)
+        wanted = parse_month(month)
     except LedgerError as error:
         raise click.BadParameter(str(error), param_hint="MONTH") from error
     attached = run_async(attach_month(settings(), wanted))

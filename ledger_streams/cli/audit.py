@@ -18,12 +18,10 @@ import click
 import msgspec
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres.pool import opened_pool
-from ledger_streams.audit import database as postgres_audit
-from ledger_streams.audit.database import STATEMENT_S_MAX, audited
-from ledger_streams.audit.day_close import NOTHING, close_and_publish
-from ledger_streams.audit.proofs import Proof, proves
-from ledger_streams.audit.proofs import proof as proof_of
+from ledger_streams.adapters.postgres.pool import open_pool
+from ledger_streams.audit.database import STATEMENT_S_MAX, open_audit, roots
+from ledger_streams.audit.day_close import NOTHING_CLOSED, close_and_publish
+from ledger_streams.audit.proofs import Proof, make_proof, verify_proof
 from ledger_streams.audit.roots import Root
 from ledger_streams.audit.verification import verify_history
 from ledger_streams.cli.output import print_json, run_async, table
@@ -53,7 +51,9 @@ def roots_(as_json: bool) -> None:
 
 
 @audit.command()
-@click.option("--gently", is_flag=True, help="Run at low CPU priority.")
+@click.option(
+    "--gently", is_flag=True, help="Run at low CPU priority; exit 3 if no day was closed."
+)
 def close(gently: bool) -> None:
     """Close the days that have ended: write their roots to PostgreSQL and Kafka.  Safe to repeat.
 
@@ -63,7 +63,8 @@ def close(gently: bool) -> None:
         os.nice(GENTLY)
     made = run_async(close_and_publish(settings()))
     if not made:
-        click.echo(NOTHING)
+        click.echo("No day to close: none has ended since the last one, or another process closes it.")
+        sys.exit(NOTHING_CLOSED if gently else 0)
     for root in made:
         click.echo(f"Day {root.day}: {root.leaves:,} rows, root {root.root}, seal {root.seal}")
 
@@ -117,7 +118,7 @@ def check_proof(file: Path, root: str | None) -> None:
         given = msgspec.json.decode(text, type=Proof)
         if PairsRead(text.encode()).repeated is not None:
             raise ValueError("an object repeats a key")
-        holds = proves(given) and root in (None, given.root)
+        holds = verify_proof(given) and root in (None, given.root)
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise click.ClickException(f"{file}: not a proof: {error}") from error
     if not holds:
@@ -129,13 +130,13 @@ def check_proof(file: Path, root: str | None) -> None:
 
 
 async def _roots(config: Settings) -> list[Root]:
-    async with opened_pool(config.postgres, connections_max=1) as pool:
-        return await postgres_audit.roots(pool)
+    async with open_pool(config.postgres, connections_max=1) as pool:
+        return await roots(pool)
 
 
 async def _proof(config: Settings, event_id: str) -> Proof:
     async with (
-        opened_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
-        audited(pool) as look,
+        open_pool(config.postgres, connections_max=1, statement_timeout_s=STATEMENT_S_MAX) as pool,
+        open_audit(pool) as look,
     ):
-        return await proof_of(look, config.topic(topics.WALLET_EVENTS), event_id)
+        return await make_proof(look, config.topic(topics.WALLET_EVENTS), event_id)

@@ -9,7 +9,7 @@ import click
 from ledger_streams.cli.output import print_json, run_async, table
 from ledger_streams.dlq.letter_details import details_text, read_letter
 from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, read_letters
-from ledger_streams.dlq.redrive import Wanted, redrive_letters, redriven_text, would_redrive
+from ledger_streams.dlq.redrive import LetterSelection, preview_redrive, redrive_letters, redrive_text
 from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.settings import Settings, settings
@@ -79,15 +79,15 @@ def redrive(  # noqa: PLR0913  # one parameter an option
     """
     if offset is not None and partition is None:
         raise click.UsageError("--offset needs --partition: an offset is unique within a partition only")
-    wanted = Wanted(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
-    carry_out = would_redrive if dry_run else redrive_letters
+    wanted = LetterSelection(topic=topic, reason=reason, partition=partition, offset=offset, limit=limit)
+    carry_out = preview_redrive if dry_run else redrive_letters
     result = run_async(carry_out(settings(), wanted))
     if as_json:
         print_json(result)
     else:
         if dry_run and result.letters:
             click.echo(letters_text(result.letters))
-        click.echo(redriven_text(result))
+        click.echo(redrive_text(result))
 
 
 async def dead_letters(config: Settings, names: Sequence[str]) -> list[DeadLetter]:

@@ -20,7 +20,6 @@ from ledger_streams.errors import LedgerError
 from ledger_streams.escaping import json_for_terminal, terminal_text
 
 T = TypeVar("T")
-RIGHT = "right"
 PIPED_WIDTH = 160
 """Width of a table that does not go to a terminal."""
 

@@ -16,7 +16,7 @@ from ledger_streams.adapters.postgres.parked_views import (
     parked_records,
 )
 from ledger_streams.adapters.postgres.parking import PostgresParking
-from ledger_streams.adapters.postgres.pool import Pool, opened_pool
+from ledger_streams.adapters.postgres.pool import Pool, open_pool
 from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.cli.output import lines_for_terminal, print_json, run_async, table
@@ -136,7 +136,7 @@ def discard(topic: str, partition: int, offset: int, yes: bool) -> None:
 
 
 async def _on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
-    async with opened_pool(settings().postgres) as pool:
+    async with open_pool(settings().postgres) as pool:
         return await work(pool)
 
 

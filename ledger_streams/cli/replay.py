@@ -31,9 +31,9 @@ def projections(as_json: bool) -> None:
     Safe on a running system: projectors wait during the swap only, readers see the old or the new tables.
     Exit 1 without a swap if the rebuilt projections contradict themselves.
     """
-    from ledger_streams.recovery.rebuild_projections import replay_projections  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rebuild_projections import rebuild_projections  # noqa: PLC0415 (it imports Faust)
 
-    result = run_async(replay_projections(settings(), _say))
+    result = run_async(rebuild_projections(settings(), _say))
     if as_json:
         print_json(result)
     else:
@@ -56,17 +56,21 @@ def projections(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tables(worker_id: str, name: str | None, yes: bool, as_json: bool) -> None:
     """Delete tables of a stopped worker's RocksDB.  Its next start restores them from the changelogs."""
-    from ledger_streams.recovery.rocksdb_removal import on_disk, remove, stopped  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rocksdb_removal import (  # noqa: PLC0415 (it imports Faust)
+        lock_stopped_worker,
+        partitions_on_disk,
+        remove_partitions,
+    )
 
-    with stopped(settings(), worker_id) as tables_dir:
-        found = on_disk(tables_dir, [name] if name else None)
+    with lock_stopped_worker(settings(), worker_id) as tables_dir:
+        found = partitions_on_disk(tables_dir, [name] if name else None)
         for table_name, numbers in found.items():
             click.echo(f"{len(numbers)} partitions of {table_name} in {tables_dir} will be deleted", err=True)
         if not yes:
             click.confirm(
                 "The worker restores them from Kafka at its next start. Continue?", abort=True, err=True
             )
-        remove(tables_dir, found)
+        remove_partitions(tables_dir, found)
     if as_json:
         print_json({"worker": worker_id, "deleted": found})
     else:
@@ -98,9 +102,9 @@ def topics_(despite_tables: bool, as_json: bool) -> None:
     It writes nothing and exits 1 if a topic has records, if the projections contradict themselves, or if
     a worker's RocksDB below LEDGER_HOME has a wallet at a later version than PostgreSQL.
     """
-    from ledger_streams.recovery.rebuild_topics import refill  # noqa: PLC0415 (it imports Faust)
+    from ledger_streams.recovery.rebuild_topics import rebuild_topics  # noqa: PLC0415 (it imports Faust)
 
-    result = run_async(refill(settings(), _say, despite_tables=despite_tables))
+    result = run_async(rebuild_topics(settings(), _say, despite_tables=despite_tables))
     if as_json:
         print_json(result)
     elif result.was_written_before:

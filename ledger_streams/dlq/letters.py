@@ -1,7 +1,7 @@
-"""Letters: dead letters as they stand in the topics, read for people.
+"""Dead letters read from their topics for display.
 
-Whatever is in a letter, it can be shown.  A letter never changes: whether it has gone
-back is read from the marks, and that it has been here before from a header it kept.
+Every content can be shown.  A letter is immutable: the redrive marks tell whether it was sent back,
+and a header tells whether it was parked before.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ WITH_DEAD_LETTERS: Final = tuple(
     for topic in topics.TOPICS
     if topics.dead_letters(topic.name) in {other.name for other in topics.TOPICS}
 )
-"""Topics that anybody's record may be sent to; wallet-events has one writer, so it has no letters."""
+"""Topics with dead letters; wallet-events has none, since only workers write to it."""
 NO_MARKS: Final[Mapping[str, Mark]] = MappingProxyType({})
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One dead letter: where it lies, where it stood, why it is here, and what was done about it."""
+    """One dead letter: its place, its source record, its reason and its redrive."""
 
     topic: str
     partition: int
@@ -50,12 +50,12 @@ class DeadLetter(msgspec.Struct, frozen=True):
     key: str
     value_bytes: int
     repeats: str
-    """Place of the letter that was redriven and is parked again as this one; else empty."""
+    """Place of the earlier letter when this one was redriven and parked again; else empty."""
     redriven_at: str
     redriven_to: str
-    """Place on its own topic that it has gone back to; empty if it has not."""
+    """Place on its source topic after the redrive; empty before."""
     too_large: bool
-    """Whether it cannot go back, since it filled its topic's limit as it was."""
+    """True when it cannot be redriven: one header more exceeds the topic's limit."""
 
     @property
     def place(self) -> str:
@@ -64,7 +64,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class LetterTopic(click.Choice[str]):
-    """A topic that has dead letters, named itself or by its dead letters, with the prefix or without."""
+    """Parameter type of a topic with dead letters; its `.dlq` name and the topic prefix are accepted."""
 
     def __init__(self) -> None:
         super().__init__(WITH_DEAD_LETTERS)
@@ -80,7 +80,7 @@ class LetterTopic(click.Choice[str]):
 
 
 async def read_letters(config: Settings, log: KafkaLog, names: Sequence[str]) -> list[DeadLetter]:
-    """Return all dead letters of the topics, by the time they were parked."""
+    """Return all dead letters of the topics, ordered by the time they were parked."""
     marks = await read_marks(log, config.topic(topics.REDRIVES))
     found: list[DeadLetter] = []
     ends = await log.ends([config.topic(topics.dead_letters(name)) for name in names])

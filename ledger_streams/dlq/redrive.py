@@ -1,8 +1,8 @@
-"""`dlq redrive`: which letters go back, and their going.
+"""`dlq redrive`: selects dead letters and sends them back to their source topic.
 
-The marks are read after the redrive has begun, never before: then nobody else's are
-under way.  Letters are read twice, once to choose among them and once to send them, so
-that a choice of many large ones does not have to be in memory.
+The marks are read after the redrive's producer has started: it fences every other redrive, so no
+mark is in flight.  Letters are read twice, once to select and once to send, so memory use does not
+grow with their size.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ledger_streams.settings import Settings
 
 TRANSACTION_LETTERS_MAX: Final = 200
 TRANSACTION_BYTES_MAX: Final = 4 << 20
-"""Payload of one transaction, which has to be over well within its time-out."""
+"""Payload of one transaction, which has to commit well within its timeout."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for; None is any."""
+class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
+    """Filter for letters; None matches any."""
 
     topic: str
     reason: str | None = None
@@ -33,8 +33,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     offset: int | None = None
     limit: int | None = None
 
-    def fits(self, letter: DeadLetter) -> bool:
-        """Say whether a letter is one of those, whatever has become of it."""
+    def matches(self, letter: DeadLetter) -> bool:
+        """Tell whether a letter passes the filter, redriven or not."""
         return (
             self.reason in (None, letter.reason)
             and self.partition in (None, letter.partition)
@@ -42,25 +42,25 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Redriven(msgspec.Struct, frozen=True):
-    """What a redrive has done, or would do."""
+class RedriveResult(msgspec.Struct, frozen=True):
+    """Result of a redrive, or of its dry run."""
 
     topic: str
     dry_run: bool
     letters: list[DeadLetter]
-    """Those that have gone back, oldest first; in JSON as they were before."""
+    """Letters sent back, oldest first, as they were before the redrive."""
     gone_before: int
-    """Letters that were asked for and had gone back already."""
+    """Matching letters that were sent back earlier."""
     too_large: int
-    """Letters that were asked for and cannot go back: no broker would take them with one header more."""
+    """Matching letters that cannot be sent back: with one header more they exceed the broker's limit."""
 
 
-def chosen(letters: Sequence[DeadLetter], wanted: Wanted, *, dry_run: bool) -> Redriven:
-    """Return what is to be done; the limit counts only what can go back."""
-    fitting = [letter for letter in letters if wanted.fits(letter)]
+def select_letters(letters: Sequence[DeadLetter], wanted: LetterSelection, *, dry_run: bool) -> RedriveResult:
+    """Return the letters to send; the limit counts only those that can be sent."""
+    fitting = [letter for letter in letters if wanted.matches(letter)]
     stayed = [letter for letter in fitting if not letter.redriven_to]
     can_go = [letter for letter in stayed if not letter.too_large]
-    return Redriven(
+    return RedriveResult(
         wanted.topic,
         dry_run,
         can_go[: wanted.limit],
@@ -69,20 +69,20 @@ def chosen(letters: Sequence[DeadLetter], wanted: Wanted, *, dry_run: bool) -> R
     )
 
 
-async def would_redrive(config: Settings, wanted: Wanted) -> Redriven:
-    """Return what a redrive would send back now."""
+async def preview_redrive(config: Settings, wanted: LetterSelection) -> RedriveResult:
+    """Return the result of a dry run."""
     async with opened_log(client_options(config)) as log:
-        return chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=True)
+        return select_letters(await read_letters(config, log, [wanted.topic]), wanted, dry_run=True)
 
 
-async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
-    """Send letters back; raises Unavailable when another redrive has begun, or while Kafka is away.
+async def redrive_letters(config: Settings, wanted: LetterSelection) -> RedriveResult:
+    """Send letters back; raises Unavailable when another redrive has started, or Kafka is unavailable.
 
-    Starting the producer ends whatever an earlier redrive left open, which writes markers into every
-    partition.  So it starts only when a letter can go.  Looking first loses nothing: an open mark is
-    not readable, and its letter still counts as one that can go.
+    Starting the producer aborts the open transaction of an earlier redrive, which writes markers into
+    every partition.  So it starts only when a letter can be sent.  A preview before it is safe: marks
+    of an open transaction are not readable, and their letters still count as not sent.
     """
-    if not (nothing := await would_redrive(config, wanted)).letters:
+    if not (nothing := await preview_redrive(config, wanted)).letters:
         return msgspec.structs.replace(nothing, dry_run=False)
     async with (
         Redrive(
@@ -94,14 +94,14 @@ async def redrive_letters(config: Settings, wanted: Wanted) -> Redriven:
         ) as redrive,
         opened_log(client_options(config)) as log,
     ):
-        result = chosen(await read_letters(config, log, [wanted.topic]), wanted, dry_run=False)
+        result = select_letters(await read_letters(config, log, [wanted.topic]), wanted, dry_run=False)
         async for batch in _batches(log, result.letters):
             await redrive.send(batch, topic=config.topic(wanted.topic))
     return result
 
 
 async def _batches(log: KafkaLog, letters: Sequence[DeadLetter]) -> AsyncIterator[list[Any]]:
-    """Yield the records of the letters, in order within each partition, so many as fit a transaction."""
+    """Yield the records of the letters in batches of one transaction, in order within each partition."""
     places = {letter.place for letter in letters}
     begin: dict[tuple[str, int], int] = {}
     ends: dict[tuple[str, int], int] = {}
@@ -124,8 +124,8 @@ async def _batches(log: KafkaLog, letters: Sequence[DeadLetter]) -> AsyncIterato
         yield batch
 
 
-def redriven_text(result: Redriven) -> str:
-    """Return for people what was done."""
+def redrive_text(result: RedriveResult) -> str:
+    """Return the result as text."""
     count = len(result.letters)
     letters = f"{count:,} dead letter{'s' * (count != 1)}"
     if not count:

@@ -7,7 +7,7 @@ one; the builder keeps only the roots of full subtrees, a hash a level.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -72,14 +72,6 @@ def leaf_hash(content: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of the node over two."""
     return sha256(b"\x01" + left + right).digest()
-
-
-def merkle_root(contents: Iterable[bytes]) -> bytes:
-    """Return the root over all of them."""
-    tree = Tree()
-    for content in contents:
-        tree.add(content)
-    return tree.root()
 
 
 def root_by(path: Sequence[Step], content: bytes) -> bytes:

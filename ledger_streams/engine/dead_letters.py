@@ -16,10 +16,10 @@ from ledger_streams.engine.batches import PartitionBatch, Record
 from ledger_streams.errors import InvariantBroken, Unreadable
 from ledger_streams.kafka.redrive import LETTER_HEADERS, REDRIVEN_HEADER
 from ledger_streams.metrics import DEAD_LETTERS
+from ledger_streams.topics import dead_letters
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".dlq"
 DETAIL_BYTES_MAX = 1_000
 """A detail may quote the record, so it is cut to the length that people read."""
 
@@ -45,7 +45,7 @@ def park(batch: PartitionBatch, record: Record, error: Unreadable) -> bool:
     }
     kept = [header for header in record.headers if _is_kept(header[0])]
     added = [(LETTER_HEADERS + name, text.encode()[:DETAIL_BYTES_MAX]) for name, text in about.items()]
-    batch.emit(TP(topic + SUFFIX, partition), (record.key, record.value, (*kept, *added)))
+    batch.emit(TP(dead_letters(topic), partition), (record.key, record.value, (*kept, *added)))
     DEAD_LETTERS.labels(topic, error.reason).inc()
     log.warning("Parked %s[%d]@%d as a dead letter: %s", topic, partition, record.offset, error)
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -91,11 +91,6 @@ Bootstrap: TypeAlias = str | ClientOptions
 def options(bootstrap: Bootstrap) -> dict[str, Any]:
     """Return the keyword arguments with which a client of aiokafka reaches the cluster."""
     return dict(_full(bootstrap).arguments)
-
-
-def at_address(bootstrap: Bootstrap, address: str) -> ClientOptions:
-    """Return the options for another address of the same cluster."""
-    return replace(_full(bootstrap), bootstrap=address)
 
 
 def options_of(client: AIOKafkaClient) -> dict[str, Any]:

@@ -250,11 +250,11 @@ class Breakers(Protocol):
     HALF_OPEN: one trial call decides.  Every call that was allowed is reported as one of the two ends.
     """
 
-    async def allows(self, provider: str) -> bool:
-        """Tell whether a call is allowed now; True may make it the trial call."""
+    async def allow_call(self, provider: str) -> bool:
+        """Say whether a call may be made now; True may have made the caller the one on trial."""
 
-    async def succeeded(self, provider: str) -> None:
-        """Report a response of the provider, with any outcome."""
+    async def record_success(self, provider: str) -> None:
+        """Report that the provider has answered, whatever the answer."""
 
-    async def failed(self, provider: str) -> None:
-        """Report a missing response, or one that says that the provider is unavailable."""
+    async def record_failure(self, provider: str) -> None:
+        """Report that no answer came, or one that says that the provider cannot answer now."""

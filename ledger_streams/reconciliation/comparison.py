@@ -29,7 +29,7 @@ from ledger_streams.reconciliation.wallets import (
     LogCheck,
     WalletState,
     cache_differences,
-    met_in_log,
+    drop_caught_up,
     parked_differences,
     totals,
 )
@@ -106,7 +106,7 @@ async def _ahead_of_log(
         async with opened_log(client_options(config)) as log:
             further = await log.ends([config.topic(topics.WALLET_EVENTS)])
             async for _partition, records in log.read(further, begin=ends):
-                found += met_in_log(ahead, records)
+                found += drop_caught_up(ahead, records)
             ends = further
     details = {wallet_id: f"the log has no version {state.version}" for wallet_id, state in ahead.items()}
     return found + [Difference("table_is_in_log", *missing) for missing in details.items()]

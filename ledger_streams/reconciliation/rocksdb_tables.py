@@ -1,8 +1,7 @@
-"""The workers' RocksDB, read-only and beside the workers that own it.
+"""The workers' RocksDB tables, opened read-only while their workers run.
 
-What is on disk is what a worker has flushed or logged: as of its last cycle.  After a
-rebalance an old copy of a partition stays behind in another worker's folder; the copy
-that has read furthest is the table.
+The disk has the state of a worker's last cycle.  After a rebalance an old copy of a partition stays
+in another worker's folder; the copy with the highest changelog offset is the current one.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _position = msgspec.msgpack.Decoder(Position)
 
 
 class TablePartition(msgspec.Struct, frozen=True):
-    """What is on disk of one partition of a table."""
+    """One partition of a table on disk."""
 
     partition: int
     position: Position
@@ -39,13 +38,13 @@ class TablePartition(msgspec.Struct, frozen=True):
 
 
 def stored_partitions(tables_dir: Path, table: str) -> list[int]:
-    """Return the partitions of which the folder has a copy."""
+    """Return the partitions that have a copy in the folder."""
     folder = tables_dir / table
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
 
 
 def table_partitions(tables_dir: Path, table: str) -> list[TablePartition]:
-    """Count the keys of each partition that is there."""
+    """Return each partition in the folder with its position and number of keys."""
     found: list[TablePartition] = []
     for number in stored_partitions(tables_dir, table):
         database = read_only(tables_dir, table, number)
@@ -56,13 +55,13 @@ def table_partitions(tables_dir: Path, table: str) -> list[TablePartition]:
 
 
 def position_of(database: Rdict) -> Position:
-    """Return how far the copy has read its logs."""
+    """Return the copy's position in its logs."""
     stored = database.get(POSITION_KEY)
     return Position() if stored is None else _position.decode(stored)
 
 
 def stored_wallet(home: Path, wallet_id: str) -> Wallet | None:
-    """Return the wallet from whichever worker's copy has it at the highest version."""
+    """Return the wallet from the copy that has its highest version."""
     found: list[Wallet] = []
     for tables_dir in worker_folders(home):
         for number in stored_partitions(tables_dir, WALLETS.name):
@@ -80,7 +79,7 @@ def worker_folders(home: Path) -> list[Path]:
 
 
 def tables_below(home: Path) -> Path:
-    """Return the folder; raises ClickException where no worker of this machine has tables below it."""
+    """Return the folder; raises ClickException when no worker of this machine has tables below it."""
     if not worker_folders(home):
         raise click.ClickException(
             f"no worker has tables below {home.absolute()}: set LEDGER_HOME to the folder of the workers"
@@ -89,19 +88,19 @@ def tables_below(home: Path) -> Path:
 
 
 class ComparedTables(NamedTuple):
-    """The wallets of this machine's tables against the log as it was read."""
+    """Result of comparing this machine's wallet tables with the log."""
 
     partitions: int
     differences: list[Difference]
     ahead: dict[str, WalletState]
-    """Those that have a version which was not in the log yet."""
+    """Wallets with a later version than the log as it was read."""
 
 
 def compare_tables(home: Path, last: Mapping[str, LastRecord]) -> ComparedTables:
     """Compare the newest copy of each wallets partition with the log.
 
-    A partition in which the log has wallets, and of which no worker has a copy, is a difference: by
-    default each machine has a copy of all, owned or standing by.
+    A partition with wallets in the log and no copy on this machine is a difference: by default each
+    machine has a copy of all partitions, active or standby.
     """
     newest = newest_copies(home, WALLETS.name)
     found = list(_missing(home, newest.keys(), {record.partition for record in last.values()}))
@@ -126,7 +125,7 @@ def _missing(home: Path, there: Set[int], logged: Set[int]) -> Iterator[Differen
 
 
 def further_wallets(home: Path, versions: Mapping[str, int]) -> list[Difference]:
-    """Return the wallets that a table of this machine has at a later version than `versions`."""
+    """Return the wallets whose table version on this machine is above that in `versions`."""
     found: list[Difference] = []
     for number, (_, tables_dir) in newest_copies(home, WALLETS.name).items():
         database = read_only(tables_dir, WALLETS.name, number)
@@ -142,7 +141,7 @@ def further_wallets(home: Path, versions: Mapping[str, int]) -> list[Difference]
 
 
 def newest_copies(home: Path, table: str) -> dict[int, tuple[int, Path]]:
-    """Return for each partition how far its newest copy has read the changelog, and in which folder it is."""
+    """Return the changelog offset and the folder of each partition's newest copy."""
     newest: dict[int, tuple[int, Path]] = {}
     for tables_dir in worker_folders(home):
         for number in stored_partitions(tables_dir, table):
@@ -164,7 +163,7 @@ def stored_sagas(home: Path) -> Iterator[Saga]:
 
 
 def state_of_wallet(wallet: Wallet) -> WalletState:
-    """Return the table's wallet as the log writes it."""
+    """Return the table's wallet in the form of the log."""
     balances = {
         currency: BalanceView(
             available=format_amount(balance.available_minor, currency),

@@ -1,8 +1,8 @@
-"""Reconciliation across stores: log, PostgreSQL, Redis and RocksDB say the same of each wallet.
+"""Reconciliation of each wallet across log, PostgreSQL, Redis and RocksDB.
 
-Versions make it exact beside a living system: content is only ever compared at one
-and the same version.  A store that is behind is a difference when it had been said to
-be up to date, and a store that is ahead of the log always is.
+Content is compared at equal versions only, so the comparison is exact while the system runs.  A
+store behind the log is a difference when it should have been up to date.  A store ahead of the log
+is always a difference.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ledger_streams.kafka.log_reader import Partition, Records
 from ledger_streams.ports import BalanceView, WalletView
 
 NO_EVENTS: Final = frozenset({Reason.INVALID, Reason.WRONG_PARTITION})
-"""Reasons of parked records that no ledger wrote."""
+"""Reasons of parked records that did not come from a worker."""
 
 
 class WalletState(msgspec.Struct, frozen=True):
-    """A wallet's content; equal when everything but the time is."""
+    """A wallet's content without its time."""
 
     user_id: str
     status: str
@@ -34,7 +34,7 @@ class WalletState(msgspec.Struct, frozen=True):
 
 
 class LoggedEvent(msgspec.Struct, frozen=True):
-    """What of a wallet-events record is compared."""
+    """The compared part of a wallet-events record."""
 
     aggregate_id: str
     wallet: WalletState
@@ -52,10 +52,10 @@ _event = msgspec.json.Decoder(LoggedEvent)
 
 
 class LogCheck:
-    """Follows wallet-events from begin to end and compares it with the snapshots on the way.
+    """Compares all records of wallet-events with the snapshots.
 
-    `projected_to` is where each partition ended before the snapshots were read, when the
-    projector had been seen there: an event before it must be in them.
+    `projected_to` is the projected end of each partition before the snapshots were read: the
+    snapshots must include every event below it.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class LogCheck:
         self.last: dict[str, LastRecord] = {}
 
     def add(self, partition: Partition, records: Records) -> None:
-        """Take the next records of one partition."""
+        """Compare the next records of one partition."""
         for record in records:
             if self._is_no_event(partition, record):
                 continue
-            event = read_logged(record)
+            event = read_logged_event(record)
             if event is None:
                 self._found += self._unreadable(partition, record)
                 continue
@@ -85,7 +85,7 @@ class LogCheck:
             self._compare(event, is_projected=record.offset < self._projected_to[partition])
 
     def differences(self) -> list[Difference]:
-        """Return what differs, once the whole log has been added."""
+        """Return the differences; call it after the whole log has been added."""
         waiting = {one.aggregate_id for one in self._parked.values() if one.outcome is None}
         missed = [
             Difference("log_is_projected", wallet, detail)
@@ -95,22 +95,24 @@ class LogCheck:
         return [*self._found, *missed, *self._ahead_of_log()]
 
     def _is_no_event(self, partition: Partition, record: Any) -> bool:
-        """Tell whether a record was parked for what it is: nothing can be said of a wallet by it."""
+        """Tell whether a record was parked as no event of a worker; it is not compared."""
         parked = self._parked.get((partition, record.offset))
         return parked is not None and parked.reason in NO_EVENTS
 
     def _unreadable(self, partition: Partition, record: Any) -> Iterator[Difference]:
-        """Say of a record that cannot be read that nobody has parked it; of one that is, its row says it."""
+        """Report an unreadable record that is not parked; a parked one is reported by its row."""
         if (partition, record.offset) not in self._parked:
             place = f"{partition[0]}[{partition[1]}]@{record.offset}"
-            yield Difference("log_is_readable", place, "is no event of a wallet, and is not parked yet")
+            yield Difference(
+                "log_is_readable", place, "the record is not a wallet event and is not parked yet"
+            )
 
     def _compare(self, event: LoggedEvent, *, is_projected: bool) -> None:
         snapshot, wallet_id = self._snapshots.get(event.aggregate_id), event.aggregate_id
         version = 0 if snapshot is None else snapshot.version
         if snapshot is not None and event.wallet.version == version:
             self._met.add(wallet_id)
-            self._found += differing(
+            self._found += state_differences(
                 "log_is_snapshot", wallet_id, ("log", event.wallet), ("snapshot", state_of(snapshot))
             )
         elif event.wallet.version > version and is_projected:
@@ -127,8 +129,8 @@ class LogCheck:
                 yield Difference("snapshot_is_in_log", wallet_id, detail)
 
 
-def read_logged(record: Any) -> LoggedEvent | None:
-    """Read what is compared of a wallet-events record; None when it is no event of a wallet."""
+def read_logged_event(record: Any) -> LoggedEvent | None:
+    """Read the compared part of a wallet-events record; None when it is not a wallet event."""
     try:
         return _event.decode(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -136,7 +138,7 @@ def read_logged(record: Any) -> LoggedEvent | None:
 
 
 def parked_differences(parked: Iterable[ParkedRecord]) -> list[Difference]:
-    """Say of each record that waits that it is not projected, and why."""
+    """Return a difference with the reason for each parked record that waits."""
     return [
         Difference("parked_record", one.place, f"not projected, parked as {one.reason}: {one.detail}")
         for one in parked
@@ -147,7 +149,7 @@ def parked_differences(parked: Iterable[ParkedRecord]) -> list[Difference]:
 def cache_differences(
     snapshots: Mapping[str, WalletView], cached: Mapping[str, WalletView]
 ) -> list[Difference]:
-    """Compare the wallets that are cached, with snapshots read before and nothing in flight."""
+    """Compare cached wallets with snapshots that were read earlier, while nothing is in flight."""
     found: list[Difference] = []
     for wallet_id, entry in cached.items():
         snapshot = snapshots.get(wallet_id)
@@ -157,7 +159,7 @@ def cache_differences(
             found.append(Difference("cache_is_snapshot", wallet_id, detail))
         else:
             sides = ("snapshot", state_of(snapshot)), ("cache", state_of(entry))
-            found += differing("cache_is_snapshot", wallet_id, *sides)
+            found += state_differences("cache_is_snapshot", wallet_id, *sides)
     return found
 
 
@@ -169,9 +171,9 @@ def table_differences(
     changelog_next: int,
     ahead: dict[str, WalletState],
 ) -> Iterator[Difference]:
-    """Compare a partition of a worker's RocksDB, which has read the log up to `changelog_next`.
+    """Compare one partition of a worker's RocksDB, which has read the log up to `changelog_next`.
 
-    What is not in the log that was read, which may have moved on since, goes to `ahead`.
+    Wallets later than the log as it was read go to `ahead`: the log may have grown since.
     """
     seen: set[str] = set()
     for wallet_id, state in table:
@@ -180,7 +182,7 @@ def table_differences(
         if record is None or record.wallet.version < state.version:
             ahead[wallet_id] = state
         elif record.wallet.version == state.version:
-            yield from differing("table_is_log", wallet_id, ("log", record.wallet), ("table", state))
+            yield from state_differences("table_is_log", wallet_id, ("log", record.wallet), ("table", state))
         elif record.offset < changelog_next:
             detail = f"log version {record.wallet.version}, table version {state.version}"
             yield Difference("table_is_log", wallet_id, detail)
@@ -190,20 +192,22 @@ def table_differences(
             yield Difference("table_is_log", wallet_id, detail)
 
 
-def met_in_log(ahead: dict[str, WalletState], records: Records) -> Iterator[Difference]:
-    """Take states out of `ahead` that these further records of the log have, and compare them."""
+def drop_caught_up(ahead: dict[str, WalletState], records: Records) -> Iterator[Difference]:
+    """Compare the states in `ahead` with further records of the log; remove those that are found."""
     for record in records:
-        event = read_logged(record)
+        event = read_logged_event(record)
         state = None if event is None else ahead.get(event.aggregate_id)
         if event is not None and state is not None and state.version == event.wallet.version:
             del ahead[event.aggregate_id]
-            yield from differing("table_is_log", event.aggregate_id, ("log", event.wallet), ("table", state))
+            yield from state_differences(
+                "table_is_log", event.aggregate_id, ("log", event.wallet), ("table", state)
+            )
 
 
-def differing(
+def state_differences(
     kind: str, wallet_id: str, one: tuple[str, WalletState], other: tuple[str, WalletState]
 ) -> list[Difference]:
-    """Say where two states of one version differ: the currency and both figures, or the field."""
+    """Return the differences between two states of one version, by field and currency."""
     (one_name, a), (other_name, b) = one, other
     if a == b:
         return []

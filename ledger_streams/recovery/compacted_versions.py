@@ -1,4 +1,4 @@
-"""Gaps: the versions of wallets that compaction has taken, made again from the live tables in a replay."""
+"""Wallet versions removed by compaction, read back from the live tables during a rebuild."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class _Version(msgspec.Struct):
 _version = msgspec.json.Decoder(_Version).decode
 
 
-class Gaps:
-    """Follows the versions of wallets, as far as they are written."""
+class CompactedVersions:
+    """Tracks the written version of each wallet and fills gaps from PostgreSQL."""
 
     def __init__(self, live: LiveTables) -> None:
         self._live = live
@@ -29,12 +29,12 @@ class Gaps:
         """The last version of each wallet."""
         self.from_postgres = 0
 
-    def pass_over(self, rows: Iterable[WalletEventRow]) -> None:
-        """Note events that were written without having been asked for here."""
+    def note_written(self, rows: Iterable[WalletEventRow]) -> None:
+        """Note the versions of events that were written without a call of `fill`."""
         self._versions.update({row.wallet_id: row.event_version for row in rows})
 
-    async def filled(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
-        """Return the records and what compaction has taken between them; the sink refuses other gaps."""
+    async def fill(self, partition: Partition, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the records with the compacted versions between them; the sink refuses any other gap."""
         heads = [_head(record) for record in records]
         gaps: list[Gap] = []
         for head in heads:
@@ -54,7 +54,7 @@ class Gaps:
 
 
 def _head(record: Record) -> _Version:
-    """Return whose version a record is; of one that cannot be read, nobody's."""
+    """Return the wallet and version of a record; empty for an unreadable one."""
     try:
         return _version(record.value or b"")
     except msgspec.MsgspecError:

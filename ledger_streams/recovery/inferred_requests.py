@@ -1,8 +1,8 @@
-"""Payments of which only wallets know: their requests are lost, the money has moved.
+"""Requests inferred from wallet events after the requests themselves were lost.
 
-Where the legs tell the whole payment it is taken as that payment.  A hold is a provider's
-withdrawal whose provider nobody knows: it stays held until a person has asked and says.  All
-else is taken back, since nobody knows to whom it should go.
+When the legs describe the whole payment, the request is inferred from them.  A hold is inferred as
+a withdrawal with an unknown provider: it stays held until an operator settles it.  All other money
+is moved back by reversals, since its destination is unknown.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from ledger_streams.domain.commands import AddFunds, CaptureHold, Counterparty, 
 from ledger_streams.domain.ids import WalletId
 from ledger_streams.domain.money import format_amount
 from ledger_streams.domain.wallet_events import BalanceAdded, BalanceDeducted
-from ledger_streams.recovery.saga_resume_facts import Known, LostLeg, is_half, kind_of, version_of
+from ledger_streams.recovery.saga_resume_facts import LostLeg, PaymentFacts, is_half, kind_of, version_of
 
 PROVIDER_UNKNOWN: Final = "unknown"
-"""No provider of this name is configured, so such a payment waits until it is settled by hand."""
+"""Provider name that is never configured, so the payment waits for manual settlement."""
 START_VERSION: Final = 2
-"""Of the first step of a payment that is no refund."""
+"""Version of the first step of a payment that is not a refund."""
 REVERSAL_VERSION: Final = 1
-"""Of a command that takes back; no saga's command has it, they begin with 2."""
+"""Version of a reversal command; commands of sagas begin with 2."""
 
 
-def surmised(known: Known) -> Mapping[str, Any] | None:
-    """Return the least content that the payment can have had; None when the legs do not tell one."""
+def inferred_request(known: PaymentFacts) -> Mapping[str, Any] | None:
+    """Return the smallest request content that explains the facts; None when the legs do not suffice."""
     if known.told is not None:
         told = known.told
         amount = format_amount(told.amount_minor, told.currency)
         about = {"refund_of": told.payment_id, "amount": amount, "currency": told.currency}
         return {"payment_id": known.payment_id, "kind": "refund", **about}
     if known.granted:
-        return _granted(known, known.granted)
+        return _request_from_grants(known, known.granted)
     legs = [
         (version_of(known.payment_id, command_id), kind_of(leg), leg[0])
         for command_id, leg in known.legs().items()
     ]
-    return _told_by(known, sorted(legs, key=lambda leg: leg[:2])) if legs else None
+    return _request_from_legs(known, sorted(legs, key=lambda leg: leg[:2])) if legs else None
 
 
-def _granted(known: Known, granted: Sequence[RefundGranted]) -> Mapping[str, Any]:
-    """Return the payment that granted these refunds; of its amount no more may be known than they say."""
+def _request_from_grants(known: PaymentFacts, granted: Sequence[RefundGranted]) -> Mapping[str, Any]:
+    """Return the request of the payment that granted these refunds; they may be all that is known of it."""
     first, amounts = granted[0], [getattr(read.event, "amount_minor", 0) for read in known.wallet_events]
     amount_minor = max(amounts, default=sum(grant.amount_minor for grant in granted))
     amount = format_amount(amount_minor, first.currency)
@@ -62,7 +62,9 @@ def _granted(known: Known, granted: Sequence[RefundGranted]) -> Mapping[str, Any
     }
 
 
-def _told_by(known: Known, legs: Sequence[tuple[int, str, wire.WalletRecord]]) -> Mapping[str, Any] | None:
+def _request_from_legs(
+    known: PaymentFacts, legs: Sequence[tuple[int, str, wire.WalletRecord]]
+) -> Mapping[str, Any] | None:
     (version, kind, first), kinds, last = legs[0], [kind for _, kind, _ in legs], legs[-1][2]
     content = {"payment_id": known.payment_id, **_money(first)}
     wallet_id, target = first.envelope.aggregate_id, last.envelope.aggregate_id
@@ -82,8 +84,8 @@ def _told_by(known: Known, legs: Sequence[tuple[int, str, wire.WalletRecord]]) -
     return None
 
 
-def reversals(known: Known, at_ms: int) -> list[LostLeg]:
-    """Return what takes back all that the payment has moved in each wallet."""
+def reversals(known: PaymentFacts, at_ms: int) -> list[LostLeg]:
+    """Return the legs that reverse all movements of the payment in each wallet."""
     moved: Counter[tuple[str, str, Counterparty]] = Counter()
     for read in known.wallet_events:
         event = read.event
@@ -103,7 +105,7 @@ def reversals(known: Known, at_ms: int) -> list[LostLeg]:
 
 
 def _capture(read: wire.WalletRecord) -> CaptureHold:
-    """Return the command of a capture of which one event is known."""
+    """Return the command of a capture with one known event."""
     event = read.event
     assert isinstance(event, BalanceDeducted), "the first event of a capture"
     assert event.hold_id is not None, "a capture's"
@@ -117,6 +119,6 @@ def _money(read: wire.WalletRecord) -> dict[str, str]:
     return {"amount": format_amount(amount_minor, currency), "currency": currency}
 
 
-def _hold(read: wire.WalletRecord, known: Known) -> dict[str, str]:
+def _hold(read: wire.WalletRecord, known: PaymentFacts) -> dict[str, str]:
     hold_id = getattr(read.event, "hold_id", None)
     return {} if hold_id is None or hold_id == known.payment_id else {"hold_id": hold_id}

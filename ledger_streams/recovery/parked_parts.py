@@ -1,4 +1,4 @@
-"""What becomes of a parked record that is tried again: the projector's own functions say so."""
+"""Rows of a parked record that is retried, made by the projector's own functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tables.read_model_rows import project_payment_event, project_saga_event, pr
 
 
 def rows_of(config: Settings) -> Mapping[str, RowsOf]:
-    """Return what makes the rows of a record, by its topic's full name."""
+    """Return the projection function of each topic, by the topic's full name."""
     return {
         config.topic(topics.PAYMENT_EVENTS): project_payment_event,
         config.topic(topics.SAGA_EVENTS): project_saga_event,
@@ -24,7 +24,7 @@ def rows_of(config: Settings) -> Mapping[str, RowsOf]:
 
 
 def part_of(config: Settings, record: SyntheticRecord) -> Part:
-    """Return the rows of a parked record, or why it still has none."""
+    """Return the rows of a parked record, or the refusal."""
     share = ProjectionBatch(TP(record.topic, record.partition), (), source_next=record.offset + 1)
     share.rows_of = rows_of(config)[record.topic]
     return share.part(record)

@@ -1,9 +1,9 @@
-"""An empty Kafka filled from PostgreSQL, after the loss of all its topics.
+"""Rebuild of all topics from PostgreSQL after the loss of Kafka.
 
-Of each wallet its last record; of each payment its fingerprint, its saga, the events that
-projections had not, and what it waits for.  All of it, and where everybody goes on, is one
-transaction of Kafka; then PostgreSQL's positions are moved in one of its own, from where
-the first one says that they were.  So the whole may be killed anywhere, and called again.
+It writes the last record of each wallet, and for each payment its fingerprint, its saga, the events
+that the projections lack, and the commands the saga waits for.  One Kafka transaction holds all of
+this and the groups' offsets.  A PostgreSQL transaction then moves the projections' positions, from
+the old positions noted in the first one.  The command may be killed at any point and run again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from faust.types import TP
 
 from ledger_streams import rights, topics, wire
-from ledger_streams.adapters.postgres.lost_log import Remains, move_positions, remains
+from ledger_streams.adapters.postgres.lost_log import LostLogRows, move_positions, open_lost_log_rows
 from ledger_streams.adapters.postgres.reconciliation import Difference
 from ledger_streams.domain.payment import PaymentKnown
 from ledger_streams.domain.saga.transitions import ENDS
@@ -30,41 +30,41 @@ from ledger_streams.kafka.log_reader import KafkaLog, Partition, opened_log
 from ledger_streams.kafka.topic_filling import Filled, Filling
 from ledger_streams.kafka_settings import client_options
 from ledger_streams.reconciliation.rocksdb_tables import further_wallets
-from ledger_streams.recovery.saga_resume import Resumed
+from ledger_streams.recovery.saga_resume import ResumedPayment
 from ledger_streams.recovery.saga_resume_facts import LostLeg
-from ledger_streams.recovery.saga_resume_families import Terms, families
-from ledger_streams.recovery.saga_resume_records import Gathered
-from ledger_streams.recovery.wallet_resume import carried_out_again
+from ledger_streams.recovery.saga_resume_families import ResumeTerms, resume_families
+from ledger_streams.recovery.saga_resume_records import PaymentFactsCollector
+from ledger_streams.recovery.wallet_resume import reissue_lost_legs
 from ledger_streams.settings import Settings
 
 Say = Callable[[str], None]
 PROJECTED: Final = (topics.PAYMENT_EVENTS, topics.SAGA_EVENTS, topics.WALLET_EVENTS)
 CHANGELOGS: Final = (topics.PAYMENTS_CHANGELOG, topics.SAGAS_CHANGELOG)
 NEVER: Final = "-"
-"""Stands in a note for the position of a partition that was never projected."""
+"""Note of a partition that was never projected."""
 START: Final = b"0"
 
 
-class Refilled(msgspec.Struct, frozen=True):
-    """What was written, and what is lost."""
+class TopicRebuildResult(msgspec.Struct, frozen=True):
+    """Result: records written and wallets lost."""
 
     wallets: int = 0
     payments: int = 0
     under_way: int = 0
-    """Of these, those that go on when the workers start."""
+    """Payments that continue when the workers start."""
     records: dict[str, int] = {}
-    """By topic, as written."""
+    """Records written by topic."""
     legs_again: int = 0
-    """Legs of payments whose wallet events were lost, and others knew of."""
+    """Legs written again: their wallet events were lost, other records prove them."""
     lost: list[Difference] = []
-    """Wallets that a worker's table has at a later version; what they had come to is lost."""
+    """Wallets with a later version in a worker's table; that state is lost."""
     is_written: bool = True
-    """False: nothing was, since tables are further than PostgreSQL."""
+    """False when nothing was written, since tables have later versions than PostgreSQL."""
     was_written_before: bool = False
 
 
-async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refilled:
-    """Fill the empty topics of a system from its PostgreSQL, and move the projections to them."""
+async def rebuild_topics(config: Settings, say: Say, *, despite_tables: bool) -> TopicRebuildResult:
+    """Fill the empty topics from PostgreSQL and move the projections to them."""
     async with (
         Filling(
             client_options(config),
@@ -77,26 +77,28 @@ async def refill(config: Settings, say: Say, *, despite_tables: bool) -> Refille
         if running := await groups_with_members(client_options(config), groups):
             raise InvariantBroken(f"stop everything first: somebody is in {', '.join(running)}")
         partitions = await log.ends([config.topic(name) for name in (*PROJECTED, *CHANGELOGS)])
-        result = Refilled(was_written_before=True)
+        result = TopicRebuildResult(was_written_before=True)
         if not await read_generation(client_options(config), config.app_id, partitions):
             await _check_empty(log, config)
-            async with remains(config.postgres_owner) as left:
-                result = await _Refill(config, filling, left, say).run(list(partitions), despite_tables)
+            async with open_lost_log_rows(config.postgres_owner) as left:
+                result = await _TopicRebuild(config, filling, left, say).run(list(partitions), despite_tables)
         if result.is_written:
-            say("Kafka has it; moving the projections")
-            await _move(config, partitions)
+            say("Topics written; moving the projections' positions")
+            await _move_positions(config, partitions)
     return result
 
 
 async def _check_empty(log: KafkaLog, config: Settings) -> None:
-    names = {spec.name for spec in topics.TOPICS} - {topics.AUDIT_ROOTS}  # projectors send those again
+    names = {spec.name for spec in topics.TOPICS} - {topics.AUDIT_ROOTS}  # projectors publish roots again
     ends = await log.ends([config.topic(name) for name in sorted(names)])
     async for (topic, number), _ in log.read(ends):
-        raise InvariantBroken(f"{topic}[{number}] has records: only a Kafka that has lost all is filled")
+        raise InvariantBroken(
+            f"{topic}[{number}] has records: topics are rebuilt only when all of them are empty"
+        )
 
 
-async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
-    """Move PostgreSQL's positions to where the filling says that projectors go on."""
+async def _move_positions(config: Settings, partitions: Mapping[Partition, int]) -> None:
+    """Move PostgreSQL's positions to the offsets that the Kafka transaction committed."""
     notes = await read_generation(client_options(config), config.app_id, partitions)
     projected = {config.topic(name) for name in PROJECTED}
     after = {place: commit.offset for place, commit in notes.items() if place[0] in projected}
@@ -105,10 +107,10 @@ async def _move(config: Settings, partitions: Mapping[Partition, int]) -> None:
     await move_positions(config.postgres_owner, before=positions, after=after)
 
 
-class _Refill:
-    """Writes everything, once."""
+class _TopicRebuild:
+    """Writes the topics in one transaction."""
 
-    def __init__(self, config: Settings, filling: Filling, left: Remains, say: Say) -> None:
+    def __init__(self, config: Settings, filling: Filling, left: LostLogRows, say: Say) -> None:
         self._config = config
         self._filling = filling
         self._left = left
@@ -116,22 +118,22 @@ class _Refill:
         self._wallets: dict[str, bytes] = {}
         self._counts: Counter[str] = Counter()
 
-    async def run(self, partitions: Sequence[Partition], despite_tables: bool) -> Refilled:
+    async def run(self, partitions: Sequence[Partition], despite_tables: bool) -> TopicRebuildResult:
         async for key, value in self._left.wallet_events(last=True):
             self._wallets[key.decode()] = value
         versions = {key: wire.decode_envelope(value).event_version for key, value in self._wallets.items()}
         lost = further_wallets(self._config.home, versions)
         if lost and not despite_tables:
-            return Refilled(lost=lost, is_written=False)
+            return TopicRebuildResult(lost=lost, is_written=False)
         gathered = await self._gather()
         self._say(f"{len(self._wallets):,} wallets and {len(gathered.payments):,} payments are known")
         await self._filling.begin()
         await self._write([(topics.WALLET_EVENTS, key, value) for key, value in self._wallets.items()])
         known = dict(self._filling.nexts)
         under_way, legs = await self._payments(gathered)
-        await self._again(legs)
+        await self._reissue(legs)
         await self._filling.commit(await self._offsets(partitions, known))
-        return Refilled(
+        return TopicRebuildResult(
             len(self._wallets),
             len(gathered.payments),
             under_way,
@@ -140,27 +142,27 @@ class _Refill:
             lost,
         )
 
-    async def _gather(self) -> Gathered:
-        gathered = Gathered()
+    async def _gather(self) -> PaymentFactsCollector:
+        gathered = PaymentFactsCollector()
         for payment_id, fingerprint in (await self._left.fingerprints()).items():
-            gathered.take_fingerprint(payment_id, fingerprint)
+            gathered.add_fingerprint(payment_id, fingerprint)
         payment_events = self._config.topic(topics.PAYMENT_EVENTS)
         async for record in self._left.events():
             if record.topic == payment_events:
-                gathered.take_payment_event(record.value, key=record.key, at_ms=record.timestamp)
+                gathered.add_payment_event(record.value, key=record.key, at_ms=record.timestamp)
             else:
-                gathered.take_saga_event(record.value, key=record.key)
+                gathered.add_saga_event(record.value, key=record.key)
         async for key, value in self._left.wallet_events(last=False):
-            gathered.take_wallet_event(value, key=key)
+            gathered.add_wallet_event(value, key=key)
         return gathered
 
-    async def _payments(self, gathered: Gathered) -> tuple[int, dict[str, list[LostLeg]]]:
-        """Write every payment; return how many are under way, and the lost legs of each wallet."""
+    async def _payments(self, gathered: PaymentFactsCollector) -> tuple[int, dict[str, list[LostLeg]]]:
+        """Write every payment; return the number in flight and the lost legs of each wallet."""
         config, now_ms = self._config, int(time.time() * 1_000)
-        terms = Terms(now_ms, config.provider_patience_ms, config.provider_urls)
+        terms = ResumeTerms(now_ms, config.provider_patience_ms, config.provider_urls)
         legs: dict[str, list[LostLeg]] = defaultdict(list)
         under_way = 0
-        for family in families(gathered, terms):
+        for family in resume_families(gathered, terms):
             for payment_id, resumed in family.items():
                 await self._payment(payment_id, resumed)
                 under_way += resumed.saga is not None and resumed.saga.status not in ENDS
@@ -168,17 +170,17 @@ class _Refill:
                     legs[leg.command.wallet_id].append(leg)
         return under_way, legs
 
-    async def _payment(self, payment_id: str, resumed: Resumed) -> None:
+    async def _payment(self, payment_id: str, resumed: ResumedPayment) -> None:
         known = wire.encode_known_payment(PaymentKnown(resumed.fingerprint))
         records = [(topics.PAYMENTS_CHANGELOG, payment_id, known)]
         if resumed.saga is not None:
             records.append((topics.SAGAS_CHANGELOG, payment_id, wire.encode_saga_state(resumed.saga)))
         await self._write([*records, *((sent.topic, sent.key, sent.value) for sent in resumed.sent)])
 
-    async def _again(self, legs: Mapping[str, Sequence[LostLeg]]) -> None:
+    async def _reissue(self, legs: Mapping[str, Sequence[LostLeg]]) -> None:
         for wallet_id, lost in legs.items():
             value = self._wallets.get(wallet_id)
-            events = carried_out_again(None if value is None else wire.read_wallet(value), lost)
+            events = reissue_lost_legs(None if value is None else wire.read_wallet(value), lost)
             await self._write([(topics.WALLET_EVENTS, wallet_id, event.value) for event in events])
 
     async def _write(self, records: Sequence[tuple[str, str, bytes]]) -> None:
@@ -200,7 +202,7 @@ class _Refill:
     async def _offsets(
         self, partitions: Sequence[Partition], known: Mapping[Partition, int]
     ) -> dict[str, dict[Partition, tuple[int, str]]]:
-        """Return where workers go on, and where projectors do, with the log's name and where they were."""
+        """Return the offsets of workers and projectors; metadata has the log id and old positions."""
         config, nexts = self._config, self._filling.nexts
         name, projected = str(uuid.uuid4()), await self._left.positions()
         events = {config.topic(topics.PAYMENT_EVENTS), config.topic(topics.SAGA_EVENTS)}

@@ -8,7 +8,7 @@ from ledger_streams.adapters.postgres.parked_views import (
     parked_partitions,
 )
 from ledger_streams.adapters.postgres.parking import PostgresParking
-from ledger_streams.adapters.postgres.pool import Pool, opened_pool
+from ledger_streams.adapters.postgres.pool import Pool, open_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.adapters.postgres.snapshots import snapshots
 from ledger_streams.adapters.redis.balances import RedisBalances, connect
@@ -31,7 +31,7 @@ async def retry_aggregate(config: Settings, aggregate_id: str) -> RetryResult:
     from ledger_streams.recovery.parked_parts import part_of  # noqa: PLC0415 (it imports Faust)
 
     count = 0
-    async with opened_pool(config.postgres) as pool:
+    async with open_pool(config.postgres) as pool:
         parking = PostgresParking(PostgresSink(pool))
         for partition in await parked_partitions(pool, aggregate_id):
             count += await parking.retry(partition, aggregate_id, lambda record: part_of(config, record))

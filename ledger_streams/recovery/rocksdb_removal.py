@@ -1,8 +1,7 @@
-"""Deleting a stopped worker's tables: the changelogs have all of them, so the next start reads them back.
+"""Deletion of a stopped worker's tables; its next start restores them from the changelogs.
 
-The worker's folder lock is held meanwhile, so that it can neither run nor start.  A
-partition is first renamed, then deleted: whoever is killed in between leaves no half
-of a database that a worker would open.
+The command holds the worker's folder lock, so the worker cannot start meanwhile.  A partition is
+renamed before it is deleted, so a killed command leaves no partial database that a worker opens.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ DELETED: Final = ".deleted"
 
 
 @contextmanager
-def stopped(config: Settings, worker_id: str) -> Iterator[Path]:
-    """Hold the folder of a worker that does not run, and give that of its tables; else ClickException."""
+def lock_stopped_worker(config: Settings, worker_id: str) -> Iterator[Path]:
+    """Lock a stopped worker's folder and yield its tables folder; raises ClickException if it runs."""
     folder = config.home / "workers" / worker_id
     if not folder.is_dir():
         raise click.ClickException(f"there is no worker {worker_id} below {config.home}: no {folder}")
@@ -37,14 +36,14 @@ def stopped(config: Settings, worker_id: str) -> Iterator[Path]:
         yield folder / "tables"
 
 
-def on_disk(tables_dir: Path, names: Collection[str] | None) -> dict[str, list[int]]:
-    """Return the partitions of the tables (all when None) that are there."""
+def partitions_on_disk(tables_dir: Path, names: Collection[str] | None) -> dict[str, list[int]]:
+    """Return the partitions on disk of the named tables, or of all."""
     wanted = [spec.name for spec in TABLES if names is None or spec.name in names]
     return {name: stored_partitions(tables_dir, name) for name in wanted}
 
 
-def remove(tables_dir: Path, partitions: Mapping[str, Collection[int]]) -> None:
-    """Delete the partitions, and what an earlier deletion left behind."""
+def remove_partitions(tables_dir: Path, partitions: Mapping[str, Collection[int]]) -> None:
+    """Delete the partitions, and the leftovers of an interrupted deletion."""
     for name, numbers in partitions.items():
         for number in numbers:
             path = partition_path(tables_dir, name, number)

@@ -1,6 +1,6 @@
-"""What a saga under way waits for, as the records that ask for it.
+"""Records of the commands that a saga in flight waits for.
 
-A command's id is made of payment, step and version, so one that is written again is the same.
+A command's id is derived from payment, step and version, so a command written again has the same id.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ledger_streams.domain.saga import decisions
 from ledger_streams.domain.saga.commands import ProviderOrder, SettlePayment
 from ledger_streams.domain.saga.state import Saga
 from ledger_streams.domain.saga.transitions import SagaStatus
-from ledger_streams.recovery.saga_resume_facts import Sent
+from ledger_streams.recovery.saga_resume_facts import OutgoingRecord
 
 WAITS_FOR_A_WALLET: Final = frozenset(
     {
@@ -28,7 +28,7 @@ WAITS_FOR_A_WALLET: Final = frozenset(
 
 
 def awaited_leg(saga: Saga) -> LegCommand | None:
-    """Return the leg that the saga waits for; None when it waits for somebody else."""
+    """Return the leg that the saga waits for; None when it does not wait for a wallet."""
     if saga.status not in WAITS_FOR_A_WALLET:
         return None
     (command,) = decisions.entered(saga).commands
@@ -36,14 +36,14 @@ def awaited_leg(saga: Saga) -> LegCommand | None:
     return command
 
 
-def route(command: decisions.Command, cause: str | None, at_ms: int) -> Sent:
-    """Return the record of what a saga asks for."""
+def route(command: decisions.Command, cause: str | None, at_ms: int) -> OutgoingRecord:
+    """Return the record of a saga's command, with its topic and key."""
     if isinstance(command, LegCommand):
         value = wire.encode_command(command, causation_id=cause, append_ms=at_ms)
-        return Sent(topics.WALLET_COMMANDS, command.wallet_id, value)
+        return OutgoingRecord(topics.WALLET_COMMANDS, command.wallet_id, value)
     if isinstance(command, ProviderOrder):
         value = wire.encode_order(command, causation_id=cause, append_ms=at_ms)
-        return Sent(topics.PROVIDER_REQUESTS, command.payment_id, value)
+        return OutgoingRecord(topics.PROVIDER_REQUESTS, command.payment_id, value)
     assert not isinstance(command, SettlePayment), "a saga settles nothing by hand"
     value = wire.encode_saga_command(command, causation_id=cause, append_ms=at_ms)
-    return Sent(topics.SAGA_COMMANDS, command.payment_id, value)
+    return OutgoingRecord(topics.SAGA_COMMANDS, command.payment_id, value)

@@ -1,8 +1,8 @@
-"""What is known of a payment once its topics are lost: events of three topics, each known up to some point.
+"""Facts of a payment after the loss of its topics: projected events of three topics.
 
-Each list is a prefix of what there was, and nothing orders them: a wallet's event may be
-known whose saga is not, and the other way round.  A wallet's event names its command, and a
-command's id is made of payment, step and version, so every leg can be told.
+Each list is a prefix of its log.  The lists have no common order: a wallet event may be known without
+its saga event, or the reverse.  A wallet event names its command, and a command's id is derived from
+payment, step and version, so each event's leg can be identified.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ledger_streams.domain.payment import PaymentRequested
 from ledger_streams.domain.wallet_events import BalanceAdded, FundsHeld, HoldReleased
 
 VERSIONS_MAX: Final = 10_000
-"""As many steps of a saga are tried to find a leg's: a provider that is asked every 30 s for three days."""
+"""Saga versions tried to identify a leg: enough for a provider asked every 30 s for three days."""
 
 
-class Known(msgspec.Struct):
-    """What the projections have of a payment, each list in the order of its log."""
+class PaymentFacts(msgspec.Struct):
+    """Projected facts of a payment; each list is in the order of its log."""
 
     payment_id: PaymentId
     fingerprint: str | None = None
@@ -37,29 +37,29 @@ class Known(msgspec.Struct):
     wallet_events: list[wire.WalletRecord] = msgspec.field(default_factory=list)
     outcomes: list[wire.OutcomeRecord] = msgspec.field(default_factory=list)
     told: PaymentRefunded | None = None
-    """What the refunded payment was told of this one, which is a refund that has completed."""
+    """PaymentRefunded event of the refunded payment: this payment is a completed refund."""
     is_refunded: bool = False
-    """Whether a refund of it must have been granted: then it has completed."""
+    """True when a refund of it was granted, which implies that it completed."""
     granted: list[RefundGranted] = msgspec.field(default_factory=list)
-    """What its saga has granted its refunds; it says whose money went where."""
+    """Refunds granted by its saga; they name the wallets and the provider."""
 
     @property
     def end(self) -> PaymentCompleted | PaymentFailed | None:
-        """How payment-events say that it ended."""
+        """The payment's outcome on payment-events."""
         ends = (read.outcome for read in self.outcomes)
         return next((end for end in ends if not isinstance(end, PaymentRefunded)), None)
 
     @property
     def refunds_told(self) -> list[PaymentRefunded]:
-        """What it was told of its refunds."""
+        """PaymentRefunded events of the payment."""
         return [read.outcome for read in self.outcomes if isinstance(read.outcome, PaymentRefunded)]
 
     def is_granted(self) -> bool:
-        """Tell whether something known of this refund can only have come after it was granted."""
+        """Tell whether a known fact of this refund can only have followed its grant."""
         return self.grant() is not None or bool(self.wallet_events) or isinstance(self.end, PaymentCompleted)
 
     def grant(self) -> RefundGranted | None:
-        """Return how this refund was granted."""
+        """Return the grant of this refund."""
         events = (read.event for read in self.saga_events)
         return next((event for event in events if isinstance(event, RefundGranted)), None)
 
@@ -72,17 +72,17 @@ class Known(msgspec.Struct):
 
 
 class LostLeg(msgspec.Struct, frozen=True):
-    """A leg that was carried out, as others say, while the wallet's own event of it is lost."""
+    """A leg that other records prove, while the wallet's own event is lost."""
 
     command: LegCommand
     wallet_version: int
-    """The wallet's version after it, as the saga was told; 0 when nobody says."""
+    """The wallet's version after the leg, from the saga's reply; 0 when unknown."""
     at_ms: int
     is_half_known: bool = False
-    """Whether the BalanceDeducted of a capture is known, and the HoldCaptured after it is lost."""
+    """True when a capture's BalanceDeducted is known and its HoldCaptured is lost."""
 
 
-class Sent(msgspec.Struct, frozen=True):
+class OutgoingRecord(msgspec.Struct, frozen=True):
     """A record to be written: the topic by its name in the contract."""
 
     topic: str
@@ -91,7 +91,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 def is_half(leg: Sequence[wire.WalletRecord]) -> bool:
-    """Tell whether a capture's second event is lost; a projector may have come between the two."""
+    """Tell whether a capture's second event is lost: the projector may have stopped between the two."""
     (first, *rest) = leg
     return getattr(first.event, "hold_id", None) is not None and kind_of(leg) == "deducted" and not rest
 
@@ -110,7 +110,7 @@ def kind_of(leg: Sequence[wire.WalletRecord]) -> str:
 
 
 def version_of(payment_id: str, command_id: str) -> int:
-    """Return the saga's version that a leg's command bears; 0 when it is none of this payment."""
+    """Return the saga version of a leg's command; 0 when the command is not of this payment."""
     for version in range(2, VERSIONS_MAX):
         if command_id in _ids(payment_id, version):
             return version

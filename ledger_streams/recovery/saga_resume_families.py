@@ -1,7 +1,7 @@
-"""A payment with its refunds: each resumed, and what is set aside and given back of the payment.
+"""Resume of a payment together with its refunds, with the amounts reserved and refunded.
 
-The saga of the payment alone knows what is left of it.  A refund that is under way has its
-amount reserved; one that has completed is counted, and the payment is told if it was not.
+The payment's saga keeps its refundable rest.  A refund in flight reserves its amount.  A completed
+refund is counted, and its PaymentRefunded is written if it is missing.
 """
 
 from __future__ import annotations
@@ -20,43 +20,45 @@ from ledger_streams.domain.saga.commands import EndRefund
 from ledger_streams.domain.saga.state import Saga
 from ledger_streams.domain.saga.transitions import ENDS, Course, SagaStatus
 from ledger_streams.errors import InvariantBroken
-from ledger_streams.recovery.inferred_requests import reversals, surmised
-from ledger_streams.recovery.saga_resume import Resumed, Resumption
-from ledger_streams.recovery.saga_resume_facts import Known, Sent
-from ledger_streams.recovery.saga_resume_records import Gathered, refund_of
+from ledger_streams.recovery.inferred_requests import inferred_request, reversals
+from ledger_streams.recovery.saga_resume import PaymentResume, ResumedPayment
+from ledger_streams.recovery.saga_resume_facts import OutgoingRecord, PaymentFacts
+from ledger_streams.recovery.saga_resume_records import PaymentFactsCollector, refund_of
 
 
-class Terms(msgspec.Struct, frozen=True):
-    """What holds for every payment that is resumed."""
+class ResumeTerms(msgspec.Struct, frozen=True):
+    """Terms of the resume, equal for all payments."""
 
     now_ms: int
-    """From when on providers are asked again with patience."""
+    """Time from which the patience of repeated provider requests counts."""
     patience_ms: int
     providers: Container[str] = ()
 
 
-def family(paid: Known | None, refunds_of: Sequence[Known], terms: Terms) -> dict[PaymentId, Resumed]:
-    """Return a payment (None: unknown) and its refunds resumed, by id."""
-    found: dict[PaymentId, Resumed] = {}
+def resume_family(
+    paid: PaymentFacts | None, refunds_of: Sequence[PaymentFacts], terms: ResumeTerms
+) -> dict[PaymentId, ResumedPayment]:
+    """Resume a payment (None: unknown) and its refunds; return them by id."""
+    found: dict[PaymentId, ResumedPayment] = {}
     saga: Saga | None = None
     if paid is not None:
         paid.is_refunded = any(known.is_granted() for known in refunds_of)
         paid.granted = [grant for known in refunds_of if (grant := known.grant()) is not None]
-        found[paid.payment_id] = resumed(paid, None, terms)
+        found[paid.payment_id] = resume_payment(paid, None, terms)
         saga = found[paid.payment_id].saga
     told = {one.refund_id: one for one in paid.refunds_told} if paid is not None else {}
     for known in refunds_of:
         known.told = told.get(known.payment_id)
-        found[known.payment_id] = resumed(known, saga, terms)
+        found[known.payment_id] = resume_payment(known, saga, terms)
     if paid is not None and saga is not None:
         sagas = {known.payment_id: found[known.payment_id].saga for known in refunds_of}
         _reserve(found[paid.payment_id], saga, sagas, list(told.values()), terms)
     return found
 
 
-def resumed(known: Known, paid: Saga | None, terms: Terms) -> Resumed:
-    """Return one payment resumed, its reservations left out."""
-    resumption = Resumption(known, paid=paid, now_ms=terms.now_ms, patience_ms=terms.patience_ms)
+def resume_payment(known: PaymentFacts, paid: Saga | None, terms: ResumeTerms) -> ResumedPayment:
+    """Resume one payment without its reservations."""
+    resumption = PaymentResume(known, paid=paid, now_ms=terms.now_ms, patience_ms=terms.patience_ms)
     for read in known.saga_events:
         at_ms = wire.time_ms(wire.parse_time(read.occurred_at))
         if isinstance(read.event, SagaStarted):
@@ -70,18 +72,18 @@ def resumed(known: Known, paid: Saga | None, terms: Terms) -> Resumed:
         failed = SagaFailed(known.payment_id, 1, Reason.INVALID)
         return resumption.of(failed, payment.FINGERPRINT_INVALID, terms.now_ms, None)
     if known.request is None:
-        return _unrequested(known, resumption, terms)
-    return _requested(known, known.request, resumption, terms)
+        return _resume_unrequested(known, resumption, terms)
+    return _resume_requested(known, known.request, resumption, terms)
 
 
-def _requested(
-    known: Known, requested: payment.PaymentRequested, resumption: Resumption, terms: Terms
-) -> Resumed:
-    """Return a payment whose saga is not known to have begun."""
+def _resume_requested(
+    known: PaymentFacts, requested: payment.PaymentRequested, resumption: PaymentResume, terms: ResumeTerms
+) -> ResumedPayment:
+    """Resume a payment with a known request and without a known saga."""
     reason = payment.impossible_reason(requested.request, terms.providers)
     has_ended_otherwise = known.end is not None and getattr(known.end, "reason", None) != reason
     if reason is Reason.PROVIDER_UNAVAILABLE and (known.wallet_events or has_ended_otherwise):
-        reason = None  # it was configured then
+        reason = None  # the provider was configured then
     event = (
         SagaStarted(requested.request, requested.data)
         if reason is None
@@ -91,9 +93,9 @@ def _requested(
     return resumption.of(event, known.fingerprint or requested.fingerprint, at_ms, requested.event_id)
 
 
-def _unrequested(known: Known, resumption: Resumption, terms: Terms) -> Resumed:
-    """Return a payment whose request is lost, while wallets know that it has moved money."""
-    data, legs = surmised(known), known.wallet_events
+def _resume_unrequested(known: PaymentFacts, resumption: PaymentResume, terms: ResumeTerms) -> ResumedPayment:
+    """Resume a payment whose request is lost and whose legs are known."""
+    data, legs = inferred_request(known), known.wallet_events
     when_ms = wire.time_ms(wire.parse_time(legs[-1].envelope.occurred_at)) if legs else terms.now_ms
     if data is None:
         detail = "the request is lost; what the wallets knew of it is taken back"
@@ -108,30 +110,30 @@ def _unrequested(known: Known, resumption: Resumption, terms: Terms) -> Resumed:
     )
 
 
-def _with_request(known: Known, done: Resumed, raw: msgspec.Raw, at_ms: int) -> Resumed:
-    """Have the request written too, where payment-events was cut before it."""
+def _with_request(known: PaymentFacts, done: ResumedPayment, raw: msgspec.Raw, at_ms: int) -> ResumedPayment:
+    """Add the request's record when payment-events lost it."""
     if known.fingerprint is None:
         data, event_id = wire.read_object(raw), request_id(known)
         value = wire.encode_payment_request(data, event_id=event_id, occurred_ms=at_ms)
-        done.sent.insert(0, Sent(topics.PAYMENT_EVENTS, known.payment_id, value))
+        done.sent.insert(0, OutgoingRecord(topics.PAYMENT_EVENTS, known.payment_id, value))
     return done
 
 
-def request_id(known: Known) -> str:
-    """Return the id of the event that asked for the payment, or a new one where nobody knows it."""
+def request_id(known: PaymentFacts) -> str:
+    """Return the id of the request event, or a derived one when it is unknown."""
     if known.request is not None:
         return known.request.event_id
     return known.request_id or derived_id(f"{known.payment_id}:PaymentRequested:1")
 
 
 def _reserve(
-    done: Resumed,
+    done: ResumedPayment,
     saga: Saga,
     sagas: Mapping[PaymentId, Saga | None],
     told: Sequence[PaymentRefunded],
-    terms: Terms,
+    terms: ResumeTerms,
 ) -> None:
-    """Set aside what refunds under way have been granted, and count those that have completed."""
+    """Reserve the amounts of refunds in flight and count the completed ones."""
     granted = {
         refund_id: refund.amount_minor
         for refund_id, refund in sagas.items()
@@ -152,17 +154,19 @@ def _reserve(
             value = wire.encode_payment_outcome(
                 decision.outcome, causation_id=derived_id(f"{refund_id}:EndRefund"), append_ms=terms.now_ms
             )
-            done.sent.append(Sent(topics.PAYMENT_EVENTS, saga.payment_id, value))
+            done.sent.append(OutgoingRecord(topics.PAYMENT_EVENTS, saga.payment_id, value))
     if sum(saga.reserved.values()) + saga.refunded_minor > saga.amount_minor:
-        raise InvariantBroken(f"payment {saga.payment_id}: its refunds are more than what was paid")
+        raise InvariantBroken(f"payment {saga.payment_id}: its refunds exceed the amount paid")
     done.saga = saga
 
 
-def families(gathered: Gathered, terms: Terms) -> Iterator[dict[PaymentId, Resumed]]:
-    """Resume every payment that is known, each with its refunds."""
+def resume_families(
+    gathered: PaymentFactsCollector, terms: ResumeTerms
+) -> Iterator[dict[PaymentId, ResumedPayment]]:
+    """Resume every known payment with its refunds."""
     refunds_of = gathered.refunds_of()
     paid = {payment_id for payment_id, known in gathered.payments.items() if refund_of(known) is None}
     for payment_id in paid:
-        yield family(gathered.payments[payment_id], refunds_of.get(payment_id, ()), terms)
+        yield resume_family(gathered.payments[payment_id], refunds_of.get(payment_id, ()), terms)
     for payment_id in refunds_of.keys() - paid:
-        yield family(None, refunds_of[payment_id], terms)
+        yield resume_family(None, refunds_of[payment_id], terms)

@@ -1,7 +1,7 @@
-"""Records of the three projected topics, gathered by payment.
+"""Collection of the three projected topics' records by payment.
 
-They come as the projector had them, those of one partition in order; what the ledger's agents
-had parked is no event, and is found by the same reading.
+Records of a partition come in order.  Records that the agents parked are found unreadable again and
+left out.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from ledger_streams.domain.events import SagaStarted
 from ledger_streams.domain.ids import PaymentId
 from ledger_streams.domain.payment import FINGERPRINT_INVALID
 from ledger_streams.errors import Unreadable
-from ledger_streams.recovery.saga_resume_facts import Known
+from ledger_streams.recovery.saga_resume_facts import PaymentFacts
 
 
-class Gathered:
-    """What is known of each payment, by id."""
+class PaymentFactsCollector:
+    """Facts of each payment, by id."""
 
     def __init__(self) -> None:
-        self.payments: dict[PaymentId, Known] = {}
+        self.payments: dict[PaymentId, PaymentFacts] = {}
 
-    def of(self, payment_id: str) -> Known:
-        """Return what is known of a payment so far."""
-        return self.payments.setdefault(PaymentId(payment_id), Known(PaymentId(payment_id)))
+    def of(self, payment_id: str) -> PaymentFacts:
+        """Return the facts of a payment, created when missing."""
+        return self.payments.setdefault(PaymentId(payment_id), PaymentFacts(PaymentId(payment_id)))
 
-    def take_payment_event(self, value: bytes | None, *, key: bytes | None, at_ms: int) -> None:
-        """Take a record of payment-events, appended then."""
+    def add_payment_event(self, value: bytes | None, *, key: bytes | None, at_ms: int) -> None:
+        """Add a record of payment-events that was appended at `at_ms`."""
         try:
             requested = wire.read_payment_event(value, key=key, append_ms=at_ms)
             ended = None if requested else wire.read_payment_outcome(value, key=key)
         except Unreadable as error:
             if error.payment_id is not None:
-                self.take_fingerprint(error.payment_id, FINGERPRINT_INVALID)
+                self.add_fingerprint(error.payment_id, FINGERPRINT_INVALID)
             return
         if requested is not None:
             known = self.of(requested.request.payment_id)
@@ -43,13 +43,13 @@ class Gathered:
         elif ended is not None:
             self.of(ended.outcome.payment_id).outcomes.append(ended)
 
-    def take_fingerprint(self, payment_id: str, fingerprint: str) -> None:
-        """Take the fingerprint of a payment's first content, if none is known; come with it before events."""
+    def add_fingerprint(self, payment_id: str, fingerprint: str) -> None:
+        """Add the fingerprint of a payment's first content; call it before adding events."""
         known = self.of(payment_id)
         known.fingerprint = known.fingerprint or fingerprint
 
-    def take_saga_event(self, value: bytes | None, *, key: bytes | None) -> None:
-        """Take a record of saga-events."""
+    def add_saga_event(self, value: bytes | None, *, key: bytes | None) -> None:
+        """Add a record of saga-events."""
         try:
             read = wire.read_saga_event(value, key=key)
         except Unreadable:
@@ -59,16 +59,16 @@ class Gathered:
         if isinstance(read.event, SagaStarted):
             known.request_id = wire.decode_envelope(value).causation_id
 
-    def take_wallet_event(self, value: bytes | None, *, key: bytes | None) -> None:
-        """Take a record of wallet-events, if it is of a payment."""
+    def add_wallet_event(self, value: bytes | None, *, key: bytes | None) -> None:
+        """Add a record of wallet-events if it belongs to a payment."""
         read = wire.read_wallet_event(value, key=key)
         payment_id = getattr(read.event, "payment_id", None)
         if payment_id is not None:
             self.of(payment_id).wallet_events.append(read)
 
-    def refunds_of(self) -> Mapping[PaymentId, list[Known]]:
-        """Return the refunds that are known of each payment, by its id; it need not be known itself."""
-        found: dict[PaymentId, list[Known]] = {}
+    def refunds_of(self) -> Mapping[PaymentId, list[PaymentFacts]]:
+        """Return the known refunds by refunded payment; the payment itself may be unknown."""
+        found: dict[PaymentId, list[PaymentFacts]] = {}
         for known in list(self.payments.values()):
             for told in known.refunds_told:
                 self.of(told.refund_id).told = told
@@ -80,8 +80,8 @@ class Gathered:
         return found
 
 
-def refund_of(known: Known) -> PaymentId | None:
-    """Return the payment that this one refunds; None when it is no refund."""
+def refund_of(known: PaymentFacts) -> PaymentId | None:
+    """Return the payment that this one refunds; None when it is not a refund."""
     started = [read.event.request for read in known.saga_events if isinstance(read.event, SagaStarted)]
     requests = started or ([known.request.request] if known.request is not None else [])
     if requests:

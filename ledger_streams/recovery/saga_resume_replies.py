@@ -1,7 +1,7 @@
-"""What a saga must have been told, since something known can only have come after it.
+"""Replies to a saga that are implied by later facts.
 
-A leg whose event is known was answered; a saga that is known to have gone further was told
-what led there.  Where nothing is known of what came after, nothing is implied: the saga waits.
+A leg with a known event was replied to.  A saga with known later steps received the reply that led
+to them.  Without later facts no reply is implied, and the saga waits.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ledger_streams.errors import InvariantBroken
 
 End = PaymentCompleted | PaymentFailed | None
 Later = Collection[str]
-"""What the payment's legs after this step did to their wallets: added, deducted, held, released."""
+"""Effects of the payment's later legs: added, deducted, held, released."""
 
 
-def carried_out(saga: Saga, command: LegCommand, wallet_version: int) -> Reply:
-    """Return the answer to a leg that a wallet has carried out."""
+def success_reply(saga: Saga, command: LegCommand, wallet_version: int) -> Reply:
+    """Return the reply to a leg that a wallet carried out."""
     about = (saga.payment_id, saga.version, command.wallet_id, saga.amount_minor, saga.currency)
     match command:
         case AddFunds():
@@ -46,8 +46,8 @@ def carried_out(saga: Saga, command: LegCommand, wallet_version: int) -> Reply:
             return WalletReleased(*about, wallet_version, command.hold_id)
 
 
-def refused(saga: Saga, command: LegCommand, reason: str) -> Reply:
-    """Return the answer to a leg that a wallet has refused."""
+def refusal_reply(saga: Saga, command: LegCommand, reason: str) -> Reply:
+    """Return the reply to a leg that a wallet refused."""
     about = (saga.payment_id, saga.version, command.wallet_id, saga.amount_minor, saga.currency, 0)
     if isinstance(command, AddFunds):
         return WalletCreditRefused(*about, reason)
@@ -55,7 +55,7 @@ def refused(saga: Saga, command: LegCommand, reason: str) -> Reply:
 
 
 def is_done(saga: Saga, later: Later, end: End) -> bool:
-    """Tell whether the leg that the saga waits for must have been carried out."""
+    """Tell whether later facts imply that the awaited leg was carried out."""
     is_completed = isinstance(end, PaymentCompleted)
     match saga.status:
         case SagaStatus.DEDUCTING | SagaStatus.HOLDING:
@@ -67,14 +67,14 @@ def is_done(saga: Saga, later: Later, end: End) -> bool:
 
 
 def is_refused(saga: Saga, later: Later, end: End) -> bool:
-    """Tell whether the leg that the saga waits for must have been refused, as it was not carried out."""
+    """Tell whether later facts imply that the awaited leg was refused; `is_done` is false."""
     if saga.status is SagaStatus.CREDITING:
         return bool(later) or isinstance(end, PaymentFailed)
     return isinstance(end, PaymentFailed)
 
 
-def provider_said(saga: Saga, later: Later, end: End) -> Reply | None:
-    """Return what the provider must have answered; None when nothing says so."""
+def provider_reply(saga: Saga, later: Later, end: End) -> Reply | None:
+    """Return the implied reply of the provider, or None."""
     about = (saga.payment_id, saga.version, saga.provider or "", saga.amount_minor, saga.currency)
     if saga.status is SagaStatus.ASKING and (
         isinstance(end, PaymentCompleted) or {"added", "deducted"} & {*later}
@@ -86,10 +86,12 @@ def provider_said(saga: Saga, later: Later, end: End) -> Reply | None:
     return None
 
 
-def reservation(saga: Saga, paid: Saga | None, legs: Collection[wire.WalletRecord], end: End) -> Reply | None:
-    """Return what the saga of the refunded payment must have answered a refund; None when nothing says so."""
+def reservation_reply(
+    saga: Saga, paid: Saga | None, legs: Collection[wire.WalletRecord], end: End
+) -> Reply | None:
+    """Return the implied reply of the refunded payment's saga to a refund, or None."""
     if saga.refund_of is None:
-        raise InvariantBroken(f"payment {saga.payment_id} reserves, and is no refund")
+        raise InvariantBroken(f"payment {saga.payment_id} waits for a reservation but is not a refund")
     if isinstance(end, PaymentFailed) and not end.wallets and not legs:
         detail = end.detail or "the answer is lost"
         return RefundRefused(saga.payment_id, saga.version, saga.refund_of, end.reason, detail)
@@ -100,9 +102,7 @@ def reservation(saga: Saga, paid: Saga | None, legs: Collection[wire.WalletRecor
     if not legs and end is None:
         return None
     if paid is None:
-        raise InvariantBroken(
-            f"refund {saga.payment_id} has moved money of a payment that nothing is known of"
-        )
+        raise InvariantBroken(f"refund {saga.payment_id} has moved money of an unknown payment")
     wallets = (paid.source_wallet_id, paid.target_wallet_id)
     about = (saga.payment_id, saga.version, saga.refund_of, amount_minor or paid.amount_minor, paid.currency)
     return RefundGranted(*about, paid.kind, *wallets, paid.provider)

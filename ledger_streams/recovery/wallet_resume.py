@@ -1,8 +1,8 @@
-"""A wallet after the loss: its last known state, and the legs that others know it to have carried out.
+"""Resume of a wallet: its last known state and the lost legs that other records prove.
 
-Versions that others have been told stay what they were: where nobody knows what a version
-was, the wallet's history says that it is lost.  A lost credit cannot be made up, so money that
-was taken out of it may leave the wallet below its limit; it is taken all the same.
+Versions named in other records keep their numbers; an unknown version between them is filled with an
+event of reason `lost`.  A lost credit cannot be restored, so a proven debit of it may leave the wallet
+below its limit; the debit is applied all the same.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from ledger_streams.errors import InvariantBroken
 from ledger_streams.recovery.saga_resume_facts import LostLeg
 
 LOST: Final = "lost"
-"""The reason of an event that stands for one nobody knows; it changes nothing but the version."""
+"""Reason of an event that stands for an unknown one; it changes only the version."""
 
 
-class Again(msgspec.Struct, frozen=True):
-    """An event written again, and the wallet after it."""
+class ReissuedEvent(msgspec.Struct, frozen=True):
+    """An event written again and the wallet after it."""
 
     wallet: Wallet
     value: bytes
 
 
-def carried_out_again(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[Again]:
-    """Return the events that bring a wallet to where others know it to be, in order.
+def reissue_lost_legs(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[ReissuedEvent]:
+    """Return the events that apply the lost legs to the wallet, in order.
 
-    Raises InvariantBroken when nothing is known of the wallet, or it knows something else.
+    Raises InvariantBroken when the wallet is unknown, or when its own events contradict a leg.
     """
-    written: list[Again] = []
+    written: list[ReissuedEvent] = []
     for leg in sorted(lost, key=lambda leg: (not leg.is_half_known, leg.wallet_version)):
         command = leg.command
         if wallet is None:
@@ -61,37 +61,37 @@ def carried_out_again(wallet: Wallet | None, lost: Sequence[LostLeg]) -> list[Ag
         for event, command_id in _events(wallet, leg):
             wallet = wallets.evolve(wallet, event)
             value = wire.encode_wallet_event(event, wallet, command_id=command_id, append_ms=leg.at_ms)
-            written.append(Again(wallet, value))
+            written.append(ReissuedEvent(wallet, value))
     return written
 
 
 def _events(wallet: Wallet, leg: LostLeg) -> Iterator[tuple[WalletEvent, str]]:
-    """Yield the leg's events, and before them what stands for versions that nobody knows."""
+    """Yield fill-in events for unknown versions, then the leg's events."""
     if leg.is_half_known and isinstance(leg.command, CaptureHold):
-        yield _captured(wallet, leg.command, wallet.version + 1), wire.command_id(leg.command)
+        yield _capture_event(wallet, leg.command, wallet.version + 1), wire.command_id(leg.command)
         return
     count = len(_leg_events(wallet, leg.command, wallet.version + 1))
     first = max(wallet.version + 1, leg.wallet_version - count + 1)
     for version in range(wallet.version + 1, first):
         detail = "what this version was is lost"
-        yield _unknown(wallet, version, detail), derived_id(f"{wallet.wallet_id}:{LOST}:{version}")
+        yield _lost_event(wallet, version, detail), derived_id(f"{wallet.wallet_id}:{LOST}:{version}")
     for event in _leg_events(wallet, leg.command, first):
         yield event, wire.command_id(leg.command)
 
 
-def _captured(wallet: Wallet, command: CaptureHold, version: int) -> HoldCaptured:
-    """Return the second event of a capture, of which the wallet has the first."""
+def _capture_event(wallet: Wallet, command: CaptureHold, version: int) -> HoldCaptured:
+    """Return the second event of a capture whose first event is known."""
     left_minor = wallet.holds[command.hold_id].amount_minor
     money = (command.amount_minor, command.currency)
     return HoldCaptured(wallet.wallet_id, version, command.hold_id, *money, command.payment_id, left_minor)
 
 
-def _unknown(wallet: Wallet, version: int, detail: str) -> WalletCommandRefused:
+def _lost_event(wallet: Wallet, version: int, detail: str) -> WalletCommandRefused:
     return WalletCommandRefused(wallet.wallet_id, version, "unknown", LOST, detail)
 
 
 def _leg_events(wallet: Wallet, command: LegCommand, version: int) -> list[WalletEvent]:
-    """Return what the leg did; out of a hold that is lost as well it was out of available."""
+    """Return the leg's events; a capture of a lost hold is a deduction from the available balance."""
     payment_id, hold_id = command.payment_id, getattr(command, "hold_id", None)
     assert payment_id is not None, "a leg of a payment"
     hold = None if hold_id is None else wallet.holds.get(hold_id)
@@ -113,9 +113,9 @@ def _leg_events(wallet: Wallet, command: LegCommand, version: int) -> list[Walle
                 return [BalanceDeducted(*at, payment_id, *money, command.counterparty)]
             deducted = BalanceDeducted(*at, payment_id, *money, command.counterparty, command.hold_id)
             after = wallets.evolve(msgspec.structs.replace(wallet, version=version - 1), deducted)
-            return [deducted, _captured(after, command, version + 1)]
+            return [deducted, _capture_event(after, command, version + 1)]
         case _ if hold is None:
-            return [_unknown(wallet, version, "the release of a hold that is lost")]
+            return [_lost_event(wallet, version, "the release of a hold that is lost")]
         case _:
             money = (hold.amount_minor, hold.currency)
             return [HoldReleased(*at, command.hold_id, *money, payment_id, command.reason)]

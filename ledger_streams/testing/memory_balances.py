@@ -1,4 +1,4 @@
-"""The in-memory twin of the cache, with the same contract."""
+"""In-memory twin of the balance cache, with the same contract."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class MemoryBalances:
 
     @property
     def epoch(self) -> str:
-        """The epoch of now."""
+        """The current epoch."""
         return f"memory-{self._epochs}"
 
     async def learn_epoch(self) -> str:
-        """Return the epoch of now."""
+        """Return the current epoch."""
         return self.epoch
 
     def begin_epoch(self) -> None:
-        """Be a cache that has come back, perhaps older than it was."""
+        """Start a new epoch, as a cache does that was restored from an older state."""
         self._epochs += 1
 
     async def get(self, wallet_id: str) -> WalletView | None:

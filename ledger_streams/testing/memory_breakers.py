@@ -1,6 +1,6 @@
-"""The in-memory twin of the circuit breakers: the same steps, with a clock that is passed in.
+"""In-memory twin of the circuit breakers, with an injected clock.
 
-It serves one process; nothing in it is ever forgotten.
+It serves one process and forgets nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class _Breaker:
 
 
 class MemoryBreakers:
-    """`ports.Breakers` in a dict; `clock_ms` says the time in ms, from any beginning."""
+    """`ports.Breakers` in a dict; `clock_ms` returns a time in ms from any origin."""
 
     def __init__(self, *, failures_max: int, open_s: float, clock_ms: Callable[[], float]) -> None:
         self._failures_max = failures_max
@@ -26,8 +26,8 @@ class MemoryBreakers:
         self._clock_ms = clock_ms
         self._breakers: defaultdict[str, _Breaker] = defaultdict(_Breaker)
 
-    async def allows(self, provider: str) -> bool:
-        """Say whether a call may be made now."""
+    async def allow_call(self, provider: str) -> bool:
+        """Tell whether a call is allowed now."""
         breaker, now_ms = self._breakers[provider], self._clock_ms()
         if breaker.state == "CLOSED":
             return True
@@ -36,14 +36,14 @@ class MemoryBreakers:
         breaker.state, breaker.since_ms = "HALF_OPEN", now_ms
         return True
 
-    async def succeeded(self, provider: str) -> None:
-        """Close it, unless it is open: that is a call from before."""
+    async def record_success(self, provider: str) -> None:
+        """Close the breaker unless it is open: that call began before it opened."""
         breaker = self._breakers[provider]
         if breaker.state != "OPEN":
             breaker.state, breaker.failures = "CLOSED", 0
 
-    async def failed(self, provider: str) -> None:
-        """Open it, if that was the trial or one failure too many."""
+    async def record_failure(self, provider: str) -> None:
+        """Count a failure; open the breaker after a failed trial or too many failures in a row."""
         breaker = self._breakers[provider]
         breaker.failures += 1
         if breaker.state == "HALF_OPEN" or (

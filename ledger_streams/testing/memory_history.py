@@ -1,4 +1,4 @@
-"""History in memory: movements and turnovers out of the rows that the twin of the read model keeps."""
+"""In-memory history: movements and turnovers from the rows of the read model's twin."""
 
 from __future__ import annotations
 

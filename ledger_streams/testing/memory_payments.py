@@ -1,4 +1,4 @@
-"""Payments in memory: the part of the read model's twin that is about them, from the rows the sink takes."""
+"""In-memory payments: part of the read model's twin, fed with the rows of the sink."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ledger_streams.ports import PaymentView, StepView, UnderWay
 from ledger_streams.ports.payment_lists import PaymentsAsked, Place
 
 METADATA_LISTED_MAX = 4096
-"""Characters of metadata that a list shows."""
+"""Characters of metadata shown in a list."""
 
 
 class MemoryPayments:
@@ -34,7 +34,7 @@ class MemoryPayments:
         self._refunds: dict[str, RefundRow] = {}
 
     def write(self, batch: SinkBatch) -> None:
-        """Project what the batch says of payments."""
+        """Project the batch's payment rows."""
         for event in batch.events:
             self._events.setdefault(event.aggregate_id, []).append(event)
         for payment in batch.payments:
@@ -45,12 +45,12 @@ class MemoryPayments:
             self._refunds[refund.payment_id] = refund
 
     def versions(self, payment_id: str) -> Mapping[str, int] | None:
-        """Return the versions of the wallets that an ended payment has touched; None of one under way."""
+        """Return the wallet versions of an ended payment; None while it is in flight."""
         outcome = self._outcomes.get(payment_id)
         return None if outcome is None else json.loads(outcome.wallets)
 
     def under_way(self, requested_before: datetime) -> UnderWay:
-        """Return what has not ended of the payments requested before then."""
+        """Return the payments in flight that were requested before that time."""
         waiting = [
             row.requested_at
             for row in self._requests.values()
@@ -73,7 +73,7 @@ class MemoryPayments:
         return found[: asked.limit]
 
     def known(self, payment_id: str) -> PaymentView | None:
-        """Return the payment without its steps and what its events say."""
+        """Return the payment without its steps and request fields."""
         request, outcome = self._requests.get(payment_id), self._outcomes.get(payment_id)
         if request is None and outcome is None:
             return None
@@ -98,7 +98,7 @@ class MemoryPayments:
         )
 
     def whole(self, view: PaymentView) -> PaymentView:
-        """Return the payment with its steps, in the saga's order, and what its events say."""
+        """Return the payment with its steps in the saga's order and its request fields."""
         events = self._events.get(view.payment_id, ())
         first = self._request_event(view.payment_id)
         steps = (event for event in events if event is first or event.event_type != "PaymentRequested")
@@ -107,7 +107,7 @@ class MemoryPayments:
         return msgspec.structs.replace(self._with_request(view), steps=shown)
 
     def metadata(self, payment_id: str | None) -> dict[str, Any] | None:
-        """Return what the payment's request said beside it."""
+        """Return the metadata of the payment's request."""
         first = self._request_event(payment_id or "")
         metadata = json.loads(first.event_data).get("metadata") if first else None
         return metadata if isinstance(metadata, dict) else None
@@ -149,7 +149,7 @@ def _fits(view: PaymentView, asked: PaymentsAsked) -> bool:
 
 
 def _first(field: str, *rows: PaymentRow | PaymentOutcomeRow | None) -> str | None:
-    """Return the field of the first row that has it: a refund's request need not."""
+    """Return the field of the first row that has it; a refund's request may lack it."""
     return next((value for row in rows if (value := getattr(row, field, None)) is not None), None)
 
 

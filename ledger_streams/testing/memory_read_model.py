@@ -1,7 +1,6 @@
-"""The in-memory twin of the read model, with the same contract.
+"""In-memory twin of the read model, with the same contract.
 
-`MemoryReadModel` is fed with the batches that the PostgreSQL sink takes, so a
-test hands one batch to either and asks both the same questions.
+`MemoryReadModel` takes the same batches as the PostgreSQL sink, so one test suite runs on both.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class MemoryReadModel:
         self._payments = MemoryPayments()
 
     async def write(self, batch: SinkBatch) -> None:
-        """Project the batch; its positions are taken on trust."""
+        """Project the batch without checking its positions."""
         for wallet_event in batch.wallet_events:
             self._wallet_events.setdefault(wallet_event.wallet_id, []).append(wallet_event)
         self._payments.write(batch)
@@ -63,11 +62,9 @@ class MemoryReadModel:
         events = reversed(self._wallet_events.get(wallet_id, ()))
         return [_envelope(event) for event in events if event.event_version < before_version][:limit]
 
-    async def movements(
-        self, wallet_id: str, versions: VersionRange, *, limit: int
-    ) -> Sequence[MovementView]:
-        """Return movements with what is known of their payments."""
-        events = [*moved(self._wallet_events.get(wallet_id, ()), versions)][:limit]
+    async def movements(self, wallet_id: str, stretch: VersionRange, *, limit: int) -> Sequence[MovementView]:
+        """Return movements with their payments' projected fields."""
+        events = [*moved(self._wallet_events.get(wallet_id, ()), stretch)][:limit]
         return [
             movement(
                 event, self._payments.known(event.payment_id or ""), self._payments.metadata(event.payment_id)
@@ -89,7 +86,7 @@ class MemoryReadModel:
         return None
 
     async def holds(self, wallet_id: str) -> Sequence[HoldView]:
-        """Return what the wallet's last event says is held, ordered by hold_id."""
+        """Return the holds in the wallet's last event, ordered by hold_id."""
         events = self._wallet_events.get(wallet_id)
         held = json.loads(events[-1].wallet_state).get("holds", {}) if events else {}
         fields = ("amount", "currency", "payment_id", "expires_at")
@@ -104,7 +101,7 @@ class MemoryReadModel:
         return None
 
     async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
-        """Return nothing: memory holds whatever it is given."""
+        """Return nothing: in memory no record is ever parked."""
         return ()
 
     async def payment(self, payment_id: str) -> PaymentView | None:
@@ -138,7 +135,7 @@ class MemoryReadModel:
         return found
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
-        """Return what has not ended of the payments requested before then."""
+        """Return the payments in flight that were requested before that time."""
         return self._payments.under_way(requested_before)
 
 

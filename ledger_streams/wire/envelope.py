@@ -17,7 +17,7 @@ import msgspec
 
 from ledger_streams.domain.ids import is_canonical_id
 from ledger_streams.domain.money import invalid
-from ledger_streams.wire.documents import decode_with, encode, read_object, read_record
+from ledger_streams.wire.documents import decode_with, encode, read_record
 
 SCHEMA_VERSION: Final = 1
 TIME_CHARACTERS: Final = len("2026-11-24T22:00:00.000000Z")
@@ -50,10 +50,6 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Version of the type's fields."""
     wallet: msgspec.Raw = msgspec.Raw()
     """Empty except on wallet-events; msgspec has no optional Raw."""
-
-    def data_object(self) -> dict[str, Any]:
-        """Return `data` as a dict."""
-        return read_object(self.data)
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

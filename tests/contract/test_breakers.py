@@ -41,10 +41,10 @@ class Stage:
 
     async def fail(self, times: int = FAILURES_MAX) -> None:
         for _ in range(times):
-            await self.breakers.failed(self.provider)
+            await self.breakers.record_failure(self.provider)
 
     async def allowed(self) -> bool:
-        return await self.breakers.allows(self.provider)
+        return await self.breakers.allow_call(self.provider)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -91,14 +91,14 @@ async def test_failures_in_a_row_open_it(stage: Stage) -> None:
 
 async def test_a_success_between_them_ends_the_row(stage: Stage) -> None:
     await stage.fail(FAILURES_MAX - 1)
-    await stage.breakers.succeeded(stage.provider)
+    await stage.breakers.record_success(stage.provider)
     await stage.fail(FAILURES_MAX - 1)
     assert await stage.allowed()
 
 
 async def test_one_provider_s_failures_are_not_another_s(stage: Stage) -> None:
     await stage.fail()
-    assert await stage.breakers.allows(new_id())
+    assert await stage.breakers.allow_call(new_id())
 
 
 async def test_after_the_open_time_one_of_many_is_on_trial(stage: Stage) -> None:
@@ -112,7 +112,7 @@ async def test_a_trial_that_succeeds_closes_it(stage: Stage) -> None:
     await stage.fail()
     await stage.wait_open_time()
     assert await stage.allowed()
-    await stage.breakers.succeeded(stage.provider)
+    await stage.breakers.record_success(stage.provider)
     await stage.fail(FAILURES_MAX - 1)
     assert await stage.allowed()
     assert await stage.allowed()
@@ -140,7 +140,7 @@ async def test_a_trial_that_never_reports_is_replaced(stage: Stage) -> None:
 
 async def test_calls_from_before_it_opened_neither_close_it_nor_keep_it_open(stage: Stage) -> None:
     await stage.fail()
-    await stage.breakers.succeeded(stage.provider)
+    await stage.breakers.record_success(stage.provider)
     assert not await stage.allowed()
     await stage.wait_open_time()
     await stage.fail(1)
@@ -157,16 +157,16 @@ async def test_the_hash_in_redis_says_how_it_stands(stack: Settings) -> None:
             assert OPEN_S * 1000 < await redis.pttl(f"cb:{provider}") <= OPEN_S * 1000 + 3_600_000
             return {text(name): text(value) for name, value in found.items()}
 
-        await breakers.failed(provider)
+        await breakers.record_failure(provider)
         assert (await fields())["state"] == "CLOSED"
-        await breakers.failed(provider)
+        await breakers.record_failure(provider)
         opened = await fields()
         assert (opened["state"], opened["failures"]) == ("OPEN", "2")
         assert began_ms < int(opened["last_failure"]) == int(opened["since"]) < time.time() * 1000 + 1_000
         await redis.hincrby(f"cb:{provider}", "since", -OPEN_S * 1000)
-        assert await breakers.allows(provider)
+        assert await breakers.allow_call(provider)
         assert (await fields())["state"] == "HALF_OPEN"
-        await breakers.succeeded(provider)
+        await breakers.record_success(provider)
         last_failure = opened["last_failure"]
         assert await fields() == {"state": "CLOSED", "failures": "0", "last_failure": last_failure}
         await redis.delete(f"cb:{provider}")
@@ -177,12 +177,12 @@ async def test_workers_share_it_and_it_opens_once_by_redis_own_clock(stack: Sett
         provider = new_id()
         first = RedisBreakers(one, failures_max=2, open_s=0.5)
         second = RedisBreakers(other, failures_max=2, open_s=0.5)
-        await asyncio.gather(first.failed(provider), second.failed(provider))
+        await asyncio.gather(first.record_failure(provider), second.record_failure(provider))
         assert REGISTRY.get_sample_value("ledger_breaker_opened_total", {"provider": provider}) == 1.0
-        await eventually(lambda: second.allows(provider), what="the open time is over", seconds=10)
+        await eventually(lambda: second.allow_call(provider), what="the open time is over", seconds=10)
         await other.script_flush()
-        await second.succeeded(provider)
-        assert await first.allows(provider)
+        await second.record_success(provider)
+        assert await first.allow_call(provider)
         await one.delete(f"cb:{provider}")
 
 
@@ -193,11 +193,11 @@ async def test_while_redis_is_away_every_call_is_allowed_logged_once_and_counted
     async with connect("redis://127.0.0.1:1/0") as redis:
         breakers = RedisBreakers(redis, failures_max=1, open_s=OPEN_S)
         for _ in range(2):
-            await breakers.failed("acme")
-            assert await breakers.allows("acme")
-        await breakers.succeeded("acme")
+            await breakers.record_failure("acme")
+            assert await breakers.allow_call("acme")
+        await breakers.record_success("acme")
     assert skipped() - before == 2
-    assert caplog.text.count("redis is away") == 1
+    assert caplog.text.count("Redis unavailable") == 1
 
 
 def text(value: bytes | str) -> str:
@@ -205,4 +205,4 @@ def text(value: bytes | str) -> str:
 
 
 def skipped() -> float:
-    return REGISTRY.get_sample_value("ledger_breaker_skipped_total", {"call": "allows"}) or 0.0
+    return REGISTRY.get_sample_value("ledger_breaker_skipped_total", {"call": "allow_call"}) or 0.0

@@ -61,7 +61,7 @@ async def test_a_known_key_with_other_content_is_for_a_person_to_settle(tmp_path
     async with provider(tmp_path) as stage:
         wanted = order()
         await stage.providers.carry_out(ACME, wanted)
-        with pytest.raises(Unavailable, match=r"provider acme .* 409, .* a person has to settle it"):
+        with pytest.raises(Unavailable, match=r"provider acme .* 409, .* settle the payment by hand"):
             await stage.providers.carry_out(ACME, order(wanted.key))
         assert await stage.effective() == [wanted.key]
 
@@ -188,8 +188,8 @@ async def test_the_simulator_refuses_what_is_no_order(
         (200, b"{}", "unreadable"),
         (200, b'{"status": 1}', "unreadable"),
         (200, b'{"status": "cancelled"}', "unreadable"),
-        (200, b'{"status": "approved", "status": "declined"}', "a key stands twice"),
-        (200, b'{"status": "approved", "x": [{"a": 1, "\\u0061": 1}]}', "a key stands twice"),
+        (200, b'{"status": "approved", "status": "declined"}', "a key occurs twice"),
+        (200, b'{"status": "approved", "x": [{"a": 1, "\\u0061": 1}]}', "a key occurs twice"),
         (200, b'{"x": ' + b"[" * 40_000, "unreadable"),
         (200, b'{"status": "approved"}' + b" " * ANSWER_BYTES_MAX, "more than 1048576 bytes"),
         (201, b'{"status": "approved"}', "answered 201"),
@@ -242,7 +242,7 @@ async def test_a_provider_that_is_away_not_known_or_not_started_is_unavailable()
         assert (providers.knows(ACME), providers.knows("other")) == (True, False)
         with pytest.raises(Unavailable, match="provider acme is not available: Client"):
             await providers.carry_out(ACME, order())
-        with pytest.raises(Unavailable, match="provider other is not available: there is none"):
+        with pytest.raises(Unavailable, match="provider other is not available: no provider of this name"):
             await providers.cancel("other", new_id())
     closed = HttpProviders({ACME: "http://127.0.0.1:1"}, timeout_ms=100, calls_max=1)
     with pytest.raises(Unavailable, match="not started"):

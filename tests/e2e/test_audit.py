@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_streams.audit.day_close import NOTHING
 from ledger_streams.settings import Settings
 from tests.e2e.outside import open_wallet, pay, transfer
 from tests.live import LiveSystem, eventually, running
@@ -17,6 +16,7 @@ from tests.recorded import LONG_AGO, project_earlier
 pytestmark = pytest.mark.slow
 
 TOUCHED = ("events", "wallet_events")
+NOTHING = "No day to close: none has ended since the last one, or another process closes it.\n"
 
 
 async def verify(live: LiveSystem, *arguments: str) -> tuple[int, Any]:
@@ -30,7 +30,7 @@ async def test_what_was_changed_behind_the_system_s_back_is_named_and_made_again
     async with running(migrated, workers=1) as live:
         ada, bob = await open_wallet(live, funds="100.00"), await open_wallet(live)
         assert (await pay(live, transfer(ada, bob, "1.25")))["status"] == "completed"
-        assert (await live.command("audit", "close"))[1] == f"{NOTHING}\n"  # today has not ended
+        assert (await live.command("audit", "close"))[1] == NOTHING  # today has not ended
         live.processes["projector-1"].stop()
         await project_earlier(migrated.postgres, LONG_AGO)
         live.start("projector")
@@ -40,7 +40,7 @@ async def test_what_was_changed_behind_the_system_s_back_is_named_and_made_again
             return bool(roots) and "is on Kafka" in live.processes["projector-1"].tail()
 
         await eventually(closed, what="the projector closes the day and sends its root to Kafka")
-        assert await live.command("audit", "close") == (0, f"{NOTHING}\n", "")
+        assert await live.command("audit", "close") == (0, NOTHING, "")
         assert (await live.command("reconcile"))[0] == 0
         assert (await verify(live))[0] == 0
         event, *_ = await live.rows(

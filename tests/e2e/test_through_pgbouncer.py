@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger_streams.adapters.postgres.pool import connected
+from ledger_streams.adapters.postgres.pool import open_connection
 from ledger_streams.settings import Settings
 from tests.bouncer import bouncer
 from tests.e2e.outside import balance, new_id, open_wallet, pay, record, requested, send, transfer
@@ -36,7 +36,7 @@ async def test_payments_end_and_at_the_limit_callers_are_told_to_come_back_and_n
 
     paid = [transfer(ada, bob, "0.10") for _ in range(200)]
     dsn = bounced.settings.pooled_postgres
-    async with connected(dsn) as one, one.transaction(), connected(dsn) as two, two.transaction():
+    async with open_connection(dsn) as one, one.transaction(), open_connection(dsn) as two, two.transaction():
         await asyncio.gather(one.execute("SELECT 1"), two.execute("SELECT 1"))
         await send(bounced, [record(requested(payment)) for payment in paid])
         await eventually(lambda: _come_back(bounced), what="a caller is told to come back")

@@ -1,8 +1,7 @@
-"""Ordeal: the model's workload through a live system under a nemesis, then the audit.
+"""FaultScenario: the model's workload through a live system under a nemesis, then the audit.
 
-Some of the steps come before the fault, the rest during it and after it, at a steady
-rate; so there is work under way at each moment that matters.  One system may stand many
-ordeals, one after the other: its auditor remembers all that was ever sent.
+Steps are sent before, during and after the fault, at a steady rate, so payments are in flight at each
+critical moment.  One system may run many scenarios in turn: its auditor remembers all steps.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import msgspec
 
 from ledger_streams.settings import Settings
 from tests.fault.nemeses import Nemesis, name_of
-from tests.fault.testbed import Stage, staged
+from tests.fault.testbed import Testbed, open_testbed
 from tests.live import eventually
 from tests.model.auditor import Auditor
 from tests.model.live_system import LiveModel
@@ -38,7 +37,7 @@ RECOVERED_S_MAX: Final = 120.0
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What became of one ordeal; `recover_s` is from the fault's end to the next payment's end."""
+    """Result of one scenario; `recover_s` is from the fault's end to the next payment's end."""
 
     fault: str
     payments: int
@@ -59,11 +58,11 @@ HEAD: Final = (
 )
 
 
-class Ordeal:
+class FaultScenario:
     """A seeded workload and the auditor of one system."""
 
-    def __init__(self, stage: Stage, model: LiveModel, seed: int) -> None:
-        self._stage, self._model = stage, model
+    def __init__(self, testbed: Testbed, model: LiveModel, seed: int) -> None:
+        self._testbed, self._model = testbed, model
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._workload = Workload(seed=seed, at=at, providers=("acme",))
         self._auditor = Auditor(providers=("acme",))
@@ -76,12 +75,12 @@ class Ordeal:
         await self._model.settle()
 
     async def under(self, nemesis: Nemesis) -> Row:
-        """Send the workload while the nemesis does its harm; return what was found afterwards."""
+        """Send the workload under the nemesis; return the audit's result."""
         before, is_over = set(await self._model.outcomes()), False
         async with asyncio.TaskGroup() as group:  # a feed that fails ends the nemesis too
             group.create_task(self._feed(lambda: is_over))
-            await self._stage.further(BEFORE)
-            await nemesis(self._stage)
+            await self._testbed.further(BEFORE)
+            await nemesis(self._testbed)
             recover_s = await self._next_end()
             is_over = True
         await self._model.settle()
@@ -109,14 +108,14 @@ class Ordeal:
         else:
             self._auditor.administered(step)
             await self._model.administer(step)
-        self._stage.sent += 1
+        self._testbed.sent += 1
 
     async def _next_end(self) -> float:
         """Return how long it took until PostgreSQL saw one more payment end, in seconds."""
-        over_s, ended = time.monotonic(), await self._stage.live.ended_payments()
+        over_s, ended = time.monotonic(), await self._testbed.live.ended_payments()
 
         async def has_ended() -> bool:
-            return await self._stage.live.ended_payments() > ended
+            return await self._testbed.live.ended_payments() > ended
 
         await eventually(has_ended, what="a payment ends after the fault", seconds=RECOVERED_S_MAX)
         return time.monotonic() - over_s
@@ -134,13 +133,13 @@ class Ordeal:
         )
 
     async def faults(self) -> list[str]:
-        """Return what is wrong with the settled system, in all that can be seen of it."""
+        """Return the faults of the settled system, by the auditor and the system's own checks."""
         faults = await self._auditor.faults(self._model)
         faults += [f"dead letter of the ledger's own: {v!r}" for v in await self._model.letters_elsewhere()]
         faults += self._unlike(self._model.reconciled)
         places = Counter(await self._model.sent_back())
         faults += [f"letter {place} came back {count} times" for place, count in places.items() if count > 1]
-        under_way = await self._stage.live.document("sagas", "list")
+        under_way = await self._testbed.live.document("sagas", "list")
         return faults + [f"saga under way: {saga}" for saga in under_way]
 
     @staticmethod
@@ -150,13 +149,13 @@ class Ordeal:
 
 
 async def stood(servers: Settings, home: Path, nemesis: Nemesis, *, seed: int) -> Row:
-    """Put a new system through the ordeal under one nemesis; print and return its row."""
-    async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
-        ordeal = Ordeal(stage, model, seed)
-        await ordeal.open()
+    """Put a new system through the scenario under one nemesis; print and return its row."""
+    async with open_testbed(servers, home) as testbed, aclosing(LiveModel(testbed.live)) as model:
+        scenario = FaultScenario(testbed, model, seed)
+        await scenario.open()
         try:
-            row = await ordeal.under(nemesis)
+            row = await scenario.under(nemesis)
         finally:
-            await stage.servers_up()  # or the model's producer would wait for ever
-        print(f"\nseed {seed}, ended by itself: {dict(stage.ended_by_itself)}\n{HEAD}\n{row.text()}")
+            await testbed.servers_up()  # or the model's producer would wait for ever
+        print(f"\nseed {seed}, ended by itself: {dict(testbed.ended_by_itself)}\n{HEAD}\n{row.text()}")
         return row

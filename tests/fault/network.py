@@ -1,4 +1,4 @@
-"""Network: toxiproxy between the processes of a stage and its servers, a way for each process to each server.
+"""Network: toxiproxy between the testbed's processes and its servers, a way for each process to each server.
 
 So one process alone can be cut off while the others go on; who has no way of its own goes directly.
 A way to the broker ends at a listener that advertises the way itself, or clients would leave it.
@@ -45,7 +45,7 @@ class Way(NamedTuple):
 
 
 class Network:
-    """All ways of the stage; its first port is the proxy's own, those of the ways come after it."""
+    """All ways of the testbed; its first port is the proxy's own, those of the ways come after it."""
 
     def __init__(self, servers: Settings, processes: Sequence[str], first_port: int) -> None:
         self._folder = servers.home.resolve() / "stack" / "toxiproxy"

@@ -33,57 +33,57 @@ async def told(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
         yield told
 
 
-def command(told: Old, *arguments: str) -> Process:
+def command(scenario: Old, *arguments: str) -> Process:
     whole = [sys.executable, "-m", "ledger_streams", "archive", *arguments]
-    environment = LiveSystem(told.config).environment()
-    return Process("archive", whole, environment, told.config.home / "archive.log")
+    environment = LiveSystem(scenario.config).environment()
+    return Process("archive", whole, environment, scenario.config.home / "archive.log")
 
 
-async def check_every_row_is_somewhere_once(told: Old, rows: int) -> None:
-    found = await told.pool.fetchrow(ROWS)
+async def check_every_row_is_somewhere_once(scenario: Old, rows: int) -> None:
+    found = await scenario.pool.fetchrow(ROWS)
     assert found is not None
     assert (found["rows"], found["different"]) == (rows, rows)
 
 
-async def whole(told: Old, before: dict[str, list[str]]) -> None:
+async def whole(scenario: Old, before: dict[str, list[str]]) -> None:
     """Archive what is left, verify it, and put it back."""
-    await told.archive()
-    assert await told.touched() == []
+    await scenario.archive()
+    assert await scenario.touched() == []
     for month in (OCTOBER, NOVEMBER):
-        await attach_month(told.config, month)
-    assert differing(before, await told.tables()) == {}
+        await attach_month(scenario.config, month)
+    assert differing(before, await scenario.tables()) == {}
 
 
 @pytest.mark.parametrize("moment", ["writes", "has written", "waits"])
 async def test_killed_while_it_writes_or_before_or_while_it_drops_the_month_it_goes_on(
-    told: Old, moment: str
+    scenario: Old, moment: str
 ) -> None:
-    before = await told.tables()
-    killed = command(told, "now", "--before", "2024-12")
+    before = await scenario.tables()
+    killed = command(scenario, "now", "--before", "2024-12")
 
     async def is_there() -> bool:
         if moment == "waits":
-            return bool(await told.pool.fetchval(WAITS_FOR_READER))
-        return any(told.folder.glob("*.tmp" if moment == "writes" else "*m11*.manifest.json"))
+            return bool(await scenario.pool.fetchval(WAITS_FOR_READER))
+        return any(scenario.folder.glob("*.tmp" if moment == "writes" else "*m11*.manifest.json"))
 
     async with AsyncExitStack() as reading:
         if moment == "waits":
-            reader = await reading.enter_async_context(told.pool.acquire())
+            reader = await reading.enter_async_context(scenario.pool.acquire())
             await reading.enter_async_context(reader.transaction())
             await reader.fetch("SELECT count(*) FROM events")
         killed.start()
         await eventually(is_there, what=f"it {moment}: {killed.tail()}", every_s=0.002)
         killed.kill()
-    await check_every_row_is_somewhere_once(told, len(before["events"]))
-    await whole(told, before)
+    await check_every_row_is_somewhere_once(scenario, len(before["events"]))
+    await whole(scenario, before)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_killed_at_random_moments_again_and_again_it_gets_there(told: Old, seed: int) -> None:
-    random, before, took_s = Random(seed), await told.tables(), 0.0
+async def test_killed_at_random_moments_again_and_again_it_gets_there(scenario: Old, seed: int) -> None:
+    random, before, took_s = Random(seed), await scenario.tables(), 0.0
     for arguments in (("now", "--before", "2024-12"), ("attach", "2024-11")):
         for number in range(KILLS + 1):
-            process = command(told, *arguments)
+            process = command(scenario, *arguments)
             process.start()
             began_s, kill_at_s = time.monotonic(), random.uniform(0, took_s or 2.0)
 
@@ -96,7 +96,7 @@ async def test_killed_at_random_moments_again_and_again_it_gets_there(told: Old,
             await eventually(is_over, what="it ends, or is killed", every_s=0.005)
             process.kill()
             took_s = max(took_s, time.monotonic() - began_s)
-            await check_every_row_is_somewhere_once(told, len(before["events"]))
-    await attach_month(told.config, OCTOBER)
-    assert differing(before, await told.tables()) == {}
-    await whole(told, before)
+            await check_every_row_is_somewhere_once(scenario, len(before["events"]))
+    await attach_month(scenario.config, OCTOBER)
+    assert differing(before, await scenario.tables()) == {}
+    await whole(scenario, before)

@@ -16,58 +16,58 @@ from redis import asyncio as aioredis
 from ledger_streams import topics
 from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, read, send
-from tests.fault.fault_scenario import Ordeal
+from tests.fault.fault_scenario import FaultScenario
 from tests.fault.nemeses import name_of
-from tests.fault.testbed import Stage, staged
+from tests.fault.testbed import Testbed, open_testbed
 from tests.model.live_system import OUTCOMES, LiveModel
 from tests.soak.__main__ import conclude, soak
 
-Plant = Callable[[Stage], Awaitable[None]]
+Plant = Callable[[Testbed], Awaitable[None]]
 
 
-async def a_second_outcome(stage: Stage) -> None:
+async def a_second_outcome(testbed: Testbed) -> None:
     """As a worker would write it that carries a payment out twice: another event, the same payment."""
-    kept = await last_outcome(stage)
+    kept = await last_outcome(testbed)
     again = msgspec.json.encode(msgspec.json.decode(kept.value) | {"event_id": new_id()})
-    await send(stage.live, [(kept.key, again)])
+    await send(testbed.live, [(kept.key, again)])
 
 
-async def the_same_event_again(stage: Stage) -> None:
-    kept = await last_outcome(stage)
-    await send(stage.live, [(kept.key, kept.value)])
+async def the_same_event_again(testbed: Testbed) -> None:
+    kept = await last_outcome(testbed)
+    await send(testbed.live, [(kept.key, kept.value)])
 
 
-async def a_letter_of_nobody(stage: Stage) -> None:
+async def a_letter_of_nobody(testbed: Testbed) -> None:
     letters = topics.dead_letters(topics.PAYMENT_EVENTS)
-    kept = (await read(stage.live, letters))[-1]
-    async with AIOKafkaProducer(bootstrap_servers=stage.live.settings.kafka) as producer:
-        name = stage.live.settings.topic(letters)
+    kept = (await read(testbed.live, letters))[-1]
+    async with AIOKafkaProducer(bootstrap_servers=testbed.live.settings.kafka) as producer:
+        name = testbed.live.settings.topic(letters)
         await producer.send_and_wait(name, kept.value, key=kept.key, headers=[*kept.headers])
 
 
-async def a_cent_in_a_snapshot(stage: Stage) -> None:
-    await stage.live.rows(
+async def a_cent_in_a_snapshot(testbed: Testbed) -> None:
+    await testbed.live.rows(
         "UPDATE wallet_snapshots SET balances = jsonb_set(balances, '{EUR,available}', '\"0.01\"')"
         " WHERE wallet_id = (SELECT wallet_id FROM wallet_snapshots WHERE balances ? 'EUR' LIMIT 1)"
     )
 
 
-async def a_posting_less(stage: Stage) -> None:
-    await stage.live.forge(
+async def a_posting_less(testbed: Testbed) -> None:
+    await testbed.live.forge(
         "DELETE FROM postings WHERE (event_id, leg) = (SELECT event_id, leg FROM postings LIMIT 1)"
     )
 
 
-async def an_order_too_many(stage: Stage) -> None:
-    with closing(sqlite3.connect(stage.live.settings.home / "provider.sqlite3")) as book, book:
+async def an_order_too_many(testbed: Testbed) -> None:
+    with closing(sqlite3.connect(testbed.live.settings.home / "provider.sqlite3")) as book, book:
         book.execute(
             "INSERT INTO payments VALUES (?, ?, 'deposit', 1, 'EUR', 'approved', 'by hand')",
             (new_id(), new_id()),
         )
 
 
-async def another_balance_in_the_cache(stage: Stage) -> None:
-    async with aioredis.Redis.from_url(stage.live.settings.redis) as redis:
+async def another_balance_in_the_cache(testbed: Testbed) -> None:
+    async with aioredis.Redis.from_url(testbed.live.settings.redis) as redis:
         name = next(iter(await redis.keys("wallet:*")))
         cached = msgspec.json.decode(await redis.get(name) or b"")
         for funds in cached["balances"].values():
@@ -87,9 +87,9 @@ PLANTS: Final[tuple[tuple[Plant, str], ...]] = (
 )
 
 
-async def last_outcome(stage: Stage) -> Any:
+async def last_outcome(testbed: Testbed) -> Any:
     """Return the record of a payment's end."""
-    kept = await read(stage.live, topics.PAYMENT_EVENTS)
+    kept = await read(testbed.live, topics.PAYMENT_EVENTS)
     return next(one for one in reversed(kept) if any(end.encode() in (one.value or b"") for end in OUTCOMES))
 
 
@@ -97,16 +97,16 @@ async def last_outcome(stage: Stage) -> Any:
 async def test_every_wrong_that_is_planted_is_found_and_nothing_before(
     servers: Settings, tmp_path: Path
 ) -> None:
-    async with staged(servers, tmp_path) as stage, aclosing(LiveModel(stage.live)) as model:
-        ordeal = Ordeal(stage, model, seed=1_993)
-        await ordeal.open()
-        await ordeal.send(STEPS)
-        assert await ordeal.faults() == []
+    async with open_testbed(servers, tmp_path) as testbed, aclosing(LiveModel(testbed.live)) as model:
+        scenario = FaultScenario(testbed, model, seed=1_993)
+        await scenario.open()
+        await scenario.send(STEPS)
+        assert await scenario.faults() == []
         for plant, told in PLANTS:
-            before = set(await ordeal.faults())
-            await plant(stage)
+            before = set(await scenario.faults())
+            await plant(testbed)
             await model.settle()
-            found = set(await ordeal.faults()) - before
+            found = set(await scenario.faults()) - before
             assert any(told in fault for fault in found), f"{name_of(plant)}: {found}"
 
 

@@ -15,7 +15,7 @@ from tests.fault import cluster
 from tests.fault.broker_nemeses import BROKER_NEMESES
 from tests.fault.fault_scenario import Row, stood
 from tests.fault.nemeses import Nemesis, name_of
-from tests.fault.testbed import own_servers, staged
+from tests.fault.testbed import open_testbed, own_servers
 
 SEED: Final = 3_993
 PAYMENTS: Final = 20
@@ -45,24 +45,24 @@ async def test_nothing_is_lost_nor_done_twice_under_a_nemesis_of_the_brokers(
 async def test_with_two_of_three_down_callers_are_told_to_come_again_and_each_payment_is_made_once(
     servers: Settings, tmp_path: Path
 ) -> None:
-    async with staged(servers, tmp_path) as stage:
-        wallet_id = await open_wallet(stage.live)
+    async with open_testbed(servers, tmp_path) as testbed:
+        wallet_id = await open_wallet(testbed.live)
         deposit = {"kind": "deposit", "target_wallet_id": wallet_id, "amount": "1.00", "currency": "EUR"}
         payments = [deposit | {"payment_id": new_id()} for _ in range(PAYMENTS)]
-        for name in stage.brokers[1:]:
-            await stage.kill_server(name)
+        for name in testbed.brokers[1:]:
+            await testbed.kill_server(name)
         try:
-            posts = (stage.live.request("POST", "/v1/payments", json=payment) for payment in payments)
+            posts = (testbed.live.request("POST", "/v1/payments", json=payment) for payment in payments)
             answers = await asyncio.gather(*posts)
         finally:
-            await stage.servers_up()
+            await testbed.servers_up()
         assert {status for status, _, _ in answers} == {503}
         assert all(int(headers["Retry-After"]) > 0 for _, _, headers in answers)
-        await cluster.in_sync(stage)
-        await stage.live.ready("1")
+        await cluster.in_sync(testbed)
+        await testbed.live.ready("1")
         for payment in payments:
-            status, answer, _ = await stage.live.request("POST", "/v1/payments", json=payment)
+            status, answer, _ = await testbed.live.request("POST", "/v1/payments", json=payment)
             assert status in {200, 202}, answer
         for payment in payments:
-            assert (await ended(stage.live, payment["payment_id"]))["status"] == "completed"
-        assert await balance(stage.live, wallet_id) == f"{PAYMENTS}.00"
+            assert (await ended(testbed.live, payment["payment_id"]))["status"] == "completed"
+        assert await balance(testbed.live, wallet_id) == f"{PAYMENTS}.00"

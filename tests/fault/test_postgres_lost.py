@@ -14,7 +14,7 @@ from redis import asyncio as aioredis
 from ledger_streams.process_exit import EXIT_SOFTWARE
 from ledger_streams.settings import Settings
 from tests.e2e.outside import balance, open_wallet, record, requested, send, transfer
-from tests.fault.testbed import Stage, own_servers
+from tests.fault.testbed import Testbed, own_servers
 from tests.live import LiveSystem, eventually, running
 from tests.own_system import own_system
 
@@ -33,7 +33,7 @@ async def test_a_lost_postgres_is_restored_to_a_moment_and_catches_up_from_kafka
     servers: Settings, tmp_path: Path
 ) -> None:
     async with own_system(servers, tmp_path) as settings, running(settings, workers=1) as live:
-        stage = Stage(live, servers)
+        testbed = Testbed(live, servers)
         ada, bob = await open_wallet(live, funds="1000.00"), await open_wallet(live)
         await _pay(live, ada, bob)
         await _said(servers, "backup", "now")
@@ -43,11 +43,11 @@ async def test_a_lost_postgres_is_restored_to_a_moment_and_catches_up_from_kafka
         await _pay(live, ada, bob)
         await _said(servers, "backup", "check")
 
-        await stage.kill_server("postgres")
+        await testbed.kill_server("postgres")
         shutil.rmtree((servers.home / "stack" / "postgres" / "data").resolve())
         await send(live, [record(requested(transfer(ada, bob, "0.10"))) for _ in range(PAYMENTS)])
         await _said(servers, "restore", "--to", noted)
-        await stage.servers_up()
+        await testbed.servers_up()
 
         projector = live.processes["projector-1"]
         assert await asyncio.to_thread(projector.wait, RESTORED_S_MAX) == EXIT_SOFTWARE, projector.tail()

@@ -16,7 +16,7 @@ import pytest
 
 from ledger_streams.settings import Settings
 from tests.e2e.outside import new_id, open_wallet, pay
-from tests.fault.testbed import CONNECTED, Stage, staged
+from tests.fault.testbed import CONNECTED, Testbed, open_testbed
 
 AT_ONCE: Final = 30
 """Three times the connections that a worker has: each of them is open and idle before the cut."""
@@ -40,9 +40,9 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-async def stage(servers: Settings, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(servers, tmp_path) as stage:
-        yield stage
+async def testbed(servers: Settings, tmp_path: Path) -> AsyncIterator[Testbed]:
+    async with open_testbed(servers, tmp_path) as testbed:
+        yield testbed
 
 
 def calls(wallet: str) -> list[Call]:
@@ -70,17 +70,17 @@ def deposit(wallet: str) -> dict[str, Any]:
     return {"kind": "deposit", "target_wallet_id": wallet, "amount": "1", "currency": "EUR"}
 
 
-async def answer(stage: Stage, call: Call) -> Answer:
+async def answer(testbed: Testbed, call: Call) -> Answer:
     method, path, body = call
     began_s = time.monotonic()
-    status, _, _ = await stage.live.request(method, path, json=body)
+    status, _, _ = await testbed.live.request(method, path, json=body)
     return Answer(f"{method} {path}", status, time.monotonic() - began_s)
 
 
-async def answers(stage: Stage, calls: list[Call]) -> dict[str, list[Answer]]:
+async def answers(testbed: Testbed, calls: list[Call]) -> dict[str, list[Answer]]:
     """Make each call twice, all at once, and print the slower one of each."""
     found: dict[str, list[Answer]] = {}
-    for one in await asyncio.gather(*(answer(stage, call) for call in calls * 2)):
+    for one in await asyncio.gather(*(answer(testbed, call) for call in calls * 2)):
         found.setdefault(one.call, []).append(one)
     slowest = [max(of_call, key=lambda one: one.seconds) for of_call in found.values()]
     print("\n".join(f"{one.seconds:6.1f} s  {one.status}  {one.call}" for one in slowest))
@@ -101,14 +101,14 @@ async def answers(stage: Stage, calls: list[Call]) -> dict[str, list[Answer]]:
     ids=["postgres", "redis", "kafka"],
 )
 async def test_every_request_is_answered_while_a_server_is_silent(
-    stage: Stage, server: str, answer_s_max: float, statuses: set[int]
+    testbed: Testbed, server: str, answer_s_max: float, statuses: set[int]
 ) -> None:
-    wallet = await open_wallet(stage.live, funds="500.00")
+    wallet = await open_wallet(testbed.live, funds="500.00")
     balance = f"/v1/wallets/{wallet}/balance"
-    await asyncio.gather(*(answer(stage, ("GET", f"/v1/wallets/{wallet}", None)) for _ in range(AT_ONCE)))
-    async with stage.network.silent(server, *CONNECTED):
+    await asyncio.gather(*(answer(testbed, ("GET", f"/v1/wallets/{wallet}", None)) for _ in range(AT_ONCE)))
+    async with testbed.network.silent(server, *CONNECTED):
         print(f"\nwithout {server}")
-        found = await answers(stage, calls(wallet))
+        found = await answers(testbed, calls(wallet))
     assert {one.status for of_call in found.values() for one in of_call} <= statuses, found
     assert max(one.seconds for of_call in found.values() for one in of_call) < answer_s_max + BUSY_S
     waited = [one for of_call in found.values() for one in of_call if "wait=2" in one.call]
@@ -117,10 +117,10 @@ async def test_every_request_is_answered_while_a_server_is_silent(
 
 
 @pytest.mark.timeout(600)
-async def test_payments_go_on_and_are_seen_while_redis_is_silent(stage: Stage) -> None:
-    wallet = await open_wallet(stage.live, funds="500.00")
-    async with stage.network.silent("redis", *CONNECTED):
-        assert (await pay(stage.live, deposit(wallet)))["status"] == "completed"
-        status, shown, headers = await stage.live.request("GET", f"/v1/wallets/{wallet}/balance")
+async def test_payments_go_on_and_are_seen_while_redis_is_silent(testbed: Testbed) -> None:
+    wallet = await open_wallet(testbed.live, funds="500.00")
+    async with testbed.network.silent("redis", *CONNECTED):
+        assert (await pay(testbed.live, deposit(wallet)))["status"] == "completed"
+        status, shown, headers = await testbed.live.request("GET", f"/v1/wallets/{wallet}/balance")
         assert (status, shown["balances"][0]["balance"], headers["X-Cache"]) == (200, "501.00", "miss")
-    await stage.live.document("reconcile", "--wait", "60")
+    await testbed.live.document("reconcile", "--wait", "60")

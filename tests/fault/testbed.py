@@ -1,7 +1,7 @@
-"""Stage: one live system on servers of its own, which may be killed, and its supervisor.
+"""Testbed: one live system on servers of its own, which may be killed, and its supervisor.
 
-Two workers, a projector, a gateway and a provider.  What ends by itself is started again, as
-`ledger-streams run` does; what a nemesis has taken down stays down until it says otherwise.
+Two workers, a projector, a gateway and a provider.  A process that ends by itself is started again, as
+by `ledger-streams run`.  A process that a nemesis stopped stays down until the nemesis starts it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ BEHAVIOUR: Final = {
 }
 
 
-class Stage:
+class Testbed:
     """The system, its servers, and how many steps of the workload it has been sent."""
 
     def __init__(self, live: LiveSystem, servers: Settings) -> None:
@@ -194,24 +194,24 @@ def network_of(servers: Settings) -> Network:
 
 
 @asynccontextmanager
-async def staged(servers: Settings, home: Path) -> AsyncIterator[Stage]:
+async def open_testbed(servers: Settings, home: Path) -> AsyncIterator[Testbed]:
     """A system on these servers, ready and supervised."""
     async with own_system(servers, home) as own:
         changes = TIMING | {"providers": f"acme=http://127.0.0.1:{free_port()}"}
         live = LiveSystem(own.model_copy(update=changes))
-        stage = Stage(live, servers)
-        stage.provide()
-        live.ways = {name: stage.network.environment(name, live.settings) for name in CONNECTED}
+        testbed = Testbed(live, servers)
+        testbed.provide()
+        live.ways = {name: testbed.network.environment(name, live.settings) for name in CONNECTED}
         try:
             await live.start_all(2)
-            supervisor = asyncio.create_task(stage.supervise())
+            supervisor = asyncio.create_task(testbed.supervise())
             try:
-                yield stage
+                yield testbed
             finally:
                 supervisor.cancel()
                 await asyncio.wait({supervisor})
         finally:
-            await stage.servers_up()
+            await testbed.servers_up()
             await live.close()
 
 

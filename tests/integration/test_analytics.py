@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.rows import SinkBatch, TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.settings import Settings
@@ -150,7 +150,7 @@ async def test_a_rebuild_keeps_views_comments_and_grants_and_the_order_of_events
     await pool.execute("GRANT SELECT ON analytics.volume_per_day TO PUBLIC")
     await pool.execute("CREATE VIEW analytics.own AS SELECT day, amount FROM analytics.volume_per_day")
     before = await described(pool)
-    async with rebuilding(schema_only.postgres) as rebuilt:
+    async with open_rebuild_tables(schema_only.postgres) as rebuilt:
         assert await rows(pool, "payments_per_day"), "readers see the live tables meanwhile"
         await PostgresSink(rebuilt.pool).write(batch)
         await rebuilt.live.swap(nothing_more, endings_stay=True)

@@ -13,16 +13,16 @@ import msgspec
 import pytest
 
 from ledger_streams.adapters.postgres import migrations
-from ledger_streams.adapters.postgres.lost_log import move_positions, remains
+from ledger_streams.adapters.postgres.lost_log import move_positions, open_lost_log_rows
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
 from ledger_streams.adapters.postgres.reconciliation import differences
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.sink import PostgresSink
-from ledger_streams.archive.database import archiving
+from ledger_streams.archive.database import lock_months
 from ledger_streams.archive.files import Archive, ArchivedRow, Manifest
-from ledger_streams.archive.months import attach_month, checked
-from ledger_streams.audit.database import audited, close_day
-from ledger_streams.audit.proofs import proof, proves
+from ledger_streams.archive.months import attach_month, check_archive
+from ledger_streams.audit.database import close_day, open_audit
+from ledger_streams.audit.proofs import make_proof, verify_proof
 from ledger_streams.cli.payments import payment_text
 from ledger_streams.errors import InvariantBroken, Rejected, Unavailable
 from ledger_streams.resilience import Backoff
@@ -83,7 +83,7 @@ async def test_a_file_has_all_columns_in_the_order_of_the_chains(told: Old) -> N
 async def test_the_audit_goes_on_over_archived_rows_and_says_how_many(told: Old) -> None:
     assert await close_day(told.pool, told.wallet_topic, "") is not None
     await told.archive()
-    async with audited(told.pool) as look:
+    async with open_audit(told.pool) as look:
         check, _ = await look.events(None)
     assert check.archived == await told.count("archived_events")
     assert check.rows == check.archived + await told.count("events") + await told.count("event_repeats")
@@ -120,13 +120,13 @@ async def test_a_flipped_byte_of_a_file_is_named(told: Old) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    found = (await checked(told.config)).findings
+    found = (await check_archive(told.config)).findings
     assert {(one.table, one.day) for one in found} == {(FILE, "2024-11")}
     assert found[0].detail.startswith("sha256 is")
     with pytest.raises(Rejected, match=f"{FILE}, all of it: sha256 is"):
         await attach_month(told.config, NOVEMBER)
     path.unlink()
-    assert "cannot be read" in (await checked(told.config)).findings[0].detail
+    assert "cannot be read" in (await check_archive(told.config)).findings[0].detail
 
 
 @pytest.mark.parametrize("forges_note", [False, True])
@@ -137,7 +137,7 @@ async def test_a_row_that_is_changed_in_a_file_with_a_right_manifest_is_named(
     forged = rewritten(told, raised)
     if forges_note:
         await told.execute(f"UPDATE archives SET sha256 = '{forged.sha256}' WHERE file = '{FILE}'")
-    found = (await checked(told.config)).findings
+    found = (await check_archive(told.config)).findings
     assert (found[0].detail.startswith("sha256 is"), len(found)) == (not forges_note, 2 - forges_note)
     row = list(Archive(told.config.archive).rows(FILE))[2]
     assert (found[-1].table, row.event_id in found[-1].subject) == (FILE, True)
@@ -150,7 +150,7 @@ async def test_a_row_that_is_changed_in_a_file_with_a_right_manifest_is_named(
 async def test_a_row_that_is_taken_out_of_a_file_is_missed(told: Old, change: str, what: str) -> None:
     await told.archive()
     rewritten(told, lambda lines: lines[:1] + lines[2:] if change == "take" else lines[:-1])
-    assert what in (await checked(told.config)).findings[-1].detail
+    assert what in (await check_archive(told.config)).findings[-1].detail
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_a_row_that_is_taken_out_of_a_file_is_missed(told: Old, change: st
 async def test_notes_that_were_touched_do_not_fit_to_the_files(told: Old, statement: str, what: str) -> None:
     await told.archive()
     await told.execute(statement)
-    assert [one for one in (await checked(told.config)).findings if what in one.detail]
+    assert [one for one in (await check_archive(told.config)).findings if what in one.detail]
 
 
 def raised(lines: list[bytes]) -> list[bytes]:
@@ -260,19 +260,21 @@ async def test_what_needs_all_events_refuses_names_the_months_and_changes_nothin
     with pytest.raises(
         Rejected, match=r"projections needs all events, and those of 2024-10, 2024-11 .* attach"
     ):
-        async with rebuilding(told.config.postgres):
+        async with open_rebuild_tables(told.config.postgres):
             raise AssertionError("it began")
     with pytest.raises(Rejected, match=r"filling Kafka needs all events, and those of 2024-10, 2024-11 are"):
-        async with remains(told.config.postgres):
+        async with open_lost_log_rows(told.config.postgres):
             raise AssertionError("it began")
     assert await told.pool.fetchval("SELECT to_regnamespace('replay')") is None
     assert differing(before, await told.tables()) == {}
 
 
 async def test_a_rebuild_and_an_archiving_keep_out_of_each_other_s_way(told: Old) -> None:
-    async with rebuilding(told.config.postgres):
-        with pytest.raises(Unavailable, match="another replay of this database is under way"):
-            async with archiving(told.config.postgres, patience_s=0.3):
+    async with open_rebuild_tables(told.config.postgres):
+        with pytest.raises(
+            Unavailable, match="another replay or archive command of this database is running"
+        ):
+            async with lock_months(told.config.postgres, patience_s=0.3):
                 raise AssertionError("it began")
     assert len(await told.archive()) == 2
 
@@ -281,12 +283,12 @@ async def test_an_archived_event_has_no_proof_until_it_is_attached(told: Old) ->
     await close_day(told.pool, told.wallet_topic, "")
     await told.archive()
     row = next(Archive(told.config.archive).rows(FILE))
-    async with audited(told.pool) as look:
+    async with open_audit(told.pool) as look:
         with pytest.raises(Rejected, match="archive attach 2024-11"):
-            await proof(look, told.wallet_topic, row.event_id)
+            await make_proof(look, told.wallet_topic, row.event_id)
     await attach_month(told.config, NOVEMBER)
-    async with audited(told.pool) as look:
-        assert proves(await proof(look, told.wallet_topic, row.event_id))
+    async with open_audit(told.pool) as look:
+        assert verify_proof(await make_proof(look, told.wallet_topic, row.event_id))
 
 
 async def test_a_payment_says_that_its_first_steps_are_archived(told: Old) -> None:
@@ -327,10 +329,10 @@ async def test_a_report_that_reads_holds_the_month_up_and_nothing_is_lost(told: 
     before = await told.tables()
     async with told.pool.acquire() as reader, reader.transaction():
         await reader.fetch("SELECT count(*) FROM events")
-        with pytest.raises(Unavailable, match="`events` is in use"):
-            async with archiving(told.config.postgres) as months:
+        with pytest.raises(Unavailable, match="`events` is locked by a reader"):
+            async with lock_months(told.config.postgres) as months:
                 manifest = written(told, [row async for row in months.rows(NOVEMBER)])
-                await months.retire(NOVEMBER, manifest, let_go=Backoff(attempts_max=1))
+                await months.retire(NOVEMBER, manifest, detach_backoff=Backoff(attempts_max=1))
     assert differing(before, await told.tables()) == {}
     assert len(await told.archive()) == 2
 
@@ -345,7 +347,7 @@ def written(told: Old, rows: list[ArchivedRow]) -> Manifest:
 
 
 async def test_a_row_that_came_while_the_file_was_written_is_not_dropped(told: Old) -> None:
-    async with archiving(told.config.postgres) as months:
+    async with lock_months(told.config.postgres) as months:
         manifest = written(told, [row async for row in months.rows(NOVEMBER)])
         late = datetime(2024, 11, 5, tzinfo=UTC)
         told.story.payment_event(

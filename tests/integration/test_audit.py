@@ -17,9 +17,9 @@ from ledger_streams.adapters.postgres.hash_chain import _canonical, _document
 from ledger_streams.adapters.postgres.lost_log import move_positions
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
-from ledger_streams.audit.database import audited, close_day, is_due, roots
-from ledger_streams.audit.day_close import close_elsewhere
-from ledger_streams.audit.proofs import proof, proves
+from ledger_streams.audit.database import close_day, is_due, open_audit, roots
+from ledger_streams.audit.day_close import close_in_subprocess
+from ledger_streams.audit.proofs import make_proof, verify_proof
 from ledger_streams.audit.published_roots import publish_missing
 from ledger_streams.audit.roots import Root
 from ledger_streams.audit.verification import verify_history
@@ -37,10 +37,7 @@ CHAINED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "proj
 RESTORED = ("events", "event_repeats", "wallet_events", "wallet_snapshots", "postings", "audit_roots")
 
 
-pytestmark = pytest.mark.topics(topics.AUDIT_ROOTS)
-
-
-class Told:
+class Scenario:
     """A story in a database, of which one day is closed."""
 
     def __init__(self, config: Settings, pool: Pool) -> None:
@@ -81,47 +78,47 @@ class Told:
 
 
 @pytest.fixture
-async def told(migrated: Settings) -> AsyncIterator[Told]:
+async def scenario(migrated: Settings) -> AsyncIterator[Scenario]:
     async with await create_pool(migrated.postgres, connections_max=3) as pool:
-        told = Told(migrated, pool)
-        await told.pay()
+        scenario = Scenario(migrated, pool)
+        await scenario.pay()
         await project_earlier(migrated.postgres, LONG_AGO)
-        yield told
+        yield scenario
 
 
-async def test_python_and_sql_hash_the_same_bytes(told: Told) -> None:
+async def test_python_and_sql_hash_the_same_bytes(scenario: Scenario) -> None:
     for document in (
         r'{"b": 1.50, "a": [1e5, -0.0, 1.5e-3, -0, 123456789012345678901234567890, 0.10, 12E-1]}',
         r'{"\u00e9": "\u0001\u001f\b\f\n\r\t\"\\\/\u007f\u2028", "Z": {}, "z": [], "a": {"": null}}',
         r'{"aa": 1, "b": 2, "B": 3, "\ud83d\ude00": "\ud83d\ude00", "\uffee": false}',
     ):
-        in_sql = await told.pool.fetchval("SELECT audit_json($1::text::jsonb)", document)
-        as_stored = await told.pool.fetchval("SELECT $1::text::jsonb::text", document)
+        in_sql = await scenario.pool.fetchval("SELECT audit_json($1::text::jsonb)", document)
+        as_stored = await scenario.pool.fetchval("SELECT $1::text::jsonb::text", document)
         assert in_sql.encode() == _canonical(_document(document)) == _canonical(_document(as_stored))
 
 
-async def test_the_chains_of_old_rows_are_made_by_the_migration(told: Told) -> None:
-    before = await told.chains()
+async def test_the_chains_of_old_rows_are_made_by_the_migration(scenario: Scenario) -> None:
+    before = await scenario.chains()
     assert all(before.values())
-    await migrations.downgrade(told.config.postgres, 13)
-    await migrations.upgrade(told.config.postgres)
-    assert await told.chains() == before
-    assert await told.close() is not None
-    assert await told.findings() == set()
-    await told.pay()
-    assert await told.findings() == set()
+    await migrations.downgrade(scenario.config.postgres, 13)
+    await migrations.upgrade(scenario.config.postgres)
+    assert await scenario.chains() == before
+    assert await scenario.close() is not None
+    assert await scenario.findings() == set()
+    await scenario.pay()
+    assert await scenario.findings() == set()
 
 
-async def test_a_day_is_closed_once_by_whoever_is_first(told: Told) -> None:
-    assert await is_due(told.pool)
-    closed = await asyncio.gather(*(close_day(told.pool, told.wallet_topic, "") for _ in range(3)))
-    assert not await is_due(told.pool)
+async def test_a_day_is_closed_once_by_whoever_is_first(scenario: Scenario) -> None:
+    assert await is_due(scenario.pool)
+    closed = await asyncio.gather(*(close_day(scenario.pool, scenario.wallet_topic, "") for _ in range(3)))
+    assert not await is_due(scenario.pool)
     (root,) = [root for root in closed if root is not None]
-    assert root.leaves == len([*(await told.chains())["events"], "a repeat"]) + 5
-    await told.pay()
-    assert await told.close() is None
-    assert await roots(told.pool) == [root]
-    assert await told.findings() == set()
+    assert root.leaves == len([*(await scenario.chains())["events"], "a repeat"]) + 5
+    await scenario.pay()
+    assert await scenario.close() is None
+    assert await roots(scenario.pool) == [root]
+    assert await scenario.findings() == set()
 
 
 async def test_what_nothing_was_projected_into_has_no_day_to_be_closed(migrated: Settings) -> None:
@@ -130,23 +127,23 @@ async def test_what_nothing_was_projected_into_has_no_day_to_be_closed(migrated:
         assert await close_day(pool, migrated.topic(topics.WALLET_EVENTS), "") is None
 
 
-async def test_another_process_closes_the_day(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = told.config.model_dump(mode="json", include={"kafka", "postgres", "topic_prefix", "home"})
+async def test_another_process_closes_the_day(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = scenario.config.model_dump(mode="json", include={"kafka", "postgres", "topic_prefix", "home"})
     for name, value in values.items():
         monkeypatch.setenv(f"LEDGER_{name.upper()}", str(value))
-    assert await close_elsewhere()
-    assert len(await roots(told.pool)) == 1
-    assert not await close_elsewhere()
-    assert await told.findings() == set()
+    assert await close_in_subprocess()
+    assert len(await roots(scenario.pool)) == 1
+    assert not await close_in_subprocess()
+    assert await scenario.findings() == set()
 
 
 async def test_another_process_that_could_not_close_the_day_has_not_closed_it(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEDGER_POSTGRES", f"postgresql://ledger@127.0.0.1:{free_port()}/nothing")
     with pytest.raises(Unavailable, match="audit close"):
-        await close_elsewhere()
-    assert await is_due(told.pool)
+        await close_in_subprocess()
+    assert await is_due(scenario.pool)
 
 
 TAMPERING = {
@@ -187,106 +184,110 @@ TAMPERING = {
 }
 
 
-async def test_each_change_of_a_row_is_found_and_named(told: Told) -> None:
-    await told.close()
+async def test_each_change_of_a_row_is_found_and_named(scenario: Scenario) -> None:
+    await scenario.close()
     for statement, expected in TAMPERING.items():
-        connection = await asyncpg.connect(told.config.postgres, server_settings=UNCHECKED)
+        connection = await asyncpg.connect(scenario.config.postgres, server_settings=UNCHECKED)
         try:
             await connection.execute("CREATE SCHEMA kept")
             for table in RESTORED:
                 await connection.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
             await connection.execute(statement)
-            assert expected in (found := await told.findings()), f"{statement}: {found}"
+            assert expected in (found := await scenario.findings()), f"{statement}: {found}"
             for table in RESTORED:
                 await connection.execute(f"TRUNCATE {table}; INSERT INTO {table} TABLE kept.{table}")
             await connection.execute("DROP SCHEMA kept CASCADE")
-            assert await told.findings() == set()
+            assert await scenario.findings() == set()
         finally:
             await connection.close()
 
 
-async def test_who_makes_chain_root_and_seal_anew_is_found_out_by_kafka(told: Told) -> None:
-    await told.close()
-    connection = await asyncpg.connect(told.config.postgres)
+async def test_who_makes_chain_root_and_seal_anew_is_found_out_by_kafka(scenario: Scenario) -> None:
+    await scenario.close()
+    connection = await asyncpg.connect(scenario.config.postgres)
     await connection.execute("UPDATE events SET event_data = '{}' WHERE source_offset = 1")
     await connection.close()
-    await migrations.downgrade(told.config.postgres, 11)
-    await migrations.upgrade(told.config.postgres)  # the plainest forger: all hashes are made anew
-    await close_day(told.pool, told.wallet_topic, told.config.audit_key)
-    assert await told.findings() == {("audit_roots", "root", "has")}
+    await migrations.downgrade(scenario.config.postgres, 11)
+    await migrations.upgrade(scenario.config.postgres)  # the plainest forger: all hashes are made anew
+    await close_day(scenario.pool, scenario.wallet_topic, scenario.config.audit_key)
+    assert await scenario.findings() == {("audit_roots", "root", "has")}
 
 
-async def test_a_keyed_seal_needs_its_key(told: Told) -> None:
-    told.config = told.config.model_copy(update={"audit_key": "secret"})
-    root = await told.close()
+async def test_a_keyed_seal_needs_its_key(scenario: Scenario) -> None:
+    scenario.config = scenario.config.model_copy(update={"audit_key": "secret"})
+    root = await scenario.close()
     assert root is not None
     assert root.keyed
-    assert await told.findings() == set()
-    assert await told.findings(audit_key="") == {("audit_roots", "seal", "made")}
-    assert await told.findings(audit_key="another") == {("audit_roots", "seal", "not")}
+    assert await scenario.findings() == set()
+    assert await scenario.findings(audit_key="") == {("audit_roots", "seal", "made")}
+    assert await scenario.findings(audit_key="another") == {("audit_roots", "seal", "not")}
 
 
-async def test_a_day_that_only_kafka_knows_is_named(told: Told) -> None:
-    root = await told.close()
+async def test_a_day_that_only_kafka_knows_is_named(scenario: Scenario) -> None:
+    root = await scenario.close()
     assert root is not None
     other = msgspec.structs.replace(root, day="2026-01-01")
-    async with KafkaPublisher(told.config.kafka, clock=BrokerClock()) as publisher:
-        topic = told.config.topic(topics.AUDIT_ROOTS)
+    async with KafkaPublisher(scenario.config.kafka, clock=BrokerClock()) as publisher:
+        topic = scenario.config.topic(topics.AUDIT_ROOTS)
         await publisher.publish([Message(topic, other.day, msgspec.json.encode(other))])
-    assert await told.findings() == {("audit_roots", "root", "is")}
+    assert await scenario.findings() == {("audit_roots", "root", "is")}
 
 
-async def test_an_event_of_a_closed_day_has_a_proof_and_one_of_today_has_not(told: Told) -> None:
-    closed = [row["id"] for row in await told.pool.fetch("SELECT event_id::text AS id FROM events")]
-    closed += [row["id"] for row in await told.pool.fetch("SELECT event_id::text AS id FROM wallet_events")]
-    root = await told.close()
-    late = await told.pay()
-    async with audited(told.pool) as look:
+async def test_an_event_of_a_closed_day_has_a_proof_and_one_of_today_has_not(scenario: Scenario) -> None:
+    closed = [row["id"] for row in await scenario.pool.fetch("SELECT event_id::text AS id FROM events")]
+    closed += [
+        row["id"] for row in await scenario.pool.fetch("SELECT event_id::text AS id FROM wallet_events")
+    ]
+    root = await scenario.close()
+    late = await scenario.pay()
+    async with open_audit(scenario.pool) as look:
         for event_id in closed:
-            given = await proof(look, told.wallet_topic, event_id)
+            given = await make_proof(look, scenario.wallet_topic, event_id)
             assert root is not None
             assert given.root == root.root
-            assert proves(given)
+            assert verify_proof(given)
             forged = msgspec.structs.replace(given, content=given.content.replace("EUR", "USD"))
-            assert proves(forged) == (forged == given)
-        open_id = await told.pool.fetchval("SELECT event_id::text FROM events WHERE aggregate_id = $1", late)
+            assert verify_proof(forged) == (forged == given)
+        open_id = await scenario.pool.fetchval(
+            "SELECT event_id::text FROM events WHERE aggregate_id = $1", late
+        )
         with pytest.raises(Rejected, match="not closed yet"):
-            await proof(look, told.wallet_topic, open_id)
+            await make_proof(look, scenario.wallet_topic, open_id)
         with pytest.raises(Rejected, match="no event"):
-            await proof(look, told.wallet_topic, new_id())
+            await make_proof(look, scenario.wallet_topic, new_id())
 
 
-async def test_closed_days_outlive_lost_logs(told: Told) -> None:
+async def test_closed_days_outlive_lost_logs(scenario: Scenario) -> None:
     """Each new log begins at 0, and wallet-events with a copy of each wallet's last event."""
     today = datetime.now(UTC).date()
-    await told.pool.execute("UPDATE events SET recorded_at = now() - INTERVAL '4 days'")
+    await scenario.pool.execute("UPDATE events SET recorded_at = now() - INTERVAL '4 days'")
     for days_ago in (3, 2, 1):
-        assert (root := await told.close()) is not None
+        assert (root := await scenario.close()) is not None
         assert root.day == str(today - timedelta(days=days_ago))
-        await told.pay()
-        before = told.story.lose_log(copies=2)
-        assert await move_positions(told.config.postgres, before=before, after=told.story.written)
-        assert await told.findings() == set()
-        await told.pay()
-        assert await told.findings() == set()
-        await project_earlier(told.config.postgres, f"today - INTERVAL '{days_ago * 24 - 36} hours'")
+        await scenario.pay()
+        before = scenario.story.lose_log(copies=2)
+        assert await move_positions(scenario.config.postgres, before=before, after=scenario.story.written)
+        assert await scenario.findings() == set()
+        await scenario.pay()
+        assert await scenario.findings() == set()
+        await project_earlier(scenario.config.postgres, f"today - INTERVAL '{days_ago * 24 - 36} hours'")
     days = "SELECT moved FROM audit_roots ORDER BY day"
-    moved = [row["moved"] for row in await told.pool.fetch(days)]
+    moved = [row["moved"] for row in await scenario.pool.fetch(days)]
     assert moved == sorted(set(moved), reverse=True)
-    await told.pool.execute(
+    await scenario.pool.execute(
         "UPDATE events SET event_type = 'Other' WHERE source_offset = (SELECT min(source_offset) FROM events)"
     )
-    (found,) = (await verify_history(told.config, None, None)).findings
+    (found,) = (await verify_history(scenario.config, None, None)).findings
     assert (found.day, found.detail.split(",")[0]) == (str(today - timedelta(days=3)), "changed")
 
 
-async def test_from_a_day_on_only_what_came_later_is_read(told: Told) -> None:
-    root = await told.close()
+async def test_from_a_day_on_only_what_came_later_is_read(scenario: Scenario) -> None:
+    root = await scenario.close()
     assert root is not None
-    all_of_it = await verify_history(told.config, None, None)
-    await told.pay()
-    day_after = str((await told.pool.fetchval("SELECT max(day) FROM audit_roots")) + timedelta(days=1))
-    later = await verify_history(told.config, day_after, None)
+    all_of_it = await verify_history(scenario.config, None, None)
+    await scenario.pay()
+    day_after = str((await scenario.pool.fetchval("SELECT max(day) FROM audit_roots")) + timedelta(days=1))
+    later = await verify_history(scenario.config, day_after, None)
     assert (later.events, later.findings) == (all_of_it.events, [])
-    one = await verify_history(told.config, None, told.ada)
+    one = await verify_history(scenario.config, None, scenario.ada)
     assert (one.events, one.wallet_events, one.findings) == (0, 5, [])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres.pool import Pool, create_pool, opened_pool
+from ledger_streams.adapters.postgres.pool import Pool, create_pool, open_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.database import SQL, close_day, is_due, roots
 from ledger_streams.audit.day_close import close_and_publish
@@ -51,7 +51,7 @@ class Projected:
 
 @pytest.fixture
 async def projected(migrated: Settings) -> AsyncIterator[Projected]:
-    async with opened_pool(migrated.postgres, connections_max=2) as pool:
+    async with open_pool(migrated.postgres, connections_max=2) as pool:
         yield Projected(migrated, pool)
 
 

@@ -35,14 +35,14 @@ async def call(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, root, arguments[root is not archive :])
 
 
-async def test_months_are_archived_listed_verified_and_attached(told: Old) -> None:
-    rows = await told.count("events WHERE occurred_at >= '2024-11-01' AND occurred_at < '2024-12-01'")
+async def test_months_are_archived_listed_verified_and_attached(scenario: Old) -> None:
+    rows = await scenario.count("events WHERE occurred_at >= '2024-11-01' AND occurred_at < '2024-12-01'")
     now = await call("now", "--before", "2024-12", "--json")
     assert [one["month"] for one in msgspec.json.decode(now.stdout)] == ["2024-10", "2024-11"]
     assert f"2024-11: {rows} rows are in {FILE}" in now.stderr
     listed = msgspec.json.decode((await call("list", "--json")).stdout)
     november = listed[1]
-    size = (told.folder / FILE).stat().st_size
+    size = (scenario.folder / FILE).stat().st_size
     about = {"rows": 0, "archived_rows": rows, "files": [FILE], "bytes": size}
     assert november == {"month": "2024-11", "state": "archived", **about}
     drawn = (await call("list")).stdout
@@ -57,32 +57,33 @@ async def test_months_are_archived_listed_verified_and_attached(told: Old) -> No
     assert attached.stdout == f"{rows} rows attached to `events` again.\n"
 
 
-async def test_verify_names_what_is_wrong_and_fails(told: Old) -> None:
-    await told.archive()
-    (told.folder / FILE).write_bytes(b"")
+async def test_verify_names_what_is_wrong_and_fails(scenario: Old) -> None:
+    await scenario.archive()
+    (scenario.folder / FILE).write_bytes(b"")
     said = await call("verify")
     assert (said.exit_code, "NOT AS ARCHIVED" in said.stdout, FILE in said.stdout) == (1, True, True)
     assert (await call("attach", "2024-11")).exit_code == 1
 
 
 async def test_the_age_of_old_months_is_a_setting_and_by_default_no_month_is_old(
-    told: Old, monkeypatch: pytest.MonkeyPatch
+    scenario: Old, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = await call("now")
     assert (said.exit_code, "LEDGER_ARCHIVE_MONTHS is 0" in said.stderr) == (0, True)
-    assert await told.count("archives") == 0
+    assert await scenario.count("archives") == 0
     monkeypatch.setenv("LEDGER_ARCHIVE_MONTHS", "6")
     said = await call("now")
     assert said.stdout.startswith("3 months archived")
     assert (
-        await told.pool.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass") > 6
+        await scenario.pool.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass")
+        > 6
     )
 
 
 CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
     (("attach", "2023-01"), None, "2023-01 is not archived; archived: 2024-10, 2024-11"),
-    (("attach", "last"), None, "'last' is no month: write it like 2024-11"),
-    (("now", "--before", "2024"), None, "'2024' is no month"),
+    (("attach", "last"), None, "'last' is not a month; write it as 2024-11"),
+    (("now", "--before", "2024"), None, "'2024' is not a month"),
     (("now", "--before", "2999-01"), None, "has not ended"),
     (("now", "--before", "2024-12"), "", "set LEDGER_ARCHIVE"),
     (("list",), "", "set LEDGER_ARCHIVE"),
@@ -96,32 +97,32 @@ CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
 
 
 async def test_an_archive_command_that_fails_says_why_and_changes_nothing(
-    told: Old, monkeypatch: pytest.MonkeyPatch
+    scenario: Old, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await told.archive()
-    before = (await told.tables(), await told.count("archived_events"))
+    await scenario.archive()
+    before = (await scenario.tables(), await scenario.count("archived_events"))
     for arguments, folder, said in CANNOT:
-        monkeypatch.setenv("LEDGER_ARCHIVE", str(told.folder) if folder is None else folder)
+        monkeypatch.setenv("LEDGER_ARCHIVE", str(scenario.folder) if folder is None else folder)
         result = await call(*arguments)
         assert result.exit_code in (1, 2), (arguments, result.stderr)
         assert said in result.stderr.replace("\n", " "), arguments
-        assert (await told.tables(), await told.count("archived_events")) == before
+        assert (await scenario.tables(), await scenario.count("archived_events")) == before
 
 
 async def test_archived_events_are_links_for_the_audit_and_missing_for_filling_kafka(
     migrated: Settings, tmp_path: Path
 ) -> None:
-    async with old(migrated, tmp_path) as told:
-        await told.tell()
-        rows = sum(one.rows for one in await told.archive())
-        before = await told.tables()
-        code, out, err = await LiveSystem(told.config).command("audit", "verify")
+    async with old(migrated, tmp_path) as scenario:
+        await scenario.tell()
+        rows = sum(one.rows for one in await scenario.archive())
+        before = await scenario.tables()
+        code, out, err = await LiveSystem(scenario.config).command("audit", "verify")
         assert (code, err) == (0, "")
         assert f"{rows} of the events are archived: `archive verify` checks those.\nNo differences" in out
-        code, out, err = await LiveSystem(told.config).command("replay", "topics")
+        code, out, err = await LiveSystem(scenario.config).command("replay", "topics")
         assert (code, out) == (1, "")
         assert "filling Kafka needs all events, and those of 2024-10, 2024-11 are archived" in err
-        assert await told.tables() == before
+        assert await scenario.tables() == before
         async with opened_log(migrated.kafka) as log:
             ends = await log.ends(topics.names(migrated))
             assert [record async for record in log.read(ends)] == []

@@ -20,7 +20,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import PolicyViolationError
 
 from ledger_streams import topics
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.settings import Settings
 from tests.databases import own_database
 from tests.e2e.outside import new_id, open_wallet, pay, read, record, requested, send, transfer
@@ -135,9 +135,9 @@ async def test_a_rebuild_that_is_killed_has_touched_nothing_and_the_next_one_sta
 
 
 async def test_of_two_rebuilds_at_once_the_later_says_so(told: LiveSystem) -> None:
-    async with rebuilding(told.settings.postgres):
+    async with open_rebuild_tables(told.settings.postgres):
         code, _, err = await told.command("replay", "projections")
-    assert (code, "another replay of this database is under way" in err) == (1, True)
+    assert (code, "another replay or archive command of this database is running" in err) == (1, True)
     await told.document("replay", "projections")
 
 

@@ -13,14 +13,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from ledger_streams import topics
 from ledger_streams.cli.dlq import dead_letters
-from ledger_streams.dlq.redrive import Redriven, Wanted, redrive_letters, would_redrive
+from ledger_streams.dlq.redrive import LetterSelection, RedriveResult, preview_redrive, redrive_letters
 from ledger_streams.errors import Unavailable
 from ledger_streams.kafka.log_reader import opened_log
 from ledger_streams.kafka.redrive import RECORD_BYTES_MAX, Mark, Redrive
 from ledger_streams.settings import Settings
 from tests.live import LiveSystem
 
-PAYMENTS = Wanted(topic=topics.PAYMENT_EVENTS)
+PAYMENTS = LetterSelection(topic=topics.PAYMENT_EVENTS)
 LETTERS = topics.dead_letters(topics.PAYMENT_EVENTS)
 pytestmark = pytest.mark.topics(topics.PAYMENT_EVENTS, LETTERS, topics.REDRIVES)
 
@@ -82,12 +82,12 @@ async def test_letters_go_back_as_they_were_and_a_second_redrive_has_nothing_to_
 async def test_a_redrive_takes_what_was_asked_for_and_a_dry_run_takes_nothing(topics_only: Settings) -> None:
     await park(topics_only, 6)
     await park(topics_only, 3, reason="duplicate_mismatch")
-    mismatched = Wanted(topic=topics.PAYMENT_EVENTS, reason="duplicate_mismatch", limit=2)
-    would = await would_redrive(topics_only, mismatched)
+    mismatched = LetterSelection(topic=topics.PAYMENT_EVENTS, reason="duplicate_mismatch", limit=2)
+    would = await preview_redrive(topics_only, mismatched)
     assert await committed(topics_only, topics.PAYMENT_EVENTS) == []
     did = await redrive_letters(topics_only, mismatched)
     assert len(did.letters) == len(would.letters) == 2  # of three partitions, those that are read first
-    one = Wanted(topic=topics.PAYMENT_EVENTS, partition=2, offset=1)
+    one = LetterSelection(topic=topics.PAYMENT_EVENTS, partition=2, offset=1)
     assert len((await redrive_letters(topics_only, one)).letters) == 1
     keys = [record.key for record in await committed(topics_only, topics.PAYMENT_EVENTS)]
     assert sorted(key.rpartition(b"-")[0] for key in keys) == [b"duplicate_mismatch"] * 2 + [b"invalid"]
@@ -138,9 +138,9 @@ async def test_of_two_at_once_the_later_goes_on_and_nothing_goes_back_twice(topi
     both = await asyncio.gather(
         *(redrive_letters(topics_only, PAYMENTS) for _ in range(2)), return_exceptions=True
     )
-    done = [result for result in both if isinstance(result, Redriven)]
+    done = [result for result in both if isinstance(result, RedriveResult)]
     assert done, "one of them ends well"
-    for failure in (result for result in both if not isinstance(result, Redriven)):
+    for failure in (result for result in both if not isinstance(result, RedriveResult)):
         assert isinstance(failure, Unavailable)
         assert "another one has begun" in str(failure)
     await check_each_went_back_once(topics_only)

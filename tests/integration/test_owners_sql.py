@@ -35,7 +35,7 @@ async def pool(schema_only: Settings) -> AsyncIterator[Pool]:
         yield pool
 
 
-class Told:
+class Scenario:
     """Ada has 10.00 and gave Bob 2.50, ten minutes ago; 1.00 was deducted of another wallet long ago."""
 
     def __init__(self) -> None:
@@ -56,11 +56,11 @@ class Told:
 
 
 @pytest.fixture
-async def told(pool: Pool) -> Told:
-    told = Told()
-    await PostgresSink(pool).write(told.story.batch())
+async def scenario(pool: Pool) -> Scenario:
+    scenario = Scenario()
+    await PostgresSink(pool).write(scenario.story.batch())
     await refresh_balances(pool)
-    return told
+    return scenario
 
 
 async def version_and_balance(pool: Pool, wallet_id: str) -> tuple[int, str]:
@@ -72,13 +72,15 @@ async def version_and_balance(pool: Pool, wallet_id: str) -> tuple[int, str]:
     return row["last_event_version"], row["balance"]
 
 
-async def test_an_event_and_its_snapshot_s_version_are_one_transaction(pool: Pool, told: Told) -> None:
-    values = (told.ada, "BalanceAdded", '{"amount": "1.00"}', "4")
+async def test_an_event_and_its_snapshot_s_version_are_one_transaction(
+    pool: Pool, scenario: Scenario
+) -> None:
+    values = (scenario.ada, "BalanceAdded", '{"amount": "1.00"}', "4")
     with pytest.raises(asyncpg.NotNullViolationError, match='"event_id"'):
         await pool.execute(owners("event_and_version", *values))
     await pool.execute("ROLLBACK")
     await pool.execute(owners("event_and_version_whole", *values))
-    assert await version_and_balance(pool, told.ada) == (4, "7.50")
+    assert await version_and_balance(pool, scenario.ada) == (4, "7.50")
     assert await pool.fetchval("SELECT max(event_version) FROM wallet_events") == 4
     with pytest.raises(asyncpg.UniqueViolationError):
         await pool.execute(owners("event_and_version_whole", *values))
@@ -86,18 +88,18 @@ async def test_an_event_and_its_snapshot_s_version_are_one_transaction(pool: Poo
 
 
 async def test_an_event_and_a_balance_are_one_transaction_with_the_snapshot_for_a_table(
-    pool: Pool, told: Told
+    pool: Pool, scenario: Scenario
 ) -> None:
     with pytest.raises(asyncpg.UndefinedColumnError, match='column "balance" does not exist'):
-        await pool.execute(owners("event_and_balance", "-2.00", told.ada))
+        await pool.execute(owners("event_and_balance", "-2.00", scenario.ada))
     await pool.execute("ROLLBACK")
     with pytest.raises(asyncpg.WrongObjectTypeError, match="cannot change materialized view"):
         await pool.execute("UPDATE wallet_balances SET current_balance = 0")
-    assert await version_and_balance(pool, told.ada) == (3, "7.50")
-    await pool.execute(owners("event_and_balance_of_snapshot", "-2.00", told.ada))
-    assert await version_and_balance(pool, told.ada) == (3, "5.50")
+    assert await version_and_balance(pool, scenario.ada) == (3, "7.50")
+    await pool.execute(owners("event_and_balance_of_snapshot", "-2.00", scenario.ada))
+    assert await version_and_balance(pool, scenario.ada) == (3, "5.50")
     said = "SELECT event_data ->> 'amount' FROM events WHERE aggregate_id = $1"
-    assert await pool.fetchval(said, told.ada) == "2.00"
+    assert await pool.fetchval(said, scenario.ada) == "2.00"
 
 
 async def test_the_event_store_has_the_owner_s_columns_and_one_key_more(pool: Pool) -> None:
@@ -123,7 +125,7 @@ async def test_a_month_is_a_partition_under_one_of_two_names(pool: Pool) -> None
     assert await pool.fetchval("SELECT tableoid::regclass::text FROM events") == "events_y2024m01"
 
 
-async def test_deductions_of_a_day_are_summed_by_currency(pool: Pool, told: Told) -> None:
+async def test_deductions_of_a_day_are_summed_by_currency(pool: Pool, scenario: Scenario) -> None:
     rows = await pool.fetch(owners("deducted_by_currency"))
     assert {row["currency"]: row["total_amount"] for row in rows} == {
         "EUR": Decimal("3.25"),
@@ -131,7 +133,7 @@ async def test_deductions_of_a_day_are_summed_by_currency(pool: Pool, told: Told
     }
 
 
-async def test_a_field_that_is_new_needs_no_migration(pool: Pool, told: Told) -> None:
+async def test_a_field_that_is_new_needs_no_migration(pool: Pool, scenario: Scenario) -> None:
     assert [tuple(row) for row in await pool.fetch(owners("new_field"))] == [("v2",)]
 
 
@@ -145,14 +147,14 @@ async def test_a_field_that_is_new_needs_no_migration(pool: Pool, told: Told) ->
     ],
 )
 async def test_what_is_read_by_an_index_is_what_was_told(
-    pool: Pool, told: Told, statement: str, found: list[Any]
+    pool: Pool, scenario: Scenario, statement: str, found: list[Any]
 ) -> None:
     ids = {
-        "reads_balance": told.ada,
-        "reads_user": told.story.wallets[told.ada].user_id,
+        "reads_balance": scenario.ada,
+        "reads_user": scenario.story.wallets[scenario.ada].user_id,
     }
-    rows = await pool.fetch(owners(statement, ids.get(statement, told.payment_id)))
-    values = ["ada" if str(row[0]) == told.ada else row[0] for row in rows]
+    rows = await pool.fetch(owners(statement, ids.get(statement, scenario.payment_id)))
+    values = ["ada" if str(row[0]) == scenario.ada else row[0] for row in rows]
     assert (sorted(values) if statement == "reads_data" else values) == found
 
 
@@ -162,7 +164,7 @@ async def test_the_extensions_are_there(pool: Pool) -> None:
     assert {"uuid-ossp", "pgcrypto", "pg_stat_statements"} <= found
 
 
-async def test_the_view_of_balances_has_what_the_owner_s_has(pool: Pool, told: Told) -> None:
+async def test_the_view_of_balances_has_what_the_owner_s_has(pool: Pool, scenario: Scenario) -> None:
     content = "SELECT wallet_id, user_id, currency, current_balance, last_updated FROM {} ORDER BY 1, 3"
     await pool.execute("CREATE SCHEMA own; SET search_path = own, public")
     for name in ("view_of_balances", "indexes_of_balances", "refresh"):
@@ -171,8 +173,8 @@ async def test_the_view_of_balances_has_what_the_owner_s_has(pool: Pool, told: T
     ours = await pool.fetch(content.format("public.wallet_balances"))
     assert ours == [row for row in own if row["currency"] is not None], "the openings have no currency"
     assert {str(row["wallet_id"]): row["current_balance"] for row in ours} == {
-        told.ada: Decimal("7.50"),
-        told.bob: Decimal("2.50"),
+        scenario.ada: Decimal("7.50"),
+        scenario.bob: Decimal("2.50"),
     }
     await pool.execute("SET search_path = public")
     await pool.execute(owners("refresh"))
@@ -208,15 +210,15 @@ READS: Final = {
 
 
 @pytest.mark.parametrize("statement", READS)
-async def test_what_an_index_is_for_is_read_by_it(pool: Pool, told: Told, statement: str) -> None:
+async def test_what_an_index_is_for_is_read_by_it(pool: Pool, scenario: Scenario, statement: str) -> None:
     await pool.execute("SET enable_seqscan = off")
-    found = await indexes_used(pool, owners(statement, told.ada))
+    found = await indexes_used(pool, owners(statement, scenario.ada))
     assert found
     assert all(definition.endswith(READS[statement]) for definition in found)
 
 
 async def test_an_index_of_some_times_cannot_serve_a_question_about_the_last_day(
-    pool: Pool, told: Told
+    pool: Pool, scenario: Scenario
 ) -> None:
     await pool.execute("DROP INDEX events_type_time")
     await pool.execute(owners("index_of_types"))

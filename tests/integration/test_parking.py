@@ -17,7 +17,7 @@ from ledger_streams.adapters.postgres.refusals import NOT_STORABLE
 from ledger_streams.adapters.postgres.rows import Advance, EventRow, SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.audit.chains import Finding
-from ledger_streams.audit.database import audited
+from ledger_streams.audit.database import open_audit
 from ledger_streams.errors import InvariantBroken, Rejected, Unreadable
 from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.resilience import retried
@@ -101,7 +101,7 @@ class Projected:
 
     async def findings(self) -> list[Finding]:
         """Return what `audit verify` finds in the chains."""
-        async with audited(self.pool) as audit:
+        async with open_audit(self.pool) as audit:
             _, events = await audit.events(None)
             _, wallets = await audit.wallets(self.story.wallet_topic, None, None)
             return [*events, *wallets]
@@ -205,7 +205,7 @@ async def test_a_lost_connection_is_retried_and_parks_nothing(projected: Project
 async def test_a_gap_that_no_parked_record_explains_stops_and_writes_nothing(projected: Projected) -> None:
     ada, opened = projected.opened()
     _missing, next_one = projected.wallet(ada), projected.wallet(ada)
-    with pytest.raises(InvariantBroken, match="a gap, event version 3 came after 1"):
+    with pytest.raises(InvariantBroken, match="version gap, event version 3 came after 1"):
         await projected.write(opened, next_one)
     assert await projected.version(ada) == 0
 

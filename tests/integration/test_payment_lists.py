@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from ledger_streams.adapters.postgres.payment_lists import list_query
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.domain.statuses import PaymentStatus
 from ledger_streams.ports.payment_lists import PaymentsAsked, Place
@@ -72,7 +72,7 @@ ASKED: Final = {
 
 @pytest.fixture
 async def filled(schema_only: Settings) -> AsyncIterator[Connection]:
-    async with connected(schema_only.postgres) as connection:
+    async with open_connection(schema_only.postgres) as connection:
         await connection.execute(FILLED, timeout=120)
         await connection.execute("ANALYZE payments")
         yield connection

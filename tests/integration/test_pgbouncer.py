@@ -10,18 +10,16 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from ledger_streams.adapters.postgres import pgbouncer_console
 from ledger_streams.adapters.postgres.migrations import upgrade
-from ledger_streams.adapters.postgres.pool import behind_pooler, connected, create_pool
+from ledger_streams.adapters.postgres.pool import create_pool, is_behind_pooler, open_connection
 from ledger_streams.adapters.postgres.read_model import PostgresReadModel
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE
 from ledger_streams.resilience import retried
 from ledger_streams.settings import Settings
 from tests.bouncer import bouncer
-from tests.live import eventually
 from tests.projected import Story, new_id
 
 SERVERS = (
@@ -41,8 +39,11 @@ async def bounced(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Settin
 
 
 async def test_a_pooler_is_told_from_postgres_itself(bounced: Settings) -> None:
-    async with connected(bounced.postgres) as direct, connected(bounced.pooled_postgres) as pooled:
-        assert (await behind_pooler(direct), await behind_pooler(pooled)) == (False, True)
+    async with (
+        open_connection(bounced.postgres) as direct,
+        open_connection(bounced.pooled_postgres) as pooled,
+    ):
+        assert (await is_behind_pooler(direct), await is_behind_pooler(pooled)) == (False, True)
 
 
 async def test_sinks_and_readers_take_turns_on_servers_and_leave_no_statement_there(
@@ -75,10 +76,10 @@ async def test_migrations_go_through_pgbouncer_too(database_only: Settings, tmp_
 
 
 async def test_a_replay_through_pgbouncer_is_refused_before_it_takes_a_lock(bounced: Settings) -> None:
-    with pytest.raises(Unavailable, match="LEDGER_PGBOUNCER its pooler"):
-        async with rebuilding(bounced.pooled_postgres):
+    with pytest.raises(Unavailable, match="LEDGER_PGBOUNCER to its pooler"):
+        async with open_rebuild_tables(bounced.pooled_postgres):
             raise AssertionError("it began")
-    async with connected(bounced.postgres) as connection:
+    async with open_connection(bounced.postgres) as connection:
         assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
@@ -87,7 +88,7 @@ async def test_a_thousand_clients_share_the_pool_and_none_fails(bounced: Setting
 
     async def watch() -> int:
         servers_max = 0
-        async with connected(bounced.postgres) as connection:
+        async with open_connection(bounced.postgres) as connection:
             while not over.is_set():
                 servers_max = max(servers_max, await connection.fetchval(SERVERS))
                 await asyncio.sleep(0.05)
@@ -136,34 +137,11 @@ async def test_at_pgbouncers_limit_who_waits_too_long_is_refused_and_comes_back(
         bouncer(schema_only, tmp_path, pool_size=1) as bounced,
         await create_pool(bounced.pooled_postgres) as pool,
     ):
-        async with connected(bounced.pooled_postgres) as holder, holder.transaction():
+        async with open_connection(bounced.pooled_postgres) as holder, holder.transaction():
             await holder.execute("SELECT 1")
             with pytest.raises(Unavailable, match="query_wait_timeout"):
                 await PostgresSink(pool).positions([("any", 0)])
         await retried(PostgresReadModel(pool).answers, purpose="a test")
-
-
-async def test_what_pgbouncer_says_of_its_pools_is_in_the_metrics(bounced: Settings) -> None:
-    async with connected(bounced.pooled_postgres) as connection, connection.transaction():
-        await connection.execute("SELECT 1")
-        await pgbouncer_console.measure(bounced.pooled_postgres)
-        assert _servers("active") == 1
-        assert _servers("limit") == 200
-
-    async def is_idle() -> bool:
-        await pgbouncer_console.measure(bounced.pooled_postgres)
-        return (_servers("active"), _servers("idle")) == (0, 1)
-
-    await eventually(is_idle, what="the server is idle")
-
-
-async def test_without_pgbouncer_its_console_is_unavailable() -> None:
-    with pytest.raises(Unavailable, match="pgbouncer"):
-        await pgbouncer_console.show("POOLS", host="127.0.0.1", port=1, user="ledger")
-
-
-def _servers(state: str) -> float:
-    return REGISTRY.get_sample_value("ledger_pgbouncer_servers", {"state": state}) or 0.0
 
 
 def _failed() -> float:

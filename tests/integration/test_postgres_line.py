@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from ledger_streams.adapters.postgres.pool import acquired, create_pool
+from ledger_streams.adapters.postgres.pool import acquire_connection, create_pool
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
 
@@ -21,7 +21,7 @@ async def test_nobody_passes_those_who_wait(stack: Settings) -> None:
     async def call_again_and_again() -> None:
         for _ in range(CALLS):
             ticket = next(tickets)
-            async with acquired(pool) as connection:
+            async with acquire_connection(pool) as connection:
                 served.append(ticket)
                 await connection.fetchval("SELECT 1")
 
@@ -34,10 +34,10 @@ async def test_nobody_passes_those_who_wait(stack: Settings) -> None:
 
 async def test_who_gives_up_leaves_no_gap(stack: Settings) -> None:
     async with await create_pool(stack.postgres, connections_max=1) as pool:
-        async with acquired(pool):
+        async with acquire_connection(pool):
             for _ in range(3):
                 with pytest.raises(Unavailable):
-                    async with acquired(pool, within_s=0.02):
+                    async with acquire_connection(pool, within_s=0.02):
                         raise AssertionError("there is one connection, and it is lent")
-        async with acquired(pool, within_s=5) as connection:
+        async with acquire_connection(pool, within_s=5) as connection:
             assert await connection.fetchval("SELECT 1") == 1

@@ -128,7 +128,7 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused(dsn: str
     connection = await asyncpg.connect(dsn)
     await connection.execute("UPDATE schema_migrations SET checksum = 'another' WHERE number = 2")
     await connection.close()
-    with pytest.raises(InvariantBroken, match="0002_events is not what was applied"):
+    with pytest.raises(InvariantBroken, match="0002_events differs from the one applied"):
         await migrations.upgrade(dsn)
 
 

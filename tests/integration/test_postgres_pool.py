@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ledger_streams.adapters.postgres.pool import LETS_GO, acquired, create_pool
+from ledger_streams.adapters.postgres.pool import WRITER_SESSION, acquire_connection, create_pool
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import Unavailable
 from ledger_streams.settings import Settings
@@ -22,7 +22,7 @@ WITHIN_S: Final = 0.5
 RETURNED_S_MAX: Final = 5.0
 """What the pool may add, to a connection that it takes back, at most."""
 LET_GO_S_MAX: Final = 20.0
-"""10 s of `LETS_GO`, and as much for a busy machine."""
+"""10 s of `WRITER_SESSION`, and as much for a busy machine."""
 
 
 @asynccontextmanager
@@ -55,12 +55,12 @@ async def test_a_connection_that_falls_silent_in_mid_transaction_is_given_up_in_
     ):
         began_s = time.monotonic()
         with pytest.raises(Unavailable):
-            async with acquired(pool, within_s=WITHIN_S) as connection, connection.transaction():
+            async with acquire_connection(pool, within_s=WITHIN_S) as connection, connection.transaction():
                 is_silent.set()
                 await connection.execute("SELECT 1")
         assert time.monotonic() - began_s < WITHIN_S + RETURNED_S_MAX
         is_silent.clear()
-        async with acquired(pool, within_s=RETURNED_S_MAX) as connection:
+        async with acquire_connection(pool, within_s=RETURNED_S_MAX) as connection:
             assert await connection.fetchval("SELECT 1") == 1
 
 
@@ -71,7 +71,7 @@ async def test_a_writer_that_is_gone_in_mid_transaction_does_not_hold_up_its_suc
         sink, story = PostgresSink(pool), Story()
         story.open()
         await sink.write(story.batch())
-        gone = await asyncpg.connect(schema_only.postgres, server_settings=dict(LETS_GO))
+        gone = await asyncpg.connect(schema_only.postgres, server_settings=dict(WRITER_SESSION))
         await gone.execute("BEGIN; SELECT FROM projection_positions FOR UPDATE")
         story.deposit(story.open(), 1000)
         async with asyncio.timeout(LET_GO_S_MAX):

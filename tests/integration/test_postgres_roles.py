@@ -16,7 +16,7 @@ from ledger_streams.adapters.postgres.parked_rows import Part
 from ledger_streams.adapters.postgres.parking import PostgresParking
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.reconciliation import differences
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.roles import give_roles, role_statements
 from ledger_streams.adapters.postgres.rows import SinkBatch
 from ledger_streams.adapters.postgres.sink import PostgresSink
@@ -123,15 +123,15 @@ async def test_the_application_reads_what_is_archived_and_only_the_owner_archive
     roles: Roles, pool: Pool, database_only: Settings, tmp_path: Path
 ) -> None:
     changes = {"postgres": roles.dsn(roles.application), "postgres_admin": roles.owner}
-    async with old(database_only.model_copy(update=changes), tmp_path) as told:
-        await told.tell()
-        narrow = told.config.model_copy(update={"postgres_admin": ""})
+    async with old(database_only.model_copy(update=changes), tmp_path) as scenario:
+        await scenario.tell()
+        narrow = scenario.config.model_copy(update={"postgres_admin": ""})
         with pytest.raises(Rejected, match="LEDGER_POSTGRES_ADMIN"):
-            await archive_months(narrow, DECEMBER, told.said.append)
-        await told.archive()
-        told.repeat(told.archived())
-        await told.write()
-        assert await told.touched() == []
+            await archive_months(narrow, DECEMBER, scenario.said.append)
+        await scenario.archive()
+        scenario.repeat(scenario.archived())
+        await scenario.write()
+        assert await scenario.touched() == []
     assert await pool.fetchval("SELECT count(*) FROM archives") == 2
     for table in ("archives", "archived_events"):
         for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} TABLE {table}", f"TRUNCATE {table}"):
@@ -211,7 +211,7 @@ async def test_each_role_has_its_limits(roles: Roles) -> None:
 async def test_rights_outlive_a_rebuild(roles: Roles, pool: Pool) -> None:
     story = Story()
     story.deposit(story.open(), 1000)
-    async with rebuilding(roles.owner) as tables:
+    async with open_rebuild_tables(roles.owner) as tables:
         await PostgresSink(tables.pool).write(story.batch())
         assert await refresh_balances(tables.pool)
 

@@ -11,7 +11,7 @@ import pytest
 
 from ledger_streams.adapters.postgres.migrations import downgrade
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.rows import SinkBatch, TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.errors import InvariantBroken
@@ -121,7 +121,7 @@ async def test_the_check_outlives_a_rebuild_and_goes_with_its_migration(
 ) -> None:
     batch = told()
     await PostgresSink(pool).write(batch)
-    async with rebuilding(schema_only.postgres) as rebuilt:
+    async with open_rebuild_tables(schema_only.postgres) as rebuilt:
         with pytest.raises(InvariantBroken, match="do not sum to zero"):
             await PostgresSink(rebuilt.pool).write(replace(batch, postings=batch.postings[1:]))
         await PostgresSink(rebuilt.pool).write(batch)

@@ -15,7 +15,7 @@ from ledger_streams.adapters.postgres.balances import balances_refreshed_at, ref
 from ledger_streams.adapters.postgres.migrations import downgrade, upgrade
 from ledger_streams.adapters.postgres.pool import Pool, create_pool
 from ledger_streams.adapters.postgres.reconciliation import Difference, differences
-from ledger_streams.adapters.postgres.replay import rebuilding
+from ledger_streams.adapters.postgres.replay import open_rebuild_tables
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink
 from ledger_streams.bootstrap.balances_job import refresh_when_due
@@ -156,7 +156,7 @@ async def test_a_rebuild_keeps_the_view_its_indexes_and_grants(pool: Pool, schem
     await pool.execute("CREATE VIEW analytics.richest AS SELECT max(current_balance) FROM wallet_balances")
     before = await pool.fetch(INDEXES), await pool.fetch(DESCRIBED)
     assert len(before[0]) == 2
-    async with rebuilding(schema_only.postgres) as rebuilt:
+    async with open_rebuild_tables(schema_only.postgres) as rebuilt:
         await PostgresSink(rebuilt.pool).write(batch)
         assert await refresh_balances(rebuilt.pool)
         assert await differences(rebuilt.pool) == []

@@ -15,9 +15,9 @@ from ledger_streams.domain.events import PaymentCompleted, PaymentOutcome, Payme
 from ledger_streams.domain.payment import PaymentKnown
 from ledger_streams.domain.saga.state import PATIENCE_MS
 from ledger_streams.recovery.saga_resume_facts import LostLeg
-from ledger_streams.recovery.saga_resume_families import Terms, families
-from ledger_streams.recovery.saga_resume_records import Gathered
-from ledger_streams.recovery.wallet_resume import carried_out_again
+from ledger_streams.recovery.saga_resume_families import ResumeTerms, resume_families
+from ledger_streams.recovery.saga_resume_records import PaymentFactsCollector
+from ledger_streams.recovery.wallet_resume import reissue_lost_legs
 from tests.model.pure import COMMANDS, PAYMENTS, SAGAS, WALLET_EVENTS, PureSystem
 from tests.model.system import Booked, Ended, Refunded
 
@@ -47,23 +47,23 @@ class ResumedSystem(PureSystem):
         super().__init__(seed=seed, providers=providers)
         self._now_ms = before._now_ms
         self._provider = before._provider
-        self.gathered = Gathered()
+        self.gathered = PaymentFactsCollector()
         self._left = len(left)
         self.written: list[Logged] = list(left)
         """What projections have in the end."""
         for topic, key, value, append_ms in left:
             if topic == PAYMENTS:
-                self.gathered.take_payment_event(value, key=key, at_ms=append_ms)
+                self.gathered.add_payment_event(value, key=key, at_ms=append_ms)
             elif topic == SAGAS:
-                self.gathered.take_saga_event(value, key=key)
+                self.gathered.add_saga_event(value, key=key)
             else:
-                self.gathered.take_wallet_event(value, key=key)
+                self.gathered.add_wallet_event(value, key=key)
                 assert key is not None
                 assert value is not None
                 self.wallet_events[key.decode()].append(value)
         for wallet_id, values in self.wallet_events.items():
             self.wallets[wallet_id] = wire.read_wallet(values[-1])
-        self._resume(Terms(self._now_ms, PATIENCE_MS, providers))
+        self._resume(ResumeTerms(self._now_ms, PATIENCE_MS, providers))
         self._take_outcomes()
         self.orphans = {
             payment_id
@@ -71,9 +71,9 @@ class ResumedSystem(PureSystem):
             if known.fingerprint is None and not known.saga_events
         }
 
-    def _resume(self, terms: Terms) -> None:
+    def _resume(self, terms: ResumeTerms) -> None:
         lost: dict[str, list[LostLeg]] = defaultdict(list)
-        for family in families(self.gathered, terms):
+        for family in resume_families(self.gathered, terms):
             for payment_id, resumed in family.items():
                 self._known[payment_id] = PaymentKnown(resumed.fingerprint)
                 if resumed.saga is not None:
@@ -87,7 +87,7 @@ class ResumedSystem(PureSystem):
                     else:
                         self._append(sent.topic, sent.key.encode(), sent.value)
         for wallet_id, legs in lost.items():
-            for again in carried_out_again(self.wallets.get(wallet_id), legs):
+            for again in reissue_lost_legs(self.wallets.get(wallet_id), legs):
                 self.wallets[wallet_id] = again.wallet
                 self.wallet_events[wallet_id].append(again.value)
         for wallet_id, state in self.wallets.items():
@@ -98,8 +98,8 @@ class ResumedSystem(PureSystem):
         for topic, key, value, append_ms in self.written:
             if topic != PAYMENTS:
                 continue
-            gathered = Gathered()
-            gathered.take_payment_event(value, key=key, at_ms=append_ms)
+            gathered = PaymentFactsCollector()
+            gathered.add_payment_event(value, key=key, at_ms=append_ms)
             for read in [read for known in gathered.payments.values() for read in known.outcomes]:
                 self._note(read.outcome)
 
@@ -132,11 +132,11 @@ class ResumedSystem(PureSystem):
 def _event_ids(records: Sequence[Logged]) -> Iterator[str]:
     """Yield the ids of events that the system derives."""
     for topic, key, value, append_ms in records:
-        gathered = Gathered()
+        gathered = PaymentFactsCollector()
         if topic == SAGAS:
-            gathered.take_saga_event(value, key=key)
+            gathered.add_saga_event(value, key=key)
         elif topic == PAYMENTS:
-            gathered.take_payment_event(value, key=key, at_ms=append_ms)
+            gathered.add_payment_event(value, key=key, at_ms=append_ms)
         for known in gathered.payments.values():
             yield from (read.event_id for read in known.saga_events)
             yield from (read.envelope.event_id for read in known.outcomes)

@@ -77,7 +77,7 @@ EDGES = (
     Mutant(
         name="breaker-trial",
         rule="After the open time a breaker lets one call through, the trial.",
-        file="ledger_streams/adapters/redis/breaker_allows.lua",
+        file="ledger_streams/adapters/redis/breaker_allow_call.lua",
         old="if state ~= 'OPEN' and state ~= 'HALF_OPEN' then",
         new="if state ~= 'OPEN' then",
         tests=("tests/contract/test_breakers.py::test_after_the_open_time_one_of_many_is_on_trial",),

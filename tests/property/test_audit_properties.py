@@ -6,32 +6,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, link
-from ledger_streams.audit.chains import ChainCheck, Finding, Linked
-from ledger_streams.domain.merkle import Tree, merkle_root, root_by
+from ledger_streams.audit.chains import ChainCheck, ChainLink, Finding
+from ledger_streams.domain.merkle import Tree, root_by
 
 CHAINS = ("a[0]", "a[1]")
 contents = st.lists(st.binary(min_size=1, max_size=8), min_size=2, max_size=12, unique=True)
 
 
-def chained(of: list[bytes]) -> list[Linked]:
+def chained(of: list[bytes]) -> list[ChainLink]:
     """Return two chains of rows, at 1, 2, 3 and so on."""
     rows = []
     for chain in CHAINS:
         head = GENESIS
         for at, content in enumerate(of, 1):
             head = link(head, content)
-            rows.append(Linked("events", chain, at, content, head, chain, "open"))
+            rows.append(ChainLink("events", chain, at, content, head, chain, "open"))
     return rows
 
 
-def check(rows: list[Linked], *, gapless: bool) -> tuple[list[Finding], dict[str, bytes]]:
+def check(rows: list[ChainLink], *, gapless: bool) -> tuple[list[Finding], dict[str, bytes]]:
     following = ChainCheck(gapless=gapless)
     for row in rows:
         following.add(row)
     return following.found, following.heads
 
 
-def named(rows: list[Linked], *, gapless: bool) -> set[tuple[str, int]]:
+def named(rows: list[ChainLink], *, gapless: bool) -> set[tuple[str, int]]:
     found, _ = check(rows, gapless=gapless)
     return {(finding.subject, int(finding.place)) for finding in found}
 
@@ -93,13 +93,21 @@ def test_two_rows_that_changed_places_are_named(of: list[bytes], data: st.DataOb
     assert named(touched, gapless=True) == {(rows[at].chain, rows[at].at) for at in (one, other)}
 
 
+def root_of(leaves: list[bytes]) -> bytes:
+    """Return the root over these leaves."""
+    tree = Tree()
+    for leaf in leaves:
+        tree.add(leaf)
+    return tree.root()
+
+
 @given(contents, st.data())
 def test_every_leaf_has_a_path_to_the_root_and_nothing_else_has(of: list[bytes], data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(of) - 1))
     tree = Tree(target=number)
     for content in of:
         tree.add(content)
-    assert tree.root() == merkle_root(of)
+    assert tree.root() == root_of(of)
     assert root_by(tree.path, of[number]) == tree.root()
     assert root_by(tree.path, of[number] + b"!") != tree.root()
 
@@ -108,4 +116,4 @@ def test_every_leaf_has_a_path_to_the_root_and_nothing_else_has(of: list[bytes],
 def test_a_root_is_of_its_leaves_alone(of: list[bytes], data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(of) - 1))
     without = [*of[:number], *of[number + 1 :]]
-    assert merkle_root(without) != merkle_root(of) != merkle_root([*of, of[number]])
+    assert root_of(without) != root_of(of) != root_of([*of, of[number]])

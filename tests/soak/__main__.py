@@ -23,9 +23,9 @@ from random import Random
 from ledger_streams.local.stack import down
 from ledger_streams.settings import Settings
 from tests.fault.broker_nemeses import BROKER_NEMESES
-from tests.fault.fault_scenario import HEAD, Ordeal, Row
+from tests.fault.fault_scenario import HEAD, FaultScenario, Row
 from tests.fault.nemeses import ANYWHERE_NEMESES, NEMESES, Nemesis, name_of
-from tests.fault.testbed import own_servers, staged
+from tests.fault.testbed import open_testbed, own_servers
 from tests.model.live_system import LiveModel
 
 SECONDS_PER_MINUTE = 60
@@ -37,13 +37,13 @@ async def soak(
     """Return the rows, the last of them with the faults that ended it, if there were any."""
     random, rows = Random(seed), list[Row]()
     until_s = time.monotonic() + minutes * SECONDS_PER_MINUTE
-    async with staged(servers, home) as stage, aclosing(LiveModel(stage.live)) as model:
-        ordeal = Ordeal(stage, model, seed)
-        await ordeal.open()
+    async with open_testbed(servers, home) as testbed, aclosing(LiveModel(testbed.live)) as model:
+        scenario = FaultScenario(testbed, model, seed)
+        await scenario.open()
         while time.monotonic() < until_s:
             nemesis = random.choice(nemeses)
             print(f"{name_of(nemesis)} ...", file=sys.stderr, flush=True)
-            row = await ordeal.under(nemesis)
+            row = await scenario.under(nemesis)
             rows.append(row)
             print(row.text(), flush=True)
             if row.faults:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ledger_streams.archive.files import Archive, ArchivedRow, Manifest, file_name
-from ledger_streams.archive.months import month_of, months_before
+from ledger_streams.archive.months import months_before, parse_month
 from ledger_streams.errors import InvariantBroken, Rejected
 
 MONTH = date(2024, 11, 1)
@@ -77,10 +77,10 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     [("2026-11-25", 1, "2026-10"), ("2026-11-25", 24, "2024-11"), ("2026-01-31", 1, "2025-12")],
 )
 def test_months_are_old_when_so_many_whole_ones_lie_between(today: str, months: int, before: str) -> None:
-    assert months_before(date.fromisoformat(today), months) == month_of(before)
+    assert months_before(date.fromisoformat(today), months) == parse_month(before)
 
 
 @pytest.mark.parametrize("text", ["2024", "2024-13", "2024-11-01", "November"])
 def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(Rejected, match="is no month"):
-        month_of(text)
+    with pytest.raises(Rejected, match="is not a month"):
+        parse_month(text)

@@ -13,8 +13,8 @@ from ledger_streams.audit.roots import (
     Days,
     Root,
     disagreements,
+    seal,
     seal_of,
-    sealed,
     spans,
 )
 
@@ -49,7 +49,7 @@ def test_days_neither_overlap_nor_leave_anything_out() -> None:
 
 @pytest.mark.parametrize("key", ["", "secret"])
 def test_a_seal_covers_all_of_its_root_and_the_seal_before(key: str) -> None:
-    made = sealed(root("2026-11-24", SECOND), "before", key)
+    made = seal(root("2026-11-24", SECOND), "before", key)
     assert made.keyed == bool(key)
     assert made.seal == seal_of(made, "before", key)
     others: list[dict[str, Any]] = [

@@ -18,7 +18,7 @@ from ledger_streams.cli.sagas import open_saga, sagas_text
 from ledger_streams.cli.wallets import wallet_text
 from ledger_streams.dlq.letter_details import details_text, letter_details
 from ledger_streams.dlq.letters import dead_letter
-from ledger_streams.dlq.redrive import Redriven, redriven_text
+from ledger_streams.dlq.redrive import RedriveResult, redrive_text
 from ledger_streams.domain.saga.decisions import decide
 from ledger_streams.importer.rows import RefusedRow
 from ledger_streams.importer.tally import CurrencyTotals, ImportReport
@@ -172,9 +172,9 @@ OUTPUTS = {
     "dlq_list_empty.txt": letters_text([]),
     **{f"dlq_show_{form}.txt": details_text(shown) for form, shown in SHOWN_LETTERS.items()},
     "dlq_show_json.json": json_text(SHOWN_LETTERS["json"]),
-    "dlq_redrive.txt": redriven_text(Redriven("payment-events", False, LETTERS[:2], 3, 1)),
-    "dlq_redrive_dry_run.txt": redriven_text(Redriven("payment-events", True, LETTERS[:1], 0, 0)),
-    "dlq_redrive_nothing.txt": redriven_text(Redriven("payment-events", False, [], 2, 0)),
+    "dlq_redrive.txt": redrive_text(RedriveResult("payment-events", False, LETTERS[:2], 3, 1)),
+    "dlq_redrive_dry_run.txt": redrive_text(RedriveResult("payment-events", True, LETTERS[:1], 0, 0)),
+    "dlq_redrive_nothing.txt": redrive_text(RedriveResult("payment-events", False, [], 2, 0)),
 }
 
 

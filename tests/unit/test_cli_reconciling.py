@@ -14,7 +14,7 @@ from ledger_streams.reconciliation.wallets import (
     LogCheck,
     WalletState,
     cache_differences,
-    met_in_log,
+    drop_caught_up,
     parked_differences,
     state_of,
     table_differences,
@@ -104,7 +104,7 @@ def test_a_table_may_be_behind_the_log_but_not_differ_from_what_it_has_read() ->
 def test_a_table_value_ahead_of_the_log_is_found_in_later_records_at_its_version() -> None:
     ahead = {name: state_of(wallet(name, 2, "5.00")) for name in ("same", "other", "missing")}
     log = [wallet("same", 1, "0.00"), wallet("same", 2, "5.00"), wallet("other", 2, "6.00")]
-    found = met_in_log(ahead, [record(offset, view) for offset, view in enumerate(log)])
+    found = drop_caught_up(ahead, [record(offset, view) for offset, view in enumerate(log)])
     assert {each.subject for each in found} == {"other EUR"}
     assert list(ahead) == ["missing"]
 
@@ -146,7 +146,7 @@ def test_a_record_that_cannot_be_read_is_a_difference_until_it_is_parked_and_no_
     parked = LogCheck({"a": wallet("a", 1, "0.00")}, {TOPIC: 2}, [parked_at(1, "behind", "b")])
     parked.add(TOPIC, log)
     assert parked.differences() == []
-    assert list(met_in_log({}, [broken])) == []
+    assert list(drop_caught_up({}, [broken])) == []
 
 
 def test_a_record_that_is_no_event_says_nothing_of_a_wallet() -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from ledger_streams import topics
 from ledger_streams.cli.dlq import dlq
 from ledger_streams.dlq.letters import WITH_DEAD_LETTERS, DeadLetter, LetterTopic, dead_letter
-from ledger_streams.dlq.redrive import Wanted, chosen
+from ledger_streams.dlq.redrive import LetterSelection, select_letters
 from ledger_streams.kafka.redrive import (
     RECORD_BYTES_MAX,
     Mark,
@@ -62,7 +62,7 @@ def places(letters: list[DeadLetter]) -> list[tuple[int, int]]:
 def test_what_is_asked_for_goes_back_unless_it_has_or_cannot(
     options: dict[str, Any], expected: list[tuple[int, int]], gone_before: int, too_large: int
 ) -> None:
-    result = chosen(LETTERS, Wanted(topic="payment-events", **options), dry_run=False)
+    result = select_letters(LETTERS, LetterSelection(topic="payment-events", **options), dry_run=False)
     assert places(result.letters) == expected
     assert (result.gone_before, result.too_large) == (gone_before, too_large)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from iso4217 import Currency
 
 from ledger_streams.domain.money import (
     AMOUNT_MINOR_MAX,
@@ -144,3 +145,9 @@ def test_the_table_of_currencies_has_the_exceptions_of_iso_4217() -> None:
 
 def test_nine_thousand_of_the_largest_amounts_fit_a_bigint() -> None:
     assert 9_000 * AMOUNT_MINOR_MAX <= BALANCE_MINOR_MAX < 2**63
+
+
+def test_the_currencies_and_their_digits_are_those_of_iso_4217() -> None:
+    """Codes without a minor unit (metals, test codes) have no exponent and are left out."""
+    official = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
+    assert dict(CURRENCIES) == official

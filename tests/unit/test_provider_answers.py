@@ -103,7 +103,7 @@ async def replies(status: int, body: bytes, times: int = 3) -> tuple[list[Provid
     async with serving(app) as url, client(url) as providers:
         calls = ProviderCalls(providers, breakers)
         said = [await answer(ORDER, calls) for _ in range(times)]
-    return said, await breakers.allows(ACME)
+    return said, await breakers.allow_call(ACME)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ledger_streams.recovery.rocksdb_removal import on_disk, remove, stopped
+from ledger_streams.recovery.rocksdb_removal import lock_stopped_worker, partitions_on_disk, remove_partitions
 from ledger_streams.settings import Settings
 
 
@@ -21,24 +21,24 @@ def config(tmp_path: Path) -> Settings:
 
 
 def test_only_the_tables_that_were_asked_for_go(config: Settings) -> None:
-    with stopped(config, "7") as tables_dir:
-        assert on_disk(tables_dir, None) == {"payments": [0, 3], "sagas": [], "wallets": [1]}
-        remove(tables_dir, on_disk(tables_dir, ["payments"]))
-        assert on_disk(tables_dir, None) == {"payments": [], "sagas": [], "wallets": [1]}
+    with lock_stopped_worker(config, "7") as tables_dir:
+        assert partitions_on_disk(tables_dir, None) == {"payments": [0, 3], "sagas": [], "wallets": [1]}
+        remove_partitions(tables_dir, partitions_on_disk(tables_dir, ["payments"]))
+        assert partitions_on_disk(tables_dir, None) == {"payments": [], "sagas": [], "wallets": [1]}
 
 
 def test_what_a_killed_deletion_left_is_no_partition_and_goes_with_the_next(config: Settings) -> None:
-    with stopped(config, "7") as tables_dir:
+    with lock_stopped_worker(config, "7") as tables_dir:
         (tables_dir / "payments" / "3").rename(tables_dir / "payments" / "3.deleted")
-        assert on_disk(tables_dir, ["payments"]) == {"payments": [0]}
-        remove(tables_dir, on_disk(tables_dir, ["payments"]))
+        assert partitions_on_disk(tables_dir, ["payments"]) == {"payments": [0]}
+        remove_partitions(tables_dir, partitions_on_disk(tables_dir, ["payments"]))
         assert list((tables_dir / "payments").iterdir()) == []
 
 
 def test_a_folder_that_is_held_is_left_alone(config: Settings) -> None:
     with (
-        stopped(config, "7"),
+        lock_stopped_worker(config, "7"),
         pytest.raises(click.ClickException, match="worker 7 is running"),
-        stopped(config, "7"),
+        lock_stopped_worker(config, "7"),
     ):
         raise AssertionError("the lock was given twice")

@@ -20,7 +20,7 @@ import faust
 from aiohttp.test_utils import TestClient, TestServer
 
 from ledger_streams import wire
-from ledger_streams.adapters.outcomes import OutcomeWatch
+from ledger_streams.adapters.outcomes import OutcomePoller
 from ledger_streams.adapters.postgres.rows import (
     EventRow,
     PaymentOutcomeRow,
@@ -71,7 +71,7 @@ class Stage:
         self.claims = MemoryClaims(self.away)
         self.publisher = MemoryPublisher(self.away)
         self.publisher.then = self.carry_out
-        self.outcomes = OutcomeWatch(self.read_model, interval_ms=1)
+        self.outcomes = OutcomePoller(self.read_model, interval_ms=1)
         self.projection_wait_s = 5.0
         self.body_wait_s = 5.0
         self.readiness: dict[str, str] = {"tables": "ok", "redis": "ok"}

@@ -1,11 +1,11 @@
-"""What a database has to do and how large it is, as pg_stat_statements and the statistics have it."""
+"""Statements and sizes of a database, from pg_stat_statements and PostgreSQL's statistics."""
 
 from __future__ import annotations
 
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres.pool import connected
+from ledger_streams.adapters.postgres.pool import open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.errors import Unavailable
 
@@ -33,11 +33,14 @@ class Sized(msgspec.Struct, frozen=True):
 
 
 async def top(dsn: str, *, limit: int) -> list[Statement]:
-    """Return the statements that took longest in sum; raises Unavailable where they are not counted."""
+    """Return the statements with the largest total time; raises Unavailable when they are not counted."""
     try:
         return [Statement(*row) for row in await _rows(dsn, "top", limit)]
     except (asyncpg.UndefinedTableError, asyncpg.ObjectNotInPrerequisiteStateError) as error:
-        raise Unavailable(dependency="postgres", detail=f"statements are not counted: {error}") from error
+        raise Unavailable(
+            dependency="postgres",
+            detail=f"statements are not counted, pg_stat_statements is missing: {error}",
+        ) from error
 
 
 async def sizes(dsn: str, *, limit: int) -> list[Sized]:
@@ -46,5 +49,5 @@ async def sizes(dsn: str, *, limit: int) -> list[Sized]:
 
 
 async def _rows(dsn: str, query: str, limit: int) -> list[asyncpg.Record]:
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         return list(await connection.fetch(queries("activity")[query], limit))

@@ -1,7 +1,7 @@
-"""The materialized view `wallet_balances`: refreshed by one at a time, as often as it is wanted.
+"""Refresh of the materialized view `wallet_balances`, by one session at a time.
 
-A function with its owner's rights does it, since nobody else may; it locks, looks at the
-view's age and notes the time, so callers need not know of each other.
+A database function with its owner's rights refreshes it.  The function locks, checks the view's age
+and notes the time, so callers need no coordination.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Final
 
 import asyncpg
 
-from ledger_streams.adapters.postgres.pool import Pool, acquired
+from ledger_streams.adapters.postgres.pool import Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.errors import Unavailable
 
 SQL: Final = queries("balances")
 STATEMENT_S_MAX: Final = 3_600.0
-"""A refresh reads all wallet events."""
+"""Time limit; a refresh reads all wallet events."""
 
 
 async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool:
@@ -26,7 +26,7 @@ async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool
     Raises Unavailable for a role that may not.
     """
     try:
-        async with acquired(pool) as connection, connection.transaction():
+        async with acquire_connection(pool) as connection, connection.transaction():
             await connection.execute(queries("audit")["long"])
             done: bool = await connection.fetchval(SQL["refresh"], unless_younger_s, timeout=STATEMENT_S_MAX)
             return done
@@ -37,6 +37,6 @@ async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool
 
 async def balances_refreshed_at(pool: Pool) -> datetime:
     """Return when the last refresh began."""
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         at: datetime = await connection.fetchval(SQL["refreshed_at"])
         return at

@@ -1,4 +1,4 @@
-"""Rows into PostgreSQL many at a time: by COPY, or as one array for each column."""
+"""Bulk writes to PostgreSQL: by COPY, or as one array for each column."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ledger_streams.adapters.postgres.pool import Connection
 async def copy_rows(
     connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Add rows to a table by COPY; nothing is asked where there are none."""
+    """Add rows to a table by COPY; no round trip without rows."""
     if rows:
         await connection.copy_records_to_table(table, records=rows, columns=columns)
 

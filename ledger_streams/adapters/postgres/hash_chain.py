@@ -1,9 +1,9 @@
-"""The hash chains: each row bears a hash over the hash of the row before it and its own content.
+"""The hash chains: each row has a hash over the previous row's hash and its own content.
 
-A wallet's events are one chain by version, each with its postings; the records of a
-source partition are one by offset, wherever their rows are kept.  What is hashed is
-canonical JSON: keys sorted, no blanks, numbers by their value, so that a document read
-back from jsonb, which keeps neither order nor spelling, is the same bytes.
+A wallet's events with their postings form one chain, by version.  The records of a source partition
+form another, by offset, in whichever table they are.  The hashed content is canonical JSON: sorted
+keys, no blanks, numbers by value.  So a document read back from jsonb, which keeps neither order nor
+spelling, gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ledger_streams.adapters.postgres.rows import (
 )
 
 GENESIS: Final = bytes(32)
-"""Before the first row of a chain."""
+"""Hash before the first row of a chain."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
 
@@ -70,14 +70,14 @@ def link(before: bytes, content: bytes) -> bytes:
 
 
 class Contents(NamedTuple):
-    """The canonical bytes of each row of a batch: what takes time, and needs no head."""
+    """Canonical bytes of each row of a batch, computed before the heads of the chains are known."""
 
     events: list[bytes]
     wallet_events: list[bytes]
 
 
 def contents(batch: SinkBatch) -> Contents:
-    """Return what is to be hashed of a batch."""
+    """Return the canonical bytes of a batch."""
     legs = by_event(batch.postings)
     return Contents(
         [event_content(row) for row in batch.events],
@@ -88,7 +88,7 @@ def contents(batch: SinkBatch) -> Contents:
 def chained_events(
     rows: Sequence[EventRow], contents: Sequence[bytes], heads: dict[TopicPartition, bytes]
 ) -> list[EventRow]:
-    """Return the rows with their hashes; `heads`, of what is stored, are brought up to date."""
+    """Return the rows with their hashes; update `heads`, the last hash of each partition."""
     chained = []
     for row, content in zip(rows, contents, strict=True):
         source = row.topic, row.source_partition
@@ -100,7 +100,7 @@ def chained_events(
 def chained_wallet_events(
     rows: Sequence[WalletEventRow], contents: Sequence[bytes], heads: dict[str, bytes]
 ) -> list[WalletEventRow]:
-    """Return the rows with their hashes; `heads`, by wallet, are brought up to date."""
+    """Return the rows with their hashes; update `heads`, the last hash of each wallet."""
     chained = []
     for row, content in zip(rows, contents, strict=True):
         heads[row.wallet_id] = head = link(heads.get(row.wallet_id, GENESIS), content)

@@ -1,8 +1,8 @@
-"""PostgreSQL after the loss of the log: all it has of it, and its positions in a new one.
+"""Rows of a lost log in PostgreSQL, and the move of its positions to a new log.
 
-Everything is read of one snapshot of the database.  Positions are moved in one transaction,
-from where they were when the new log was filled, so they are moved once.  Events of the lost
-log are moved to offsets below zero: they come before all that the new one will have.
+All rows are read under one snapshot.  Positions are moved in one transaction and only from the values
+noted when the new log was filled, so they are moved once.  Events of the lost log get negative
+offsets, below every offset of the new log.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from ledger_streams.adapters.postgres.history_lock import check_nothing_archived
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.replay import past_event
 from ledger_streams.adapters.postgres.rows import TopicPartition
@@ -24,7 +24,7 @@ from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 SQL: Final = queries("lost")
 STATEMENT_S_MAX: Final = 3_600.0
-"""These statements read, and write, whole tables."""
+"""Time limit of statements that read or write whole tables."""
 ROWS_AT_ONCE: Final = 5_000
 MOVES: Final = (
     "move_events_back",
@@ -33,24 +33,24 @@ MOVES: Final = (
     "move_wallet_events_back",
     "move_days_back",
 )
-"""Offsets of the lost log, and of days, in all that has them."""
+"""Statements that move the offsets of events and of closed days."""
 
 Positions = dict[TopicPartition, int]
 
 
 @asynccontextmanager
-async def remains(dsn: str) -> AsyncIterator[Remains]:
-    """Open one snapshot of what there is; raises Rejected while events are in files alone."""
+async def open_lost_log_rows(dsn: str) -> AsyncIterator[LostLogRows]:
+    """Read the rows under one snapshot; raises Rejected while months are archived."""
     async with (
-        connected(dsn) as connection,
+        open_connection(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await check_nothing_archived(connection, "filling Kafka")
-        yield Remains(connection)
+        yield LostLogRows(connection)
 
 
-class Remains:
-    """What PostgreSQL has of the lost topics."""
+class LostLogRows:
+    """Reader of the rows of the lost topics."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -81,13 +81,15 @@ async def move_positions(dsn: str, *, before: Mapping[TopicPartition, int | None
 
     Raises InvariantBroken when they are in neither.
     """
-    async with connected(dsn) as connection, connection.transaction():
+    async with open_connection(dsn) as connection, connection.transaction():
         await connection.execute(SQL["lock_positions"])
         now = await _positions(connection)
         if any(now.get(partition) != offset for partition, offset in before.items()):
             if all(now.get(partition, 0) >= offset for partition, offset in after.items()):
                 return False
-            raise InvariantBroken("projection_positions have moved since the new log was filled from them")
+            raise InvariantBroken(
+                "projection_positions changed after the new log was filled from them; nothing was moved"
+            )
         columns = list(zip(*((*partition, offset) for partition, offset in after.items()), strict=True))
         span = await connection.fetchval(SQL["span"], timeout=STATEMENT_S_MAX) or 0
         for statement in MOVES:

@@ -1,6 +1,6 @@
 """Schema migrations: pairs of plain SQL files, applied in order, each in a transaction of its own.
 
-What was applied is kept with a checksum: a file that changed afterwards is a
+An applied migration is stored with its checksum: a file that changed afterwards is a
 broken invariant, not a new migration.  Each transaction takes an advisory lock
 first, so several workers may upgrade at once.  (yoyo and alembic would each bring
 a second PostgreSQL driver for these few lines.)
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from ledger_streams.adapters.postgres.pool import Connection, connected
+from ledger_streams.adapters.postgres.pool import Connection, open_connection
 from ledger_streams.adapters.postgres.queries import queries, sql_folder
 from ledger_streams.errors import InvariantBroken, Rejected
 
@@ -24,7 +24,7 @@ _UP: Final = re.compile(r"(\d{4})_(\w+)\.up\.sql")
 MONTHS_PAST: Final = 12
 """Partitions made at an upgrade; a record from outside may lie a month back, an import's test data more."""
 MONTHS_AHEAD: Final = 3
-"""Long enough for a projector that runs for weeks; it makes what is missing itself, too."""
+"""Partitions made ahead, enough for weeks; a projector also makes a missing one itself."""
 
 
 class Migration(NamedTuple):
@@ -37,7 +37,7 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """Identify what the migration does."""
+        """Return the hash of the migration's SQL."""
         return hashlib.sha256(self.up.encode()).hexdigest()
 
 
@@ -56,7 +56,7 @@ def migrations() -> tuple[Migration, ...]:
 
 async def upgrade(dsn: str) -> list[str]:
     """Apply what is missing and make the partitions around today; return the names of what was applied."""
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         await _prepare(connection)
         applied = [step.name for step in migrations() if await _apply(connection, step)]
         await ensure_partitions(connection)
@@ -65,10 +65,10 @@ async def upgrade(dsn: str) -> list[str]:
 
 async def downgrade(dsn: str, to: int) -> list[str]:
     """Take back every migration above number `to`, newest first; return their names.  Data is lost."""
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         await _prepare(connection)
         newest_first = reversed(migrations())
-        return [step.name for step in newest_first if step.number > to and await _take_back(connection, step)]
+        return [step.name for step in newest_first if step.number > to and await _revert(connection, step)]
 
 
 async def ensure_partitions(
@@ -106,18 +106,20 @@ async def _apply(connection: Connection, step: Migration) -> bool:
             await connection.execute(queries("migrations")["log"], step.number, step.name, step.checksum)
             return True
     if checksum != step.checksum:
-        raise InvariantBroken(f"migration {step.name} is not what was applied to this database")
+        raise InvariantBroken(
+            f"migration {step.name} differs from the one applied to this database: restore its file"
+        )
     return False
 
 
-async def _take_back(connection: Connection, step: Migration) -> bool:
+async def _revert(connection: Connection, step: Migration) -> bool:
     async with connection.transaction():
         await connection.execute(queries("migrations")["lock"])
         if await connection.fetchval(queries("migrations")["applied"], step.number) is None:
             return False
         try:
             await connection.execute(step.down)
-        except asyncpg.RaiseError as error:  # the migration says why it may not be taken back
+        except asyncpg.RaiseError as error:  # the migration names its reason
             raise Rejected(status=409, title="In use", detail=f"{step.name}: {error}") from error
         await connection.execute(queries("migrations")["unlog"], step.number)
         return True

@@ -1,9 +1,9 @@
-"""The order of a wallet's events: versions without a gap, and time, where a clock has stepped back.
+"""The order of a wallet's events: versions without a gap, and times that never go back.
 
-occurred_at is a broker's append time, and nothing keeps it from going backwards between
-two versions.  "As of" a moment has to mean a version all the same, and a later moment
-never an earlier one; so an event counts from the latest occurred_at up to its version.
-That is its own for nearly all, and then not kept.
+occurred_at is the broker's append time, and it may go back between two versions.  A query "as of" a
+time must map to one version, and a later time never to an earlier version.  So an event counts from
+the latest occurred_at up to its version.  For nearly all events this is their own, and then it is
+not stored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ledger_streams.errors import InvariantBroken
 def ordered_at(
     events: Sequence[WalletEventRow], latest: Mapping[str, datetime]
 ) -> dict[tuple[str, int], datetime]:
-    """Return from when on an event counts, by wallet and version, where that is after its occurred_at.
+    """Return the time from which an event counts, by wallet and version, where it is after occurred_at.
 
     `latest` is the latest occurred_at of each wallet's events so far.
     """
@@ -44,7 +44,7 @@ def check_versions(
         last = versions.get(row.wallet_id, 0)
         if row.event_version != last + 1:
             raise InvariantBroken(
-                f"wallet {row.wallet_id}: a gap, event version {row.event_version} came after {last}"
+                f"wallet {row.wallet_id}: version gap, event version {row.event_version} came after {last}"
             )
         versions[row.wallet_id] = row.event_version
     for wallet, snapshot in newest.items():

@@ -1,4 +1,4 @@
-"""A record on its way into the projections, its rows, and the row that it is when it is parked."""
+"""A record for the projections with its rows, and its row in `parked_records` when it is parked."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from ledger_streams.kafka.synthetic_record import SyntheticRecord
 from ledger_streams.ports import WalletView
 
 BEHIND: Final = "behind"
-"""Reason of a record that waits because an earlier one of its aggregate does."""
+"""Reason of a record that waits behind an earlier parked one of its aggregate."""
 RETRIED_BELOW: Final = -2
-"""A record that was parked and projected later is chained in partition -2 - n of its topic, where its offsets
-count from 0: in its own place it would change chains and days that are closed.  -1 is of rows without a
-place."""
+"""A retried record of partition n is chained in partition -2 - n of its topic, with offsets from 0: in its
+own place it would change the chains of closed days.  Partition -1 has rows without a place."""
 
 
 class ParkedRow(NamedTuple):
@@ -41,7 +40,7 @@ class ParkedRow(NamedTuple):
 
 @dataclass(slots=True)
 class Part:
-    """A record, the rows it becomes, or why it becomes none, and the wallets for the cache."""
+    """A record with its rows or its refusal, and the wallets for the cache."""
 
     record: Any
     batch: SinkBatch
@@ -76,7 +75,7 @@ def record_of(row: Any) -> SyntheticRecord:
 
 
 def retried_partition(partition: TopicPartition) -> TopicPartition:
-    """Return where the chain is of what was parked in a partition and projected later."""
+    """Return the partition in which retried records of `partition` are chained."""
     topic, number = partition
     return topic, RETRIED_BELOW - number
 
@@ -92,10 +91,10 @@ def add(batch: SinkBatch, more: SinkBatch) -> None:
     batch.postings += more.postings
 
 
-def moved(batch: SinkBatch, partition: int, offset: int, position: int) -> SinkBatch:
-    """Give the rows of a record the place they are chained at; a snapshot stands at the live position.
+def at_place(batch: SinkBatch, partition: int, offset: int, position: int) -> SinkBatch:
+    """Set the place of a record's rows in their chain; a snapshot gets the live position.
 
-    There the cache is not yet, so that a projector which takes over puts the wallet into it.
+    The cache is behind that position, so the next projector also writes the wallet to the cache.
     """
     return SinkBatch(
         {},

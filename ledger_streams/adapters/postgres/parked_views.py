@@ -1,4 +1,4 @@
-"""Parked records as people are shown them: what waits, why, and all that is in one of them."""
+"""Parked records for display: the list with reasons, and the full content of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from ledger_streams.adapters.postgres.parked_rows import record_of
-from ledger_streams.adapters.postgres.pool import Pool, acquired
+from ledger_streams.adapters.postgres.pool import Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.views import wire_time
@@ -39,15 +39,15 @@ class ParkedRecord(msgspec.Struct, frozen=True):
 
 async def parked_records(pool: Pool, *, topic: str | None = None, ended: bool = False) -> list[ParkedRecord]:
     """Return the records that wait, oldest first; with `ended` also those that were retried or discarded."""
-    async with acquired(pool) as connection:
+    async with acquire_connection(pool) as connection:
         return [_view(dict(row)) for row in await connection.fetch(SQL["list"], topic, ended)]
 
 
 async def parked_record(
     pool: Pool, partition: TopicPartition, offset: int
 ) -> tuple[ParkedRecord, SyntheticRecord] | None:
-    """Return one record, whatever has become of it, and its content."""
-    async with acquired(pool) as connection:
+    """Return one record with its content, also after its retry or discard."""
+    async with acquire_connection(pool) as connection:
         row = await connection.fetchrow(SQL["one"], *partition, offset)
     if row is None:
         return None
@@ -56,8 +56,8 @@ async def parked_record(
 
 
 async def parked_partitions(pool: Pool, aggregate_id: str) -> list[TopicPartition]:
-    """Return where records of an aggregate wait."""
-    async with acquired(pool) as connection:
+    """Return the partitions in which records of an aggregate wait."""
+    async with acquire_connection(pool) as connection:
         rows = await connection.fetch(SQL["places"], aggregate_id)
     return [(row["topic"], row["source_partition"]) for row in rows]
 

@@ -1,9 +1,9 @@
-"""Parking: records that cannot be projected, kept in order, while all others go on.
+"""Parking of records that cannot be projected, while all other records are projected.
 
-A batch that holds such a record is written in pieces, one transaction each: rows, parked
-records and the source position together, so that each record is projected or parked once.
-Inside a piece the guilty record is found by halves, each behind a savepoint.  An aggregate
-with a record waiting has its later records of that topic and partition parked behind it.
+A batch with such a record is written in pieces of one transaction each: rows, parked records and the
+source position together, so each record is projected or parked exactly once.  Inside a piece the bad
+record is found by bisection with savepoints.  Later records of the same aggregate, topic and
+partition are parked behind a waiting record.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ledger_streams.adapters.postgres.parked_rows import (
     ParkedRow,
     Part,
     add,
-    moved,
+    at_place,
     parked_row,
     record_of,
     retried_partition,
 )
-from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, acquired
+from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import Advance, SinkBatch, TopicPartition
 from ledger_streams.adapters.postgres.sink import PostgresSink, claim
@@ -31,18 +31,18 @@ from ledger_streams.kafka.synthetic_record import SyntheticRecord
 
 SQL: Final = queries("parked")
 PIECE_S_MAX: Final = 120.0
-"""A piece in which every record is refused takes some hundred savepoints."""
+"""Time limit of a piece: with every record refused it takes some hundred savepoints."""
 
 
 class PostgresParking:
-    """Writes what a sink refuses in one go, and retries what was parked."""
+    """Writes a batch that the sink refused record by record, and retries parked records."""
 
     def __init__(self, sink: PostgresSink) -> None:
         self._sink = sink
 
     async def waiting(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Count the records that wait, by partition; a partition without any is left out."""
-        async with acquired(self._sink.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self._sink.pool, within_s=WRITE_S_MAX) as connection:
             rows = await connection.fetch(SQL["waiting"], *columns_of(list(partitions), 2))
         return {(row["topic"], row["partition"]): row["records"] for row in rows}
 
@@ -51,9 +51,9 @@ class PostgresParking:
     ) -> list[ParkedRow] | None:
         """Write the parts of one partition, in order, and return those that are parked.
 
-        None when all of it was written before, by a commit that went unanswered.
+        None when an earlier commit, whose reply was lost, has written all of it.
         """
-        async with acquired(self._sink.pool, within_s=PIECE_S_MAX) as connection:
+        async with acquire_connection(self._sink.pool, within_s=PIECE_S_MAX) as connection:
             await self._sink.make_months(connection, (row for part in parts for row in part.batch.events))
             async with connection.transaction():
                 heads = await claim(connection, {partition: advance})
@@ -70,22 +70,26 @@ class PostgresParking:
     async def retry(
         self, partition: TopicPartition, aggregate_id: str, part_of: Callable[[SyntheticRecord], Part]
     ) -> int:
-        """Project all that waits of an aggregate in a partition, in order, or nothing; return how much.
+        """Project all waiting records of an aggregate in a partition, in order, or none; return the number.
 
         Raises Rejected where a record still cannot be projected.
         """
-        async with acquired(self._sink.pool, within_s=PIECE_S_MAX) as connection:
+        async with acquire_connection(self._sink.pool, within_s=PIECE_S_MAX) as connection:
             waiting = await connection.fetch(SQL["of_aggregate"], *partition, aggregate_id)
             parts = [part_of(record_of(row)) for row in waiting]
             for part in parts:
                 if part.refusal is not None:
-                    raise _still(part.record, part.refusal)
+                    raise _still_refused(part.record, part.refusal)
             await self._sink.make_months(connection, (row for part in parts for row in part.batch.events))
             async with connection.transaction():
                 position = await connection.fetchval(SQL["lock_position"], *partition)
                 again = await connection.fetch(SQL["of_aggregate"], *partition, aggregate_id)
                 if [row["source_offset"] for row in again] != [row["source_offset"] for row in waiting]:
-                    raise Rejected(status=409, title="Moved", detail="more was parked meanwhile: try again")
+                    raise Rejected(
+                        status=409,
+                        title="Moved",
+                        detail="another record was parked meanwhile: run the retry again",
+                    )
                 return await self._project(connection, partition, parts, position)
 
     async def _project(
@@ -99,24 +103,27 @@ class PostgresParking:
         assert heads is not None, "the position is locked"
         batch = SinkBatch({})
         for number, part in enumerate(parts, start=reached or 0):
-            add(batch, moved(part.batch, later[1], number, position))
+            add(batch, at_place(part.batch, later[1], number, position))
         try:
             await self._sink.put(connection, batch, heads)
         except Unreadable as error:
-            raise _still(parts[0].record, error) from error
+            raise _still_refused(parts[0].record, error) from error
         offsets = [part.record.offset for part in parts]
         await connection.execute(SQL["end_projected"], *partition, offsets, position, reached or 0)
         return len(parts)
 
     async def discard(self, partition: TopicPartition, offset: int) -> bool:
-        """Give one record up, so that those behind it can be retried; False when it does not wait."""
-        async with acquired(self._sink.pool, within_s=WRITE_S_MAX) as connection, connection.transaction():
+        """Discard one waiting record, so that those behind it can be retried; False when it does not wait."""
+        async with (
+            acquire_connection(self._sink.pool, within_s=WRITE_S_MAX) as connection,
+            connection.transaction(),
+        ):
             position = await connection.fetchval(SQL["lock_position"], *partition)
             return bool(await connection.fetch(SQL["end_discarded"], *partition, offset, position))
 
 
 class _Piece:
-    """Parts on their way into one transaction."""
+    """One transaction's parts."""
 
     def __init__(
         self,
@@ -167,7 +174,7 @@ class _Piece:
         self.parked.append(parked_row(part, reason, detail))
 
 
-def _still(record: SyntheticRecord, error: Unreadable) -> Rejected:
+def _still_refused(record: SyntheticRecord, error: Unreadable) -> Rejected:
     place = f"{record.topic}[{record.partition}]@{record.offset}"
     detail = f"{place} or a record behind it still cannot be projected, nothing was changed: {error}"
     return Rejected(status=409, title="Still refused", detail=detail)

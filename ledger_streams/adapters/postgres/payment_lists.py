@@ -1,4 +1,4 @@
-"""Payment lists in PostgreSQL: sql/payment_lists.sql put together for what a list is asked by."""
+"""Payment lists in PostgreSQL: the query of sql/payment_lists.sql for each kind of filter."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The connection pool, and which of PostgreSQL's errors mean that it is away.
+"""The connection pool, and the errors that mean PostgreSQL is unavailable.
 
-No state is kept in a session: no SET, no session lock, and no statement by name behind
-a pooler such as PgBouncer in transaction mode, where the next transaction may be another
-server's.  Whether there is one is found out when the pool is made.  A connection that says
-nothing is no error to the driver, so who borrows one says within which time it is given up.
+Sessions keep no state: no SET, no session lock, and no named statement behind a pooler such as
+PgBouncer in transaction mode, where the next transaction may run on another server connection.  The
+pool detects a pooler when it is made.  The driver reports no error for a silent connection, so each
+borrower sets the time after which the connection is terminated.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 ACQUIRE_S_MAX: Final = 5.0
-"""A caller that gets no connection within this is told `Unavailable`."""
+"""Wait for a connection; after it the caller gets `Unavailable`."""
 
 PROBE_S_MAX: Final = 2.0
-"""Who asks whether a process is ready does not wait for long, and asks again soon."""
+"""Time limit of a readiness probe, which is repeated soon."""
 READ_S_MAX: Final = 5.0
-"""Somebody waits for the answer: what PostgreSQL has not said by then is `Unavailable`."""
+"""Time limit of a read for an HTTP caller; after it the read is `Unavailable`."""
 WRITE_S_MAX: Final = 30.0
-"""Far longer than the largest batch takes on a busy machine; what is silent for so long is given up."""
+"""Time limit of a write, far above the largest batch on a busy machine; then the connection is terminated."""
 
-LETS_GO: Final = MappingProxyType(
+WRITER_SESSION: Final = MappingProxyType(
     {
         "idle_in_transaction_session_timeout": "10s",
         "tcp_keepalives_idle": "5",
@@ -48,8 +48,8 @@ LETS_GO: Final = MappingProxyType(
         "tcp_user_timeout": "15s",
     }
 )
-"""Session settings of a writer: when it is gone or paused in mid-transaction, its locks are free 15 s
-later at most, and whoever takes over does not wait for TCP's two hours."""
+"""Session settings of a writer: the server releases the locks of a lost or paused writer within 15 s, so
+its successor does not wait for TCP's two hours."""
 STATEMENTS_MAX: Final = 200
 """Prepared statements of one connection; the system has fewer than a hundred."""
 
@@ -67,8 +67,8 @@ AWAY: Final = (
 
 
 @contextmanager
-def away_as_unavailable() -> Iterator[None]:
-    """Raise `Unavailable` for what says that PostgreSQL is away; let programmers' errors pass."""
+def translate_connection_errors() -> Iterator[None]:
+    """Turn connection errors into `Unavailable`; programmers' errors pass unchanged."""
     try:
         yield
     except ssl.SSLError as error:
@@ -94,12 +94,12 @@ async def create_pool(
 ) -> Pool:
     """Connect to PostgreSQL; a statement that takes longer than `statement_timeout_s` is cancelled.
 
-    `session` are PostgreSQL's own settings of each connection, `LETS_GO` for example; a pooler
+    `session` are PostgreSQL's own settings of each connection, `WRITER_SESSION` for example; a pooler
     shares its connections among all, and has settings of its own.
     """
-    async with connected(dsn) as connection:
-        is_pooled = await behind_pooler(connection)
-    with away_as_unavailable():
+    async with open_connection(dsn) as connection:
+        is_pooled = await is_behind_pooler(connection)
+    with translate_connection_errors():
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -108,19 +108,19 @@ async def create_pool(
             command_timeout=statement_timeout_s,
             statement_cache_size=0 if is_pooled else STATEMENTS_MAX,
             server_settings={} if is_pooled else dict(session),
-            reset=_left_as_it_is,
+            reset=_keep_session,
         )
-    for other in [other for other in _lines if other.is_closing()]:
-        del _lines[other]
-    _lines[pool] = asyncio.Semaphore(connections_max)
+    for other in [other for other in _queues if other.is_closing()]:
+        del _queues[other]
+    _queues[pool] = asyncio.Semaphore(connections_max)
     return pool
 
 
 @asynccontextmanager
-async def opened_pool(
+async def open_pool(
     dsn: str, *, connections_max: int = 10, statement_timeout_s: float = 30.0
 ) -> AsyncIterator[Pool]:
-    """Connect for the time of a block, and close within a bounded time."""
+    """Open a pool for one block and close it within a bounded time."""
     pool = await create_pool(dsn, connections_max=connections_max, statement_timeout_s=statement_timeout_s)
     try:
         yield pool
@@ -128,26 +128,26 @@ async def opened_pool(
         await close_within("postgres", pool.close())
 
 
-async def behind_pooler(connection: Connection) -> bool:
-    """Tell whether a pooler lends the server: the one that answers is not the one that said hello."""
+async def is_behind_pooler(connection: Connection) -> bool:
+    """Tell whether a pooler is in between: the backend's pid differs from the one of the handshake."""
     return bool(connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()"))
 
 
 @asynccontextmanager
-async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[Connection]:
-    """Borrow a connection; anything that says PostgreSQL is away comes out as `Unavailable`.
+async def acquire_connection(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[Connection]:
+    """Borrow a connection; connection errors are raised as `Unavailable`.
 
-    So does a connection that is not given back `within_s` of the call: it is cut off, since a
-    cancellation, a rollback and a reset would each wait for the silent server again.
+    A connection that is not returned `within_s` of the call is terminated, which is `Unavailable` too:
+    a cancellation, a rollback and a reset would each wait for the silent server again.
     """
     loop = asyncio.get_running_loop()
     is_over_at = loop.time() + within_s
-    with away_as_unavailable(), ExitStack() as watched:
-        line = _lines.setdefault(pool, asyncio.Semaphore(pool.get_max_size()))
+    with translate_connection_errors(), ExitStack() as watched:
+        line = _queues.setdefault(pool, asyncio.Semaphore(pool.get_max_size()))
         connection = await _acquire(pool, line, min(ACQUIRE_S_MAX, within_s))
         watched.callback(line.release)
         if within_s < math.inf:
-            watched.callback(loop.call_at(is_over_at, _cut_off, connection).cancel)
+            watched.callback(loop.call_at(is_over_at, _terminate, connection).cancel)
         try:
             yield connection
         except asyncpg.InternalClientError:
@@ -160,7 +160,7 @@ async def acquired(pool: Pool, *, within_s: float = math.inf) -> AsyncIterator[C
 async def _acquire(
     pool: Pool, line: asyncio.Semaphore, seconds: float
 ) -> PoolConnectionProxy[asyncpg.Record]:
-    """Wait in line, then for a connection; the caller gives the place in the line back."""
+    """Wait in the queue, then for a connection; the caller releases the place in the queue."""
     metrics.POSTGRES_WAITING.inc()
     began_s = time.perf_counter()
     try:
@@ -168,7 +168,7 @@ async def _acquire(
             await line.acquire()
             try:
                 connection = await pool.acquire()
-            except BaseException:  # a caller that is cancelled gives its place back, too
+            except BaseException:  # a cancelled caller releases its place too
                 line.release()
                 raise
     except TimeoutError:
@@ -180,38 +180,38 @@ async def _acquire(
     return connection
 
 
-async def _left_as_it_is(_connection: object) -> None:
-    """Spare the round trip that would reset a session in which nothing was kept."""
+async def _keep_session(_connection: object) -> None:
+    """Skip the reset of a session, which keeps no state, to save its round trip."""
 
 
-_lines: dict[Pool, asyncio.Semaphore] = {}
-"""Of each pool those who wait: the driver lets late comers pass them, and in a crowd some wait for long."""
+_queues: dict[Pool, asyncio.Semaphore] = {}
+"""Queue of each pool, first come first served; the driver alone lets late callers overtake."""
 
 
-def _of_all(state: str) -> int:
-    """Count the connections of this process's pools: `idle`, `used`, or `limit`, what there may be."""
+def _count_connections(state: str) -> int:
+    """Count the connections of this process's pools: `idle`, `used`, or `limit` (the maximum)."""
     counts = {
         "idle": lambda pool: pool.get_idle_size(),
         "used": lambda pool: pool.get_size() - pool.get_idle_size(),
         "limit": lambda pool: pool.get_max_size(),
     }
-    return sum(counts[state](pool) for pool in _lines if not pool.is_closing())
+    return sum(counts[state](pool) for pool in _queues if not pool.is_closing())
 
 
 for _state in ("idle", "used", "limit"):
-    metrics.POSTGRES_CONNECTIONS.labels(_state).set_function(partial(_of_all, _state))
+    metrics.POSTGRES_CONNECTIONS.labels(_state).set_function(partial(_count_connections, _state))
 
 
-def _cut_off(connection: Connection) -> None:
-    """End a connection, unless it is on its way back to the pool, which limits that time by itself."""
+def _terminate(connection: Connection) -> None:
+    """Terminate a connection unless it is being returned to the pool, which bounds that by itself."""
     with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[Connection]:
-    """Open one connection for a command, and close it."""
-    with away_as_unavailable():
+async def open_connection(dsn: str) -> AsyncIterator[Connection]:
+    """Open one connection for one block and close it."""
+    with translate_connection_errors():
         connection = await asyncpg.connect(dsn, timeout=ACQUIRE_S_MAX, statement_cache_size=0)
         try:
             yield connection

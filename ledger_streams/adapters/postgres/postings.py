@@ -1,6 +1,6 @@
-"""Postings into their table, whose trigger has the last word on double entry.
+"""Writes postings; a trigger of their table enforces double entry.
 
-It looks at what a statement wrote, so all legs of an event have to come in one COPY.
+The trigger checks the rows of one statement, so all legs of an event have to be in one COPY.
 """
 
 from __future__ import annotations

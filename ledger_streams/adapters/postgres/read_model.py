@@ -1,8 +1,7 @@
-"""The read model: the projections, as the web views ask for them.
+"""The read model: queries of the web views on the projections; it writes nothing.
 
-Nothing here writes.  A payment counts as ended for `outcomes` when every wallet it
-touched has been projected up to the version its outcome names, so whoever reads
-after that sees the payment (read your writes).
+For `outcomes` a payment has ended when every wallet it touched is projected up to the version in its
+outcome.  A read after that sees the payment (read your writes).
 """
 
 from __future__ import annotations
@@ -16,7 +15,13 @@ import asyncpg
 import msgspec
 
 from ledger_streams.adapters.postgres.payment_lists import list_query
-from ledger_streams.adapters.postgres.pool import PROBE_S_MAX, READ_S_MAX, Connection, Pool, acquired
+from ledger_streams.adapters.postgres.pool import (
+    PROBE_S_MAX,
+    READ_S_MAX,
+    Connection,
+    Pool,
+    acquire_connection,
+)
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.views import (
     envelope,
@@ -35,11 +40,12 @@ from ledger_streams.ports.payment_lists import PaymentsAsked
 SQL: Final = queries("read_model")
 PARKED_SQL: Final = queries("parked")
 PARKED_MAX: Final = 10
-"""Of one answer; `ledger-streams projections parked list` has all."""
+"""Parked records in one response; `ledger-streams projections parked list` shows all."""
 NO_ID: Final = "00000000-0000-0000-0000-000000000000"
-"""Before every id that there is."""
+"""Sorts before every id."""
 FEW_PAYMENTS: Final = 32
-"""Whose steps are asked for one by one, in one go: planning a question about a list takes longer."""
+"""Up to so many payments the steps are queried one payment each, in one round trip: planning a list query
+takes longer."""
 
 
 class PostgresReadModel:
@@ -105,7 +111,7 @@ class PostgresReadModel:
 
     async def parked(self, aggregate_id: str) -> Sequence[ParkedView]:
         """Return the first few parked records of an aggregate: a look at an index that is empty as a rule."""
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(PARKED_SQL["about"], aggregate_id, PARKED_MAX)
         return [ParkedView(**{**row, "parked_at": wire_time(row["parked_at"])}) for row in rows]
 
@@ -115,7 +121,7 @@ class PostgresReadModel:
 
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, PaymentView]:
         """Return those that are projected with their steps; two queries for all."""
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(SQL["payments"], payment_ids)
             found = await _steps(connection, [row["payment_id"] for row in rows])
         steps: dict[str, list[StepView]] = {}
@@ -140,7 +146,7 @@ class PostgresReadModel:
     async def payments_listed(self, asked: PaymentsAsked) -> Sequence[PaymentView]:
         """Return a list, the newest first; one query."""
         query, arguments = list_query(asked)
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             rows = await connection.fetch(query, *arguments)
         return [with_request(payment_view(row), row["request"]) for row in rows]
 
@@ -162,8 +168,8 @@ class PostgresReadModel:
         return {key: _outcome(rows) for key, rows in reached.items()}
 
     async def answers(self) -> None:
-        """Return when PostgreSQL has answered; raises Unavailable when it, or its pool, does not in time."""
-        async with acquired(self._pool, within_s=PROBE_S_MAX) as connection:
+        """Probe PostgreSQL; raises Unavailable when it or the pool does not answer in time."""
+        async with acquire_connection(self._pool, within_s=PROBE_S_MAX) as connection:
             await connection.execute("SELECT 1")
 
     async def under_way(self, requested_before: datetime) -> UnderWay:
@@ -172,7 +178,7 @@ class PostgresReadModel:
         return UnderWay(row["payments"], row["oldest"])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with acquired(self._pool, within_s=READ_S_MAX) as connection:
+        async with acquire_connection(self._pool, within_s=READ_S_MAX) as connection:
             return await connection.fetch(SQL[query], *arguments)
 
 

@@ -1,7 +1,7 @@
-"""Reconciliation inside PostgreSQL: what the projections say of the same money in different ways.
+"""Reconciliation inside PostgreSQL: the projections are compared with each other.
 
-Snapshots against sums of events against postings, legs that have to sum to zero,
-versions without a gap.  Everything is asked of one snapshot of the database.
+The queries compare snapshots, sums of events and postings, check that the legs of an event sum to
+zero and that versions have no gap.  All of them run under one snapshot of the database.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Final
 
 import msgspec
 
-from ledger_streams.adapters.postgres.pool import Pool, acquired
+from ledger_streams.adapters.postgres.pool import Pool, acquire_connection
 from ledger_streams.adapters.postgres.queries import queries
 
 STATEMENT_S_MAX: Final = 3_600.0
-"""These queries read whole tables."""
+"""Time limit; the queries read whole tables."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Something that should be equal and is not; `kind` names the rule that is broken."""
+    """A broken rule: `kind` names the rule, `subject` the object."""
 
     kind: str
     subject: str
@@ -26,10 +26,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 async def differences(pool: Pool) -> list[Difference]:
-    """Check every rule of `sql/reconcile.sql`; an empty list is what is hoped for."""
+    """Check every rule of `sql/reconcile.sql`; return the differences."""
     found: list[Difference] = []
     async with (
-        acquired(pool) as connection,
+        acquire_connection(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await connection.execute(queries("audit")["long"])

@@ -1,8 +1,8 @@
-"""Refusals of PostgreSQL because of a record, told from its refusals for other reasons.
+"""Classification of PostgreSQL errors: caused by a record's data, or by anything else.
 
-The record is at fault where the same rows are refused again, however often they are
-written: text that jsonb does not hold, numbers out of range, an index entry too large, a
-constraint.  Connections, locks and disks are not, nor are errors of this program.
+An error is caused by the data when the same rows fail on every attempt: text that jsonb cannot hold,
+numbers out of range, an index entry too large, a constraint.  Errors of connections, locks, disks and
+of this program are not.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _DETAIL_CHARACTERS_MAX: Final = 300
 
 
 @contextmanager
-def refused_as_unreadable() -> Iterator[None]:
-    """Raise `Unreadable` for what PostgreSQL refuses because of the rows; let everything else pass."""
+def translate_data_errors() -> Iterator[None]:
+    """Turn errors caused by the rows into `Unreadable`; all others pass unchanged."""
     try:
         yield
     except _DATA as error:
@@ -54,5 +54,5 @@ def _refusal(error: Exception) -> Unreadable:
 
 
 def is_of_constraint(error: asyncpg.CheckViolationError) -> bool:
-    """Tell a CHECK of a table from a trigger's word and from a row without a partition."""
+    """Tell whether a table's CHECK failed, not a trigger and not a missing partition."""
     return getattr(error, "constraint_name", None) is not None

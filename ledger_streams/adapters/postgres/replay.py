@@ -1,9 +1,9 @@
-"""Projections rebuilt beside the live ones, in a schema of their own, and put in their place at once.
+"""Tables for a rebuild of the projections: a schema beside the live one, swapped in one transaction.
 
-Nothing live is touched before the swap, which is one transaction: projectors wait
-for it, readers see the old tables or the new ones.  The rebuilt positions are then
-those that the projectors believe in, so that they go on without noticing.  A rebuild
-that was killed leaves a schema behind, which the next one drops.
+The live tables are unchanged until the swap, which is one transaction: projectors wait for it, and
+readers see either the old or the new tables.  The rebuilt positions then equal those of the
+projectors, which continue without a restart.  A killed rebuild leaves a schema behind, which the next
+one drops.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import asyncpg
 import msgspec
 
-from ledger_streams.adapters.postgres.history_lock import check_nothing_archived, keep_to_oneself
+from ledger_streams.adapters.postgres.history_lock import check_nothing_archived, lock_history
 from ledger_streams.adapters.postgres.migrations import upgrade
-from ledger_streams.adapters.postgres.pool import Connection, Pool, connected, opened_pool
+from ledger_streams.adapters.postgres.pool import Connection, Pool, open_connection, open_pool
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.adapters.postgres.rows import TopicPartition
 from ledger_streams.adapters.postgres.views import envelope, wire_time
@@ -38,9 +38,9 @@ TABLES: Final = (
     "projection_positions",
     "parked_records",
 )
-"""All that a projector writes."""
+"""Tables that a projector writes."""
 SWAPPED: Final = (*TABLES, "wallet_balances_refreshed")
-"""And what says how old the view of balances is, which is swapped as well."""
+"""With the table of the balance view's refresh time."""
 STATEMENT_S_MAX: Final = 3_600.0
 """Some statements read whole tables."""
 ROWS_AT_ONCE: Final = 5_000
@@ -50,7 +50,7 @@ Gap = tuple[str, int, int]
 CatchUp = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 
-class Rebuilding(NamedTuple):
+class RebuildTables(NamedTuple):
     """The live tables, and a pool for which the rebuilt ones are all there is."""
 
     live: LiveTables
@@ -58,27 +58,27 @@ class Rebuilding(NamedTuple):
 
 
 @asynccontextmanager
-async def rebuilding(dsn: str) -> AsyncIterator[Rebuilding]:
-    """Make the empty tables beside the live ones; raises Unavailable while somebody else rebuilds.
+async def open_rebuild_tables(dsn: str) -> AsyncIterator[RebuildTables]:
+    """Create the empty tables beside the live ones; raises Unavailable while another command rebuilds.
 
-    Rejected while months are archived, whose rows are in files alone.  Without a swap the tables
-    stay, to be looked at, until the next one.
+    Raises Rejected while months are archived.  Without a swap the tables stay for inspection until the
+    next rebuild.
     """
-    async with connected(dsn) as connection:
-        await keep_to_oneself(connection)
+    async with open_connection(dsn) as connection:
+        await lock_history(connection)
         await check_nothing_archived(connection, "a replay of the projections")
         await connection.execute(SQL["drop"])
         await connection.execute(SQL["create"])
-        beside = _beside(dsn)
+        beside = _rebuild_dsn(dsn)
         await upgrade(beside)
         if await connection.fetch(SQL["migrations_that_differ"]):
             raise InvariantBroken("the live schema is not this version's: run `ledger-streams db upgrade`")
-        async with opened_pool(beside, statement_timeout_s=STATEMENT_S_MAX) as pool:
-            yield Rebuilding(LiveTables(connection), pool)
+        async with open_pool(beside, statement_timeout_s=STATEMENT_S_MAX) as pool:
+            yield RebuildTables(LiveTables(connection), pool)
 
 
 class LiveTables:
-    """What the live tables are asked for, and their end."""
+    """Queries on the live tables, and the swap."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -131,17 +131,17 @@ class LiveTables:
         return await rows(self._connection, schema=await self._connection.fetchval("SELECT current_schema()"))
 
     async def swap(self, catch_up: CatchUp, *, endings_stay: bool) -> None:
-        """Put the rebuilt tables in the place of the live ones; `catch_up` is given the last live positions.
+        """Replace the live tables by the rebuilt ones in one transaction; `catch_up` gets the live positions.
 
-        With `endings_stay`, InvariantBroken where a live payment has ended and the rebuilt one has not.
-        All or nothing.  Raises Unavailable when readers do not let go of the tables soon enough: try again.
+        With `endings_stay`, raises InvariantBroken when an ended payment has not ended in the rebuilt
+        tables.  Raises Unavailable when readers keep the tables locked: try again.
         """
         async with self._connection.transaction():
             await self._connection.execute(SQL["lock_balances"], timeout=STATEMENT_S_MAX)
             await self._connection.execute(SQL["lock_positions"], timeout=STATEMENT_S_MAX)
             await catch_up(await self.positions())
             if endings_stay and (payment := await self._ending_lost()):
-                raise InvariantBroken(f"payment {payment} has ended, and `events` no longer has how")
+                raise InvariantBroken(f"payment {payment} has ended, and its outcome is missing in `events`")
             await self._connection.execute(SQL["keep_places"], timeout=STATEMENT_S_MAX)
             await self._connection.execute(SQL["keep_parked"], timeout=STATEMENT_S_MAX)
             try:
@@ -166,7 +166,7 @@ async def rows(connection: Connection, *, schema: str = SCHEMA) -> dict[str, int
     return {name: counts[name] for name in TABLES}
 
 
-def _beside(dsn: str) -> str:
+def _rebuild_dsn(dsn: str) -> str:
     parts = urlsplit(dsn)
     return parts._replace(query=urlencode([*parse_qsl(parts.query), ("search_path", SCHEMA)])).geturl()
 

@@ -1,4 +1,4 @@
-"""Roles: who may do what in the database.
+"""Rights of the database roles.
 
 The owner migrates and rebuilds.  The application adds to history and cannot change it;
 what it updates (payments, snapshots, positions) can be made again.  Analysts read.
@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from ledger_streams.adapters.postgres.pool import connected
+from ledger_streams.adapters.postgres.pool import open_connection
 from ledger_streams.adapters.postgres.queries import queries
 from ledger_streams.errors import Rejected
 
@@ -20,16 +20,16 @@ SQL: Final = queries("roles")
 
 async def role_statements(dsn: str, *, application: str | None, analyst: str | None) -> list[str]:
     """Return the statements that give the roles their rights, as the database needs them now."""
-    async with connected(dsn) as connection:
+    async with open_connection(dsn) as connection:
         return [row["statement"] for row in await connection.fetch(SQL["statements"], application, analyst)]
 
 
 async def give_roles(dsn: str, *, application: str | None, analyst: str | None) -> list[str]:
     """Carry the statements out, all or none, and return them; safe to repeat.
 
-    Raises Rejected where the role of the DSN may not, or is itself to be bound: it owns the tables.
+    Raises Rejected when the DSN's role lacks the right, or is itself one of the roles: it owns the tables.
     """
-    async with connected(dsn) as connection, connection.transaction():
+    async with open_connection(dsn) as connection, connection.transaction():
         if (owner := await connection.fetchval(SQL["owner"])) in (application, analyst):
             raise Rejected(
                 status=409, title="Owner", detail=f"role {owner} owns the tables: grants do not bind it"

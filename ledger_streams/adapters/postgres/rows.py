@@ -16,7 +16,7 @@ TopicPartition: TypeAlias = tuple[str, int]
 
 
 class Advance(NamedTuple):
-    """A source position: where the writer believes it is, and where it will be after the batch."""
+    """A source position: the writer's expected one, and the one after the batch."""
 
     expected: int | None
     """The next offset that is stored; None when nothing of the partition was ever projected."""
@@ -38,7 +38,7 @@ class EventRow(NamedTuple):
     correlation_id: str | None
     causation_id: str | None
     chain_hash: bytes = b""
-    """Made by the sink (postgres_chain.py)."""
+    """Set by the sink (hash_chain.py)."""
 
 
 class WalletEventRow(NamedTuple):
@@ -59,7 +59,7 @@ class WalletEventRow(NamedTuple):
     occurred_at: datetime
     source_partition: int = -1
     source_offset: int = -1
-    """-1 of a record made again from a row that did not know."""
+    """-1 for a record made again from a row without an offset."""
     chain_hash: bytes = b""
 
 

@@ -1,10 +1,9 @@
 """The projector's sink: one transaction writes the rows of a cycle and moves its source positions.
 
-The positions are checked and set first, so PostgreSQL sees each record once: a
-writer that has lost its partition stands at another offset and is refused before
-it writes a row.  Rows go in by COPY, upserts as arrays in sorted order, which
-keeps two writers from deadlocking; there is no statement per row.  Each event bears
-the hash of the one before it: the chains go on from the heads found on the way.
+The positions are checked and set first, so each record is written once: a writer that has lost its
+partition expects another offset and is refused before it writes a row.  Rows are written by COPY,
+upserts as arrays in sorted order, which avoids deadlocks between writers; there is no statement per
+row.  Each event has the hash of the one before it, from the heads read with the positions.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ import asyncpg
 from ledger_streams.adapters.postgres.copy import columns_of, copy_rows
 from ledger_streams.adapters.postgres.hash_chain import GENESIS, chained_events, contents
 from ledger_streams.adapters.postgres.migrations import ensure_partitions, make_partitions
-from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, Pool, acquired
+from ledger_streams.adapters.postgres.pool import WRITE_S_MAX, Connection, Pool, acquire_connection
 from ledger_streams.adapters.postgres.postings import put_postings
 from ledger_streams.adapters.postgres.queries import queries
-from ledger_streams.adapters.postgres.refusals import is_of_constraint, refused_as_unreadable
+from ledger_streams.adapters.postgres.refusals import is_of_constraint, translate_data_errors
 from ledger_streams.adapters.postgres.rows import (
     Advance,
     EventRow,
@@ -51,23 +50,22 @@ class PostgresSink:
 
     async def ensure_partitions(self) -> None:
         """Make the partitions of the months around today; for a projector's start."""
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await ensure_partitions(connection)
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the next offset of each; None for what was never projected."""
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             return await _positions(connection, list(partitions))
 
     async def write(self, batch: SinkBatch) -> None:
         """Write all of the batch, or nothing.
 
-        A batch whose positions all stand at their new offsets already is one whose
-        commit went unanswered: it is there, and is not written again.  Any other
-        difference, and a gap in a wallet's versions, is `InvariantBroken`.  Unreadable when
-        PostgreSQL refuses what a record holds: then nothing of the batch is written.
+        When all positions are at their new offsets already, an earlier commit whose reply was lost has
+        written the batch, and it is not written again.  Raises InvariantBroken for any other difference
+        and for a gap in a wallet's versions, and Unreadable when PostgreSQL refuses a record's data.
         """
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await self.make_months(connection, batch.events)
             async with connection.transaction():
                 heads = await claim(connection, batch.positions)
@@ -76,9 +74,9 @@ class PostgresSink:
 
     async def put(self, connection: Connection, batch: SinkBatch, heads: dict[TopicPartition, bytes]) -> None:
         """Write the rows of a batch whose positions are claimed, from the `heads` of their chains on."""
-        hashed = asyncio.create_task(asyncio.to_thread(contents, batch))  # meanwhile, PostgreSQL writes
+        hashed = asyncio.create_task(asyncio.to_thread(contents, batch))  # in parallel with PostgreSQL
         try:
-            with refused_as_unreadable():
+            with translate_data_errors():
                 await put_postings(connection, batch.postings)
                 await _put_payments(connection, batch.payments, batch.payment_outcomes)
                 await _put_refunds(connection, batch.refunds)
@@ -93,7 +91,7 @@ class PostgresSink:
 
     async def dirty_wallets(self, topic: str, partition: int) -> list[WalletView]:
         """Return the wallets of a wallet-events partition that the cache may not have as they are."""
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             return [
                 wallet_view(row) for row in await connection.fetch(SQL["dirty_wallets"], topic, partition)
             ]
@@ -102,7 +100,7 @@ class PostgresSink:
         """Note that the cache has all wallets up to these next offsets; never moves backwards."""
         ordered = sorted(offsets.items())
         columns = columns_of([(topic, partition, offset) for (topic, partition), offset in ordered], 3)
-        async with acquired(self.pool, within_s=WRITE_S_MAX) as connection:
+        async with acquire_connection(self.pool, within_s=WRITE_S_MAX) as connection:
             await connection.execute(SQL["mark_cached"], *columns)
 
     async def make_months(self, connection: Connection, events: Iterable[EventRow]) -> None:
@@ -114,19 +112,21 @@ class PostgresSink:
             self._months |= missing
 
     async def _put_events(self, connection: Connection, events: Sequence[EventRow]) -> None:
-        fresh, repeats = await _sorted_out(connection, events)
+        fresh, repeats = await _without_duplicates(connection, events)
         if repeats:
-            log.warning("%d events of known event ids are kept in event_repeats", len(repeats))
+            log.warning(
+                "%d events with known event ids written to event_repeats instead of events.", len(repeats)
+            )
             await copy_rows(connection, "event_repeats", EventRow._fields, repeats)
         try:
             await copy_rows(connection, "events", EventRow._fields, fresh)
         except asyncpg.UniqueViolationError as error:
-            # Another partition's writer was quicker with the same foreign id: tried again, it is a repeat.
+            # Another partition's writer inserted the same foreign id first; a retry finds a repeat.
             raise Unavailable(dependency="postgres", detail=f"events: {error}") from error
         except asyncpg.CheckViolationError as error:
             if is_of_constraint(error):
                 raise
-            self._months.clear()  # a month's partition was retired meanwhile: made again by the next attempt
+            self._months.clear()  # a month was archived meanwhile; the next attempt makes its partition
             raise Unavailable(dependency="postgres", detail=f"events: {error}") from error
 
 
@@ -144,7 +144,7 @@ async def claim(
 ) -> dict[TopicPartition, bytes] | None:
     """Set the positions and return the heads of their chains.
 
-    None when they are all set already, by a commit that went unanswered.
+    None when an earlier commit, whose reply was lost, has set all of them.
     """
     claims = [(*key, *advance) for key, advance in sorted(positions.items())]
     moved = await connection.fetch(SQL["set_positions"], *columns_of(claims, 4))
@@ -152,15 +152,17 @@ async def claim(
         return {(row["topic"], row["partition"]): row["chain_hash"] or GENESIS for row in moved}
     now = await _positions(connection, list(positions))
     if all(now[key] == advance.new for key, advance in positions.items()):
-        log.warning("a batch was written already, its commit had gone unanswered")
+        log.warning(
+            "Batch of %s already written by a commit without a reply; not written again.", sorted(positions)
+        )
         return None
     stale = {key: now[key] for key, advance in positions.items() if now[key] not in advance}
     raise InvariantBroken(
-        f"this projector has lost its partitions: positions are {stale or now}, it believed {dict(positions)}"
+        f"this projector has lost its partitions: positions are {stale or now}, it expected {dict(positions)}"
     )
 
 
-async def _sorted_out(
+async def _without_duplicates(
     connection: Connection, events: Sequence[EventRow]
 ) -> tuple[Sequence[EventRow], list[EventRow]]:
     """Tell events from repetitions of one in the store or earlier in the batch."""

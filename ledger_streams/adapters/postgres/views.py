@@ -1,4 +1,4 @@
-"""From database records to the shapes of the ports."""
+"""Conversion of database rows to the views of the ports."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def envelope(row: asyncpg.Record) -> dict[str, Any]:
 
 
 def movement_view(row: asyncpg.Record) -> MovementView:
-    """Read a movement; metadata that is no object, which a request may have, is not shown."""
+    """Read a movement; metadata that is not an object is left out."""
     fields = dict(row)
     metadata = _any.decode(row["metadata"] or "null")
     fields["metadata"] = metadata if isinstance(metadata, dict) else None
@@ -80,7 +80,7 @@ def movement_view(row: asyncpg.Record) -> MovementView:
 
 
 def payment_view(row: asyncpg.Record, steps: tuple[StepView, ...] = ()) -> PaymentView:
-    """Read a row of payments; what an unreadable request did not say is empty."""
+    """Read a row of payments; fields that an unreadable request lacks are empty."""
     return PaymentView(
         payment_id=row["payment_id"],
         kind=row["kind"] or "",

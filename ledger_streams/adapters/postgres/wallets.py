@@ -1,4 +1,4 @@
-"""Wallets of a batch into their tables: events by COPY, snapshots by upsert, each wallet's chain going on."""
+"""Writes a batch's wallets: events by COPY, snapshots by upsert, and continues each wallet's hash chain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def put_wallets(connection: Connection, batch: SinkBatch, contents: Sequen
     try:
         await _copy_wallet_events(connection, events, late)
     except asyncpg.UniqueViolationError as error:
-        raise InvariantBroken(f"a wallet event is there already: {error.detail}") from error
+        raise InvariantBroken(f"a wallet event is stored already: {error.detail}") from error
     ordered = [(*newest[wallet][:-1], heads[wallet]) for wallet in wallets if wallet in newest]
     await connection.execute(SQL["put_snapshots"], *columns_of(ordered, len(SnapshotRow._fields)))
 
@@ -50,6 +50,8 @@ async def _copy_wallet_events(
     if not late:
         await copy_rows(connection, "wallet_events", WalletEventRow._fields, events)
         return
-    log.warning("%d wallet events are older than the ones before them: a clock has stepped back", len(late))
+    log.warning(
+        "%d wallet events have earlier times than their predecessors: a broker's clock went back.", len(late)
+    )
     rows = [(*row, late.get((row.wallet_id, row.event_version))) for row in events]
     await copy_rows(connection, "wallet_events", (*WalletEventRow._fields, "ordered_at"), rows)

@@ -1,8 +1,8 @@
-"""Answers of providers: what a status and a body say, whatever else stands in them.
+"""Parsing of provider responses: HTTP status and body to an outcome or an error.
 
-The outcome is `status` in a 200 whose body is a JSON object.  The texts beside it are for
-people: one that an event cannot carry is made storable, cut or dropped, and never changes the
-outcome.  A key that stands twice makes the whole answer ambiguous, and the outcome unknown.
+The outcome is the field `status` of a 200 with a JSON object.  Other texts are for display: a text
+that an event cannot carry is sanitised, cut or dropped, and never changes the outcome.  A repeated
+key makes the response ambiguous and the outcome unknown.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ledger_streams.ports import ProviderAnswer, Unsettled
 from ledger_streams.wire import storable_text
 
 DETAIL_CHARACTERS_MAX: Final = 200
-"""Of a reference, a reason or an error; it goes into events that are kept for ever."""
+"""Length limit of a reference, a reason or an error; events keep them for ever."""
 
 NOT_NOW: Final = frozenset({407, 408, 421, 425, 429})
-"""Of 4xx, those by which a provider, or a proxy before it, says that it takes no calls for now."""
+"""4xx statuses by which a provider or its proxy refuses calls temporarily."""
 
 Call = Literal["carry_out", "cancel"]
 _OUTCOMES: Final[Mapping[Call, Mapping[str, Literal["approved", "declined", "cancelled"]]]] = {
@@ -31,7 +31,7 @@ _DETAIL_OF: Final = {"approved": "reference", "declined": "reason"}
 
 
 def is_answer(status: int) -> bool:
-    """Say whether a status is the provider's answer about this call: it is there, whatever the outcome.
+    """Tell whether a status is the provider's response to this call, so the provider is available.
 
     All else is a failure, which its breaker counts: redirections, errors of a server, and NOT_NOW.
     """
@@ -43,7 +43,7 @@ def check_status(provider: str, path: str, status: int) -> None:
     if status == HTTPStatus.OK:
         return
     if status == HTTPStatus.CONFLICT:
-        detail = f"409, {path} is known with other content; a person has to settle it"
+        detail = f"409, {path} is known with other content; settle the payment by hand"
         raise unsettled(provider, detail)
     raise (unsettled if is_answer(status) else unavailable)(provider, f"answered {status}")
 
@@ -54,22 +54,22 @@ def read_answer(provider: str, call: Call, body: bytes) -> ProviderAnswer:
     status = said.get("status")
     outcome = _OUTCOMES[call].get(status) if isinstance(status, str) else None
     if outcome is None:
-        raise unsettled(provider, f"its answer to {call} is unreadable: its status is none that is known")
+        raise unsettled(provider, f"its answer to {call} is unreadable: its status is unknown")
     return ProviderAnswer(outcome, _detail(said.get(_DETAIL_OF.get(outcome, ""))))
 
 
 def unsettled(provider: str, detail: str) -> Unsettled:
-    """Return the error that the provider has answered without an outcome; to be raised."""
+    """Return the error for a response without an outcome."""
     return Unsettled(dependency=f"provider {provider}", detail=_storable(detail))
 
 
 def unavailable(provider: str, detail: str) -> Unavailable:
-    """Return the error that the provider has not answered; to be raised."""
+    """Return the error for a call without a response."""
     return Unavailable(dependency=f"provider {provider}", detail=_storable(detail))
 
 
 class _RepeatedKeyError(ValueError):
-    """A key stands twice."""
+    """A key occurs twice in one object."""
 
 
 def _object(provider: str, call: Call, body: bytes) -> Mapping[str, Any]:
@@ -78,11 +78,11 @@ def _object(provider: str, call: Call, body: bytes) -> Mapping[str, Any]:
     try:
         said = json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
     except _RepeatedKeyError as error:
-        raise unsettled(provider, f"its answer to {call} is unreadable: a key stands twice") from error
+        raise unsettled(provider, f"its answer to {call} is unreadable: a key occurs twice") from error
     except (ValueError, RecursionError) as error:
         raise unavailable(provider, f"its answer to {call} is unreadable: it is not JSON") from error
     if not isinstance(said, dict):
-        raise unavailable(provider, f"its answer to {call} is unreadable: it is no JSON object")
+        raise unavailable(provider, f"its answer to {call} is unreadable: it is not a JSON object")
     return said
 
 
@@ -94,7 +94,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
 
 
 def _detail(text: object) -> str | None:
-    """Return a text, or a number as it was written; anything else tells nothing that could be kept."""
+    """Return a text, or a number as it was written; None for anything else."""
     return _storable(text) if isinstance(text, str) else None
 
 

@@ -1,9 +1,9 @@
 """Providers over HTTP: PUT {base_url}/payments/{key}, and its /cancellation.
 
-Only a readable 200 is an outcome (provider_answers).  All else (another status, a time-out, a
-connection lost, a body that says something else) leaves it unknown and is `Unavailable`: the
-call may have been carried out.  One call is sent once, so that breakers and metrics
-see each that is lost; the key makes it safe for the caller to repeat.
+Only a readable 200 is an outcome (answers.py).  Any other status, a timeout, a lost connection or an
+unknown body leaves the outcome unknown and is `Unavailable`: the provider may have carried out the
+call.  Each call is sent once, so breakers and metrics count every lost one.  The idempotency key makes
+a repeat by the caller safe.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ledger_streams.metrics import PROVIDER_CALL_SECONDS
 from ledger_streams.ports import ProviderAnswer, ProviderOrder
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
-"""Of an answer's body, texts for people included; a longer one is not read to its end."""
+"""Size limit of a response body; the rest of a longer one is not read."""
 
 
 class HttpProviders:
@@ -35,23 +35,23 @@ class HttpProviders:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Make the session; to be called before the first call, in the loop of the calls."""
+        """Open the HTTP session; call it before the first call, in the same event loop."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            middlewares=(_sent_once,),
+            middlewares=(_send_once,),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/json"},
         )
 
     async def close(self) -> None:
-        """Close the session and its connections; calls that are out end as Unavailable."""
+        """Close the session and its connections; calls in flight end as Unavailable."""
         session, self._session = self._session, None
         if session is not None:
             await close_within("the providers' client", session.close())
 
     def knows(self, provider: str) -> bool:
-        """Say whether there is a provider of this name."""
+        """Tell whether a provider of this name is configured."""
         return provider in self._base_urls
 
     async def carry_out(self, provider: str, order: ProviderOrder) -> ProviderAnswer:
@@ -72,7 +72,7 @@ class HttpProviders:
         self, provider: str, call: Call, path: str, content: Mapping[str, str]
     ) -> ProviderAnswer:
         if provider not in self._slots:
-            raise unavailable(provider, "there is none of this name")
+            raise unavailable(provider, "no provider of this name is configured: see LEDGER_PROVIDERS")
         async with self._slots[provider]:
             started_s, outcome = time.perf_counter(), "unknown"
             try:
@@ -91,24 +91,24 @@ class HttpProviders:
         self, provider: str, call: Call, path: str, content: Mapping[str, str]
     ) -> ProviderAnswer:
         if self._session is None:
-            raise unavailable(provider, "its client is not started, or closed")
+            raise unavailable(provider, "its client is not started or is closed")
         url, body = f"{self._base_urls[provider]}/{path}", msgspec.json.encode(content)
         async with self._session.put(url, data=body, allow_redirects=False) as response:
             check_status(provider, path, response.status)
-            return read_answer(provider, call, await _bounded(provider, response))
+            return read_answer(provider, call, await _read_bounded(provider, response))
 
 
-async def _sent_once(
+async def _send_once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a PUT again by itself, as it does when a connection is lost."""
+    """Prevent aiohttp from repeating a PUT by itself after a lost connection."""
     try:
         return await send(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(f"{type(error).__name__}: {error}") from error
 
 
-async def _bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(provider: str, response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk

@@ -1,17 +1,17 @@
 """The cache of wallets in Redis: `wallet:<wallet_id>` is the wallet's JSON, with a time to live.
 
-A script compares versions where the value is, so of any two writers, a late
-projector and a reader that fills the cache, the newer version stays.  Each call of
-it touches one key, as a cluster asks.  What guards a version goes with it when the
-key expires: a filler slower than that could put an old one back, for one time to live.
+A Lua script compares versions on the server, so the newer version stays whichever of two writers (a
+late projector, a reader that fills the cache) is last.  Each call touches one key, as Redis Cluster
+requires.  An expired key loses its version: a writer slower than the time to live could store an old
+version again, for one time to live.
 
-Each entry bears the epoch (`redis_epoch`) in which it was known to be the newest: the one that
-the writer had seen before it read the wallet in PostgreSQL.  An entry of another epoch than the
-server's is no answer: a Redis that has come back older than it was, from a file or as a replica
-that lagged, has entries that were overwritten since.  Such an entry still keeps older versions out.
+Each entry has the epoch (`epoch.py`) in which it was known to be the newest: the one that the writer
+saw before it read the wallet in PostgreSQL.  A reader ignores an entry of another epoch than the
+server's: a Redis restored from an older file or a lagging replica has outdated entries.  Such an
+entry still keeps older versions out.
 
-Who ask in the same moment are answered by one round trip: a call of the client's own costs
-four times what a command in a pipeline does, and a fifth of what a balance over HTTP takes.
+Concurrent reads share one round trip (data loader): a call of the client costs four times as much as
+a command in a pipeline, and a fifth of a balance over HTTP.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from ledger_streams.ports import WalletView
 _PUT: Final = (files("ledger_streams.adapters.redis") / "put_newer.lua").read_text(encoding="utf-8")
 _PUT_SHA1: Final = hashlib.sha1(_PUT.encode(), usedforsecurity=False).hexdigest()
 ANSWER_S_MAX: Final = 1.0
-"""A cache that takes longer than this is away: PostgreSQL answers sooner."""
+"""Timeout of a call; PostgreSQL answers faster than a slower cache."""
 
 
 CONNECTIONS_MAX: Final = 32
-"""Of one process; who comes when all are in use waits for one, as long as for an answer."""
+"""Connections of one process; when all are in use, a caller waits for one up to the timeout."""
 
 
 def connect(url: str) -> aioredis.Redis:
@@ -56,7 +56,7 @@ def connect(url: str) -> aioredis.Redis:
 
 
 class _Entry(WalletView, frozen=True):
-    """A wallet as it is cached."""
+    """A cached wallet with its epoch."""
 
     epoch: str = ""
 
@@ -76,12 +76,12 @@ class RedisBalances:
 
     @property
     def epoch(self) -> str:
-        """The epoch as of the last answer, empty before the first."""
+        """The epoch in the last reply of the server; empty before the first."""
         return self._epoch
 
     async def learn_epoch(self) -> str:
-        """Ask for the epoch of now."""
-        with _away_as_unavailable():
+        """Query the current epoch."""
+        with _translate_connection_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 ask_epoch(pipeline)
                 (answer,) = await pipeline.execute()
@@ -90,7 +90,7 @@ class RedisBalances:
 
     async def get(self, wallet_id: str) -> WalletView | None:
         """Return the cached wallet, or None."""
-        with _away_as_unavailable():
+        with _translate_connection_errors():
             cached, epoch = await self._reads.load(wallet_id)
         if cached is None:
             return None
@@ -103,7 +103,7 @@ class RedisBalances:
             return
         try:
             known_in = (self._epoch or await self.learn_epoch()) if epoch is None else epoch
-            with _away_as_unavailable():
+            with _translate_connection_errors():
                 await self._writes.load(_Write(wallets, known_in))
         except BaseException:  # also a caller that gives up: its wallets may not be there
             self._unwritten.note(wallets)
@@ -139,7 +139,7 @@ class RedisBalances:
 
 
 class _Write(NamedTuple):
-    """Wallets to be stored, and the epoch in which they were known to be the newest."""
+    """Wallets to store, and the epoch in which they were known to be the newest."""
 
     wallets: Sequence[WalletView]
     epoch: str
@@ -162,7 +162,7 @@ def _key(wallet_id: str) -> str:
 
 
 @contextmanager
-def _away_as_unavailable() -> Iterator[None]:
+def _translate_connection_errors() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:

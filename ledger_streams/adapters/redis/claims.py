@@ -1,8 +1,7 @@
-"""Claims on payments' ids in Redis: `claim:<payment_id>` is the fingerprint that came first.
+"""Claims on payment ids in Redis: `claim:<payment_id>` is the fingerprint of the first request.
 
-It covers the seconds until the payment is in the read model, on whichever worker the
-second request arrives.  It promises nothing: the payments agent, which keeps every
-fingerprint for ever, decides; a claim only makes the caller hear of it at once.
+A claim covers the seconds until the payment is in the read model, across all workers.  It is only a
+shortcut for an immediate response: the payments agent keeps every fingerprint and decides.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ledger_streams.dataloader import DataLoader
 from ledger_streams.errors import Unavailable
 
 CLAIM_S: Final = 600
-"""Far longer than any projection takes, and short enough to forget what was never written."""
+"""Time to live of a claim: far above any projection's delay, and bounded for requests never written."""
 
 
 class RedisClaims:

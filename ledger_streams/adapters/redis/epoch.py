@@ -1,9 +1,8 @@
-"""Redis' epoch: a name for the time in which a server has lost none of the writes it acknowledged.
+"""Redis' epoch: identifies a period in which a server lost no acknowledged write.
 
-It is the server's replication id.  A Redis makes a new one whenever its data may have gone
-back: when it starts, from whatever file, and when a replica becomes the master.  (The run_id
-changes at a start only: a master that is demoted and promoted again keeps it.)  The question is
-one of the server, not of a key, so each node of a cluster answers it for its own slots.
+It is the server's replication id.  Redis makes a new one whenever its data may be older: at each start
+and when a replica is promoted.  (The run_id changes at a start only: a master that is demoted and
+promoted again keeps it.)  In a cluster each node has its own epoch for its slots.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 
 
 def answer_with_epoch(redis: aioredis.Redis) -> None:
-    """Have this client, and its pipelines, read the answer to `INFO replication` as the epoch."""
+    """Make this client and its pipelines parse the reply to `INFO replication` as the epoch."""
     redis.set_response_callback("INFO", _epoch)
 
 
 def ask_epoch(pipeline: Any) -> None:
-    """Add the question for the epoch.
+    """Add the query of the epoch.
 
     It comes last in a pipeline: an epoch never comes back, so one that is current after a read was
     current at the read, or began after it, when no entry could bear its name yet.
@@ -33,7 +32,7 @@ def ask_epoch(pipeline: Any) -> None:
 
 
 def epoch_in(answer: Any) -> str:
-    """Return the epoch of an answer; raises RedisError when there is none."""
+    """Return the epoch in a reply; raises RedisError when there is none."""
     if isinstance(answer, RedisError):
         raise answer
     if not isinstance(answer, str) or not answer:
@@ -42,7 +41,7 @@ def epoch_in(answer: Any) -> str:
 
 
 def _epoch(response: Any, **_options: Any) -> str:
-    """Return the replication id of a master, and nothing for a replica: it may lag behind."""
+    """Return a master's replication id; empty for a replica, which may lag."""
     text = response.encode() if isinstance(response, str) else response
     role, replication_id = _ROLE.search(text), _REPLICATION_ID.search(text)
     if role is None or role[1] != b"master" or replication_id is None:

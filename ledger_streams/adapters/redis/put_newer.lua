@@ -1,6 +1,6 @@
 -- KEYS[1] wallet:<id>; ARGV: version, the wallet as JSON, time to live in ms, its epoch.
--- Puts the wallet unless a newer version of it is there; 1 when it did.
--- Of one version, an entry of the server's epoch stays: one of an earlier epoch is no answer to a reader.
+-- Stores the wallet unless a newer version is stored; returns 1 when it did.
+-- At equal versions an entry of the server's epoch stays; readers ignore one of an earlier epoch.
 local cached = redis.call('GET', KEYS[1])
 if cached then
     local readable, wallet = pcall(cjson.decode, cached)

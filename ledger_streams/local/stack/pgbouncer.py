@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from ledger_streams.adapters.postgres import pgbouncer_console
-from ledger_streams.errors import Unavailable
 from ledger_streams.local.stack.install import TEMPLATES, Say, is_root, program
 from ledger_streams.local.stack.postgres_owner import give_to_owner
 from ledger_streams.local.stack.server import local_port, port_is_open, render, write_if_changed
@@ -72,17 +70,8 @@ class PgBouncer:
         return [_program(print), str(self._configuration)]
 
     async def complaint(self) -> str | None:
-        """Query the version on its console."""
-        if not await port_is_open(self.port):
-            return f"no process listens on port {self.port}"
-        try:
-            context = None if self.tls is None else self.tls.context
-            await pgbouncer_console.show(
-                "VERSION", host="127.0.0.1", port=self.port, user=self.role, context=context
-            )
-        except Unavailable as error:
-            return error.detail
-        return None
+        """Return why it takes no connection, or None."""
+        return None if await port_is_open(self.port) else "nothing listens on its port"
 
     @property
     def _configuration(self) -> Path:

@@ -1,5 +1,5 @@
 -- KEYS[1] cb:<provider>; ARGV: time to live in ms.
--- Ends the row of failures; 1 when it has closed the breaker.  Success while it is open is that of a call made before.
+-- Resets the failures; returns 1 when it closed the breaker.  A success while it is open is of a call made before.
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'OPEN' then
     return 0

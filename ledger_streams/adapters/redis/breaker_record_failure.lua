@@ -1,5 +1,5 @@
 -- KEYS[1] cb:<provider>; ARGV: failures in a row that open it, time to live in ms.
--- Counts a failure; 1 when it has opened the breaker.  One that comes while it is open does not keep it open longer.
+-- Counts a failure; returns 1 when it opened the breaker.  A failure while it is open does not prolong the open time.
 local state = redis.call('HGET', KEYS[1], 'state')
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 local time = redis.call('TIME')

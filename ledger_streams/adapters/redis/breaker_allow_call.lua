@@ -1,6 +1,6 @@
--- KEYS[1] cb:<provider>; ARGV: how long it stays open, time to live, both in ms.
--- 1 when a call may be made.  Who asks first after the open time gets the trial; a trial that is out for as long
--- is given to another one.  A clock that was set back counts as time that is up.
+-- KEYS[1] cb:<provider>; ARGV: open time, time to live, both in ms.
+-- Returns 1 when a call is allowed.  The first caller after the open time gets the trial; a trial without a result
+-- for as long is given to another caller.  A clock that went back counts as an elapsed open time.
 local state, since = unpack(redis.call('HMGET', KEYS[1], 'state', 'since'))
 if state ~= 'OPEN' and state ~= 'HALF_OPEN' then
     return 1

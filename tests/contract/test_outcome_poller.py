@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ledger_streams.adapters.outcomes import OutcomeWatch
+from ledger_streams.adapters.outcomes import OutcomePoller
 from ledger_streams.errors import Unavailable
 from ledger_streams.ports import Outcome
 from ledger_streams.testing.memory_read_model import MemoryReadModel
@@ -44,7 +44,7 @@ async def test_all_who_wait_are_told_by_one_query() -> None:
     wallet_id = story.open()
     payments = [ended(story, wallet_id) for _ in range(50)]
     await read_model.write(story.batch())
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
         found = await asyncio.gather(*(watch.wait(payment, 5) for payment in [*payments, payments[0]]))
     assert [outcome and outcome.payment.payment_id for outcome in found] == [*payments, payments[0]]
     assert len(read_model.asked) == 1
@@ -53,7 +53,7 @@ async def test_all_who_wait_are_told_by_one_query() -> None:
 async def test_an_outcome_that_comes_later_is_told() -> None:
     story, read_model = Story(), CountingReadModel()
     payment_id = ended(story, story.open())
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
         waiting = asyncio.create_task(watch.wait(payment_id, 5))
         await read_model.asked_thrice.wait()
         await read_model.write(story.batch())
@@ -64,7 +64,7 @@ async def test_an_outcome_is_told_with_all_its_steps_or_not_yet() -> None:
     story, read_model = Story(), CountingReadModel()
     payment_id = story.deposit(story.open(), 100)
     await read_model.write(story.batch())
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
         waiting = asyncio.create_task(watch.wait(payment_id, 5))
         await read_model.asked_thrice.wait()
         assert not waiting.done()
@@ -81,7 +81,7 @@ async def test_an_outcome_is_told_with_all_its_steps_or_not_yet() -> None:
 
 async def test_a_waiter_gets_none_when_the_time_is_up_and_nobody_asks_any_more() -> None:
     read_model = CountingReadModel()
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
         assert await watch.wait(new_id(), 0.02) is None
         asked = len(read_model.asked)
         await asyncio.sleep(0.02)
@@ -92,7 +92,7 @@ async def test_waiters_outlast_a_read_model_that_is_away(caplog: pytest.LogCaptu
     story, read_model = Story(), CountingReadModel(away=1)
     payment_id = ended(story, story.open())
     await read_model.write(story.batch())
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
         assert await watch.wait(payment_id, 5) is not None
     assert "postgres is not available" in caplog.text
 
@@ -108,22 +108,19 @@ async def test_when_looking_fails_the_waiters_are_answered_and_the_next_ones_are
     story, read_model = Story(), FailsOnce()
     payment_id = ended(story, story.open())
     await read_model.write(story.batch())
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
         with pytest.raises(Unavailable, match="looking for outcomes failed"):
             await watch.wait(payment_id, 5)
         assert await watch.wait(payment_id, 5) is not None
 
 
-async def test_a_wallet_and_a_commands_event_are_waited_for() -> None:
-    story, read_model, command_id = Story(), MemoryReadModel(), new_id()
-    wallet_id = story.open(command_id=command_id)
-    async with OutcomeWatch(read_model, interval_ms=1) as watch:
-        assert await watch.wait_for_command(wallet_id, command_id, 0.01) is None
-        waiting = asyncio.create_task(watch.wait_for_command(wallet_id, command_id, 5))
+async def test_the_poller_returns_a_wallet_as_soon_as_it_is_projected() -> None:
+    story, read_model = Story(), MemoryReadModel()
+    wallet_id = story.open()
+    async with OutcomePoller(read_model, interval_ms=1) as watch:
+        assert await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 0.01) is None
+        waiting = asyncio.create_task(watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 5))
         await read_model.write(story.batch())
-        event = await waiting
-        wallet = await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 1, 5)
-        assert await watch.wait_for_wallet(wallet_id, lambda view: view.version >= 2, 0.01) is None
-    assert event is not None
+        wallet = await waiting
     assert wallet is not None
-    assert event["event_type"] == "WalletOpened"
+    assert wallet.version == 1
