@@ -96,3 +96,15 @@ MemoryBalances
 MemoryBreakers
 MemoryReadModel
 _.begin_epoch
+
+# Faust finds its commands by subclasses; faust_apps builds an app when its name is first read.
+api
+gateway
+projector
+__getattr__
+
+# The benchmark beside other stream processors runs the wallets agent alone.
+wallets_app
+
+# A field of a named tuple that is only read by unpacking.
+consecutive_dead_letters

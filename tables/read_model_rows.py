@@ -45,59 +45,59 @@ _json: Final = msgspec.json.Encoder().encode
 _time: Final = lru_cache(maxsize=4_096)(wire.parse_time)
 
 
-def project_payment_event(share: ProjectionBatch, record: Record) -> None:
+def project_payment_event(batch: ProjectionBatch, record: Record) -> None:
     """payment-events -> events, payments."""
     try:
-        if share.checks_partition:
+        if batch.checks_partition:
             PAYMENTS.check_partition(record)
         requested = wire.read_payment_event(record.value, key=record.key, append_ms=record.timestamp)
     except Unreadable as error:
         _skip(record, error)
         if error.payment_id is not None:
             # the payments agent stores a new payment as invalid, and so does the read model
-            share.rows.payments.append(_invalid_payment_row(error.payment_id, record))
+            batch.rows.payments.append(_invalid_payment_row(error.payment_id, record))
         return
     if requested is not None:
-        share.rows.events.append(_request_row(share, record, requested))
-        share.rows.payments.append(_payment_row(requested))
+        batch.rows.events.append(_request_row(batch, record, requested))
+        batch.rows.payments.append(_payment_row(requested))
     else:
         ended = wire.read_payment_outcome(record.value, key=record.key)
-        share.rows.events.append(_event_row(share, record, ended.envelope))
+        batch.rows.events.append(_event_row(batch, record, ended.envelope))
         if isinstance(ended.outcome, PaymentRefunded):
-            share.rows.refunds.append(_refund_row(ended.outcome))
+            batch.rows.refunds.append(_refund_row(ended.outcome))
         else:
-            share.rows.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
+            batch.rows.payment_outcomes.append(_outcome_row(ended.outcome, ended.envelope.occurred_at))
 
 
-def project_saga_event(share: ProjectionBatch, record: Record) -> None:
+def project_saga_event(batch: ProjectionBatch, record: Record) -> None:
     """saga-events -> events."""
     try:
-        if share.checks_partition:
+        if batch.checks_partition:
             SAGAS.check_partition(record)
         wire.read_saga_event(record.value, key=record.key)
     except Unreadable as error:
         _skip(record, error)
         return
-    share.rows.events.append(_event_row(share, record, wire.decode_stored(record.value)))
+    batch.rows.events.append(_event_row(batch, record, wire.decode_stored(record.value)))
 
 
-def project_wallet_event(share: ProjectionBatch, record: Record) -> None:
+def project_wallet_event(batch: ProjectionBatch, record: Record) -> None:
     """wallet-events -> wallet_events, wallet_snapshots, postings, and the cache."""
     read = wire.read_wallet_event(record.value, key=record.key)
-    if share.checks_partition:
+    if batch.checks_partition:
         WALLETS.check_partition(record)
     at, wallet = _time(read.envelope.occurred_at), wire.wallet_object(read.wallet)
-    share.rows.wallet_events.append(_wallet_event_row(read, at, record))
-    share.rows.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))
-    share.rows.postings += _posting_rows(read, at)
-    share.wallets[read.envelope.aggregate_id] = _view(read.envelope, wallet)
+    batch.rows.wallet_events.append(_wallet_event_row(read, at, record))
+    batch.rows.snapshots.append(_snapshot_row(read.envelope.aggregate_id, wallet, at, record))
+    batch.rows.postings += _posting_rows(read, at)
+    batch.wallets[read.envelope.aggregate_id] = _view(read.envelope, wallet)
 
 
 def _skip(record: Record, error: Unreadable) -> None:
     log.debug("%s[%d]@%d skipped, a dead letter: %s", record.topic, record.partition, record.offset, error)
 
 
-def _event_row(share: ProjectionBatch, record: Record, envelope: wire.Envelope) -> EventRow:
+def _event_row(batch: ProjectionBatch, record: Record, envelope: wire.Envelope) -> EventRow:
     return EventRow(
         envelope.event_id,
         envelope.aggregate_id,
@@ -105,15 +105,15 @@ def _event_row(share: ProjectionBatch, record: Record, envelope: wire.Envelope) 
         _text(envelope.data),
         envelope.event_version,
         _time(envelope.occurred_at),
-        share.tp.topic,
-        share.tp.partition,
+        batch.tp.topic,
+        batch.tp.partition,
         record.offset,
         envelope.correlation_id or envelope.aggregate_id,
         envelope.causation_id,
     )
 
 
-def _request_row(share: ProjectionBatch, record: Record, requested: PaymentRequested) -> EventRow:
+def _request_row(batch: ProjectionBatch, record: Record, requested: PaymentRequested) -> EventRow:
     """Return the row of a request; its envelope may lack optional fields."""
     payment_id = requested.request.payment_id
     return EventRow(
@@ -123,8 +123,8 @@ def _request_row(share: ProjectionBatch, record: Record, requested: PaymentReque
         _text(requested.data),
         1,
         _time(requested.occurred_at),
-        share.tp.topic,
-        share.tp.partition,
+        batch.tp.topic,
+        batch.tp.partition,
         record.offset,
         requested.correlation_id,
         requested.causation_id,

@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 STUCK_EVERY_S = 10.0
 """Between two counts of stuck payments."""
-PGBOUNCER_EVERY_S = 5.0
-"""The usual scrape interval of metrics; PgBouncer answers three questions from memory."""
 POOL_CONNECTIONS_MAX = 10
 """For one worker's web views; PgBouncer and several workers share the server's 200."""
 

@@ -51,9 +51,7 @@ def roots_(as_json: bool) -> None:
 
 
 @audit.command()
-@click.option(
-    "--gently", is_flag=True, help="Run at low CPU priority; exit 3 if no day was closed."
-)
+@click.option("--gently", is_flag=True, help="Run at low CPU priority; exit 3 if no day was closed.")
 def close(gently: bool) -> None:
     """Close the days that have ended: write their roots to PostgreSQL and Kafka.  Safe to repeat.
 

@@ -45,9 +45,9 @@ WALLETS_AGENT = WalletsAgent(
 )
 
 
-def sent_to(share: PartitionBatch, topic: str) -> list[bytes]:
+def sent_to(batch: PartitionBatch, topic: str) -> list[bytes]:
     """Return the values of what a share sends to a topic."""
-    queues = [queue for tp, queue in share.outbox.items() if tp.topic == topic]
+    queues = [queue for tp, queue in batch.outbox.items() if tp.topic == topic]
     return [value for queue in queues for _, value, _ in queue if value is not None]
 
 
@@ -59,25 +59,25 @@ def requests(store: PartitionStore, *, count: int, partitions_away: int = 0) -> 
         SyntheticRecord(topic, number, offset, AT_MS, PAYMENT.encode(), requested_bytes())
         for offset in range(count)
     ]
-    share = PartitionBatch(TP(topic, number), records, store, source_next=count)
+    batch = PartitionBatch(TP(topic, number), records, store, source_next=count)
     for record in records:
-        PAYMENTS_AGENT.read(share, record)
-    return share
+        PAYMENTS_AGENT.read(batch, record)
+    return batch
 
 
 def test_one_payment_asked_for_twice_in_a_cycle_has_one_saga(tmp_path: Path) -> None:
     store = PartitionStore(tmp_path, PAYMENTS, 0)
-    share = requests(store, count=2)
-    assert len(sent_to(share, topics.SAGA_EVENTS)) == 1
-    assert sent_to(share, topics.dead_letters(topics.PAYMENT_EVENTS)) == []
+    batch = requests(store, count=2)
+    assert len(sent_to(batch, topics.SAGA_EVENTS)) == 1
+    assert sent_to(batch, topics.dead_letters(topics.PAYMENT_EVENTS)) == []
     store.close()
 
 
 def test_a_payment_in_a_wrong_partition_starts_no_saga(tmp_path: Path) -> None:
     store = PartitionStore(tmp_path, PAYMENTS, 0)
-    share = requests(store, count=1, partitions_away=1)
-    assert sent_to(share, topics.SAGA_EVENTS) == []
-    assert sent_to(share, topics.dead_letters(topics.PAYMENT_EVENTS)) == [requested_bytes()]
+    batch = requests(store, count=1, partitions_away=1)
+    assert sent_to(batch, topics.SAGA_EVENTS) == []
+    assert sent_to(batch, topics.dead_letters(topics.PAYMENT_EVENTS)) == [requested_bytes()]
     store.close()
 
 
@@ -86,8 +86,8 @@ def test_a_wallet_s_timer_releases_the_holds_whose_time_has_come(tmp_path: Path)
     wallet = Wallet(SOURCE, USER, WalletStatus.OPEN, 3, {"EUR": Balance(0, 1_000)}, holds)
     store, key = PartitionStore(tmp_path, WALLETS, 0), SOURCE.encode()
     store.put(key, wallet, wire.encode_wallet_state(wallet))
-    share = PartitionBatch(TP(topics.WALLET_COMMANDS, 0), (), store, source_next=0)
-    WALLETS_AGENT.expire(share, Due(key, AT_MS))
-    (command,) = sent_to(share, topics.WALLET_COMMANDS)
+    batch = PartitionBatch(TP(topics.WALLET_COMMANDS, 0), (), store, source_next=0)
+    WALLETS_AGENT.expire(batch, Due(key, AT_MS))
+    (command,) = sent_to(batch, topics.WALLET_COMMANDS)
     assert wire.read_wallet_command(command, key=key).command == ExpireHold(SOURCE, HOLD, AT_MS)
     store.close()

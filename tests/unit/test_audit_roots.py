@@ -66,6 +66,6 @@ def test_roots_here_and_elsewhere_have_to_be_the_same() -> None:
     one, other = root("2026-11-23", FIRST), root("2026-11-24", SECOND)
     assert list(disagreements([one], {one.day: [one]})) == []
     assert list(disagreements([one], {})) == [(one.day, "is not on Kafka")]
-    assert list(disagreements([], {one.day: [one]})) == [(one.day, "is on Kafka, and not in the database")]
+    assert list(disagreements([], {one.day: [one]})) == [(one.day, "is on Kafka and not in the database")]
     changed = msgspec.structs.replace(other, seal="cd")
     assert [day for day, _ in disagreements([other], {other.day: [other, changed]})] == [other.day]

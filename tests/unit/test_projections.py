@@ -34,22 +34,22 @@ def projected(topic: str, name: str, *, astray: int = 0, **changes: Any) -> Proj
     key, count = event["aggregate_id"].encode(), topics.spec(topic).partitions
     tp = TP(topic, (PartitionedTopic(topic, count).for_key(key).partition + astray) % count)
     at_ms = wire.time_ms(wire.parse_time("2026-11-24T22:00:00Z"))
-    share = ProjectionBatch(tp, (), source_next=8)
-    share.rows_of = OF[topic]
-    share.project(SyntheticRecord(topic, tp.partition, 7, at_ms, key, msgspec.json.encode(event)))
-    return share
+    batch = ProjectionBatch(tp, (), source_next=8)
+    batch.rows_of = OF[topic]
+    batch.project(SyntheticRecord(topic, tp.partition, 7, at_ms, key, msgspec.json.encode(event)))
+    return batch
 
 
-def row_count(share: ProjectionBatch) -> int:
-    batch = share.rows
-    return len(batch.events) + len(batch.payments) + len(batch.wallet_events) + len(batch.payment_outcomes)
+def row_count(batch: ProjectionBatch) -> int:
+    rows = batch.rows
+    return len(rows.events) + len(rows.payments) + len(rows.wallet_events) + len(rows.payment_outcomes)
 
 
 @pytest.mark.parametrize("topic", OF)
 def test_a_record_in_its_place_is_projected(topic: str) -> None:
     name = {topics.SAGA_EVENTS: "SagaStarted", topics.WALLET_EVENTS: "WalletOpened"}.get(topic)
-    share = projected(topic, name or "PaymentRequested")
-    assert (share.refused, row_count(share) > 0) == ({}, True)
+    batch = projected(topic, name or "PaymentRequested")
+    assert (batch.refused, row_count(batch) > 0) == ({}, True)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_a_record_in_its_place_is_projected(topic: str) -> None:
 def test_what_the_workers_park_for_its_partition_is_passed_over_and_no_payment_is_pending(
     topic: str, name: str
 ) -> None:
-    share = projected(topic, name, astray=1)
-    assert (share.refused, row_count(share)) == ({}, 0)
+    batch = projected(topic, name, astray=1)
+    assert (batch.refused, row_count(batch)) == ({}, 0)
 
 
 def test_a_wallet_event_in_a_wrong_partition_is_parked_since_no_worker_reads_it() -> None:
-    share = projected(topics.WALLET_EVENTS, "WalletOpened", astray=1)
-    assert share.refused[7].reason == "wrong_partition"
+    batch = projected(topics.WALLET_EVENTS, "WalletOpened", astray=1)
+    assert batch.refused[7].reason == "wrong_partition"
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_wallet_event_in_a_wrong_partition_is_parked_since_no_worker_reads_it(
 def test_what_a_worker_takes_and_the_projector_cannot_read_is_parked(
     topic: str, name: str, changes: dict[str, Any]
 ) -> None:
-    share = projected(topic, name, **changes)
-    assert (share.refused[7].reason, row_count(share)) == ("invalid", 0)
+    batch = projected(topic, name, **changes)
+    assert (batch.refused[7].reason, row_count(batch)) == ("invalid", 0)
 
 
 class Unasked(PostgresParking):
@@ -106,9 +106,9 @@ class Unasked(PostgresParking):
 
 async def test_while_nothing_is_parked_postgresql_is_not_asked_for_it() -> None:
     store = Unasked()
-    parking, share = Parking(store), projected(topics.SAGA_EVENTS, "SagaStarted")
-    await parking.take_over([share.tp])
+    parking, batch = Parking(store), projected(topics.SAGA_EVENTS, "SagaStarted")
+    await parking.take_over([batch.tp])
     for _ in range(3):
         await parking.between_cycles()
-        assert not parking.concerns(share)
+        assert not parking.concerns(batch)
     assert store.asked == 1

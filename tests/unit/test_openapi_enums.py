@@ -17,9 +17,13 @@ from web.routes import API_PAGES
 @pytest.mark.parametrize(
     ("word", "values", "fields"),
     [
-        ("PaymentStatus", PaymentStatus, ["PaymentShown.status", "PaymentListed.status", "Pending.status"]),
-        ("Reason", Reason, ["PaymentShown.reason", "PaymentListed.reason", "Problem.reason"]),
-        ("PaymentKind", PaymentKind, ["PaymentShown.kind", "PaymentListed.kind", "MovementView.kind"]),
+        (
+            "PaymentStatus",
+            PaymentStatus,
+            ["PaymentResponse.status", "PaymentSummary.status", "Pending.status"],
+        ),
+        ("Reason", Reason, ["PaymentResponse.reason", "PaymentSummary.reason", "Problem.reason"]),
+        ("PaymentKind", PaymentKind, ["PaymentResponse.kind", "PaymentSummary.kind", "MovementView.kind"]),
         ("WalletStatus", WalletStatus, ["WalletView.status"]),
     ],
 )
