@@ -21,12 +21,14 @@ from tests.live import LiveSystem
 
 
 @pytest.fixture
-async def told(schema_only: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Old]:
+async def scenario(
+    schema_only: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Old]:
     monkeypatch.setenv("LEDGER_POSTGRES", schema_only.postgres)
     monkeypatch.setenv("LEDGER_ARCHIVE", str(tmp_path))
-    async with old(schema_only, tmp_path) as told:
-        await told.tell()
-        yield told
+    async with old(schema_only, tmp_path) as scenario:
+        await scenario.tell()
+        yield scenario
 
 
 async def call(*arguments: str) -> Result:

@@ -184,7 +184,7 @@ async def test_the_commands_say_what_they_did(topics_only: Settings) -> None:
     code, again, _ = await live.command("dlq", "redrive", "payment-events", "--partition", "0")
     assert (code, "Nothing to do" in again) == (0, True)
     code, _, missing = await live.command("dlq", "show", "payment-events", "0", "7")
-    assert (code, "no dead letter of payment-events is at" in missing) == (1, True)
+    assert (code, "no dead letter of payment-events at partition 0, offset 7" in missing) == (1, True)
 
 
 async def log_ends(settings: Settings) -> dict[TopicPartition, int]:

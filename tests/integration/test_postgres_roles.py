@@ -173,7 +173,7 @@ async def test_closing_a_day_without_the_right_to_is_said_and_ends_nothing(roles
     owner = await asyncpg.connect(roles.owner)
     await owner.execute(f"REVOKE INSERT ON audit_roots FROM {roles.application}")
     await owner.close()
-    with pytest.raises(Unavailable, match="`ledger-streams db roles` gives"):
+    with pytest.raises(Unavailable, match="grant the rights with `ledger-streams db roles --apply`"):
         await close_day(pool, story.wallet_topic, "")
 
 
@@ -194,7 +194,7 @@ async def test_the_application_refreshes_the_view_of_balances_which_only_its_own
             await pool.execute(statement)
     async with await create_pool(roles.dsn(roles.analyst)) as analysts:
         assert await analysts.fetchval("SELECT current_balance FROM wallet_balances") == 10
-        with pytest.raises(Unavailable, match="`ledger-streams db roles` gives"):
+        with pytest.raises(Unavailable, match="grant the rights with `ledger-streams db roles --apply`"):
             await refresh_balances(analysts)
 
 

@@ -31,7 +31,7 @@ async def refresh_balances(pool: Pool, *, unless_younger_s: float = 0.0) -> bool
             done: bool = await connection.fetchval(SQL["refresh"], unless_younger_s, timeout=STATEMENT_S_MAX)
             return done
     except asyncpg.InsufficientPrivilegeError as error:
-        detail = f"{error}: `ledger-streams db roles` gives a role its rights"
+        detail = f"{error}: grant the rights with `ledger-streams db roles --apply`"
         raise Unavailable(dependency="postgres", detail=detail) from error
 
 
