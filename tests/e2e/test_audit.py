@@ -1,4 +1,4 @@
-"""Tamper evidence of a real system: the projector closes the day, a change is found, a rebuild heals it."""
+"""Tamper evidence: the projector closes the day, the audit finds a changed row, a rebuild repairs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backlog: what a worker has begun it ends before it begins what is new."""
+"""A backlog: a worker ends the payments in flight before it begins new ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Records that cannot be carried out, in one batch with some that can.
+"""Invalid records in one batch with valid ones.
 
-Each is parked once, byte for byte, with the reason; a payment it names fails; nothing
-else happens, and the good ones beside it are paid.
+Each invalid record is parked once, byte for byte, with the reason; a payment that it names
+fails.  The valid payments in the batch complete.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PARTITION: Final = 5
 GOOD: Final = 4
 LARGEST_VALUE_BYTES: Final = 1_048_588 - 61 - 11 - 36
-"""What fills the broker's message.max.bytes: less a batch's head, a record's framing and its key."""
+"""The largest value within the broker's message.max.bytes, less batch header, record framing and key."""
 
 
 class Sent(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""HTTP requests that cannot be taken: a problem that says what to change, and nothing is written."""
+"""Invalid HTTP requests: the problem names the field to change, and nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch of payments on a live system: the good, the bad and the repeated in one request."""
+"""A batch on a live system: valid, invalid and repeated payments in one request."""
 
 from __future__ import annotations
 

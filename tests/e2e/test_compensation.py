@@ -1,4 +1,4 @@
-"""Transfers that take the money and cannot give it: the payer has it back, and the books say so."""
+"""Transfers with a refused credit: the payer gets the money back, and the books reconcile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same payment again, in every way it may come: it is carried out once, or it is another and parked."""
+"""Repeated payments: the same content is one payment, other content under its id is parked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An orderly stop: whoever has called gets an answer, what was taken is carried out, and others go on."""
+"""Graceful shutdown: callers get an answer, accepted payments end, and other workers continue."""
 
 from __future__ import annotations
 

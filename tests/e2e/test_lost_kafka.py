@@ -1,4 +1,4 @@
-"""RUNBOOK.md, "A lost Kafka": all topics are gone, and the system goes on from PostgreSQL."""
+"""RUNBOOK.md, "A lost Kafka": all topics are lost, and the system resumes from PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Records that cannot be projected, or lie in another partition than their key's: nothing stops for them.
+"""Parked records: the projector cannot store them, or they are in a wrong partition; the others continue.
 
-What PostgreSQL refuses is provoked by a constraint, which is the cause that is mended later.
+A constraint makes PostgreSQL refuse records; the tests drop it later as the repair.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Payments by a provider: its book and the ledger have the same, whatever got lost between them."""
+"""Payments by a provider: its book and the ledger agree, even after lost answers."""
 
 from __future__ import annotations
 

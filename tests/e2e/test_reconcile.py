@@ -1,4 +1,4 @@
-"""`reconcile` on a living system: it says that all is well, and finds every balance changed by hand."""
+"""`reconcile` on a live system: no differences at first, then every balance changed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refunds and callers' holds on a live system: never more goes back, or is taken, than there is."""
+"""Refunds and callers' holds on a live system: neither exceeds the paid or held amount."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payments that are valid and cannot be carried out: they fail with the reason, and nothing moves."""
+"""Valid payments that the ledger refuses: they fail with the reason, and no money moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RUNBOOK.md as tests: what is lost or wrong is made again, on a system that goes on."""
+"""The repairs of RUNBOOK.md, on a system that continues to run."""
 
 from __future__ import annotations
 

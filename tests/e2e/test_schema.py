@@ -1,7 +1,7 @@
-"""The API against its own OpenAPI document: whatever is sent, the answer is one that it describes.
+"""The API against its own OpenAPI document: every answer conforms to it.
 
-Schemathesis makes the requests, from a fixed seed and so many an operation: first about
-nothing that exists, then about wallets and payments that do.
+Schemathesis makes a fixed number of requests per operation from a fixed seed: first about
+missing objects, then about existing wallets and payments.
 """
 
 from __future__ import annotations

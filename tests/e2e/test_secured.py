@@ -40,7 +40,7 @@ pytestmark = [
 
 SESSION_MS = 6_000
 TAKEOVER_S_MAX = 14.0 + 16.0
-"""What Kafka takes by default to end a transaction of so short a session, and a busy machine's share."""
+"""Kafka's default time to abort a transaction of such a short session, plus a margin for a busy machine."""
 REDIS_S_MAX = 20.0
 OTHER_CA = "/etc/ssl/certs/ca-certificates.crt"
 

@@ -1,4 +1,4 @@
-"""A system whose workers and projector know PostgreSQL by way of PgBouncer alone."""
+"""A system whose workers and projector reach PostgreSQL only through PgBouncer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wallet_balances in a living system: one of two projectors does it, and the other goes on alone."""
+"""wallet_balances in a live system: one of two projectors refreshes it; after its end the other does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`archive now` and `attach` killed, wherever they happen to be: no row is lost, and none is there twice."""
+"""`archive now` and `attach` killed at any point: no row is lost or repeated."""
 
 from __future__ import annotations
 

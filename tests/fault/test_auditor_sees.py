@@ -1,4 +1,4 @@
-"""That the live auditor would see it: a system that is well, and then wrong in one way after the other."""
+"""The live auditor finds planted errors, one after the other, in a system that was correct before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model's workload on three brokers: whatever happens to one, or two, the auditor finds nothing wrong."""
+"""The model's workload on three brokers, with faults of one or two: the auditor finds no difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model's workload under each nemesis alone: whatever happened, the auditor finds nothing wrong."""
+"""The model's workload under each nemesis alone: the auditor finds no difference."""
 
 from __future__ import annotations
 

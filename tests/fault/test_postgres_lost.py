@@ -1,4 +1,4 @@
-"""RUNBOOK.md, "PostgreSQL lost": a backup, the log since, and Kafka make it whole again."""
+"""RUNBOOK.md, "PostgreSQL lost": a backup, the WAL since then, and Kafka restore it."""
 
 from __future__ import annotations
 

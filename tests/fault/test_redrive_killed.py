@@ -1,4 +1,4 @@
-"""A redrive that is killed, again and again, wherever it happens to be: every letter goes back once."""
+"""A redrive killed repeatedly at any point: every letter goes back once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The analysts' views on a small system, and what is left of them when projections are rebuilt."""
+"""The analysts' views on a small system, before and after a rebuild of the projections."""
 
 from __future__ import annotations
 

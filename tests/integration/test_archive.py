@@ -1,4 +1,4 @@
-"""Months of `events` on their way into files and back, on a real PostgreSQL."""
+"""Months of `events` archived into files and attached again, on a real PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit on a real PostgreSQL and Kafka: whatever is done to a row of history is found and named."""
+"""The audit on a real PostgreSQL and Kafka: it finds and names every changed row of history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which day a row belongs to: that of its projection, by PostgreSQL's clock, in UTC."""
+"""The day of a row is that of its projection, by PostgreSQL's clock, in UTC."""
 
 from __future__ import annotations
 

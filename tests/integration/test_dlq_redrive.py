@@ -1,4 +1,4 @@
-"""Redrives on a real Kafka: every letter goes back once, whoever is killed, late or in a hurry."""
+"""Redrives on a real Kafka: every letter goes back once, also after kills and in simultaneous redrives."""
 
 from __future__ import annotations
 

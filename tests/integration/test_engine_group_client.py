@@ -1,4 +1,4 @@
-"""The patience of a group's member: what a broker does not answer is given up, a rebalance is waited for."""
+"""Timeouts of a group member: it gives up a request without an answer, and waits for a rebalance."""
 
 from __future__ import annotations
 

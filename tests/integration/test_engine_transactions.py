@@ -1,4 +1,4 @@
-"""Transactions that do not end well: what the broker says, and what it means for the worker."""
+"""Failed transactions: the broker's error, and its consequence for the worker."""
 
 from __future__ import annotations
 

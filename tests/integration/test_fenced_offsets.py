@@ -1,4 +1,4 @@
-"""Fencing by the group's generation, asked of the broker itself."""
+"""Fencing by the group's generation, on a real broker (KIP-447)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A committed transaction that the broker has not ended in every partition: who starts next commits it there.
+"""Hanging transactions: a commit without markers in some partitions is completed by the next start.
 
-The broker forgets partitions that have no leader when it writes their markers.  Here it is made to: the
-coordinator is never told of a partition that the transaction writes to.
+The broker forgets partitions that have no leader when it writes their markers.  The tests
+provoke it: the coordinator never learns of a partition that the transaction writes to.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kafka away: readiness says so within seconds, and a request with `wait` is answered in time."""
+"""Kafka unavailable: readiness reports it within seconds, and a request with `wait` is answered in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis that has come back older than it was: no balance older than one that was told."""
+"""Redis restarts with older data: the cache returns no balance older than an earlier answer."""
 
 from __future__ import annotations
 

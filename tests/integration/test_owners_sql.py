@@ -1,7 +1,7 @@
 """Every SQL statement of the owner's stack, on the real tables, filled as the projector fills them.
 
-A statement is run as it was written.  Where it contradicts another, or the tables, the
-test says what PostgreSQL answers, and runs the nearest that works.
+Each statement runs as written.  Where it contradicts another one or the tables, the test
+asserts PostgreSQL's error and runs the nearest statement that works.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parking on a real PostgreSQL: what it refuses is parked in order, and everything else is projected once."""
+"""Parking on a real PostgreSQL: refused records are parked in order, all others are projected once."""
 
 from __future__ import annotations
 

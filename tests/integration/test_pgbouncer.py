@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: nothing is kept in a session, and limits cost time, not payments."""
+"""PgBouncer in transaction mode: no session state, and limits delay payments without losing any."""
 
 from __future__ import annotations
 

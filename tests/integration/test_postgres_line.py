@@ -1,4 +1,4 @@
-"""Who waits for one of a pool's connections, on a real PostgreSQL."""
+"""Callers that wait for a connection of a pool, on a real PostgreSQL."""
 
 from __future__ import annotations
 

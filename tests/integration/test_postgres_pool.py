@@ -1,4 +1,4 @@
-"""Connections whose other side is gone without a word: noticed by the client, and by the server."""
+"""Connections whose other side vanished: client and server detect them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.projected import Story
 
 WITHIN_S: Final = 0.5
 RETURNED_S_MAX: Final = 5.0
-"""What the pool may add, to a connection that it takes back, at most."""
+"""The pool's own maximum time to take back a connection."""
 LET_GO_S_MAX: Final = 20.0
 """10 s of `WRITER_SESSION`, and as much for a busy machine."""
 

@@ -1,4 +1,4 @@
-"""Double entry, checked by PostgreSQL itself: whoever writes postings leaves each event at zero."""
+"""Double entry checked by PostgreSQL itself: the postings of each event sum to zero."""
 
 from __future__ import annotations
 

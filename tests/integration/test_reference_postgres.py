@@ -1,4 +1,4 @@
-"""The page of PostgreSQL says what a migrated database has."""
+"""The page of PostgreSQL agrees with a migrated database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: whatever passes the check is stored by PostgreSQL, and comes to no more than it says."""
+"""Documents: PostgreSQL stores every accepted document, within the computed size."""
 
 from __future__ import annotations
 

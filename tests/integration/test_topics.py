@@ -1,4 +1,4 @@
-"""Topics on a real broker: applied, repeated, disturbed, corrected."""
+"""Topics on a real broker: applied, applied again, changed by hand, corrected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view wallet_balances: refreshed by one at a time, compared exactly, kept by a rebuild."""
+"""The view wallet_balances: one process refreshes it at a time, reconcile compares it, a rebuild keeps it."""
 
 from __future__ import annotations
 

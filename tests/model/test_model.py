@@ -1,4 +1,4 @@
-"""The pure ledger under the workload, in many orders; and that the auditor would see a fault."""
+"""The pure ledger under the workload in many orders, and an auditor that finds planted faults."""
 
 from __future__ import annotations
 

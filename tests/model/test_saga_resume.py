@@ -1,4 +1,4 @@
-"""A log that is lost, wherever the projections had come to: nothing known is lost, or done twice."""
+"""A lost log, with projections cut anywhere: no known payment is lost or carried out twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the chains and of the Merkle tree: whatever one does to a row is found, and named."""
+"""Laws of the chains and of the Merkle tree: every change of a row is found and named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: a key that stands twice is found however it is written, and what is accepted is read back."""
+"""Documents: a repeated key is found in every spelling, and accepted content is read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money's algebra: what is printed is read back, and sums of amounts are amounts of sums."""
+"""Money's algebra: printed amounts are read back, and sums of amounts are amounts of sums."""
 
 from __future__ import annotations
 

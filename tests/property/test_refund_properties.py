@@ -1,4 +1,4 @@
-"""Refunds: never more goes back than was paid, in whatever order refunds are asked for and end."""
+"""Refunds never exceed the paid amount, in any order of requests and ends."""
 
 from __future__ import annotations
 

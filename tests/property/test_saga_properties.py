@@ -1,4 +1,4 @@
-"""Sagas: every payment of every kind ends once, whatever wallets and providers say and in any order."""
+"""Sagas: every payment of every kind ends once, with any answers of wallets and providers in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements of random histories: opening and movements are closing, whatever the clock has done."""
+"""Statements of random histories: opening plus movements equals closing, with any jumps of the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wallets: a replay is the fold, holds add up to what is held, and nothing is made, lost or overdrawn."""
+"""Wallets: a replay equals the fold, holds sum to the held amount, no money is made, lost or overdrawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire's two promises: what is written is read back, and what is read raises Unreadable at most."""
+"""Wire: written records are read back, and decoding raises nothing but Unreadable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents: what one cycle's records and timers set off together, without a broker."""
+"""Agents: the effects of one cycle's records and timers together, without a broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alert rules ask for metrics that there are."""
+"""The alert rules use existing metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archive's files, without a database: what is whole, what is the same, what is left over."""
+"""The archive's files, without a database: whole, identical and left-over files."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ TOGETHER = {"saga-commands": 6, "saga-events": 6}
 
 @dataclass
 class Cluster:
-    """What the assignor asks of aiokafka's metadata."""
+    """The part of aiokafka's metadata that the assignor reads."""
 
     topics: dict[str, int] = field(default_factory=lambda: TOPICS | TOGETHER)
 

@@ -1,4 +1,4 @@
-"""Those who ask in the same moment are asked for together, and each is told what is said to it."""
+"""DataLoader: simultaneous calls share one query, and each caller gets its own result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker has written is known without reading it: by the very same key and value, and once."""
+"""Cache of decoded records: a worker's own record needs no decoding, once, for the same key and value."""
 
 from __future__ import annotations
 

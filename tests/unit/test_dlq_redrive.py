@@ -1,4 +1,4 @@
-"""Which dead letters a redrive takes, as what they go back, and how topics and places are named."""
+"""Redrive: its choice of dead letters, the records that go back, and the names of topics and places."""
 
 from __future__ import annotations
 

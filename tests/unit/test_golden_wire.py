@@ -1,4 +1,4 @@
-"""Golden records: what each type looks like on the wire, kept for ever.
+"""Golden records: the permanent form of each type on the wire.
 
 A file is never changed once it was released: a changed type is a new version with a file
 of its own, and the old file must still be read.

@@ -1,4 +1,4 @@
-"""What a look at Kafka's metadata comes to."""
+"""Readiness of Kafka according to its metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A partition whose leader is moving is asked again, for a while; all else is answered at once."""
+"""Requests to a partition whose leader is moving are repeated for a while; other errors end them at once."""
 
 from __future__ import annotations
 

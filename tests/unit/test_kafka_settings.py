@@ -1,4 +1,4 @@
-"""How Kafka is reached: combinations of settings, what aiokafka is told, and what a failure says."""
+"""Connection to Kafka: combinations of settings, aiokafka's parameters, and error messages."""
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ def test_an_error_is_heard_once_until_its_time_is_over(
 ) -> None:
     for port in range(300):
         log.error("Unable connect to node with id %s: %s", port, "refused")
-    log.error("another one, of 100 %")
+    log.error("Connection lost, buffer 100 % full")
     wall.at_s += REPEAT_S
     log.error("Unable connect to node with id %s: %s", 7, "refused")
     assert caplog.messages == [
         "Unable connect to node with id 0: refused",
-        "another one, of 100 %",
+        "Connection lost, buffer 100 % full",
         "Unable connect to node with id 7: refused (and 299 times before)",
     ]
 
@@ -56,8 +56,8 @@ def test_lines_below_the_level_have_no_rate_limit(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        log.warning("joined anew")
-    assert caplog.messages == ["joined anew"] * 3
+        log.warning("Consumer rejoined its group")
+    assert caplog.messages == ["Consumer rejoined its group"] * 3
 
 
 def test_a_logger_of_ours_is_spared_from_its_warnings_on(

@@ -1,4 +1,4 @@
-"""Comparisons say when a thing that they are meant to compare is not there."""
+"""Comparisons report a missing object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money: what is an amount, and what is not."""
+"""Money: valid and invalid amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lists of mutants: each still has its place in the code, and its tests."""
+"""The lists of mutants: the anchor in the code and the tests of each exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payment: a request read and checked, and whether it is new."""
+"""Payment: reading and checking a request, and recognising a repeated one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's settings for a size: the owner's on the owner's machine, less on less."""
+"""PostgreSQL's settings by size: the owner's figures on the owner's machine, less on a smaller one."""
 
 from __future__ import annotations
 

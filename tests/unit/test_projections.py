@@ -1,4 +1,4 @@
-"""What the projector passes over, what it parks, and that it asks for nothing while nothing is parked."""
+"""Projected, skipped and parked records; no query for parked records while none exist."""
 
 from __future__ import annotations
 

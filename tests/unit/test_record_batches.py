@@ -1,4 +1,4 @@
-"""Where records stand that a broker has acknowledged."""
+"""Offsets of acknowledged records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages in docs/reference say what the code says, and their links lead somewhere."""
+"""The pages in docs/reference agree with the code, and their links resolve."""
 
 from __future__ import annotations
 

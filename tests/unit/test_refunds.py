@@ -1,4 +1,4 @@
-"""Refunds: what the refunded payment's saga sets aside, and the way that the money takes back."""
+"""Refunds: the amount that the refunded payment's saga reserves, and the way of the money back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money that has come back to a closed wallet: two people reopen it, and a payment moves the money."""
+"""Reopening a closed wallet with returned money: two people approve it, and a payment moves the money."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of rights: nobody has one that no code of theirs needs, and no topic is forgotten."""
+"""The table of rights: each role has only the rights that its code needs, and every topic is covered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RUNBOOK.md names commands and tests that there are."""
+"""RUNBOOK.md names existing commands and tests."""
 
 from __future__ import annotations
 

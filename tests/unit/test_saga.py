@@ -1,6 +1,6 @@
 """Saga: the course of a payment between wallets, step by step, to each of its ends.
 
-What providers add is in test_saga_providers, refunds are in test_refunds.
+test_saga_providers covers providers, test_refunds covers refunds.
 """
 
 from __future__ import annotations

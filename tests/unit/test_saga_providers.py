@@ -1,4 +1,4 @@
-"""Saga with a provider: asked until it says what it has done, told to cancel when time is up."""
+"""Saga with a provider: it repeats the order until the outcome is known, and cancels it at the deadline."""
 
 from __future__ import annotations
 

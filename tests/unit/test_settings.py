@@ -1,4 +1,4 @@
-"""Settings that are more than a value: the providers, and how long a transaction may last."""
+"""Settings with derived values: the providers, and the timeout of a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: when a state is due is read off its stored form, without looking at the rest of it."""
+"""Tables: the due time of a state is decoded from its stored form, without the rest of it."""
 
 from __future__ import annotations
 

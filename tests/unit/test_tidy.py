@@ -1,4 +1,4 @@
-"""The rules of the house, as far as a program can tell.
+"""House rules that a program can check.
 
 Each rule lists what breaks it, so that a failure reads like a review.  An exception to
 a rule stands here, beside its reason, and nowhere else.

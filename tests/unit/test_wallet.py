@@ -1,4 +1,4 @@
-"""Wallet: what it says to a command, and what it is after its events; holds are in test_holds."""
+"""Wallet: its answers to commands, and its state after events; test_holds covers holds."""
 
 from __future__ import annotations
 

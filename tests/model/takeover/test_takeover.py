@@ -1,4 +1,4 @@
-"""Takeover and commit keep their promises in every order, and no rule of theirs can be left out.
+"""Takeover and commit keep their invariants in every order, and each of their rules is necessary.
 
 `pytest -s` prints how many states were explored.
 """
