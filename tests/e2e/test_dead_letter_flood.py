@@ -113,7 +113,7 @@ async def listed(live: LiveSystem) -> list[Any]:
     return letters
 
 
-async def test_a_flood_stops_the_worker_a_restart_knows_it_and_a_raised_limit_lets_it_pass(
+async def test_a_flood_stops_the_worker_also_after_a_restart_until_the_limit_is_raised(
     limited: LiveSystem,
 ) -> None:
     live = limited

@@ -28,7 +28,7 @@ async def bounced(migrated: Settings, tmp_path: Path) -> AsyncIterator[LiveSyste
         yield live
 
 
-async def test_payments_end_and_at_the_limit_callers_are_told_to_come_back_and_nothing_is_lost(
+async def test_payments_end_and_callers_at_the_limit_get_retry_after_without_losses(
     bounced: LiveSystem,
 ) -> None:
     ada, bob = await open_wallet(bounced, funds="100.00"), await open_wallet(bounced)

@@ -45,7 +45,7 @@ async def silenced(dsn: str, is_silent: asyncio.Event) -> AsyncIterator[str]:
         yield server._replace(netloc=f"ledger@127.0.0.1:{port}").geturl()
 
 
-async def test_a_connection_that_falls_silent_in_mid_transaction_is_given_up_in_time(
+async def test_a_connection_silent_during_a_transaction_times_out(
     database_only: Settings,
 ) -> None:
     is_silent = asyncio.Event()
@@ -64,7 +64,7 @@ async def test_a_connection_that_falls_silent_in_mid_transaction_is_given_up_in_
             assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_a_writer_that_is_gone_in_mid_transaction_does_not_hold_up_its_successor(
+async def test_a_writer_that_vanishes_during_a_transaction_does_not_block_its_successor(
     schema_only: Settings,
 ) -> None:
     async with await create_pool(schema_only.postgres) as pool:

@@ -63,6 +63,6 @@ def excused(fault: str, resumed: ResumedSystem, sent: Sequence[Payment]) -> bool
 
 
 @pytest.mark.parametrize("seed", range(60))
-async def test_wherever_the_projections_were_cut_every_known_payment_ends_once(seed: int) -> None:
+async def test_every_known_payment_ends_once_with_projections_cut_at_any_point(seed: int) -> None:
     _, faults = await lost(seed)
     assert faults == []
