@@ -1,4 +1,4 @@
-"""A database whose events are of several months, two of them old, and a folder to put those into."""
+"""A database with events of several months, two of them old, and a folder for their archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PgBouncer of a test's own before the stack's PostgreSQL."""
+"""A test's own PgBouncer in front of the stack's PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What all tests share: one real stack, and in it a corner of each test's own.
+"""Fixtures of all tests: one shared stack of real servers, with topics and databases per test.
 
 The stack is started once, in .ledger/test with ports of its own, and left running so
-that the next run starts at once.  A test asks for as much of it as it needs:
+that the next run starts at once.  A test requests only the parts that it needs:
 `alone` (Settings only) < `topics_only`, `database_only`, `schema_only` (a database with the schema) <
 `system` (topics and an empty database), `migrated` (topics and the schema).
 """

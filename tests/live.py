@@ -61,7 +61,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with; None while it runs or was never started."""
+        """The exit code; None while the process runs or was never started."""
         return None if self._child is None else self._child.poll()
 
     @property

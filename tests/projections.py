@@ -1,4 +1,4 @@
-"""What the projections of a system say, to be compared before and after they were rebuilt."""
+"""The content of a system's projections, to compare before and after a rebuild."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stack with TLS, users and rights, and a system on it whose processes have just what their roles have."""
+"""A stack with TLS, users and rights, and a system on it whose processes have only their roles' rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks of a test's own: what was made for one goes with it, wherever it lies."""
+"""A test's own stacks: removing one removes all its files."""
 
 from __future__ import annotations
 

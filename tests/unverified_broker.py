@@ -1,4 +1,4 @@
-"""A broker that takes records of transactions whose coordinator was never told of their partition."""
+"""A broker that accepts transactional records without AddPartitionsToTxn (no KIP-890 verification)."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def test_the_newest_of_one_call_stays_whatever_the_order(cache: BalanceCac
     assert [view and view.version for view in found] == [3, 3]
 
 
-async def test_an_entry_of_another_epoch_is_no_answer_and_keeps_older_ones_out(cache: BalanceCache) -> None:
+async def test_an_entry_of_another_epoch_is_ignored_and_keeps_older_ones_out(cache: BalanceCache) -> None:
     wallet_id = new_id()
     await cache.put([wallet(10, wallet_id)], "an earlier epoch")
     assert await cache.get(wallet_id) is None
@@ -81,7 +81,7 @@ async def test_an_entry_of_another_epoch_is_no_answer_and_keeps_older_ones_out(c
     assert await cache.get(wallet_id) == again
 
 
-async def test_of_one_version_the_entry_that_is_an_answer_stays(cache: BalanceCache) -> None:
+async def test_of_two_entries_of_one_version_the_usable_one_stays(cache: BalanceCache) -> None:
     stored = wallet(10, new_id())
     await cache.put([stored])
     await cache.put([stored], "an earlier epoch")
@@ -91,7 +91,7 @@ async def test_of_one_version_the_entry_that_is_an_answer_stays(cache: BalanceCa
     assert await cache.get(stored.wallet_id) is None, "a newer one is there, and not known to be the newest"
 
 
-async def test_the_epoch_is_known_after_an_answer_and_stays(cache: BalanceCache) -> None:
+async def test_the_epoch_is_known_after_the_first_response_and_stays(cache: BalanceCache) -> None:
     await cache.get(new_id())
     epoch = cache.epoch
     await cache.put([wallet(1, new_id())])
@@ -99,7 +99,7 @@ async def test_the_epoch_is_known_after_an_answer_and_stays(cache: BalanceCache)
     assert [cache.epoch, await cache.learn_epoch()] == [epoch, epoch]
 
 
-async def test_a_crowd_is_answered(cache: BalanceCache) -> None:
+async def test_many_simultaneous_reads_are_answered(cache: BalanceCache) -> None:
     stored = wallet(7, new_id())
     await cache.put([stored])
     found = await asyncio.gather(*(cache.get(stored.wallet_id) for _ in range(CROWD)))
@@ -117,7 +117,7 @@ async def test_a_cancelled_caller_does_not_affect_the_others(stack: Settings) ->
         assert impatient.cancelled()
 
 
-async def test_a_key_that_is_no_wallet_s_is_unavailable_to_who_asks_for_it_alone(stack: Settings) -> None:
+async def test_a_corrupt_cache_entry_fails_only_its_own_reader(stack: Settings) -> None:
     async with connect(stack.redis) as redis:
         cache, stored, spoilt = RedisBalances(redis, ttl_s=30), wallet(1, new_id()), new_id()
         await cache.put([stored])
@@ -136,7 +136,7 @@ async def test_a_cached_wallet_expires_and_a_put_renews_it(stack: Settings) -> N
         assert 599_000 < await redis.pttl(f"wallet:{stored.wallet_id}") <= 600_000
 
 
-async def test_a_redis_that_forgot_its_scripts_is_told_again(stack: Settings) -> None:
+async def test_scripts_are_loaded_again_after_redis_lost_them(stack: Settings) -> None:
     async with connect(stack.redis) as redis:
         await redis.script_flush()
         stored = wallet(1, new_id())
@@ -144,7 +144,7 @@ async def test_a_redis_that_forgot_its_scripts_is_told_again(stack: Settings) ->
         assert await RedisBalances(redis, ttl_s=30).get(stored.wallet_id) == stored
 
 
-async def test_a_redis_that_is_away_is_unavailable() -> None:
+async def test_a_stopped_redis_raises_unavailable() -> None:
     async with connect("redis://127.0.0.1:1/0") as redis:
         cache = RedisBalances(redis, ttl_s=30)
         with pytest.raises(Unavailable, match="redis is not available"):

@@ -77,19 +77,19 @@ async def stage(url: str | None) -> AsyncIterator[Stage]:
         await redis.delete(f"cb:{provider}")
 
 
-async def test_a_provider_nobody_has_called_may_be_called(stage: Stage) -> None:
+async def test_a_provider_without_calls_is_allowed(stage: Stage) -> None:
     assert await stage.allowed()
     assert await stage.allowed()
 
 
-async def test_failures_in_a_row_open_it(stage: Stage) -> None:
+async def test_consecutive_failures_open_the_breaker(stage: Stage) -> None:
     await stage.fail(FAILURES_MAX - 1)
     assert await stage.allowed()
     await stage.fail(1)
     assert not await stage.allowed()
 
 
-async def test_a_success_between_them_ends_the_row(stage: Stage) -> None:
+async def test_a_success_resets_the_count_of_failures(stage: Stage) -> None:
     await stage.fail(FAILURES_MAX - 1)
     await stage.breakers.record_success(stage.provider)
     await stage.fail(FAILURES_MAX - 1)
@@ -101,14 +101,14 @@ async def test_one_provider_s_failures_are_not_another_s(stage: Stage) -> None:
     assert await stage.breakers.allow_call(new_id())
 
 
-async def test_after_the_open_time_one_of_many_is_on_trial(stage: Stage) -> None:
+async def test_after_the_open_time_one_trial_call_is_allowed(stage: Stage) -> None:
     await stage.fail()
     await stage.wait_open_time()
     answers = await asyncio.gather(*(stage.allowed() for _ in range(20)))
     assert sum(answers) == 1
 
 
-async def test_a_trial_that_succeeds_closes_it(stage: Stage) -> None:
+async def test_a_successful_trial_closes_the_breaker(stage: Stage) -> None:
     await stage.fail()
     await stage.wait_open_time()
     assert await stage.allowed()
@@ -118,7 +118,7 @@ async def test_a_trial_that_succeeds_closes_it(stage: Stage) -> None:
     assert await stage.allowed()
 
 
-async def test_a_trial_that_fails_opens_it_at_once(stage: Stage) -> None:
+async def test_a_failed_trial_reopens_the_breaker_at_once(stage: Stage) -> None:
     await stage.fail()
     await stage.wait_open_time()
     assert await stage.allowed()
@@ -138,7 +138,7 @@ async def test_a_trial_that_never_reports_is_replaced(stage: Stage) -> None:
     assert not await stage.allowed()
 
 
-async def test_calls_from_before_it_opened_neither_close_it_nor_keep_it_open(stage: Stage) -> None:
+async def test_calls_from_before_the_opening_neither_close_the_breaker_nor_keep_it_open(stage: Stage) -> None:
     await stage.fail()
     await stage.breakers.record_success(stage.provider)
     assert not await stage.allowed()
@@ -147,7 +147,7 @@ async def test_calls_from_before_it_opened_neither_close_it_nor_keep_it_open(sta
     assert await stage.allowed()
 
 
-async def test_the_hash_in_redis_says_how_it_stands(stack: Settings) -> None:
+async def test_the_hash_in_redis_shows_the_breaker_s_state(stack: Settings) -> None:
     async with connect(stack.redis) as redis:
         provider, began_ms = new_id(), time.time() * 1000 - 1_000
         breakers = RedisBreakers(redis, failures_max=2, open_s=OPEN_S)
@@ -172,7 +172,7 @@ async def test_the_hash_in_redis_says_how_it_stands(stack: Settings) -> None:
         await redis.delete(f"cb:{provider}")
 
 
-async def test_workers_share_it_and_it_opens_once_by_redis_own_clock(stack: Settings) -> None:
+async def test_workers_share_the_breaker_and_it_opens_once_by_the_clock_of_redis(stack: Settings) -> None:
     async with connect(stack.redis) as one, connect(stack.redis) as other:
         provider = new_id()
         first = RedisBreakers(one, failures_max=2, open_s=0.5)
@@ -186,7 +186,7 @@ async def test_workers_share_it_and_it_opens_once_by_redis_own_clock(stack: Sett
         await one.delete(f"cb:{provider}")
 
 
-async def test_while_redis_is_away_every_call_is_allowed_logged_once_and_counted(
+async def test_while_redis_is_unavailable_every_call_is_allowed_logged_once_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     before = skipped()

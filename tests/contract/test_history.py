@@ -15,9 +15,7 @@ ALL = VersionRange(0, 1_000_000)
 
 
 @pytest.mark.parametrize("batches", ["one batch", "a batch each"])
-async def test_as_of_means_a_version_and_later_never_an_earlier_one(
-    batches: str, projections: Projections
-) -> None:
+async def test_a_later_time_never_has_an_earlier_version(batches: str, projections: Projections) -> None:
     """Versions 1 to 6 occur at 1, 2, 0, 1, 3 and 2 minutes: a clock has stepped back twice."""
     story, minute = Story(), timedelta(minutes=1)
     begin = story.now
@@ -69,7 +67,7 @@ async def test_events_are_pages_from_the_newest_on(projections: Projections) -> 
     assert await projections.read.wallet_events_before(new_id(), before_version=9, limit=3) == []
 
 
-async def test_a_movement_says_whose_payment_it_was_and_what_it_came_to(projections: Projections) -> None:
+async def test_a_movement_has_its_payment_and_the_balance_after_it(projections: Projections) -> None:
     story = Story()
     source, target = story.open(), story.open()
     metadata = {"date": "1993-01-31", "k_symbol": "SIPO"}
@@ -99,7 +97,7 @@ async def test_a_movement_says_whose_payment_it_was_and_what_it_came_to(projecti
 
 
 @pytest.mark.parametrize("metadata", [None, [1], "text", {}])
-async def test_what_is_known_of_a_payment_may_be_nothing(metadata: object, projections: Projections) -> None:
+async def test_a_movement_s_payment_may_be_unknown(metadata: object, projections: Projections) -> None:
     story = Story()
     wallet_id = story.open()
     deposit = story.request(target=wallet_id, amount_minor=100, metadata=metadata)
@@ -115,7 +113,7 @@ async def test_what_is_known_of_a_payment_may_be_nothing(metadata: object, proje
     assert (unknown.kind, unknown.counterparty, unknown.metadata) == (None, None, None)
 
 
-async def test_a_stretch_has_its_versions_and_no_others(projections: Projections) -> None:
+async def test_a_version_range_has_exactly_its_versions(projections: Projections) -> None:
     story, read = Story(), projections.read
     wallet_id = story.open()
     for amount_minor in (100, -30, 200, -50):

@@ -34,26 +34,26 @@ async def claims(url: str | None) -> AsyncIterator[Claims]:
             yield RedisClaims(redis)
 
 
-async def test_the_first_holds_the_id(claims: Claims) -> None:
+async def test_the_first_claim_holds_the_id(claims: Claims) -> None:
     payment_id = new_id()
     for fingerprint in ("first", "second", "first"):
         assert await claims.claim({payment_id: fingerprint}) == {payment_id: "first"}
 
 
-async def test_many_are_claimed_at_once_each_by_itself(claims: Claims) -> None:
+async def test_many_ids_are_claimed_at_once_independently(claims: Claims) -> None:
     held, free = new_id(), new_id()
     await claims.claim({held: "first"})
     assert await claims.claim({free: "second", held: "second"}) == {free: "second", held: "first"}
     assert await claims.claim({}) == {}
 
 
-async def test_of_many_at_once_one_holds_it_for_all(claims: Claims) -> None:
+async def test_of_many_simultaneous_claims_one_holds_the_id(claims: Claims) -> None:
     payment_id = new_id()
     holders = await asyncio.gather(*(claims.claim({payment_id: f"fingerprint {n}"}) for n in range(20)))
     assert len({holder[payment_id] for holder in holders}) == 1
 
 
-async def test_redis_away_is_unavailable() -> None:
+async def test_a_stopped_redis_raises_unavailable() -> None:
     async with connect("redis://127.0.0.1:1/0") as redis:
         with pytest.raises(Unavailable, match="redis"):
             await RedisClaims(redis).claim({new_id(): "first"})

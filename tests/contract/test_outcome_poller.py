@@ -39,7 +39,7 @@ def ended(story: Story, wallet_id: str) -> str:
     return payment_id
 
 
-async def test_all_who_wait_are_told_by_one_query() -> None:
+async def test_one_query_serves_all_waiting_callers() -> None:
     story, read_model = Story(), CountingReadModel()
     wallet_id = story.open()
     payments = [ended(story, wallet_id) for _ in range(50)]
@@ -50,7 +50,7 @@ async def test_all_who_wait_are_told_by_one_query() -> None:
     assert len(read_model.asked) == 1
 
 
-async def test_an_outcome_that_comes_later_is_told() -> None:
+async def test_a_later_outcome_is_returned() -> None:
     story, read_model = Story(), CountingReadModel()
     payment_id = ended(story, story.open())
     async with OutcomePoller(read_model, interval_ms=1) as watch:
@@ -60,7 +60,7 @@ async def test_an_outcome_that_comes_later_is_told() -> None:
         assert await waiting is not None
 
 
-async def test_an_outcome_is_told_with_all_its_steps_or_not_yet() -> None:
+async def test_an_outcome_is_returned_only_with_all_its_steps() -> None:
     story, read_model = Story(), CountingReadModel()
     payment_id = story.deposit(story.open(), 100)
     await read_model.write(story.batch())
@@ -79,7 +79,7 @@ async def test_an_outcome_is_told_with_all_its_steps_or_not_yet() -> None:
     ]
 
 
-async def test_a_waiter_gets_none_when_the_time_is_up_and_nobody_asks_any_more() -> None:
+async def test_a_waiter_gets_none_after_its_time_and_queries_stop() -> None:
     read_model = CountingReadModel()
     async with OutcomePoller(read_model, interval_ms=1) as watch:
         assert await watch.wait(new_id(), 0.02) is None
@@ -88,7 +88,7 @@ async def test_a_waiter_gets_none_when_the_time_is_up_and_nobody_asks_any_more()
         assert len(read_model.asked) <= asked + 1
 
 
-async def test_waiters_outlast_a_read_model_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+async def test_waiters_survive_an_unavailable_read_model(caplog: pytest.LogCaptureFixture) -> None:
     story, read_model = Story(), CountingReadModel(away=1)
     payment_id = ended(story, story.open())
     await read_model.write(story.batch())
@@ -97,7 +97,7 @@ async def test_waiters_outlast_a_read_model_that_is_away(caplog: pytest.LogCaptu
     assert "postgres is not available" in caplog.text
 
 
-async def test_when_looking_fails_the_waiters_are_answered_and_the_next_ones_are_told() -> None:
+async def test_a_failed_query_fails_its_waiters_and_the_next_ones_get_their_outcomes() -> None:
     class FailsOnce(CountingReadModel):
         async def outcomes(self, payment_ids: Sequence[str]) -> Mapping[str, Outcome]:
             if not self.asked:

@@ -68,7 +68,7 @@ async def test_payments_are_listed_by_wallet_user_status_and_time_the_newest_fir
     assert await ids(read, since=times[3], before=Place(times[1]), wallet_id=bob) == [three, two]
 
 
-async def test_a_list_goes_on_without_a_payment_twice_or_left_out_while_others_arrive_and_end(
+async def test_pages_of_a_list_neither_repeat_nor_omit_a_payment_while_others_arrive_and_end(
     projections: Projections,
 ) -> None:
     """Twelve payments in pages of five, four of them of one moment; others come between the pages."""
@@ -96,7 +96,7 @@ async def test_a_list_goes_on_without_a_payment_twice_or_left_out_while_others_a
     assert places == sorted(places, reverse=True)
 
 
-async def test_a_payment_shows_what_it_refunds_its_metadata_hold_provider_and_times(
+async def test_a_payment_shows_the_refunded_payment_metadata_hold_provider_and_times(
     projections: Projections,
 ) -> None:
     story, read, user_id, hold_id = Story(), projections.read, new_id(), new_id()
@@ -127,7 +127,7 @@ async def test_a_payment_shows_what_it_refunds_its_metadata_hold_provider_and_ti
 
 
 @pytest.mark.parametrize("characters", [4000, 5000])
-async def test_a_list_shows_metadata_up_to_four_kibibytes_and_a_payment_all_of_it(
+async def test_a_list_shows_metadata_up_to_four_kibibytes_and_a_single_payment_shows_all_of_it(
     characters: int, projections: Projections
 ) -> None:
     story, read = Story(), projections.read

@@ -57,7 +57,7 @@ async def test_an_order_is_declined_with_its_reason_each_time(tmp_path: Path) ->
         assert await stage.effective() == []
 
 
-async def test_a_known_key_with_other_content_is_for_a_person_to_settle(tmp_path: Path) -> None:
+async def test_a_known_key_with_other_content_needs_an_operator(tmp_path: Path) -> None:
     async with provider(tmp_path) as stage:
         wanted = order()
         await stage.providers.carry_out(ACME, wanted)
@@ -74,7 +74,7 @@ async def test_the_same_amount_written_otherwise_is_the_same_order(tmp_path: Pat
             assert answer.status == "approved"
 
 
-async def test_a_cancellation_before_the_order_keeps_it_from_ever_being_carried_out(tmp_path: Path) -> None:
+async def test_a_cancellation_before_the_order_prevents_its_execution_for_ever(tmp_path: Path) -> None:
     async with provider(tmp_path) as stage:
         wanted = order()
         assert await stage.providers.cancel(ACME, wanted.key) == CANCELLED
@@ -125,7 +125,9 @@ async def test_an_order_cancelled_while_it_is_under_way_has_no_effect_when_it_ar
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST_ERROR, Fault.LOST_CONNECTION])
-async def test_a_lost_answer_is_unknown_and_the_same_key_tells_it(tmp_path: Path, fault: Fault) -> None:
+async def test_a_lost_answer_is_unknown_until_the_same_key_is_sent_again(
+    tmp_path: Path, fault: Fault
+) -> None:
     wanted = order(key_with(fault, Behaviour(lost_share=0.5)))
     async with provider(tmp_path, lost_share=0.5) as stage:
         with pytest.raises(Unavailable, match="provider acme is not available"):
@@ -210,7 +212,7 @@ async def test_any_other_answer_is_unknown(status: int, body: bytes, detail: str
             await providers.carry_out(ACME, order())
 
 
-async def test_whatever_goes_wrong_what_was_told_in_the_end_is_what_the_book_has(tmp_path: Path) -> None:
+async def test_the_final_answer_agrees_with_the_book_after_any_fault(tmp_path: Path) -> None:
     shares = {"slow_share": 0.1, "error_share": 0.2, "lost_share": 0.2, "double_share": 0.1}
     async with provider(tmp_path, timeout_ms=300, slow_ms=600, decline_share=0.2, **shares) as stage:
 
@@ -237,7 +239,7 @@ async def test_whatever_goes_wrong_what_was_told_in_the_end_is_what_the_book_has
         await eventually(agrees, what="the book has what was told", seconds=10)
 
 
-async def test_a_provider_that_is_away_not_known_or_not_started_is_unavailable() -> None:
+async def test_a_stopped_unknown_or_unstarted_provider_is_unavailable() -> None:
     async with client(f"http://127.0.0.1:{free_port()}") as providers:
         assert (providers.knows(ACME), providers.knows("other")) == (True, False)
         with pytest.raises(Unavailable, match="provider acme is not available: Client"):
@@ -249,7 +251,7 @@ async def test_a_provider_that_is_away_not_known_or_not_started_is_unavailable()
         await closed.cancel(ACME, new_id())
 
 
-async def test_a_provider_gets_so_many_calls_at_a_time_and_no_more() -> None:
+async def test_simultaneous_calls_to_a_provider_are_limited() -> None:
     seen: Counter[str] = Counter()
     full = asyncio.Event()
 

@@ -13,7 +13,7 @@ from tests.contract.conftest import Projections
 from tests.projected import Story, new_id
 
 
-async def test_nothing_is_known_before_it_is_projected(projections: Projections) -> None:
+async def test_a_wallet_is_unknown_before_it_is_projected(projections: Projections) -> None:
     read, unknown = projections.read, new_id()
     assert await read.wallet(unknown) is None
     assert await read.payment(unknown) is None
@@ -210,7 +210,7 @@ async def test_a_failure_without_a_readable_request_is_a_payment_too(projections
     assert (payment.status, payment.kind, payment.amount) == ("failed", "", "")
 
 
-async def test_a_refunded_payment_says_how_much_has_gone_back(projections: Projections) -> None:
+async def test_a_refunded_payment_shows_the_refunded_amount(projections: Projections) -> None:
     story = Story()
     payment_id = story.deposit(story.open(), 1000)
     await projections.write(story.batch())
@@ -277,6 +277,6 @@ async def test_payments_that_have_not_ended_are_counted_with_the_oldest(projecti
     assert await read.under_way(second + timedelta(microseconds=1)) == UnderWay(2, first)
 
 
-async def test_a_postgres_that_is_away_is_unavailable() -> None:
+async def test_a_stopped_postgres_raises_unavailable() -> None:
     with pytest.raises(Unavailable, match="postgres is not available"):
         await create_pool("postgresql://ledger@127.0.0.1:1/ledger")

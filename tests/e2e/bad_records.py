@@ -1,4 +1,4 @@
-"""Records nobody can carry out, each wrong in one way, and what the contract says of each."""
+"""Invalid records, each wrong in one way, with the result that the contract demands."""
 
 from __future__ import annotations
 

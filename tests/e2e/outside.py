@@ -1,4 +1,4 @@
-"""What the outside world does to a system: HTTP calls, raw records into Kafka, and a look at its topics."""
+"""The outside of a system: HTTP calls, raw records into Kafka, and reads of its topics."""
 
 from __future__ import annotations
 

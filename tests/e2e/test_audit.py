@@ -1,4 +1,4 @@
-"""Tamper evidence of a real system: the projector closes the day, a change is found, a rebuild heals it."""
+"""Tamper evidence: the projector closes the day, the audit finds a changed row, a rebuild repairs it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def verify(live: LiveSystem, *arguments: str) -> tuple[int, Any]:
     return code, msgspec.json.decode(out)
 
 
-async def test_what_was_changed_behind_the_system_s_back_is_named_and_made_again(
+async def test_a_row_changed_by_hand_is_named_and_a_rebuild_restores_it(
     migrated: Settings, tmp_path: Path
 ) -> None:
     async with running(migrated, workers=1) as live:

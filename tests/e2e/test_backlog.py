@@ -1,4 +1,4 @@
-"""A backlog: what a worker has begun it ends before it begins what is new."""
+"""A backlog: a worker ends the payments in flight before it begins new ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 PAYMENTS = 16_000
 
 
-async def test_what_has_begun_ends_before_what_is_new_begins(migrated: Settings) -> None:
+async def test_payments_in_flight_end_before_new_ones_begin(migrated: Settings) -> None:
     async with running(migrated, workers=1) as live:
         wallets = wallet_ids(100)
         await KafkaLoad(live.settings).open_wallets(wallets)

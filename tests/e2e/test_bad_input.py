@@ -1,7 +1,7 @@
-"""Records that cannot be carried out, in one batch with some that can.
+"""Invalid records in one batch with valid ones.
 
-Each is parked once, byte for byte, with the reason; a payment it names fails; nothing
-else happens, and the good ones beside it are paid.
+Each invalid record is parked once, byte for byte, with the reason; a payment that it names
+fails.  The valid payments in the batch complete.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PARTITION: Final = 5
 GOOD: Final = 4
 LARGEST_VALUE_BYTES: Final = 1_048_588 - 61 - 11 - 36
-"""What fills the broker's message.max.bytes: less a batch's head, a record's framing and its key."""
+"""The largest value within the broker's message.max.bytes, less batch header, record framing and key."""
 
 
 class Sent(msgspec.Struct):
@@ -79,7 +79,7 @@ async def sent(shared: LiveSystem) -> Sent:
     return Sent(ada, bob, good, bad, await parked_by_offset(shared))
 
 
-async def test_the_good_records_of_the_batch_are_paid_and_nothing_else_moves(
+async def test_the_valid_records_of_the_batch_are_paid_and_no_other_money_moves(
     shared: LiveSystem, sent: Sent
 ) -> None:
     assert {(await ended(shared, payment_id))["status"] for payment_id in sent.good} == {"completed"}
@@ -89,14 +89,14 @@ async def test_the_good_records_of_the_batch_are_paid_and_nothing_else_moves(
     assert moved[0]["n"] == 1 + 2 * len(sent.good)
 
 
-async def test_there_is_one_dead_letter_for_each_bad_record_and_none_beside(sent: Sent) -> None:
+async def test_each_bad_record_has_one_dead_letter_and_valid_records_none(sent: Sent) -> None:
     assert {offset: len(letters) for offset, letters in sent.letters.items()} == {
         offset: 1 for _, offset, _ in sent.bad.values()
     }
 
 
 @pytest.mark.parametrize("case", BAD_RECORDS, ids=lambda case: case.name)
-async def test_it_is_parked_byte_for_byte_and_its_payment_fails(
+async def test_a_bad_record_is_parked_byte_for_byte_and_its_payment_fails(
     shared: LiveSystem, sent: Sent, case: BadRecord
 ) -> None:
     payment_id, offset, (key, value) = sent.bad[case.name]
@@ -136,7 +136,7 @@ async def outcomes_of(live: LiveSystem, payment_id: str) -> list[dict[str, Any]]
     return [{"event_type": row["event_type"], "data": msgspec.json.decode(row["event_data"])} for row in rows]
 
 
-async def test_dlq_list_shows_them_all(shared: LiveSystem, sent: Sent) -> None:
+async def test_dlq_list_shows_every_dead_letter(shared: LiveSystem, sent: Sent) -> None:
     listed = await shared.document("dlq", "list", "--topic", "payment-events")
     shown = {(int(letter["source_offset"]), letter["reason"]) for letter in listed}
     assert shown == {(offset, "invalid") for _, offset, _ in sent.bad.values()}
@@ -170,7 +170,7 @@ async def test_the_key_of_another_payment_does_not_fail_the_payment_of_that_key(
     assert [event["event_type"] for event in await outcomes_of(shared, known)] == ["PaymentCompleted"]
 
 
-async def test_an_outcome_from_outside_that_cannot_be_read_is_parked_and_stops_nobody(
+async def test_an_unreadable_outcome_from_outside_is_parked_and_stops_no_worker(
     shared: LiveSystem, sent: Sent
 ) -> None:
     known = sent.good[0]
@@ -222,7 +222,7 @@ async def test_metadata_of_900_kb_is_taken_and_kept(shared: LiveSystem, sent: Se
 @pytest.mark.parametrize(
     "value_bytes", [1_000_001, LARGEST_VALUE_BYTES], ids=["a bit", "as the broker takes"]
 )
-async def test_a_record_too_long_to_be_carried_through_is_parked_whole(
+async def test_a_record_too_long_for_its_saga_is_parked_whole(
     shared: LiveSystem, sent: Sent, value_bytes: int
 ) -> None:
     data = paying(sent.ada, sent.bob) | {"metadata": {"scan": ""}}

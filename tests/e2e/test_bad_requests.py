@@ -1,4 +1,4 @@
-"""HTTP requests that cannot be taken: a problem that says what to change, and nothing is written."""
+"""Invalid HTTP requests: the problem names the field to change, and nothing is written."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ async def posted(live: LiveSystem, path: str, body: bytes | BytesIO, headers: An
         "an empty object",
     ],
 )
-async def test_what_is_no_json_is_400_and_no_object_422(shared: LiveSystem, body: bytes, status: int) -> None:
+async def test_invalid_json_is_400_and_json_other_than_an_object_422(
+    shared: LiveSystem, body: bytes, status: int
+) -> None:
     assert (await posted(shared, "/v1/payments", body))[0] == status
 
 
@@ -99,7 +101,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-async def test_content_that_is_wrong_is_422_and_names_the_field(
+async def test_invalid_content_is_422_and_names_the_field(
     shared: LiveSystem, payer: str, payee: str, case: str
 ) -> None:
     field, change = WRONG[case]
@@ -129,7 +131,7 @@ async def test_a_body_of_ten_megabytes_is_413_at_once(shared: LiveSystem, path: 
     assert (await posted(shared, path, body))[0] == 413
 
 
-async def test_a_body_that_never_says_how_long_it_is_is_413_when_it_is_too_long(shared: LiveSystem) -> None:
+async def test_a_chunked_body_beyond_the_limit_is_413(shared: LiveSystem) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(10 * 1024):
             yield b" " * 1024
@@ -150,7 +152,7 @@ async def test_a_body_that_never_says_how_long_it_is_is_413_when_it_is_too_long(
         ("DELETE", "/v1/payments", 405),
     ],
 )
-async def test_what_is_not_there_is_404_and_what_is_not_done_405(
+async def test_an_unknown_path_is_404_and_an_unsupported_method_405(
     shared: LiveSystem, method: str, path: str, status: int
 ) -> None:
     answered, problem, headers = await shared.request(method, path)
@@ -174,7 +176,7 @@ async def test_a_wallet_with_money_in_it_cannot_be_closed(shared: LiveSystem, pa
     assert (status, problem["status"]) == (409, 409)
 
 
-async def test_in_the_end_nothing_of_it_was_written_and_a_good_request_is_taken(
+async def test_in_the_end_no_bad_request_was_written_and_a_valid_one_is_accepted(
     shared: LiveSystem, payer: str, payee: str
 ) -> None:
     assert (await pay(shared, transfer(payer, payee)))["status"] == "completed"

@@ -1,4 +1,4 @@
-"""Statements of real accounts: what a month comes to is what the bank itself wrote beside its rows.
+"""Statements of real accounts: each month's closing balance equals the bank's own.
 
 An imported payment occurs when it is imported; the bank's date is in its metadata.  So
 the months are imported one by one, and a month's statement is of the time in between.

@@ -1,4 +1,4 @@
-"""A batch of payments on a live system: the good, the bad and the repeated in one request."""
+"""A batch on a live system: valid, invalid and repeated payments in one request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def sent(
     return results
 
 
-async def test_each_payment_of_a_batch_is_answered_as_if_it_were_alone_and_a_repetition_changes_nothing(
+async def test_each_payment_of_a_batch_gets_the_response_of_a_single_one_and_a_repetition_changes_nothing(
     shared: LiveSystem,
 ) -> None:
     ada, bob, key = await open_wallet(shared, funds="100.00"), await open_wallet(shared), new_id()
@@ -71,7 +71,7 @@ async def test_each_payment_of_a_batch_is_answered_as_if_it_were_alone_and_a_rep
     assert await balance(shared, bob) == "50.00"
 
 
-async def test_a_thousand_payments_are_taken_at_once(shared: LiveSystem) -> None:
+async def test_a_batch_of_a_thousand_payments_is_accepted(shared: LiveSystem) -> None:
     ada, bob = await open_wallet(shared, funds="10.00"), await open_wallet(shared)
     payments = [transfer(ada, bob, "0.01") for _ in range(1000)]
     results = await sent(shared, payments)

@@ -1,4 +1,4 @@
-"""Transfers that take the money and cannot give it: the payer has it back, and the books say so."""
+"""Transfers with a refused credit: the payer gets the money back, and the books reconcile."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def check_given_back(live: LiveSystem, data: dict[str, Any], reason: str) 
 
 
 @pytest.mark.parametrize("payee", ["missing", "closed", "without the currency"])
-async def test_the_payer_has_the_money_back_when_the_payee_is(shared: LiveSystem, payee: str) -> None:
+async def test_the_payer_gets_the_money_back_when_the_payee_is(shared: LiveSystem, payee: str) -> None:
     payer = await open_wallet(shared, funds="20.00")
     target, reason = new_id(), "wallet_not_found"
     if payee == "closed":
@@ -151,7 +151,7 @@ async def frozen_in_the_middle(live: LiveSystem, producer: AIOKafkaProducer) -> 
     return [data for data in payments if data["payment_id"] in straddled]
 
 
-async def test_a_payer_frozen_in_the_middle_of_it_has_the_money_back_too(shared: LiveSystem) -> None:
+async def test_a_payer_frozen_during_the_transfer_gets_the_money_back_too(shared: LiveSystem) -> None:
     async with AIOKafkaProducer(bootstrap_servers=shared.settings.kafka) as producer:
         for _ in range(10):  # the wallet is frozen between two steps of a payment, or not
             if straddled := await frozen_in_the_middle(shared, producer):
@@ -162,7 +162,7 @@ async def test_a_payer_frozen_in_the_middle_of_it_has_the_money_back_too(shared:
         await check_given_back(shared, data, "wallet_not_found")
 
 
-async def test_money_that_comes_back_to_a_wallet_closed_in_the_middle_of_it_is_not_stuck(
+async def test_money_returned_to_a_wallet_closed_during_the_transfer_can_be_moved(
     shared: LiveSystem,
 ) -> None:
     async with AIOKafkaProducer(bootstrap_servers=shared.settings.kafka) as producer:

@@ -1,6 +1,6 @@
-"""A flood of records nobody can read: it stops the worker instead of being drained, and is told on restart.
+"""A flood of unreadable records stops the worker, and the worker reports it again after a restart.
 
-Then, with the limit raised, everything is parked once, and redriven it is parked once more.
+With a raised limit the worker parks each record once, and once more after a redrive.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ async def listed(live: LiveSystem) -> list[Any]:
     return letters
 
 
-async def test_a_flood_stops_the_worker_a_restart_knows_it_and_a_raised_limit_lets_it_pass(
+async def test_a_flood_stops_the_worker_also_after_a_restart_until_the_limit_is_raised(
     limited: LiveSystem,
 ) -> None:
     live = limited

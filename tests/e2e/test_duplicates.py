@@ -1,4 +1,4 @@
-"""The same payment again, in every way it may come: it is carried out once, or it is another and parked."""
+"""Repeated payments: the same content is one payment, other content under its id is parked."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_the_same_content_is_one_payment_however_it_is_written(shared: Liv
     assert await ended(shared, data["payment_id"]) == payment
 
 
-async def test_other_content_is_parked_and_the_first_payment_stays_as_it_was(shared: LiveSystem) -> None:
+async def test_other_content_is_parked_and_the_first_payment_is_unchanged(shared: LiveSystem) -> None:
     ada, bob = await two_wallets(shared)
     data = transfer(ada, bob, "10.00")
     others = [
@@ -91,7 +91,7 @@ async def test_other_content_is_parked_and_the_first_payment_stays_as_it_was(sha
     assert [event["event_type"] for event in outcomes].count("PaymentFailed") == 0
 
 
-async def test_a_record_with_no_more_than_it_needs_is_taken_and_unknown_fields_are_kept(
+async def test_a_minimal_record_is_accepted_and_unknown_fields_are_kept(
     shared: LiveSystem,
 ) -> None:
     ada, bob = await two_wallets(shared)

@@ -1,4 +1,4 @@
-"""An orderly stop: whoever has called gets an answer, what was taken is carried out, and others go on."""
+"""Graceful shutdown: callers get an answer, accepted payments end, and other workers continue."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Caller:
         return self._worker_id == "2"
 
 
-async def test_a_worker_that_stops_hands_over_without_an_error_to_a_caller(migrated: Settings) -> None:
+async def test_a_stopping_worker_hands_over_without_an_error_to_callers(migrated: Settings) -> None:
     async with running(migrated.model_copy(update={"drain_s": 1.0}), workers=2) as live:
         wallet = await open_wallet(live)
         callers = [Caller(live, wallet) for _ in range(CALLERS)]
@@ -73,7 +73,7 @@ async def test_a_worker_that_stops_hands_over_without_an_error_to_a_caller(migra
         assert await balance(live, wallet, worker_id="2") == f"{len(paid)}.00"
 
 
-async def test_who_still_waits_when_a_worker_stops_is_told_that_the_payment_is_pending(
+async def test_a_caller_waiting_at_a_stopping_worker_gets_the_pending_payment(
     live: LiveSystem,
 ) -> None:
     await live.start_all()
@@ -94,7 +94,7 @@ async def test_who_still_waits_when_a_worker_stops_is_told_that_the_payment_is_p
 
 
 @pytest.mark.slow
-async def test_an_api_answers_beside_the_workers_and_in_their_absence(live: LiveSystem) -> None:
+async def test_a_separate_api_process_answers_with_and_without_workers(live: LiveSystem) -> None:
     await live.start_all()
     live.start("api")
     await live.ready(command="api")

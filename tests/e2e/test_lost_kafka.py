@@ -1,4 +1,4 @@
-"""RUNBOOK.md, "A lost Kafka": all topics are gone, and the system goes on from PostgreSQL."""
+"""RUNBOOK.md, "A lost Kafka": all topics are lost, and the system resumes from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_after_the_loss_of_all_topics_known_payments_end_once_and_lost_one
     assert sum((await statuses(live, paid)).values()) == PAYMENTS
 
 
-async def test_a_filling_that_is_killed_has_written_nothing_and_the_next_one_writes_all(
+async def test_a_killed_refill_writes_nothing_and_the_next_one_writes_all_records(
     live: LiveSystem,
 ) -> None:
     await live.start_all(1)
@@ -162,7 +162,7 @@ async def test_a_filling_that_is_killed_has_written_nothing_and_the_next_one_wri
     assert await minor(live, bob) == AMOUNT_MINOR * PAYMENTS - 100
 
 
-async def test_topics_that_have_records_and_systems_that_run_are_left_alone(live: LiveSystem) -> None:
+async def test_a_refill_refuses_topics_with_records_and_running_systems(live: LiveSystem) -> None:
     await live.start_all(1)
     await open_wallet(live, funds="1.00")
     code, _, err = await live.command("replay", "topics")
@@ -173,7 +173,7 @@ async def test_topics_that_have_records_and_systems_that_run_are_left_alone(live
     assert (code, "has records" in err) == (1, True)
 
 
-async def test_what_is_left_of_a_lost_topic_of_wallets_is_kept_until_all_topics_are_filled_anew(
+async def test_the_remaining_wallet_records_are_kept_until_all_topics_are_refilled(
     live: LiveSystem,
 ) -> None:
     await live.start_all(1)

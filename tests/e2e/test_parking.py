@@ -1,6 +1,6 @@
-"""Records that cannot be projected, or lie in another partition than their key's: nothing stops for them.
+"""Parked records: the projector cannot store them, or they are in a wrong partition; the others continue.
 
-What PostgreSQL refuses is provoked by a constraint, which is the cause that is mended later.
+A constraint makes PostgreSQL refuse records; the tests drop it later as the repair.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ async def check_all_is_well(live: LiveSystem) -> None:
     assert code == 0, out + err
 
 
-async def test_text_that_jsonb_does_not_hold_stops_nobody(shared: LiveSystem) -> None:
+async def test_text_that_jsonb_cannot_store_stops_no_process(shared: LiveSystem) -> None:
     ada, bob = await open_wallet(shared, funds="5.00"), await open_wallet(shared)
     for metadata in (rb'{"x":"\u0000","x":1}', rb'{"x":"\ud800","x":1}', b'{"n":1e200000,"n":1}'):
         key, value = record(requested(transfer(ada, bob, metadata="HERE")))
@@ -133,7 +133,7 @@ async def test_text_that_jsonb_does_not_hold_stops_nobody(shared: LiveSystem) ->
     assert shared.processes["projector-1"].exit_code is None
 
 
-async def test_a_payment_whose_request_cannot_be_stored_is_said_to_be_parked(shared: LiveSystem) -> None:
+async def test_a_payment_whose_request_cannot_be_stored_is_shown_as_parked(shared: LiveSystem) -> None:
     ada, bob = await open_wallet(shared, funds="5.00"), await open_wallet(shared)
     data = transfer(ada, bob)
     payment_id, name = data["payment_id"], f"no_{data['payment_id'][:8]}"

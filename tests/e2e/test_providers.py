@@ -1,4 +1,4 @@
-"""Payments by a provider: its book and the ledger have the same, whatever got lost between them."""
+"""Payments by a provider: its book and the ledger agree, even after lost answers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_a_withdrawal_is_held_paid_out_and_captured(shared: LiveSystem) ->
 
 
 @pytest.mark.parametrize("kind", ["deposit", "withdrawal"])
-async def test_what_a_provider_declines_fails_and_moves_nothing(shared: LiveSystem, kind: str) -> None:
+async def test_a_declined_payment_fails_and_moves_nothing(shared: LiveSystem, kind: str) -> None:
     wallet = await open_wallet(shared, funds="10.00")
     payment = await pay(shared, by_provider(kind, wallet, "stern"))
     assert (payment["status"], payment["reason"]) == ("failed", "provider_declined")
@@ -149,7 +149,7 @@ async def test_no_text_of_a_provider_changes_its_outcome(
     assert len(reply) == 200
 
 
-async def test_a_provider_is_not_asked_for_what_the_wallet_has_not(shared: LiveSystem) -> None:
+async def test_a_withdrawal_without_funds_sends_no_order_to_the_provider(shared: LiveSystem) -> None:
     wallet = await open_wallet(shared, funds="3.99")
     payment = by_provider("withdrawal", wallet, "good")
     assert (await pay(shared, payment))["reason"] == "insufficient_funds"
@@ -223,7 +223,7 @@ async def test_nothing_is_compensated_while_the_provider_may_have_paid(shared: L
     assert (again, "is failed: it awaits no provider" in error) == (1, True)
 
 
-async def test_a_person_says_what_the_provider_has_done(shared: LiveSystem) -> None:
+async def test_an_operator_settles_a_payment_with_the_provider_s_outcome(shared: LiveSystem) -> None:
     wallet = await open_wallet(shared, funds="10.00")
     payment = by_provider("withdrawal", wallet, "silent")
     await shared.request("POST", "/v1/payments", json=payment)
@@ -239,7 +239,7 @@ async def test_a_person_says_what_the_provider_has_done(shared: LiveSystem) -> N
 
 
 @pytest.mark.slow
-async def test_a_word_said_while_the_provider_is_asked_again_and_again_is_taken_at_once(
+async def test_a_settlement_during_repeated_orders_takes_effect_at_once(
     shared: LiveSystem,
 ) -> None:
     wallet = await open_wallet(shared, funds="100.00")
@@ -271,7 +271,7 @@ async def held(live: LiveSystem, wallet_id: str) -> tuple[str, str]:
     return money["held"], money["available"]
 
 
-async def test_a_provider_nobody_has_configured_is_422_at_the_door(shared: LiveSystem) -> None:
+async def test_an_unconfigured_provider_is_422(shared: LiveSystem) -> None:
     wallet = await open_wallet(shared, funds="10.00")
     data = by_provider("withdrawal", wallet, "unheard-of")
     status, problem, _ = await shared.request("POST", "/v1/payments", json=data)
@@ -284,7 +284,7 @@ async def test_books_and_ledger_agree_and_nothing_differs(shared: LiveSystem) ->
     assert document["differences"] == []
 
 
-async def test_a_gateway_asks_nobody_twice_when_its_group_has_forgotten_how_far_it_was(
+async def test_a_gateway_repeats_no_order_after_its_group_has_lost_its_offsets(
     shared: LiveSystem,
 ) -> None:
     """The group's coordinator may come back with offsets of long ago, see position_log."""

@@ -1,4 +1,4 @@
-"""`reconcile` on a living system: it says that all is well, and finds every balance changed by hand."""
+"""`reconcile` on a live system: no differences at first, then every balance changed by hand."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def found(result: Any, kind: str) -> list[tuple[str, str]]:
     return [(each["subject"], each["detail"]) for each in result["differences"] if each["kind"] == kind]
 
 
-async def test_a_system_that_is_well_is_said_to_be(shared: LiveSystem, ada: str) -> None:
+async def test_a_consistent_system_has_no_differences(shared: LiveSystem, ada: str) -> None:
     await check_well(shared)
     code, text, _ = await shared.command("reconcile")
     assert (code, "No differences." in text, "100.00" in text) == (0, True, True)
@@ -108,7 +108,7 @@ async def test_a_changed_posting_is_found_with_event_and_payment(shared: LiveSys
     await check_well(shared)
 
 
-async def test_an_event_that_is_missing_is_found(shared: LiveSystem, ada: str) -> None:
+async def test_a_missing_event_is_found(shared: LiveSystem, ada: str) -> None:
     missing = "wallet_events WHERE wallet_id = $1 AND event_version = 2"
     await shared.rows("CREATE TABLE kept AS SELECT * FROM wallet_events")
     change, back = f"DELETE FROM {missing}", f"INSERT INTO wallet_events SELECT * FROM {missing}"
@@ -136,7 +136,7 @@ async def test_a_changed_cache_is_found_with_wallet_and_figures(shared: LiveSyst
     await check_well(shared)
 
 
-async def test_a_system_at_work_is_well_too(shared: LiveSystem, ada: str) -> None:
+async def test_a_system_under_load_has_no_differences(shared: LiveSystem, ada: str) -> None:
     payments = [record(requested(transfer(ada, ada))) for _ in range(10)]
     others = [await open_wallet(shared) for _ in range(2)]
     payments += [record(requested(transfer(ada, others[number % 2], "0.01"))) for number in range(2_000)]
@@ -146,7 +146,7 @@ async def test_a_system_at_work_is_well_too(shared: LiveSystem, ada: str) -> Non
     assert result["table_partitions"] > 0
 
 
-async def test_a_projector_that_is_away_lags_and_that_is_not_well(shared: LiveSystem, ada: str) -> None:
+async def test_a_stopped_projector_lags_and_fails_the_reconciliation(shared: LiveSystem, ada: str) -> None:
     other = await open_wallet(shared)
     assert (await reconciled(shared))[0] == 0
     shared.processes["projector-1"].stop()

@@ -1,4 +1,4 @@
-"""A Redis that comes back older than it was, under a live system: no balance older than `wait` has told."""
+"""Redis restarts with older data under a live system: no balance is older than the answer to `wait`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refunds and callers' holds on a live system: never more goes back, or is taken, than there is."""
+"""Refunds and callers' holds on a live system: neither exceeds the paid or held amount."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def held(live: LiveSystem, wallet_id: str, amount: str, **fields: Any) -> 
     return answer
 
 
-async def test_a_transfer_goes_back_in_parts_and_never_more_than_it_was(shared: LiveSystem) -> None:
+async def test_a_transfer_is_refunded_in_parts_and_never_beyond_its_amount(shared: LiveSystem) -> None:
     ada, bob = await open_wallet(shared, funds="100.00"), await open_wallet(shared)
     payment_id = (await pay(shared, transfer(ada, bob, "10.00")))["payment_id"]
     first = await refunded(shared, payment_id, amount="4.25")
@@ -72,7 +72,7 @@ async def test_a_transfer_goes_back_in_parts_and_never_more_than_it_was(shared: 
     assert [event["event_type"] for event in outcomes][2:] == ["PaymentRefunded"] * 2
 
 
-async def test_payments_are_listed_and_show_what_was_asked_and_a_failed_refund_says_why(
+async def test_payments_are_listed_with_their_content_and_failed_refunds_with_the_reason(
     shared: LiveSystem,
 ) -> None:
     ada, bob, user_id = await open_wallet(shared, funds="100.00"), await open_wallet(shared), new_id()
@@ -127,7 +127,7 @@ async def test_a_refund_repeated_under_its_key_is_one(shared: LiveSystem) -> Non
     assert await balance(shared, bob) == "7.00"
 
 
-async def test_of_two_hundred_refunds_at_once_no_more_are_carried_out_than_was_paid(
+async def test_two_hundred_simultaneous_refunds_never_exceed_the_paid_amount(
     shared: LiveSystem,
 ) -> None:
     ada, bob = await open_wallet(shared, funds="100.00"), await open_wallet(shared, funds="500.00")
@@ -159,7 +159,7 @@ async def test_of_two_hundred_refunds_at_once_no_more_are_carried_out_than_was_p
     assert [event["event_type"] for event in outcomes].count("PaymentRefunded") == 34
 
 
-async def test_a_refund_the_payee_cannot_pay_fails_and_may_be_asked_for_later(shared: LiveSystem) -> None:
+async def test_a_refund_the_payee_cannot_pay_fails_and_can_be_requested_later(shared: LiveSystem) -> None:
     ada, bob = await open_wallet(shared, funds="10.00"), await open_wallet(shared)
     payment_id = (await pay(shared, transfer(ada, bob, "10.00")))["payment_id"]
     spent = await pay(shared, transfer(bob, ada, "8.00"))
@@ -196,7 +196,7 @@ async def test_a_hold_is_taken_in_part_by_a_payment_and_the_rest_released(shared
     assert await balance(shared, bob) == "5.00"
 
 
-async def test_a_hold_whose_time_has_come_is_released_by_itself(shared: LiveSystem) -> None:
+async def test_an_expired_hold_is_released_automatically(shared: LiveSystem) -> None:
     ada = await open_wallet(shared, funds="10.00")
     hold = await held(shared, ada, "6.00", expires_in_s=1)
     assert hold["expires_at"] is not None

@@ -1,4 +1,4 @@
-"""Payments that are valid and cannot be carried out: they fail with the reason, and nothing moves."""
+"""Valid payments that the ledger refuses: they fail with the reason, and no money moves."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def snapshot(live: LiveSystem) -> list[Any]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", [case for case in IMPOSSIBLE if case not in AT_THE_DOOR])
-async def test_it_fails_with_the_reason_and_nothing_moves(
+async def test_an_impossible_payment_fails_with_the_reason_and_moves_nothing(
     shared: LiveSystem, wallets: Wallets, case: str, way: str
 ) -> None:
     reason, data_for = IMPOSSIBLE[case]
@@ -137,7 +137,7 @@ async def test_same_wallet_and_an_unknown_provider_are_422_and_a_record_fails_wi
     assert (payment["status"], payment["reason"]) == ("failed", reason)
 
 
-async def test_each_left_its_outcome_on_payment_events_and_none_a_dead_letter(
+async def test_each_refused_payment_has_its_outcome_on_payment_events_and_no_dead_letter(
     shared: LiveSystem, wallets: Wallets
 ) -> None:
     sent = {case: data_for(wallets) for case, (_, data_for) in IMPOSSIBLE.items()}
@@ -163,7 +163,7 @@ async def test_a_frozen_wallet_is_paid_and_pays_again_once_it_is_free(shared: Li
     assert (await pay(shared, transfer(payee, payer, "2.00")))["status"] == "completed"
 
 
-async def test_an_overdraft_is_lent_to_its_last_cent_and_no_further(shared: LiveSystem) -> None:
+async def test_an_overdraft_can_be_used_to_its_last_cent_and_no_further(shared: LiveSystem) -> None:
     payer = await open_wallet(shared, funds="1.00", overdraft_limits={"EUR": "10.00"})
     payee = await open_wallet(shared)
     assert (await pay(shared, transfer(payer, payee, "11.01")))["reason"] == "insufficient_funds"
@@ -173,7 +173,7 @@ async def test_an_overdraft_is_lent_to_its_last_cent_and_no_further(shared: Live
     assert (status, wallet["balances"]["EUR"]["balance"]) == (200, "-10.00")
 
 
-async def test_a_hundred_payments_at_once_out_of_a_wallet_with_money_for_ten_take_ten(
+async def test_of_a_hundred_simultaneous_payments_a_wallet_with_money_for_ten_pays_ten(
     shared: LiveSystem,
 ) -> None:
     payer, payee = await open_wallet(shared, funds="10.00"), await open_wallet(shared)

@@ -1,4 +1,4 @@
-"""RUNBOOK.md as tests: what is lost or wrong is made again, on a system that goes on."""
+"""The repairs of RUNBOOK.md, on a system that continues to run."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ async def test_tables_of_a_stopped_worker_are_deleted_and_come_back_from_the_log
     await well(shared)
 
 
-async def test_a_question_that_is_not_answered_with_yes_deletes_nothing(
+async def test_a_confirmation_other_than_yes_deletes_nothing(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
     worker = shared.processes["worker-2"]
@@ -184,7 +184,7 @@ async def test_a_lost_folder_is_restored_at_the_next_start(
     await well(shared)
 
 
-async def test_a_worker_whose_id_is_taken_ends_and_says_so(
+async def test_a_worker_whose_id_is_taken_exits_with_the_reason(
     shared: LiveSystem, wallets: tuple[str, str]
 ) -> None:
     code, out, err = await shared.command("worker", "--without-web")

@@ -1,7 +1,7 @@
-"""The API against its own OpenAPI document: whatever is sent, the answer is one that it describes.
+"""The API against its own OpenAPI document: every answer conforms to it.
 
-Schemathesis makes the requests, from a fixed seed and so many an operation: first about
-nothing that exists, then about wallets and payments that do.
+Schemathesis makes a fixed number of requests per operation from a fixed seed: first about
+missing objects, then about existing wallets and payments.
 """
 
 from __future__ import annotations
@@ -60,11 +60,15 @@ async def checked(live: LiveSystem, folder: Path, phases: str, parameters: dict[
     assert child.returncode == 0, out.decode()
 
 
-async def test_answers_about_what_is_not_there_are_as_described(shared: LiveSystem, tmp_path: Path) -> None:
+async def test_answers_about_missing_objects_conform_to_the_document(
+    shared: LiveSystem, tmp_path: Path
+) -> None:
     await checked(shared, tmp_path, "fuzzing", {})
 
 
-async def test_answers_about_what_is_there_are_as_described(shared: LiveSystem, tmp_path: Path) -> None:
+async def test_answers_about_existing_objects_conform_to_the_document(
+    shared: LiveSystem, tmp_path: Path
+) -> None:
     ada, bob, hold_id = await open_wallet(shared, funds="1000.00"), await open_wallet(shared), new_id()
     payment = await pay(shared, transfer(ada, bob, "10.00"))
     hold = {"hold_id": hold_id, "amount": "1.00", "currency": "EUR"}

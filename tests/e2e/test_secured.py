@@ -40,7 +40,7 @@ pytestmark = [
 
 SESSION_MS = 6_000
 TAKEOVER_S_MAX = 14.0 + 16.0
-"""What Kafka takes by default to end a transaction of so short a session, and a busy machine's share."""
+"""Kafka's default time to abort a transaction of such a short session, plus a margin for a busy machine."""
 REDIS_S_MAX = 20.0
 OTHER_CA = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -149,7 +149,7 @@ def assert_nothing_refused(live: LiveSystem, *, killed: str) -> None:
         ({"kafka_sasl_password": "wrong"}, "check LEDGER_KAFKA_SASL_USER and _SASL_PASSWORD"),
     ],
 )
-async def test_kafka_s_refusal_is_said_with_the_setting_to_change_and_ends_an_app(
+async def test_an_authorization_error_of_kafka_names_the_setting_and_ends_an_app(
     secured: Secured, tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     if not changes.pop("sasl", True):
@@ -172,7 +172,7 @@ async def test_kafka_s_refusal_is_said_with_the_setting_to_change_and_ends_an_ap
         (f"?sslmode=verify-full&sslrootcert={OTHER_CA}", "check sslmode and sslrootcert in LEDGER_POSTGRES"),
     ],
 )
-async def test_postgresql_s_refusal_is_said_with_the_setting_to_change(
+async def test_an_authentication_error_of_postgresql_names_the_setting(
     secured: Secured, live: LiveSystem, query: str, sentence: str
 ) -> None:
     changed = live.settings.model_copy(update={"postgres": secured.plain.postgres + query})
@@ -196,14 +196,12 @@ async def test_redis_is_reached_with_tls_alone_and_its_authority(secured: Secure
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_a_user_may_come_by_scram_too(secured: Secured, mechanism: str) -> None:
+async def test_a_user_can_authenticate_with_scram(secured: Secured, mechanism: str) -> None:
     config = secured.settings(kafka_sasl_mechanism=mechanism, topic_prefix="nowhere-")
     assert len(await topics.check(config)) == len(topics.TOPICS)
 
 
-async def test_a_role_that_lacks_a_right_says_which(
-    secured: Secured, live: LiveSystem, tmp_path: Path
-) -> None:
+async def test_a_missing_right_of_a_role_is_named(secured: Secured, live: LiveSystem, tmp_path: Path) -> None:
     """Here a worker that Kafka knows as the outside producer of payments."""
     config = live.settings.model_copy(update={"home": tmp_path, "worker_id": "7"})
     password = secured.tls.users["payments"]

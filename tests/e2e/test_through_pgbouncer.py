@@ -1,4 +1,4 @@
-"""A system whose workers and projector know PostgreSQL by way of PgBouncer alone."""
+"""A system whose workers and projector reach PostgreSQL only through PgBouncer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def bounced(migrated: Settings, tmp_path: Path) -> AsyncIterator[LiveSyste
         yield live
 
 
-async def test_payments_end_and_at_the_limit_callers_are_told_to_come_back_and_nothing_is_lost(
+async def test_payments_end_and_callers_at_the_limit_get_retry_after_without_losses(
     bounced: LiveSystem,
 ) -> None:
     ada, bob = await open_wallet(bounced, funds="100.00"), await open_wallet(bounced)

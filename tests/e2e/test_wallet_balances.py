@@ -1,4 +1,4 @@
-"""wallet_balances in a living system: one of two projectors does it, and the other goes on alone."""
+"""wallet_balances in a live system: one of two projectors refreshes it; after its end the other does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def in_view(live: LiveSystem, wallet_id: str) -> str | None:
     return rows[0]["balance"] if rows else None
 
 
-async def test_a_projector_refreshes_the_view_when_it_is_due_and_another_goes_on_without_it(
+async def test_a_projector_refreshes_the_view_when_due_and_another_takes_over_after_its_end(
     migrated: Settings,
 ) -> None:
     often = migrated.model_copy(update={"balances_refresh_s": 1})
@@ -38,7 +38,7 @@ async def test_a_projector_refreshes_the_view_when_it_is_due_and_another_goes_on
         assert (await live.command("reconcile"))[0] == 0
 
 
-async def test_a_projector_that_is_told_to_never_refreshes_it(migrated: Settings) -> None:
+async def test_a_projector_with_refreshes_switched_off_never_refreshes(migrated: Settings) -> None:
     async with running(migrated.model_copy(update={"balances_refresh_s": 0}), workers=1) as live:
         (before,) = await live.rows("SELECT refreshed_at FROM wallet_balances_refreshed")
         await open_wallet(live, funds="10.00")

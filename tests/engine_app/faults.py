@@ -82,7 +82,7 @@ class MortalCommitter(LedgerCommitter):
 
     async def advance(self, cycle: Cycle, read_to: Callable[[TP], int]) -> Mapping[TP, Sequence[Record]]:
         if HOLD.exists():
-            log.info("a commit is held")
+            log.info("worker holds its commit")
         while HOLD.exists():  # noqa: ASYNC110  another process's file
             await asyncio.sleep(0.01)
         return await super().advance(cycle, read_to)

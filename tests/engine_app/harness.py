@@ -102,7 +102,7 @@ class EngineWorkers:
         return process
 
     def hold(self, worker_id: str = "1") -> None:
-        """Hold the next commit of this worker; it logs `a commit is held`."""
+        """Hold the next commit of this worker; it logs `worker holds its commit`."""
         (self.settings.home / f"hold-{worker_id}").touch()
 
     def release(self, worker_id: str = "1") -> None:

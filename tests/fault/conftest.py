@@ -1,4 +1,4 @@
-"""The table of what the system has stood, printed at the end of a run."""
+"""Prints the table of injected faults at the end of a run."""
 
 from __future__ import annotations
 

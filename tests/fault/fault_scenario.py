@@ -96,7 +96,7 @@ class FaultScenario:
         began_s, number = time.monotonic(), 0
         steps = self._workload.steps(STEPS_MAX)
         while number < STEPS_MIN or (number < STEPS_MAX and not is_over()):
-            step = next(steps)  # what the workload has made counts as sent, so none is left over
+            step = next(steps)  # a step that the workload has made counts as sent, so none is left over
             await asyncio.sleep(began_s + number / RATE_PER_S - time.monotonic())
             await self._send(step)
             number += 1

@@ -22,7 +22,7 @@ from tests.fault.testbed import STRETCH, Testbed
 from tests.live import eventually
 
 DISK_BYTES: Final = 256 << 20
-"""What the tables need, RocksDB's logs too, and some."""
+"""The size of the tables and of RocksDB's logs, plus a margin."""
 BLOCK_BYTES: Final = 1 << 20
 WRONG_BY: Final = "-3600s"
 CLOCK: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"

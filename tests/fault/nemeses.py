@@ -68,7 +68,7 @@ async def provider_killed(testbed: Testbed) -> None:
 
 
 async def postgres_stopped_at_once(testbed: Testbed) -> None:
-    await testbed.kill_server("postgres", signal.SIGQUIT)  # what pg_ctl stop -m immediate sends
+    await testbed.kill_server("postgres", signal.SIGQUIT)  # the signal of pg_ctl stop -m immediate
     await testbed.further(STRETCH)
     await testbed.servers_up()
 

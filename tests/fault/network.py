@@ -1,6 +1,6 @@
 """Network: toxiproxy between the testbed's processes and its servers, a way for each process to each server.
 
-So one process alone can be cut off while the others go on; who has no way of its own goes directly.
+So one process alone can be cut off while the others go on; a process without a way connects directly.
 A way to the broker ends at a listener that advertises the way itself, or clients would leave it.
 """
 

@@ -1,4 +1,4 @@
-"""`archive now` and `attach` killed, wherever they happen to be: no row is lost, and none is there twice."""
+"""`archive now` and `attach` killed at any point: no row is lost or repeated."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def whole(scenario: Old, before: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("moment", ["writes", "has written", "waits"])
-async def test_killed_while_it_writes_or_before_or_while_it_drops_the_month_it_goes_on(
+async def test_an_archiving_killed_before_or_during_writing_or_dropping_is_completed_by_the_next(
     scenario: Old, moment: str
 ) -> None:
     before = await scenario.tables()
@@ -79,7 +79,7 @@ async def test_killed_while_it_writes_or_before_or_while_it_drops_the_month_it_g
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_killed_at_random_moments_again_and_again_it_gets_there(scenario: Old, seed: int) -> None:
+async def test_an_archiving_killed_repeatedly_at_random_moments_completes(scenario: Old, seed: int) -> None:
     random, before, took_s = Random(seed), await scenario.tables(), 0.0
     for arguments in (("now", "--before", "2024-12"), ("attach", "2024-11")):
         for number in range(KILLS + 1):

@@ -1,4 +1,4 @@
-"""That the live auditor would see it: a system that is well, and then wrong in one way after the other."""
+"""The live auditor finds planted errors, one after the other, in a system that was correct before."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def last_outcome(testbed: Testbed) -> Any:
 
 
 @pytest.mark.timeout(300)
-async def test_every_wrong_that_is_planted_is_found_and_nothing_before(
+async def test_the_auditor_finds_every_planted_error_and_none_before(
     servers: Settings, tmp_path: Path
 ) -> None:
     async with open_testbed(servers, tmp_path) as testbed, aclosing(LiveModel(testbed.live)) as model:

@@ -1,4 +1,4 @@
-"""A thousand sagas whose deadlines come while their worker is dead: each goes on once, in another's hands."""
+"""A thousand saga deadlines pass while the worker is dead: its successor continues each saga once."""
 
 from __future__ import annotations
 

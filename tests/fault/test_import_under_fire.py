@@ -1,7 +1,7 @@
-"""A real import while its workers and its projector are killed and paused: exact all the same.
+"""A real import while workers and projector are killed and paused: the balances are exact.
 
-Each fault comes when the import has got a stretch further since the last one, so all of
-them hit a system at work, and the system has recovered from each before the next.
+Each fault waits for further progress of the import, so the system has recovered from the
+fault before and is at work.
 """
 
 from __future__ import annotations

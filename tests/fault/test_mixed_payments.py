@@ -1,7 +1,7 @@
-"""Thousands of payments of every kind, through a provider at its worst: all end, and the books agree.
+"""Thousands of payments of every kind through a faulty provider: all end, and the books agree.
 
-What the provider's own book says has an effect and what the ledger says is completed is
-compared payment by payment; the rest is reconciled.
+The test compares the provider's book with the ledger's completed payments one by one; `reconcile`
+compares the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model's workload under each nemesis alone: whatever happened, the auditor finds nothing wrong."""
+"""The model's workload under each nemesis alone: the auditor finds no difference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED: Final = 1_993
 @pytest.mark.parametrize(
     ("number", "nemesis"), [*enumerate(NEMESES)], ids=[name_of(nemesis) for nemesis in NEMESES]
 )
-async def test_nothing_is_lost_nor_done_twice_under_a_nemesis(
+async def test_no_payment_is_lost_or_repeated_under_a_nemesis(
     servers: Settings, rows: list[Row], tmp_path: Path, number: int, nemesis: Nemesis
 ) -> None:
     row = await stood(servers, tmp_path, nemesis, seed=SEED + number)

@@ -1,4 +1,4 @@
-"""RUNBOOK.md, "PostgreSQL lost": a backup, the log since, and Kafka make it whole again."""
+"""RUNBOOK.md, "PostgreSQL lost": a backup, the WAL since then, and Kafka restore it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def servers() -> Iterator[Settings]:
 
 
 @pytest.mark.timeout(600)
-async def test_a_lost_postgres_is_restored_to_a_moment_and_catches_up_from_kafka(
+async def test_a_lost_postgres_is_restored_to_a_point_in_time_and_catches_up_from_kafka(
     servers: Settings, tmp_path: Path
 ) -> None:
     async with own_system(servers, tmp_path) as settings, running(settings, workers=1) as live:

@@ -1,4 +1,4 @@
-"""A redrive that is killed, again and again, wherever it happens to be: every letter goes back once."""
+"""A redrive killed repeatedly at any point: every letter goes back once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LETTERS = 3_000
 KILLS = 4
 
 
-async def test_killed_while_letters_go_back_and_called_again_each_goes_back_once(
+async def test_a_redrive_killed_and_repeated_sends_each_letter_once(
     topics_only: Settings,
 ) -> None:
     await park(topics_only, LETTERS)

@@ -1,7 +1,7 @@
-"""Servers that say nothing, and do not hang up either: every request is answered in bounded time.
+"""Servers that neither answer nor close connections: every request is answered in bounded time.
 
 All of a system's processes are cut off at once, with connections open that they would use
-next.  What each call took is printed.
+next.  The test prints the duration of each call.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from tests.fault.testbed import CONNECTED, Testbed, open_testbed
 AT_ONCE: Final = 30
 """Three times the connections that a worker has: each of them is open and idle before the cut."""
 BUSY_S: Final = 4.0
-"""What a machine with other work may add."""
+"""A margin for a machine with other work."""
 
 WAIT_S: Final = 2.0
 WRITE_THROUGH_S: Final = 1.0
-"""What the cache may take before a payment that was waited for is answered."""
+"""The cache's part of the time until a call with `wait` is answered."""
 
 Call = tuple[str, str, dict[str, Any] | None]
 """Method, path, body."""
 
 
 class Answer(NamedTuple):
-    """What a call was answered, and in which time."""
+    """The response to a call, and its duration."""
 
     call: str
     status: int
@@ -95,7 +95,7 @@ async def answers(testbed: Testbed, calls: list[Call]) -> dict[str, list[Answer]
         ("postgres", 10.0, {200, 202, 503}),
         # 1 s each time that Redis is asked; what changes a wallet waits for it to be projected besides
         ("redis", 10.0, {200, 201, 202, 404, 409}),
-        # what is not acknowledged within 30 s is given up
+        # a record without acknowledgement after 30 s is given up
         ("kafka", 30.0, {200, 201, 202, 404, 503}),
     ],
     ids=["postgres", "redis", "kafka"],

@@ -80,7 +80,7 @@ async def test_the_ledger_s_topics_and_kafka_s_own_have_three_replicas_and_need_
         assert {replicas for replicas, _ in await in_sync(three, topic)} == {3}
 
 
-async def test_what_is_acknowledged_while_one_is_dead_is_there_and_is_copied_to_it_later(
+async def test_a_record_acknowledged_while_a_broker_is_dead_is_replicated_to_it_later(
     three: Settings,
 ) -> None:
     await topics.apply(three)

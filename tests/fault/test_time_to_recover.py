@@ -1,4 +1,4 @@
-"""How long a killed worker's partitions stand still: as long as its session, and little more."""
+"""A killed worker's partitions stand still for little more than its session timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The analysts' views on a small system, and what is left of them when projections are rebuilt."""
+"""The analysts' views on a small system, before and after a rebuild of the projections."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def rows(pool: Pool, view: str) -> list[Mapping[str, Any]]:
     return [dict(row) for row in await pool.fetch(f"SELECT * FROM analytics.{view} ORDER BY 1, 2")]
 
 
-async def test_payments_of_a_day_are_counted_by_how_they_stand(pool: Pool) -> None:
+async def test_payments_of_a_day_are_counted_by_status(pool: Pool) -> None:
     await PostgresSink(pool).write(told()[0])
     of_day = {"day": DAY, "currency": "EUR"}
     assert await rows(pool, "payments_per_day") == [
@@ -63,7 +63,7 @@ async def test_payments_of_a_day_are_counted_by_how_they_stand(pool: Pool) -> No
     ]
 
 
-async def test_success_is_of_those_that_have_ended(pool: Pool) -> None:
+async def test_the_success_rate_counts_ended_payments_only(pool: Pool) -> None:
     await PostgresSink(pool).write(told()[0])
     deposits, transfers = await rows(pool, "success_per_day")
     assert (deposits["success_percent"], deposits["main_reason"]) == (Decimal("100.00"), None)
@@ -75,7 +75,7 @@ async def test_success_is_of_those_that_have_ended(pool: Pool) -> None:
     assert transfers["main_reason"] == "insufficient_funds"
 
 
-async def test_volume_is_of_completed_payments_and_exact(pool: Pool) -> None:
+async def test_the_volume_is_the_exact_sum_of_completed_payments(pool: Pool) -> None:
     await PostgresSink(pool).write(told()[0])
     found = {
         row["kind"]: (row["payments"], row["amount"], row["refunded"])
@@ -115,7 +115,7 @@ async def test_money_is_in_transit_until_it_arrives(pool: Pool) -> None:
     assert row == {"currency": "EUR", "payments": 1, "amount": Decimal("7.00"), "oldest": requested_at}
 
 
-async def test_times_are_of_completed_payments(pool: Pool) -> None:
+async def test_durations_are_of_completed_payments(pool: Pool) -> None:
     await PostgresSink(pool).write(told()[0])
     deposits, transfers = await rows(pool, "time_to_complete_per_day")
     two_s, three_s = timedelta(seconds=2), timedelta(seconds=3)
@@ -128,7 +128,7 @@ async def test_times_are_of_completed_payments(pool: Pool) -> None:
     ]
 
 
-async def test_every_view_says_what_it_is(pool: Pool) -> None:
+async def test_every_view_has_a_comment(pool: Pool) -> None:
     found = await pool.fetch(
         """SELECT relname, obj_description(oid, 'pg_class') AS says FROM pg_class
             WHERE relnamespace = 'analytics'::regnamespace AND relkind = 'v'"""

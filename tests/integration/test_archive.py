@@ -1,4 +1,4 @@
-"""Months of `events` on their way into files and back, on a real PostgreSQL."""
+"""Months of `events` archived into files and attached again, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def told(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Old]:
         yield told
 
 
-async def test_a_month_that_was_archived_and_attached_is_as_it_was(told: Old) -> None:
+async def test_an_archived_and_attached_month_is_unchanged(told: Old) -> None:
     before = await told.tables()
     october, november = await told.archive()
     assert (october.month, november.month, november.file) == ("2024-10", "2024-11", FILE)
@@ -105,7 +105,7 @@ async def test_the_audit_goes_on_over_archived_rows_and_says_how_many(told: Old)
         ("UPDATE archived_events SET chain_hash = sha256('') WHERE source_offset = 0", "audit_roots"),
     ],
 )  # fmt: skip
-async def test_what_is_done_to_kept_rows_or_notes_is_still_found(
+async def test_changes_of_kept_rows_and_archive_notes_are_still_found(
     told: Old, statement: str, table: str
 ) -> None:
     await close_day(told.pool, told.wallet_topic, "")
@@ -147,7 +147,7 @@ async def test_a_row_that_is_changed_in_a_file_with_a_right_manifest_is_named(
 
 
 @pytest.mark.parametrize(("change", "what"), [("take", "was archived in this place"), ("cut", "ends after")])
-async def test_a_row_that_is_taken_out_of_a_file_is_missed(told: Old, change: str, what: str) -> None:
+async def test_a_row_deleted_from_a_file_is_reported(told: Old, change: str, what: str) -> None:
     await told.archive()
     rewritten(told, lambda lines: lines[:1] + lines[2:] if change == "take" else lines[:-1])
     assert what in (await check_archive(told.config)).findings[-1].detail
@@ -162,7 +162,7 @@ async def test_a_row_that_is_taken_out_of_a_file_is_missed(told: Old, change: st
         ("UPDATE archived_events SET chain_hash = sha256('') WHERE source_offset = 0", "changed"),
     ],
 )
-async def test_notes_that_were_touched_do_not_fit_to_the_files(told: Old, statement: str, what: str) -> None:
+async def test_changed_archive_notes_contradict_the_files(told: Old, statement: str, what: str) -> None:
     await told.archive()
     await told.execute(statement)
     assert [one for one in (await check_archive(told.config)).findings if what in one.detail]
@@ -237,7 +237,7 @@ async def test_an_empty_partition_that_was_made_again_is_dropped_without_a_file(
     assert len(list(told.folder.iterdir())) == 4
 
 
-async def test_offsets_that_were_moved_since_are_those_that_come_back(told: Old) -> None:
+async def test_attached_rows_keep_the_offsets_moved_after_archiving(told: Old) -> None:
     await close_day(told.pool, told.wallet_topic, "")
     before = await told.tables()
     await told.archive()
@@ -254,7 +254,7 @@ async def test_offsets_that_were_moved_since_are_those_that_come_back(told: Old)
     assert await told.touched() == []
 
 
-async def test_what_needs_all_events_refuses_names_the_months_and_changes_nothing(told: Old) -> None:
+async def test_commands_that_need_all_events_refuse_name_the_months_and_change_nothing(told: Old) -> None:
     await told.archive()
     before = await told.tables()
     with pytest.raises(
@@ -269,7 +269,7 @@ async def test_what_needs_all_events_refuses_names_the_months_and_changes_nothin
     assert differing(before, await told.tables()) == {}
 
 
-async def test_a_rebuild_and_an_archiving_keep_out_of_each_other_s_way(told: Old) -> None:
+async def test_a_rebuild_and_an_archiving_exclude_each_other(told: Old) -> None:
     async with open_rebuild_tables(told.config.postgres):
         with pytest.raises(
             Unavailable, match="another replay or archive command of this database is running"
@@ -291,7 +291,7 @@ async def test_an_archived_event_has_no_proof_until_it_is_attached(told: Old) ->
         assert verify_proof(await make_proof(look, told.wallet_topic, row.event_id))
 
 
-async def test_a_payment_says_that_its_first_steps_are_archived(told: Old) -> None:
+async def test_a_payment_shows_that_its_first_steps_are_archived(told: Old) -> None:
     old_one = (
         "SELECT aggregate_id::text FROM events WHERE occurred_at < '2024-11-02' ORDER BY occurred_at DESC"
     )
@@ -325,7 +325,7 @@ async def test_events_with_a_column_unknown_to_the_archive_are_not_archived(told
         await told.archive()
 
 
-async def test_a_report_that_reads_holds_the_month_up_and_nothing_is_lost(told: Old) -> None:
+async def test_a_running_report_delays_the_archiving_of_its_month_and_no_row_is_lost(told: Old) -> None:
     before = await told.tables()
     async with told.pool.acquire() as reader, reader.transaction():
         await reader.fetch("SELECT count(*) FROM events")
@@ -346,7 +346,7 @@ def written(told: Old, rows: list[ArchivedRow]) -> Manifest:
         return archive.keep(draft, noted=set(), schema=16)
 
 
-async def test_a_row_that_came_while_the_file_was_written_is_not_dropped(told: Old) -> None:
+async def test_a_row_inserted_during_archiving_is_not_dropped(told: Old) -> None:
     async with lock_months(told.config.postgres) as months:
         manifest = written(told, [row async for row in months.rows(NOVEMBER)])
         late = datetime(2024, 11, 5, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The audit on a real PostgreSQL and Kafka: whatever is done to a row of history is found and named."""
+"""The audit on a real PostgreSQL and Kafka: it finds and names every changed row of history."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_the_chains_of_old_rows_are_made_by_the_migration(scenario: Scenar
     assert await scenario.findings() == set()
 
 
-async def test_a_day_is_closed_once_by_whoever_is_first(scenario: Scenario) -> None:
+async def test_concurrent_closers_close_a_day_once(scenario: Scenario) -> None:
     assert await is_due(scenario.pool)
     closed = await asyncio.gather(*(close_day(scenario.pool, scenario.wallet_topic, "") for _ in range(3)))
     assert not await is_due(scenario.pool)
@@ -121,7 +121,7 @@ async def test_a_day_is_closed_once_by_whoever_is_first(scenario: Scenario) -> N
     assert await scenario.findings() == set()
 
 
-async def test_what_nothing_was_projected_into_has_no_day_to_be_closed(migrated: Settings) -> None:
+async def test_an_empty_projection_has_no_day_to_close(migrated: Settings) -> None:
     async with await create_pool(migrated.postgres, connections_max=1) as pool:
         assert not await is_due(pool)
         assert await close_day(pool, migrated.topic(topics.WALLET_EVENTS), "") is None
@@ -137,7 +137,7 @@ async def test_another_process_closes_the_day(scenario: Scenario, monkeypatch: p
     assert await scenario.findings() == set()
 
 
-async def test_another_process_that_could_not_close_the_day_has_not_closed_it(
+async def test_a_failed_close_in_another_process_leaves_the_day_open(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEDGER_POSTGRES", f"postgresql://ledger@127.0.0.1:{free_port()}/nothing")
@@ -202,7 +202,7 @@ async def test_each_change_of_a_row_is_found_and_named(scenario: Scenario) -> No
             await connection.close()
 
 
-async def test_who_makes_chain_root_and_seal_anew_is_found_out_by_kafka(scenario: Scenario) -> None:
+async def test_kafka_reveals_a_forged_chain_root_and_seal(scenario: Scenario) -> None:
     await scenario.close()
     connection = await asyncpg.connect(scenario.config.postgres)
     await connection.execute("UPDATE events SET event_data = '{}' WHERE source_offset = 1")
@@ -223,7 +223,7 @@ async def test_a_keyed_seal_needs_its_key(scenario: Scenario) -> None:
     assert await scenario.findings(audit_key="another") == {("audit_roots", "seal", "not")}
 
 
-async def test_a_day_that_only_kafka_knows_is_named(scenario: Scenario) -> None:
+async def test_a_day_known_only_to_kafka_is_named(scenario: Scenario) -> None:
     root = await scenario.close()
     assert root is not None
     other = msgspec.structs.replace(root, day="2026-01-01")
@@ -281,7 +281,7 @@ async def test_closed_days_outlive_lost_logs(scenario: Scenario) -> None:
     assert (found.day, found.detail.split(",")[0]) == (str(today - timedelta(days=3)), "changed")
 
 
-async def test_from_a_day_on_only_what_came_later_is_read(scenario: Scenario) -> None:
+async def test_a_verification_from_a_day_reads_only_later_rows(scenario: Scenario) -> None:
     root = await scenario.close()
     assert root is not None
     all_of_it = await verify_history(scenario.config, None, None)

@@ -1,4 +1,4 @@
-"""Which day a row belongs to: that of its projection, by PostgreSQL's clock, in UTC."""
+"""The day of a row is that of its projection, by PostgreSQL's clock, in UTC."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_days_are_those_of_utc_wherever_the_server_is(projected: Projected
     assert (root.day, root.leaves) == (ago(1), rows)
 
 
-async def test_a_verification_of_what_is_not_there_does_not_pass(projected: Projected) -> None:
+async def test_a_verification_of_a_missing_day_fails(projected: Projected) -> None:
     await projected.project("now()")
     result = await verify_history(projected.config, None, new_id())
     assert [(one.table, one.detail) for one in result.findings] == [("wallet_events", "no such wallet")]

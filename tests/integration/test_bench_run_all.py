@@ -22,7 +22,7 @@ BEGINS_S = 5.0
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_case_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_failed_case_is_reported_and_the_others_run(tmp_path: Path) -> None:
     (tmp_path / "legs.json").write_text("of an earlier run")
     faults = run_all([FAILING, QUICK], tmp_path, draws=False)
     assert faults == [f"legs: ended with 2, see {tmp_path / 'legs.log'}"]
@@ -33,7 +33,7 @@ def test_a_case_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     assert result.figures["payments_per_s"] > 0
 
 
-def test_a_case_that_does_not_end_is_stopped_and_tidies_up(stack: Settings, tmp_path: Path) -> None:
+def test_a_case_beyond_its_time_limit_is_stopped_and_cleans_up(stack: Settings, tmp_path: Path) -> None:
     fault = run_one(ENDLESS, tmp_path, draws=False, seconds_max=BEGINS_S)
     assert fault == f"did not end in time, see {tmp_path / 'http-rate.log'}"
     assert [file.name for file in tmp_path.iterdir()] == ["http-rate.log"]

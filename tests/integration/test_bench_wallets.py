@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 COMMANDS, WALLETS = 500, 50
 
 
-async def test_contenders_take_turns_and_all_is_carried_out(stack: Settings) -> None:
+async def test_contenders_take_turns_and_execute_every_command(stack: Settings) -> None:
     names = ("ours", "aiokafka")
     compared = await compare(stack, commands=COMMANDS, wallets=WALLETS, rounds=1, names=names)
     assert [pace.error for pace in compared.contenders.values()] == [None, None]
@@ -23,7 +23,7 @@ async def test_contenders_take_turns_and_all_is_carried_out(stack: Settings) -> 
     assert compared.ours_to.keys() == {"aiokafka"}
 
 
-async def test_an_outcome_too_many_is_found_on_the_topic(topics_only: Settings) -> None:
+async def test_a_surplus_outcome_is_found_on_the_topic(topics_only: Settings) -> None:
     contender = CONTENDERS["aiokafka"]
     await fill(topics_only, credits(COMMANDS, WALLETS), WALLETS)
     await make_topics(contender, topics_only)

@@ -59,7 +59,7 @@ async def test_months_are_archived_listed_verified_and_attached(scenario: Old) -
     assert attached.stdout == f"{rows} rows attached to `events` again.\n"
 
 
-async def test_verify_names_what_is_wrong_and_fails(scenario: Old) -> None:
+async def test_verify_names_each_error_and_fails(scenario: Old) -> None:
     await scenario.archive()
     (scenario.folder / FILE).write_bytes(b"")
     said = await call("verify")
@@ -98,7 +98,7 @@ CANNOT: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
 """Arguments, LEDGER_ARCHIVE if it is another one, and what is said."""
 
 
-async def test_an_archive_command_that_fails_says_why_and_changes_nothing(
+async def test_a_failed_archive_command_gives_the_reason_and_changes_nothing(
     scenario: Old, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scenario.archive()

@@ -41,7 +41,7 @@ def server(tmp_path: Path) -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
-async def test_a_server_starts_with_what_is_printed_and_has_it(server: Postgres) -> None:
+async def test_a_server_starts_with_the_printed_settings_and_applies_them(server: Postgres) -> None:
     async def answers() -> bool:
         return await server.complaint() is None
 
@@ -62,7 +62,7 @@ def test_the_printed_settings_are_lines_with_remarks_before_them() -> None:
     assert found == tuned(memory_bytes=4 * GB, cpus=4)
 
 
-def test_a_size_that_cannot_be_read_is_refused() -> None:
+def test_an_unreadable_size_is_refused() -> None:
     assert CliRunner().invoke(db, ["tune", "--memory", "much"]).exit_code == 2
 
 

@@ -55,7 +55,7 @@ async def answering(stage: ProviderStage, process: Process) -> None:
     await eventually(answers, what="the simulator answers")
 
 
-async def test_killed_amid_calls_and_started_again_it_knows_all_it_approved(
+async def test_a_simulator_killed_during_calls_remembers_every_approved_order(
     stage: ProviderStage, process: Process
 ) -> None:
     approved: set[str] = set()
@@ -85,7 +85,7 @@ async def test_killed_amid_calls_and_started_again_it_knows_all_it_approved(
     assert approved <= set(await stage.effective()) <= sent
 
 
-async def test_it_says_where_it_is_and_ends_in_order_when_asked(
+async def test_the_simulator_prints_its_address_and_stops_cleanly_on_sigterm(
     stage: ProviderStage, process: Process
 ) -> None:
     assert f"Provider on {stage.url}, book " in process.tail()

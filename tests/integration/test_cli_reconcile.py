@@ -91,7 +91,7 @@ async def in_transaction(settings: Settings, topic: str, records: list[tuple[byt
     await producer.stop()
 
 
-async def test_everything_that_agrees_is_counted_and_markers_at_the_end_are_no_lag(
+async def test_matching_objects_are_counted_and_trailing_markers_are_no_lag(
     migrated: Settings,
 ) -> None:
     written = Written(migrated)
@@ -140,7 +140,7 @@ async def test_a_wallet_that_is_not_cached_is_no_difference(migrated: Settings) 
     assert (result.cached, result.exit_code) == (1, 0)
 
 
-async def test_a_projector_that_lags_is_named_and_is_not_well(migrated: Settings) -> None:
+async def test_a_lagging_projector_is_named_and_makes_the_exit_code_1(migrated: Settings) -> None:
     written = Written(migrated)
     await written.write(next_offset=3)
     result = await written.compare(wait_s=0.0)
@@ -189,7 +189,7 @@ async def test_reading_an_aborted_transaction_ends_without_its_records(topics_on
         assert [records async for _, records in log.read(ends)] == []
 
 
-async def test_a_topic_that_is_missing_is_said_to_be(alone: Settings) -> None:
+async def test_a_missing_topic_is_reported(alone: Settings) -> None:
     async with opened_log(alone.kafka) as log:
         with pytest.raises(Unavailable, match="no such topic"):
             await log.ends([alone.topic("wallet-events")])

@@ -111,7 +111,7 @@ async def schemas(live: LiveSystem) -> int:
     return len(await live.rows("SELECT FROM pg_namespace WHERE nspname = 'replay'"))
 
 
-async def test_a_rebuild_that_is_killed_has_touched_nothing_and_the_next_one_starts_anew(
+async def test_a_killed_rebuild_changes_nothing_live_and_the_next_one_starts_anew(
     told: LiveSystem,
 ) -> None:
     before = await projections(told)
@@ -134,7 +134,7 @@ async def test_a_rebuild_that_is_killed_has_touched_nothing_and_the_next_one_sta
     assert await schemas(told) == 0
 
 
-async def test_of_two_rebuilds_at_once_the_later_says_so(told: LiveSystem) -> None:
+async def test_the_later_of_two_simultaneous_rebuilds_is_refused(told: LiveSystem) -> None:
     async with open_rebuild_tables(told.settings.postgres):
         code, _, err = await told.command("replay", "projections")
     assert (code, "another replay or archive command of this database is running" in err) == (1, True)
@@ -167,7 +167,7 @@ async def test_records_that_kafka_has_deleted_come_from_the_event_store(trimmed:
     assert (await trimmed.command("reconcile"))[0] == 0
 
 
-async def test_history_that_is_nowhere_is_an_error_and_nothing_live_is_touched(trimmed: LiveSystem) -> None:
+async def test_missing_history_is_an_error_and_live_tables_stay_unchanged(trimmed: LiveSystem) -> None:
     await trimmed.rows("DELETE FROM wallet_events WHERE event_version = 2")
     before = await projections(trimmed)
     code, out, err = await trimmed.command("replay", "projections", "--json")
@@ -175,7 +175,7 @@ async def test_history_that_is_nowhere_is_an_error_and_nothing_live_is_touched(t
     assert differing(before, await projections(trimmed)) == {}
 
 
-async def test_an_ending_that_the_event_store_has_lost_is_not_forgotten(trimmed: LiveSystem) -> None:
+async def test_an_outcome_missing_in_the_event_store_fails_the_rebuild(trimmed: LiveSystem) -> None:
     await trimmed.rows("DELETE FROM events WHERE event_type = 'PaymentCompleted'")
     before = await projections(trimmed)
     code, out, err = await trimmed.command("replay", "projections", "--json")

@@ -1,4 +1,4 @@
-"""Redrives on a real Kafka: every letter goes back once, whoever is killed, late or in a hurry."""
+"""Redrives on a real Kafka: every letter goes back once, also after kills and in simultaneous redrives."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def check_each_went_back_once(settings: Settings) -> None:
         assert record.headers == (("trace", b"t"), ("dlq.redriven", place.encode()))
 
 
-async def test_letters_go_back_as_they_were_and_a_second_redrive_has_nothing_to_do(
+async def test_letters_go_back_unchanged_and_a_second_redrive_sends_nothing(
     topics_only: Settings,
 ) -> None:
     await park(topics_only, 500)
@@ -79,7 +79,7 @@ async def test_letters_go_back_as_they_were_and_a_second_redrive_has_nothing_to_
     }
 
 
-async def test_a_redrive_takes_what_was_asked_for_and_a_dry_run_takes_nothing(topics_only: Settings) -> None:
+async def test_a_redrive_sends_the_selected_letters_and_a_dry_run_none(topics_only: Settings) -> None:
     await park(topics_only, 6)
     await park(topics_only, 3, reason="duplicate_mismatch")
     mismatched = LetterSelection(topic=topics.PAYMENT_EVENTS, reason="duplicate_mismatch", limit=2)
@@ -116,7 +116,7 @@ async def killed_in_the_middle(settings: Settings) -> AsyncIterator[AIOKafkaProd
         await producer.stop()
 
 
-async def test_what_a_killed_redrive_has_left_open_is_aborted_and_goes_back_with_the_next(
+async def test_a_killed_redrive_s_open_transaction_is_aborted_and_the_next_redrive_sends_its_letters(
     topics_only: Settings,
 ) -> None:
     await park(topics_only, 10)
@@ -125,7 +125,7 @@ async def test_what_a_killed_redrive_has_left_open_is_aborted_and_goes_back_with
     await check_each_went_back_once(topics_only)
 
 
-async def test_what_a_killed_redrive_has_committed_does_not_go_back_again(topics_only: Settings) -> None:
+async def test_letters_committed_by_a_killed_redrive_do_not_go_back_again(topics_only: Settings) -> None:
     await park(topics_only, 10)
     async with killed_in_the_middle(topics_only) as producer:
         await producer.commit_transaction()
@@ -133,7 +133,9 @@ async def test_what_a_killed_redrive_has_committed_does_not_go_back_again(topics
     await check_each_went_back_once(topics_only)
 
 
-async def test_of_two_at_once_the_later_goes_on_and_nothing_goes_back_twice(topics_only: Settings) -> None:
+async def test_of_two_simultaneous_redrives_the_later_one_continues_and_no_letter_goes_back_twice(
+    topics_only: Settings,
+) -> None:
     await park(topics_only, 1_500)
     both = await asyncio.gather(
         *(redrive_letters(topics_only, PAYMENTS) for _ in range(2)), return_exceptions=True
@@ -146,7 +148,7 @@ async def test_of_two_at_once_the_later_goes_on_and_nothing_goes_back_twice(topi
     await check_each_went_back_once(topics_only)
 
 
-async def test_a_redrive_that_was_overtaken_sends_nothing_more(topics_only: Settings) -> None:
+async def test_a_fenced_redrive_sends_nothing_more(topics_only: Settings) -> None:
     await park(topics_only, 3)
     letters = await committed(topics_only, LETTERS)
     async with Redrive(
@@ -170,7 +172,7 @@ async def test_a_letter_that_fills_the_broker_s_limit_stays_and_is_counted(topic
     assert [record.value for record in await committed(topics_only, topics.PAYMENT_EVENTS)] == [b"{}"]
 
 
-async def test_the_commands_say_what_they_did(topics_only: Settings) -> None:
+async def test_the_commands_report_their_results(topics_only: Settings) -> None:
     await park(topics_only, 2, value=b'{"amount": 1.10}')
     live = LiveSystem(topics_only)
     _, dry, _ = await live.command("dlq", "redrive", "payment-events", "--dry-run")

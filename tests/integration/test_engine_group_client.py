@@ -1,4 +1,4 @@
-"""The patience of a group's member: what a broker does not answer is given up, a rebalance is waited for."""
+"""Timeouts of a group member: it gives up a request without an answer, and waits for a rebalance."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def joined(client: GroupClient, group_id: str, instance_id: str) -> Any:
     return await client.send(node_id, request, group=ConnectionGroup.COORDINATION)
 
 
-async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_request_s_patience(
+async def test_a_missing_response_is_waited_for_no_longer_than_the_request_s_timeout(
     workers: EngineWorkers,
 ) -> None:
     topic = workers.settings.topic("toy-in")
@@ -73,7 +73,7 @@ async def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_req
 
 
 @pytest.mark.parametrize(("kind", "error"), [(SyncGroupRequest, 14), (Heartbeat, 42)])
-async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
+async def test_a_member_rejoins_after_an_unexpected_error(
     workers: EngineWorkers, kind: type[Any], error: int
 ) -> None:
     """A coordinator that is loading answers a SyncGroup so; nobody polls while partitions are waited for."""
@@ -97,7 +97,7 @@ async def test_a_member_joins_again_after_an_error_that_nobody_foresaw(
         await eventually(is_member, what="it is a member again")
 
 
-async def test_a_rebalance_is_waited_for_until_the_members_have_come(workers: EngineWorkers) -> None:
+async def test_a_member_waits_for_a_rebalance_until_all_members_have_joined(workers: EngineWorkers) -> None:
     group_id = workers.settings.app_id
     async with client_of(workers) as first, client_of(workers) as second:
         alone = await joined(first, group_id, "first")

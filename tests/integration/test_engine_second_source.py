@@ -95,7 +95,7 @@ async def test_one_cycle_of_both_sources_writes_both_offsets_to_its_last_record(
     await said(worker, "ready: 8 partitions")
     workers.hold()
     await workers.feed(ONES)
-    await said(worker, "a commit is held")
+    await said(worker, "worker holds its commit")
     await workers.feed(ONES, times=3, topic="toy-more")
     await workers.feed(ONES, times=3)
     workers.release()  # the next poll finds both
@@ -178,7 +178,7 @@ async def test_a_compacted_changelog_has_both_source_offsets(workers: EngineWork
     await said(worker, "ready: 8 partitions")
     workers.hold()
     await workers.feed(ONES)
-    await said(worker, "a commit is held")
+    await said(worker, "worker holds its commit")
     await feed_both(workers, times=4)
     workers.release()
     await workers.all_added()

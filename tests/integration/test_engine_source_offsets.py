@@ -35,7 +35,7 @@ async def test_without_group_offsets_the_source_offset_comes_from_the_changelog(
     await workers.all_exact()
 
 
-async def test_without_group_offsets_records_that_changed_nothing_are_not_carried_out_again(
+async def test_without_group_offsets_records_without_effect_are_not_repeated(
     workers: EngineWorkers,
 ) -> None:
     worker = workers.start()

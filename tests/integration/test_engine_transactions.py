@@ -1,4 +1,4 @@
-"""Transactions that do not end well: what the broker says, and what it means for the worker."""
+"""Failed transactions: the broker's error, and its consequence for the worker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LateTransactions(Transactions):
         return appended
 
 
-async def test_one_that_the_broker_has_timed_out_is_a_lost_cycle_and_the_next_one_is_committed(
+async def test_a_transaction_timed_out_by_the_broker_is_a_lost_cycle_and_the_next_one_commits(
     workers: EngineWorkers, group: Group
 ) -> None:
     late = group._replace(transactions=LateTransactions(group))
@@ -71,7 +71,7 @@ async def test_a_start_writes_no_marker_where_no_transaction_is_open(
     assert await workers.outputs() == {"key": [1]}
 
 
-async def test_one_that_another_process_has_fenced_is_a_lost_cycle_too_and_the_group_says_whose_it_is(
+async def test_a_transaction_fenced_by_another_process_is_a_lost_cycle(
     workers: EngineWorkers, group: Group
 ) -> None:
     """The broker says the same of a transaction that took too long, so nothing else follows from it."""
@@ -97,7 +97,7 @@ async def break_off(transactions: Transactions) -> None:
 
 
 @pytest.mark.parametrize("is_in_error", [True, False])
-async def test_a_round_given_up_is_never_committed_by_a_later_one_after_an_abortable_error_neither(
+async def test_an_abandoned_round_is_never_committed_by_a_later_one_even_after_an_abortable_error(
     workers: EngineWorkers, group: Group, is_in_error: bool
 ) -> None:
     """After such an error aiokafka says that it has aborted, and the broker has not been told."""
@@ -112,7 +112,7 @@ async def test_a_round_given_up_is_never_committed_by_a_later_one_after_an_abort
     assert await workers.outputs() == {"key": [1, 2]}
 
 
-async def test_what_is_sent_after_an_abortable_error_is_a_lost_cycle(group: Group) -> None:
+async def test_sending_after_an_abortable_error_is_a_lost_cycle(group: Group) -> None:
     outboxes: list[Outbox] = [{group.partition(0): [(b"key", b"666", ())]}, {group.partition(1): []}]
     for outbox in outboxes:
         await group.transactions.start()
@@ -122,7 +122,7 @@ async def test_what_is_sent_after_an_abortable_error_is_a_lost_cycle(group: Grou
             await group.transactions.send(outbox, group.membership)
 
 
-async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(
+async def test_an_added_partition_joins_the_transaction_at_once_and_may_stay_empty(
     workers: EngineWorkers, group: Group
 ) -> None:
     first, later, never = (group.partition(number) for number in range(3))
@@ -144,14 +144,14 @@ async def test_what_is_announced_takes_part_at_once_and_may_stay_empty(
     await eventually(marked, what="it has a marker and nothing else")
 
 
-async def test_a_partition_that_the_broker_has_not_is_not_announced(group: Group) -> None:
+async def test_a_partition_unknown_to_the_broker_is_not_added_to_the_transaction(group: Group) -> None:
     await group.transactions.start()
     outbox: Outbox = {group.partition(0): [(b"key", b"1", ())], group.partition(PARTITIONS): []}
     with pytest.raises(InvariantBroken, match="the broker has no"):
         await group.transactions.send(outbox, group.membership)
 
 
-async def test_producers_of_which_a_marker_may_be_under_way_are_thrown_away(
+async def test_producers_with_markers_possibly_in_flight_are_discarded(
     workers: EngineWorkers, group: Group
 ) -> None:
     await group.commit(b"1", group.membership, source_next=1)

@@ -60,7 +60,7 @@ async def test_a_replaced_worker_suspended_during_a_cycle_exits_and_commits_noth
     await said(older, "ready: 4 partitions")
     workers.hold()
     await workers.feed(ONES)
-    await said(older, "a commit is held")
+    await said(older, "worker holds its commit")
     older.signal(signal.SIGSTOP)
     newer = workers.start(machine="elsewhere")
     await said(newer, "ready: 4 partitions")

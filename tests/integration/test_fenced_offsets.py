@@ -1,4 +1,4 @@
-"""Fencing by the group's generation, asked of the broker itself."""
+"""Fencing by the group's generation, on a real broker (KIP-447)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.engine_app.group import Group, group_of, member, membership_of
 from tests.engine_app.harness import EngineWorkers
 
 
-async def test_the_present_member_commits(workers: EngineWorkers, group: Group) -> None:
+async def test_the_current_member_commits(workers: EngineWorkers, group: Group) -> None:
     await group.commit(b"1", group.membership)
     assert await workers.outputs() == {"key": [1]}
     assert await group.committed() == 1
 
 
 @pytest.mark.parametrize("who", ["an old generation", "an unknown member"])
-async def test_another_is_refused_and_its_records_never_appear(
+async def test_a_commit_of_another_member_is_refused_and_its_records_never_appear(
     workers: EngineWorkers, group: Group, who: str
 ) -> None:
     generation, member_id, _ = group.membership
@@ -67,7 +67,7 @@ async def test_a_membership_that_would_not_be_checked_is_refused_before_anything
     assert await workers.outputs() == {"key": [1]}
 
 
-async def test_paused_until_another_has_joined_a_worker_commits_nothing(
+async def test_a_worker_paused_until_another_has_joined_commits_nothing(
     workers: EngineWorkers, group: Group
 ) -> None:
     before = group.membership
@@ -81,7 +81,7 @@ async def test_paused_until_another_has_joined_a_worker_commits_nothing(
     assert await workers.outputs() == {"key": [1]}
 
 
-async def test_a_position_nobody_has_committed_is_said_to_be_none(group: Group) -> None:
+async def test_a_position_without_a_commit_is_none(group: Group) -> None:
     await group.commit(b"1", group.membership, source_next=1)
     fresh = group.partition(1, "toy-in")
     assert await group.offsets([group.source, fresh]) == {group.source: 1, fresh: NO_OFFSET}

@@ -1,7 +1,7 @@
-"""A committed transaction that the broker has not ended in every partition: who starts next commits it there.
+"""Hanging transactions: a commit without markers in some partitions is completed by the next start.
 
-The broker forgets partitions that have no leader when it writes their markers.  Here it is made to: the
-coordinator is never told of a partition that the transaction writes to.
+The broker forgets partitions that have no leader when it writes their markers.  The tests
+provoke it: the coordinator never learns of a partition that the transaction writes to.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ async def committed(settings: Settings, places: list[TopicPartition]) -> dict[in
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
-async def test_who_starts_next_ends_it_everywhere_as_it_was_decided(
+async def test_the_next_start_completes_a_hanging_transaction_in_every_partition_as_decided(
     workers: EngineWorkers, places: list[TopicPartition], is_committed: bool
 ) -> None:
     settings, (told, untold) = workers.settings, places
@@ -117,7 +117,7 @@ async def test_who_starts_next_ends_it_everywhere_as_it_was_decided(
     assert await committed(settings, places) == {TOLD: records, UNTOLD: records}
 
 
-async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where_it_is_open_and_nowhere_else(
+async def test_a_producer_without_cluster_rights_completes_a_hanging_transaction_only_where_it_is_open(
     workers: EngineWorkers, places: list[TopicPartition]
 ) -> None:
     """It settles without markers of its own, which only an administrator may write."""
@@ -144,7 +144,9 @@ async def test_a_producer_without_a_right_on_the_cluster_commits_it_itself_where
     assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
 
 
-async def test_group_offsets_are_committed_too(workers: EngineWorkers, places: list[TopicPartition]) -> None:
+async def test_offsets_of_a_hanging_transaction_are_committed_too(
+    workers: EngineWorkers, places: list[TopicPartition]
+) -> None:
     settings, (told, _) = workers.settings, places
 
     async def write(producer: AIOKafkaProducer) -> None:
@@ -162,7 +164,9 @@ async def test_group_offsets_are_committed_too(workers: EngineWorkers, places: l
         assert await consumer.committed(told) == 7
 
 
-async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[TopicPartition]) -> None:
+async def test_a_running_worker_completes_its_hanging_transaction_after_a_while(
+    group: Group, places: list[TopicPartition]
+) -> None:
     settings, (told, untold) = group.settings, places
     living = transactions_of(settings, [told.topic])
     outbox: Outbox = {group.partition(each.partition): [(b"key", b"1", ())] for each in places}
@@ -196,7 +200,7 @@ async def test_who_lives_on_commits_it_after_a_while(group: Group, places: list[
     await living.drop()
 
 
-async def test_a_partition_that_had_no_leader_at_the_start_is_settled_when_it_has_one_though_nobody_writes(
+async def test_a_partition_without_a_leader_at_the_start_is_settled_once_it_has_one(
     workers: EngineWorkers, places: list[TopicPartition]
 ) -> None:
     """Readers would stand still at what hangs there, and an idle worker has no cycle that would notice."""
@@ -261,7 +265,7 @@ async def a_living_one(settings: Settings, places: list[TopicPartition]) -> Asyn
     await discard(found[0])
 
 
-async def test_whoever_starts_fences_first_and_commits_no_part_of_what_a_living_one_has_begun(
+async def test_a_start_fences_a_live_producer_first_and_commits_no_part_of_its_open_transaction(
     workers: EngineWorkers, places: list[TopicPartition]
 ) -> None:
     settings, (told, untold) = workers.settings, places
@@ -288,7 +292,7 @@ async def test_whoever_starts_fences_first_and_commits_no_part_of_what_a_living_
 
 
 @pytest.mark.parametrize("killed_at", [DescribeProducers, WriteTxnMarkers])
-async def test_what_was_decided_is_known_though_whoever_has_fenced_is_killed_before_it_has_committed_it(
+async def test_a_decision_survives_a_kill_of_the_start_that_fenced_the_producer(
     workers: EngineWorkers, places: list[TopicPartition], killed_at: type[Any]
 ) -> None:
     settings, (told, _) = workers.settings, places
@@ -308,7 +312,7 @@ async def test_what_was_decided_is_known_though_whoever_has_fenced_is_killed_bef
     assert await committed(settings, places) == {TOLD: 1, UNTOLD: 1}
 
 
-async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
+async def test_a_scan_leaves_transactions_of_another_process_with_the_same_id_alone(
     workers: EngineWorkers, group: Group
 ) -> None:
     """The other one is between two transactions whenever the coordinator is asked, and in one otherwise."""
@@ -342,7 +346,7 @@ async def test_who_looks_back_touches_nothing_of_another_process_with_its_id(
     assert 666 not in (await workers.outputs())["key"]
 
 
-async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
+async def test_a_scan_does_not_commit_a_transaction_that_another_start_has_aborted(
     group: Group, places: list[TopicPartition]
 ) -> None:
     older, newer = transactions_of(group.settings, [places[0].topic]), transactions_of(group.settings)
@@ -364,7 +368,7 @@ async def test_who_looks_back_does_not_commit_what_another_start_has_aborted(
     assert await committed(group.settings, places) == {TOLD: 1, UNTOLD: 0}
 
 
-async def test_topics_that_were_made_just_now_are_no_reason_not_to_start(workers: EngineWorkers) -> None:
+async def test_a_worker_starts_although_its_topics_were_created_just_now(workers: EngineWorkers) -> None:
     """A new partition's leader is named before it knows of it itself."""
     settings = workers.settings
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)

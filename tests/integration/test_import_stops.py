@@ -39,7 +39,7 @@ async def ended(child: asyncio.subprocess.Process) -> tuple[int | None, dict[str
     return child.returncode, report
 
 
-async def test_an_import_without_kafka_reports_within_its_patience(migrated: Settings) -> None:
+async def test_an_import_without_kafka_reports_within_its_timeout(migrated: Settings) -> None:
     away = migrated.model_copy(update={"kafka": "127.0.0.1:1"})
     code, report = await ended(await started(away, "--wait", "2"))
     assert (code, report["sent"], report["unknown"], report["not_sent"]) == (1, 0, 0, 2)
@@ -54,7 +54,7 @@ async def test_an_import_into_a_database_without_the_schema_reports(
     assert report["stopped"]
 
 
-async def test_ctrl_c_in_the_middle_of_an_import_reports_what_was_sent(
+async def test_ctrl_c_during_an_import_reports_the_sent_payments(
     migrated: Settings,
 ) -> None:
     child = await started(migrated)

@@ -1,4 +1,4 @@
-"""Kafka away: readiness says so within seconds, and a request with `wait` is answered in time."""
+"""Kafka unavailable: readiness reports it within seconds, and a request with `wait` is answered in time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def deposit() -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
-async def test_a_broker_that_hangs_or_is_gone_and_topics_that_are_missing_are_noticed(own: Own) -> None:
+async def test_a_hanging_or_stopped_broker_and_missing_topics_are_detected(own: Own) -> None:
     broker, settings = own
     names = [settings.topic(topics.PAYMENT_EVENTS), settings.topic(topics.WALLET_COMMANDS)]
     check = KafkaReadiness(settings.kafka, names, client_id="test")
@@ -76,7 +76,9 @@ async def test_a_broker_that_hangs_or_is_gone_and_topics_that_are_missing_are_no
 
 
 @pytest.mark.timeout(180)
-async def test_while_kafka_hangs_ready_says_so_and_a_payment_with_wait_is_answered_in_time(own: Own) -> None:
+async def test_while_kafka_hangs_ready_reports_it_and_a_payment_with_wait_is_answered_in_time(
+    own: Own,
+) -> None:
     broker, settings = own
     async with running(settings) as live:
         live.start("api")

@@ -44,7 +44,7 @@ async def values_by_key(kafka: str, topic: str, count: int) -> dict[str, list[in
     return found
 
 
-async def test_what_was_published_is_there_in_order(stack: Settings, topic: str) -> None:
+async def test_published_records_are_in_the_log_in_order(stack: Settings, topic: str) -> None:
     keys = [new_id() for _ in range(7)]
     messages = [Message(topic, keys[number % 7], str(number).encode()) for number in range(2_000)]
     async with KafkaPublisher(stack.kafka, clock=BrokerClock()) as publisher:
@@ -55,7 +55,7 @@ async def test_what_was_published_is_there_in_order(stack: Settings, topic: str)
     assert found == {key: [*range(n, 2_000, 7)] + [2_000] * (n == 0) for n, key in enumerate(keys)}
 
 
-async def test_a_record_no_broker_would_take_is_rejected(stack: Settings, topic: str) -> None:
+async def test_a_record_above_the_brokers_limit_is_rejected(stack: Settings, topic: str) -> None:
     async with KafkaPublisher(stack.kafka, clock=BrokerClock()) as publisher:
         with pytest.raises(Rejected):
             await publisher.publish([Message(topic, "key", b"x" * 2_000_000)])
@@ -63,7 +63,7 @@ async def test_a_record_no_broker_would_take_is_rejected(stack: Settings, topic:
     assert await values_by_key(stack.kafka, topic, 1) == {"key": [1]}
 
 
-async def test_a_kafka_that_is_away_is_unavailable() -> None:
+async def test_a_stopped_kafka_raises_unavailable() -> None:
     publisher = KafkaPublisher("127.0.0.1:1", clock=BrokerClock(), timeout_s=1)
     with pytest.raises(Unavailable, match="kafka is not available"):
         await publisher.publish([Message("any", "key", b"1")])

@@ -1,4 +1,4 @@
-"""A wallet with a long history: its past is found by one descent of an index, whatever the moment."""
+"""A wallet with a long history: one descent of an index finds the balance at any time."""
 
 from __future__ import annotations
 

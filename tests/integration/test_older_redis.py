@@ -1,4 +1,4 @@
-"""A Redis that has come back older than it was: no balance older than one that was told."""
+"""Redis restarts with older data: the cache returns no balance older than an earlier answer."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_a_master_that_follows_an_older_one_and_is_promoted_again_does_not
     assert await cache.get(wallet_id) is None
 
 
-async def test_an_entry_read_before_a_restart_and_put_after_it_is_no_answer(
+async def test_an_entry_read_before_a_restart_and_put_after_it_is_ignored(
     server: OwnRedis, cache: RedisBalances
 ) -> None:
     wallet_id = new_id()
@@ -119,7 +119,7 @@ async def test_an_entry_read_before_a_restart_and_put_after_it_is_no_answer(
     assert await cache.get(wallet_id) is None
 
 
-async def test_a_wallet_that_redis_did_not_take_is_not_answered_from_its_older_entry(
+async def test_a_failed_cache_write_prevents_answers_from_the_older_entry(
     server: OwnRedis, redis: aioredis.Redis, cache: RedisBalances
 ) -> None:
     wallet_id = new_id()

@@ -1,4 +1,4 @@
-"""Ordinary mistakes, command by command: a sentence with the setting to change, exit 1 or 2, no traceback."""
+"""Ordinary mistakes with each command: a sentence names the setting to change; exit 1 or 2, no traceback."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every SQL statement of the owner's stack, on the real tables, filled as the projector fills them.
 
-A statement is run as it was written.  Where it contradicts another, or the tables, the
-test says what PostgreSQL answers, and runs the nearest that works.
+Each statement runs as written.  Where it contradicts another one or the tables, the test
+asserts PostgreSQL's error and runs the nearest statement that works.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ async def test_deductions_of_a_day_are_summed_by_currency(pool: Pool, scenario: 
     }
 
 
-async def test_a_field_that_is_new_needs_no_migration(pool: Pool, scenario: Scenario) -> None:
+async def test_a_new_field_needs_no_migration(pool: Pool, scenario: Scenario) -> None:
     assert [tuple(row) for row in await pool.fetch(owners("new_field"))] == [("v2",)]
 
 
@@ -146,7 +146,7 @@ async def test_a_field_that_is_new_needs_no_migration(pool: Pool, scenario: Scen
         ("reads_user", ["ada"]),
     ],
 )
-async def test_what_is_read_by_an_index_is_what_was_told(
+async def test_queries_through_an_index_return_the_documented_rows(
     pool: Pool, scenario: Scenario, statement: str, found: list[Any]
 ) -> None:
     ids = {
@@ -164,7 +164,7 @@ async def test_the_extensions_are_there(pool: Pool) -> None:
     assert {"uuid-ossp", "pgcrypto", "pg_stat_statements"} <= found
 
 
-async def test_the_view_of_balances_has_what_the_owner_s_has(pool: Pool, scenario: Scenario) -> None:
+async def test_the_view_of_balances_equals_the_owner_s(pool: Pool, scenario: Scenario) -> None:
     content = "SELECT wallet_id, user_id, currency, current_balance, last_updated FROM {} ORDER BY 1, 3"
     await pool.execute("CREATE SCHEMA own; SET search_path = own, public")
     for name in ("view_of_balances", "indexes_of_balances", "refresh"):
@@ -210,14 +210,14 @@ READS: Final = {
 
 
 @pytest.mark.parametrize("statement", READS)
-async def test_what_an_index_is_for_is_read_by_it(pool: Pool, scenario: Scenario, statement: str) -> None:
+async def test_each_index_serves_its_query(pool: Pool, scenario: Scenario, statement: str) -> None:
     await pool.execute("SET enable_seqscan = off")
     found = await indexes_used(pool, owners(statement, scenario.ada))
     assert found
     assert all(definition.endswith(READS[statement]) for definition in found)
 
 
-async def test_an_index_of_some_times_cannot_serve_a_question_about_the_last_day(
+async def test_a_partial_index_on_time_cannot_serve_a_query_for_the_last_day(
     pool: Pool, scenario: Scenario
 ) -> None:
     await pool.execute("DROP INDEX events_type_time")

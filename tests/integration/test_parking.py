@@ -1,4 +1,4 @@
-"""Parking on a real PostgreSQL: what it refuses is parked in order, and everything else is projected once."""
+"""Parking on a real PostgreSQL: refused records are parked in order, all others are projected once."""
 
 from __future__ import annotations
 
@@ -173,13 +173,13 @@ async def test_later_records_of_the_aggregate_wait_behind_in_order_and_the_other
     assert waiting == {(projected.story.wallet_topic, 0): 3}
 
 
-async def test_what_could_not_be_read_is_parked_with_its_reason(projected: Projected) -> None:
+async def test_an_unreadable_record_is_parked_with_its_reason(projected: Projected) -> None:
     part = projected.payment(new_id())
     part.batch, part.refusal = SinkBatch({}), Unreadable(reason="invalid", detail="data: a\0b \ud800")
     assert await projected.write(part) == [(0, "invalid")]
 
 
-async def test_each_guilty_one_of_a_piece_is_found(projected: Projected) -> None:
+async def test_each_refused_record_of_a_batch_is_found(projected: Projected) -> None:
     parts = [projected.payment(new_id(), NUL if number % 7 == 0 else "{}") for number in range(100)]
     parked = await projected.write(*parts)
     assert [offset for offset, _ in parked] == list(range(0, 100, 7))
@@ -187,7 +187,7 @@ async def test_each_guilty_one_of_a_piece_is_found(projected: Projected) -> None
     assert await projected.findings() == []
 
 
-async def test_a_piece_whose_commit_went_unanswered_is_not_written_twice(projected: Projected) -> None:
+async def test_part_of_a_batch_with_an_unanswered_commit_is_not_written_twice(projected: Projected) -> None:
     place, parts = (projected.story.payment_topic, 0), [projected.payment(new_id(), NUL)]
     assert await projected.parking.write(place, Advance(None, 1), parts)
     assert await projected.parking.write(place, Advance(None, 1), parts) is None
@@ -202,7 +202,9 @@ async def test_a_lost_connection_is_retried_and_parks_nothing(projected: Project
     assert await retried(lambda: projected.write(*parts), purpose="a test") == []
 
 
-async def test_a_gap_that_no_parked_record_explains_stops_and_writes_nothing(projected: Projected) -> None:
+async def test_a_version_gap_without_a_parked_record_stops_the_sink_and_writes_nothing(
+    projected: Projected,
+) -> None:
     ada, opened = projected.opened()
     _missing, next_one = projected.wallet(ada), projected.wallet(ada)
     with pytest.raises(InvariantBroken, match="version gap, event version 3 came after 1"):
@@ -210,7 +212,7 @@ async def test_a_gap_that_no_parked_record_explains_stops_and_writes_nothing(pro
     assert await projected.version(ada) == 0
 
 
-async def test_an_error_of_our_own_is_not_parked(projected: Projected) -> None:
+async def test_a_programming_error_parks_no_record(projected: Projected) -> None:
     part = projected.payment(new_id())
     part.batch.events = [EventRow._make((*part.batch.events[0][:5], "no time", *part.batch.events[0][6:]))]
     with pytest.raises(AttributeError):
@@ -246,7 +248,7 @@ async def test_a_retry_projects_in_order_once_and_the_chains_hold(projected: Pro
     assert [tuple(row) for row in ended] == [("projected", 3)] * 2
 
 
-async def test_what_is_retried_after_others_comes_last_in_the_chain_of_events(projected: Projected) -> None:
+async def test_a_retried_record_comes_last_in_the_chain_of_events(projected: Projected) -> None:
     bad = projected.payment(new_id(), NUL)
     await projected.write(bad, projected.payment(new_id()))
     place = projected.story.payment_topic, 0
@@ -258,7 +260,7 @@ async def test_what_is_retried_after_others_comes_last_in_the_chain_of_events(pr
     assert len(await projected.payments()) == 3
 
 
-async def test_a_record_that_is_given_up_lets_those_behind_it_be_retried(projected: Projected) -> None:
+async def test_discarding_a_parked_record_frees_the_records_behind_it(projected: Projected) -> None:
     payment_id = new_id()
     parts = [projected.payment(payment_id, NUL), projected.payment(payment_id)]
     await projected.write(*parts)
@@ -268,7 +270,7 @@ async def test_a_record_that_is_given_up_lets_those_behind_it_be_retried(project
     assert await projected.parking.retry(place, payment_id, lambda _: parts[1]) == 1
 
 
-async def test_a_parked_record_is_made_again_byte_for_byte() -> None:
+async def test_a_parked_record_is_restored_byte_for_byte() -> None:
     record = SyntheticRecord("t", 3, 7, 1_764_000_000_123, b"\xff", None, [("a", b"\x00"), ("b", b"")])
     row = parked_row(Part(record, SinkBatch({})), "invalid", "\ud800")
     assert record_of(row._asdict()) == record

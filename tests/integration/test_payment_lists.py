@@ -1,4 +1,4 @@
-"""Lists of payments over 100,000 of them: each filter reads an index, and no more of it than it shows."""
+"""Lists over 100,000 payments: each filter reads an index, and no more rows than it returns."""
 
 from __future__ import annotations
 

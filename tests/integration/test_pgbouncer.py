@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: nothing is kept in a session, and limits cost time, not payments."""
+"""PgBouncer in transaction mode: no session state, and limits delay payments without losing any."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def bounced(schema_only: Settings, tmp_path: Path) -> AsyncIterator[Settin
         yield settings
 
 
-async def test_a_pooler_is_told_from_postgres_itself(bounced: Settings) -> None:
+async def test_pgbouncer_is_distinguished_from_postgresql(bounced: Settings) -> None:
     async with (
         open_connection(bounced.postgres) as direct,
         open_connection(bounced.pooled_postgres) as pooled,
@@ -46,7 +46,7 @@ async def test_a_pooler_is_told_from_postgres_itself(bounced: Settings) -> None:
         assert (await is_behind_pooler(direct), await is_behind_pooler(pooled)) == (False, True)
 
 
-async def test_sinks_and_readers_take_turns_on_servers_and_leave_no_statement_there(
+async def test_sinks_and_readers_share_server_connections_and_leave_no_prepared_statement(
     bounced: Settings,
 ) -> None:
     """Two pools are two processes to PgBouncer; round robin gives each transaction another server."""
@@ -130,7 +130,7 @@ async def test_at_the_limit_a_reader_is_refused_and_the_sink_waits(bounced: Sett
         assert await PostgresReadModel(pool).wallet(wallet) is not None
 
 
-async def test_at_pgbouncers_limit_who_waits_too_long_is_refused_and_comes_back(
+async def test_a_caller_waiting_too_long_at_pgbouncers_limit_is_refused_and_retries(
     schema_only: Settings, tmp_path: Path
 ) -> None:
     async with (

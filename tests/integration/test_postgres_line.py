@@ -1,4 +1,4 @@
-"""Who waits for one of a pool's connections, on a real PostgreSQL."""
+"""Callers that wait for a connection of a pool, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALLERS = 40
 CALLS = 25
 
 
-async def test_nobody_passes_those_who_wait(stack: Settings) -> None:
+async def test_waiting_callers_are_served_in_order(stack: Settings) -> None:
     tickets, served = count(), list[int]()
 
     async def call_again_and_again() -> None:
@@ -32,7 +32,7 @@ async def test_nobody_passes_those_who_wait(stack: Settings) -> None:
     assert max(passed) <= 2, "a late comer was served before others"
 
 
-async def test_who_gives_up_leaves_no_gap(stack: Settings) -> None:
+async def test_a_caller_that_gives_up_does_not_block_the_next_one(stack: Settings) -> None:
     async with await create_pool(stack.postgres, connections_max=1) as pool:
         async with acquire_connection(pool):
             for _ in range(3):

@@ -132,7 +132,7 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused(dsn: str
         await migrations.upgrade(dsn)
 
 
-def test_the_command_upgrades_and_says_what_it_did(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_upgrades_and_reports_the_migrations(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEDGER_POSTGRES", dsn)
     first = CliRunner().invoke(db, ["upgrade", "--json"])
     again = CliRunner().invoke(db, ["upgrade"])

@@ -1,4 +1,4 @@
-"""Connections whose other side is gone without a word: noticed by the client, and by the server."""
+"""Connections whose other side vanished: client and server detect them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.projected import Story
 
 WITHIN_S: Final = 0.5
 RETURNED_S_MAX: Final = 5.0
-"""What the pool may add, to a connection that it takes back, at most."""
+"""The pool's own maximum time to take back a connection."""
 LET_GO_S_MAX: Final = 20.0
 """10 s of `WRITER_SESSION`, and as much for a busy machine."""
 
@@ -45,7 +45,7 @@ async def silenced(dsn: str, is_silent: asyncio.Event) -> AsyncIterator[str]:
         yield server._replace(netloc=f"ledger@127.0.0.1:{port}").geturl()
 
 
-async def test_a_connection_that_falls_silent_in_mid_transaction_is_given_up_in_time(
+async def test_a_connection_silent_during_a_transaction_times_out(
     database_only: Settings,
 ) -> None:
     is_silent = asyncio.Event()
@@ -64,7 +64,7 @@ async def test_a_connection_that_falls_silent_in_mid_transaction_is_given_up_in_
             assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_a_writer_that_is_gone_in_mid_transaction_does_not_hold_up_its_successor(
+async def test_a_writer_that_vanishes_during_a_transaction_does_not_block_its_successor(
     schema_only: Settings,
 ) -> None:
     async with await create_pool(schema_only.postgres) as pool:

@@ -64,7 +64,7 @@ async def pool(roles: Roles) -> AsyncIterator[Pool]:
         yield pool
 
 
-async def test_all_of_the_projector_s_work_succeeds_as_the_application(roles: Roles, pool: Pool) -> None:
+async def test_the_projector_works_with_the_application_role(roles: Roles, pool: Pool) -> None:
     sink, story = PostgresSink(pool), Story()
     await sink.ensure_partitions()
     ada, bob = story.open(), story.open()
@@ -105,7 +105,7 @@ async def first_column(pool: Pool, table: str) -> str:
     return name
 
 
-async def test_a_partition_cannot_be_changed_past_its_table_nor_tables_be_made(pool: Pool) -> None:
+async def test_the_application_can_neither_change_a_partition_directly_nor_create_tables(pool: Pool) -> None:
     await PostgresSink(pool).ensure_partitions()
     month = datetime.now(UTC).strftime("events_y%Ym%m")
     for statement in (
@@ -119,7 +119,7 @@ async def test_a_partition_cannot_be_changed_past_its_table_nor_tables_be_made(p
             await pool.execute(statement)
 
 
-async def test_the_application_reads_what_is_archived_and_only_the_owner_archives(
+async def test_the_application_reads_archived_months_and_only_the_owner_archives(
     roles: Roles, pool: Pool, database_only: Settings, tmp_path: Path
 ) -> None:
     changes = {"postgres": roles.dsn(roles.application), "postgres_admin": roles.owner}
@@ -150,7 +150,7 @@ async def test_the_projector_goes_on_after_an_upgrade_before_its_role_has_been_g
     assert await pool.fetchval("SELECT count(*) FROM archived_events") == 0
 
 
-async def test_the_analyst_reads_everything_also_what_is_made_later_and_writes_nothing(roles: Roles) -> None:
+async def test_the_analyst_reads_all_tables_including_later_ones_and_writes_nothing(roles: Roles) -> None:
     owner, analyst = [await asyncpg.connect(roles.dsn(role)) for role in ("ledger", roles.analyst)]
     await owner.execute("CREATE VIEW outstanding AS SELECT * FROM payments WHERE ended_at IS NULL")
     for table in (*HISTORY, "payments", "wallet_snapshots", "outstanding", "analytics.payments_per_day"):
@@ -165,7 +165,9 @@ async def test_the_analyst_reads_everything_also_what_is_made_later_and_writes_n
     await analyst.close()
 
 
-async def test_closing_a_day_without_the_right_to_is_said_and_ends_nothing(roles: Roles, pool: Pool) -> None:
+async def test_closing_a_day_without_the_right_is_reported_and_stops_nothing(
+    roles: Roles, pool: Pool
+) -> None:
     story = Story()
     story.open()
     await PostgresSink(pool).write(story.batch())
@@ -177,7 +179,7 @@ async def test_closing_a_day_without_the_right_to_is_said_and_ends_nothing(roles
         await close_day(pool, story.wallet_topic, "")
 
 
-async def test_the_application_refreshes_the_view_of_balances_which_only_its_owner_may(
+async def test_the_application_refreshes_the_view_of_balances_through_its_owner_s_function(
     roles: Roles, pool: Pool
 ) -> None:
     story = Story()

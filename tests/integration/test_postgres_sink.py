@@ -194,7 +194,7 @@ async def test_wallets_are_dirty_until_they_are_marked_cached(sink: PostgresSink
     assert await dirty() == set()
 
 
-async def test_the_owners_questions_are_answered(pool: Pool, sink: PostgresSink) -> None:
+async def test_the_owners_queries_return_their_results(pool: Pool, sink: PostgresSink) -> None:
     story, payment_id, now = Story(), new_id(), datetime.now(UTC)
     story.payment_event(
         payment_id, "WalletDeducted", 1, {"amount": "10.25", "currency": "XTS"}, occurred_at=now

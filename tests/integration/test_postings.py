@@ -1,4 +1,4 @@
-"""Double entry, checked by PostgreSQL itself: whoever writes postings leaves each event at zero."""
+"""Double entry checked by PostgreSQL itself: the postings of each event sum to zero."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def rows(pool: Pool) -> list[int]:
     return [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES]
 
 
-async def test_a_batch_in_which_one_event_is_off_is_refused_whole_and_the_event_is_named(pool: Pool) -> None:
+async def test_a_batch_with_one_unbalanced_event_is_refused_whole_and_the_event_is_named(pool: Pool) -> None:
     batch = told()
     wrong = batch.postings[3]
     batch.postings[3] = wrong._replace(amount_minor=wrong.amount_minor + 1)
@@ -100,7 +100,7 @@ async def test_the_owner_s_own_insert_is_refused_unless_each_currency_sums_to_ze
         "DELETE FROM postings WHERE leg = 1",
     ],
 )
-async def test_a_leg_can_be_neither_changed_nor_taken_away_alone(pool: Pool, change: str) -> None:
+async def test_a_single_leg_can_be_neither_changed_nor_deleted(pool: Pool, change: str) -> None:
     await PostgresSink(pool).write(told())
     before = await pool.fetch("SELECT * FROM postings ORDER BY event_id, leg")
     with pytest.raises(asyncpg.CheckViolationError, match="do not sum to zero"):
@@ -108,7 +108,7 @@ async def test_a_leg_can_be_neither_changed_nor_taken_away_alone(pool: Pool, cha
     assert await pool.fetch("SELECT * FROM postings ORDER BY event_id, leg") == before
 
 
-async def test_all_legs_of_an_event_may_be_changed_or_taken_away_at_once(pool: Pool) -> None:
+async def test_all_legs_of_an_event_may_be_changed_or_deleted_together(pool: Pool) -> None:
     await PostgresSink(pool).write(told())
     await pool.execute("UPDATE postings SET amount_minor = 2 * amount_minor")
     await pool.execute("UPDATE postings SET account = 'external:EUR' WHERE account = 'transit:EUR'")

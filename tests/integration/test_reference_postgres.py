@@ -1,4 +1,4 @@
-"""The page of PostgreSQL says what a migrated database has."""
+"""The page of PostgreSQL agrees with a migrated database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.reference import postgres
 from tests.reference.pages import checked_in
 
 
-async def test_the_page_of_postgres_is_what_a_migrated_database_has(schema_only: Settings) -> None:
+async def test_the_page_of_postgres_agrees_with_a_migrated_database(schema_only: Settings) -> None:
     page = await postgres.page(schema_only.postgres)
     assert checked_in("postgres") == page, "docs/reference/postgres.md differs: run make reference"
 

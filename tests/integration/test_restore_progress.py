@@ -78,7 +78,7 @@ async def test_a_restoring_worker_reports_its_progress(migrated: Settings) -> No
         assert await metric(live, took) > 0
 
 
-async def test_a_replay_says_how_far_it_is(migrated: Settings) -> None:
+async def test_a_replay_reports_its_progress(migrated: Settings) -> None:
     async with running(migrated, workers=1) as live:
         await open_wallet(live)
         code, _, err = await live.command("replay", "cache")

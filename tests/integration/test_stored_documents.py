@@ -1,4 +1,4 @@
-"""Documents: whatever passes the check is stored by PostgreSQL, and comes to no more than it says."""
+"""Documents: PostgreSQL stores every accepted document, within the computed size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ TEXTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", TEXTS)
-async def test_what_passes_the_check_is_stored(case: str, connection: asyncpg.Connection[Any]) -> None:
+async def test_postgresql_stores_every_accepted_document(
+    case: str, connection: asyncpg.Connection[Any]
+) -> None:
     read = wire.read_document(TEXTS[case])
     wire.check_sendable(read)
     for text in (TEXTS[case], msgspec.json.encode(read)):

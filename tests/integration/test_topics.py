@@ -1,4 +1,4 @@
-"""Topics on a real broker: applied, repeated, disturbed, corrected."""
+"""Topics on a real broker: applied, applied again, changed by hand, corrected."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ async def test_applied_topics_do_not_differ_and_a_second_apply_changes_nothing(t
     assert await topics.apply(topics_only) == []
 
 
-async def test_topics_that_nobody_created_are_named_one_by_one(alone: Settings) -> None:
+async def test_missing_topics_are_named_one_by_one(alone: Settings) -> None:
     missing = [f"{alone.topic_prefix}{spec.name}: is missing" for spec in topics.TOPICS]
     assert await topics.check(alone) == missing
 
 
-async def test_a_configuration_somebody_changed_is_found_and_corrected(topics_only: Settings) -> None:
+async def test_a_changed_topic_configuration_is_found_and_corrected(topics_only: Settings) -> None:
     name = topics_only.topic(topics.WALLET_EVENTS)
     changed = topics.spec(topics.WALLET_EVENTS).configs(topics_only) | {"cleanup.policy": "delete"}
     async with admin_of(topics_only) as admin:
@@ -56,7 +56,7 @@ async def test_a_configuration_somebody_changed_is_found_and_corrected(topics_on
     assert await topics.check(topics_only) == []
 
 
-async def test_another_number_of_partitions_is_said_and_never_changed(alone: Settings) -> None:
+async def test_a_different_number_of_partitions_is_reported_and_never_changed(alone: Settings) -> None:
     name = alone.topic(topics.SAGA_EVENTS)
     configs = topics.spec(topics.SAGA_EVENTS).configs(alone)
     async with admin_of(alone) as admin:
@@ -68,12 +68,12 @@ async def test_another_number_of_partitions_is_said_and_never_changed(alone: Set
             await admin.delete_topics([alone.topic_prefix + spec.name for spec in topics.TOPICS])
 
 
-async def test_a_broker_that_is_away_is_said_to_be_unavailable(alone: Settings) -> None:
+async def test_a_stopped_broker_is_reported_as_unavailable(alone: Settings) -> None:
     with pytest.raises(Unavailable, match="kafka is not available"):
         await topics.check(alone.model_copy(update={"kafka": "127.0.0.1:1"}))
 
 
-def test_the_command_prints_what_differs_and_exits_with_1(alone: Settings) -> None:
+def test_the_command_prints_the_differences_and_exits_with_1(alone: Settings) -> None:
     environment = {"LEDGER_KAFKA": alone.kafka, "LEDGER_TOPIC_PREFIX": alone.topic_prefix}
     result = CliRunner(env=environment).invoke(command, ["check"])
     assert result.exit_code == 1

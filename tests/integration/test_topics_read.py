@@ -97,7 +97,7 @@ async def test_following_shows_what_comes_until_the_limit(written: Settings) -> 
     assert (rest, running.returncode) == (b'"new"\n', 0)
 
 
-def test_topics_read_ends_without_a_word_when_nobody_reads_on(written: Settings) -> None:
+def test_topics_read_ends_silently_when_its_pipe_is_closed(written: Settings) -> None:
     given = {
         "LEDGER_KAFKA": written.kafka,
         "LEDGER_TOPIC_PREFIX": written.topic_prefix,

@@ -1,4 +1,4 @@
-"""The view wallet_balances: refreshed by one at a time, compared exactly, kept by a rebuild."""
+"""The view wallet_balances: one process refreshes it at a time, reconcile compares it, a rebuild keeps it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def balances(pool: Pool) -> dict[str, Decimal]:
     return {row["wallet_id"]: row["current_balance"] for row in rows}
 
 
-async def test_each_refresh_has_what_was_projected_by_then(pool: Pool) -> None:
+async def test_each_refresh_contains_the_rows_projected_before_it(pool: Pool) -> None:
     sink, story = PostgresSink(pool), Story()
     ada, bob = story.open(), story.open()
     story.deposit(ada, 1000)
@@ -67,7 +67,7 @@ async def test_each_refresh_has_what_was_projected_by_then(pool: Pool) -> None:
     assert list(row.values()) == [told.user_id, "EUR", story.now, told.version]
 
 
-async def test_who_finds_it_young_or_somebody_at_it_does_nothing(pool: Pool) -> None:
+async def test_a_refresh_is_skipped_if_the_view_is_recent_or_another_refresh_runs(pool: Pool) -> None:
     began = datetime.now(UTC)
     assert await refresh_balances(pool)
     assert await balances_refreshed_at(pool) >= began - timedelta(seconds=1)
@@ -80,7 +80,7 @@ async def test_who_finds_it_young_or_somebody_at_it_does_nothing(pool: Pool) -> 
     assert await refresh_balances(pool)
 
 
-async def test_a_clock_that_was_set_back_does_not_put_a_refresh_off(pool: Pool) -> None:
+async def test_a_clock_set_back_does_not_delay_a_refresh(pool: Pool) -> None:
     await pool.execute("UPDATE wallet_balances_refreshed SET refreshed_at = now() + INTERVAL '1 day'")
     assert await refresh_balances(pool, unless_younger_s=60)
 
@@ -95,7 +95,9 @@ async def test_readers_go_on_while_it_is_refreshed(pool: Pool) -> None:
         assert len(await asyncio.wait_for(balances(pool), 5)) == 1
 
 
-async def test_the_projector_s_look_refreshes_and_says_when(pool: Pool, schema_only: Settings) -> None:
+async def test_the_projector_s_periodic_job_refreshes_and_reports_the_time(
+    pool: Pool, schema_only: Settings
+) -> None:
     story = Story()
     story.deposit(story.open(), 1000)
     await PostgresSink(pool).write(story.batch())
@@ -108,7 +110,7 @@ async def test_the_projector_s_look_refreshes_and_says_when(pool: Pool, schema_o
     assert said == (await balances_refreshed_at(pool)).timestamp()
 
 
-async def test_what_came_after_the_refresh_is_no_difference_and_what_was_there_is(pool: Pool) -> None:
+async def test_only_changes_of_rows_before_the_refresh_are_differences(pool: Pool) -> None:
     sink, story = PostgresSink(pool), Story()
     ada, bob = story.open(), story.open()
     story.deposit(ada, 1000)
@@ -132,7 +134,7 @@ def kinds(found: list[Difference]) -> set[str]:
     return {difference.kind for difference in found}
 
 
-async def test_history_that_was_changed_is_not_what_the_view_has(pool: Pool) -> None:
+async def test_changed_history_differs_from_the_view(pool: Pool) -> None:
     story = Story()
     ada = story.open()
     story.deposit(ada, 1000)
@@ -174,7 +176,7 @@ async def nothing_more(_: Mapping[TopicPartition, int]) -> None:
     """Take it that nothing was projected since."""
 
 
-async def test_the_way_up_fills_it_and_the_way_down_leaves_all_else(
+async def test_the_migration_fills_the_view_and_its_downgrade_removes_only_the_view(
     pool: Pool, schema_only: Settings
 ) -> None:
     story = Story()

@@ -1,9 +1,9 @@
-"""Auditor: says from what was sent alone what must hold once a System has settled.
+"""Auditor: derives the expected state of a settled System from the sent records alone.
 
-It knows no code of the ledger: it does its own sums, in its own way.  What the order of
-payments decides (who is short of money) it does not foretell; but every payment ends
-once, balances are the sum of what was completed, providers have done what was completed
-with them and nothing else, and each reason must be a possible one (`predictions`).
+It uses no code of the ledger and does its own sums.  It does not predict results that depend on
+the order of payments, such as insufficient funds.  But every payment ends once, balances are the
+sums of completed payments, providers have executed exactly their completed payments, and each
+reason must be possible (`predictions`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BACK = {"deposit": "withdrawal", "withdrawal": "deposit", "transfer": "transfer"
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """What a completed payment has moved, a refund by the way that it took."""
+    """A completed payment's movement; that of a refund depends on the refunded payment."""
 
     kind: str
     source_wallet_id: str | None
@@ -36,7 +36,7 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Auditor:
-    """Told of every step in the order of sending; then asked for what is wrong."""
+    """Records every step in the order of sending, and returns the differences at the end."""
 
     def __init__(self, *, providers: Sequence[str] = ()) -> None:
         self._predictions = Predictions(providers)

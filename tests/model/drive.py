@@ -1,4 +1,4 @@
-"""Drive: a workload through a system, an auditor looking on."""
+"""Drive: sends a workload through a system, while an auditor records the steps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Predictions: the ends that a payment may have, in whatever order the others came.
 
-What is certain is one end, what the order decides several.  A wallet that was ever
+A certain payment has one end; a payment that depends on the order has several.  A wallet that was ever
 frozen or closed may have been so just then, and money may have been short at any time.
 """
 

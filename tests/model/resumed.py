@@ -50,7 +50,7 @@ class ResumedSystem(PureSystem):
         self.gathered = PaymentFactsCollector()
         self._left = len(left)
         self.written: list[Logged] = list(left)
-        """What projections have in the end."""
+        """The final content of the projections."""
         for topic, key, value, append_ms in left:
             if topic == PAYMENTS:
                 self.gathered.add_payment_event(value, key=key, at_ms=append_ms)

@@ -1,4 +1,4 @@
-"""System: what a workload drives and an auditor asks, pure model and live system alike.
+"""System: the interface of pure model and live system for the workload and the auditor.
 
 `submit` puts a record on payment-events as a gateway would; nothing is known of it until
 `settle` returns, when every payment submitted has ended.  The rest is what an outsider
@@ -15,7 +15,7 @@ import msgspec
 from ledger_streams.domain.commands import AdministrativeCommand, HoldFunds, ReleaseHold
 
 Administration = AdministrativeCommand | HoldFunds | ReleaseHold
-"""What callers ask of a wallet without a payment; the holds among it are theirs, not a payment's."""
+"""Callers' commands to a wallet without a payment; their holds belong to the caller."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Funds(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What is left of a hold."""
+    """The remaining amount of a hold."""
 
     wallet_id: str
     amount_minor: int
@@ -58,7 +58,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Booked(msgspec.Struct, frozen=True):
-    """What a provider has done for good."""
+    """The final effects at a provider."""
 
     provider: str
     kind: str

@@ -1,4 +1,4 @@
-"""The pure ledger under the workload, in many orders; and that the auditor would see a fault."""
+"""The pure ledger under the workload in many orders, and an auditor that finds planted faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def driven(system: PureSystem, *, seed: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_the_auditor_finds_nothing_wrong_with_the_pure_ledger(seed: int) -> None:
+async def test_the_auditor_finds_no_difference_in_the_pure_ledger(seed: int) -> None:
     system = PureSystem(seed=seed, providers=PROVIDERS)
     assert await driven(system, seed=seed) == []
     for saga in system.sagas.values():
@@ -38,13 +38,13 @@ async def test_the_auditor_finds_nothing_wrong_with_the_pure_ledger(seed: int) -
         assert folded == system.wallets[wallet_id]
 
 
-async def test_without_providers_the_workload_asks_none() -> None:
+async def test_without_providers_the_workload_has_no_provider_payments() -> None:
     system = PureSystem(seed=5)
     assert await audited(system, Workload(seed=5), steps=STEPS) == []
     assert all(saga.provider is None for saga in system.sagas.values())
 
 
-async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_it_can() -> None:
+async def test_the_workload_reaches_every_end_of_every_saga_and_every_possible_reason() -> None:
     ends: set[tuple[Course, SagaStatus]] = set()
     refunded: set[Course] = set()
     reasons: set[str | None] = set()
@@ -78,7 +78,7 @@ async def test_the_workload_reaches_every_end_of_every_course_and_every_reason_i
     }
 
 
-async def test_the_same_seed_is_the_same_run() -> None:
+async def test_the_same_seed_gives_the_same_run() -> None:
     first, second = (PureSystem(seed=7, providers=PROVIDERS) for _ in range(2))
     for system in (first, second):
         await driven(system, seed=7)
@@ -199,7 +199,7 @@ FAULTY = [
 
 
 @pytest.mark.parametrize("faulty", FAULTY)
-async def test_the_auditor_sees_a_fault(faulty: type[PureSystem]) -> None:
+async def test_the_auditor_finds_a_planted_fault(faulty: type[PureSystem]) -> None:
     for seed in range(10):  # not every run leaves what the fault is about
         if await driven(faulty(seed=seed, providers=PROVIDERS), seed=seed):
             return

@@ -1,4 +1,4 @@
-"""A log that is lost, wherever the projections had come to: nothing known is lost, or done twice."""
+"""A lost log, with projections cut anywhere: no known payment is lost or carried out twice."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def excused(fault: str, resumed: ResumedSystem, sent: Sequence[Payment]) -> bool
 
 
 @pytest.mark.parametrize("seed", range(60))
-async def test_wherever_the_projections_were_cut_every_known_payment_ends_once(seed: int) -> None:
+async def test_every_known_payment_ends_once_with_projections_cut_at_any_point(seed: int) -> None:
     _, faults = await lost(seed)
     assert faults == []

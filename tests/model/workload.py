@@ -1,4 +1,4 @@
-"""Workload: seeded steps for a System, valid and not, each with what it was meant to be.
+"""Workload: seeded valid and invalid steps for a System, each with its purpose.
 
 It makes wallets with and without overdraft, in one currency or more; payments between
 them and wallets that do not exist; repetitions, other content under a known id, poison
@@ -41,7 +41,7 @@ EXPIRES_AFTER_MS = (1, 2_000, 600_000, None, None)
 
 
 class Intent(Enum):
-    """What a record is meant to be."""
+    """The purpose of a record."""
 
     NEW = "a valid payment of a new id"
     REPEATED = "the content of a known payment again"

@@ -27,7 +27,7 @@ DOMAIN = (
         file="ledger_streams/domain/hold_decisions.py",
         old="balance.available_minor - command.amount_minor < -balance.overdraft_limit_minor",
         new="balance.available_minor - command.amount_minor + 1 < -balance.overdraft_limit_minor",
-        tests=("tests/unit/test_wallet.py::test_a_wallet_gives_all_it_has_and_its_overdraft_but_no_more",),
+        tests=("tests/unit/test_wallet.py::test_a_wallet_pays_its_balance_and_overdraft_but_no_more",),
     ),
     Mutant(
         name="frozen-wallet",
@@ -59,9 +59,7 @@ DOMAIN = (
         file="ledger_streams/domain/hold_decisions.py",
         old="return Reason.INSUFFICIENT_FUNDS if hold.amount_minor < command.amount_minor else None",
         new="return None",
-        tests=(
-            "tests/unit/test_holds.py::test_never_more_is_captured_than_is_held_though_more_is_available",
-        ),
+        tests=("tests/unit/test_holds.py::test_a_capture_never_exceeds_the_hold_even_if_more_is_available",),
     ),
     Mutant(
         name="expiry-is-the-hold-s",
@@ -69,7 +67,7 @@ DOMAIN = (
         file="ledger_streams/domain/hold_decisions.py",
         old="hold is None or hold.expires_ms != command.expires_ms:",
         new="hold is None:",
-        tests=("tests/unit/test_holds.py::test_an_expiry_that_is_not_the_hold_s_sets_off_nothing",),
+        tests=("tests/unit/test_holds.py::test_an_expiry_with_another_time_than_the_hold_s_has_no_effect",),
     ),
     Mutant(
         name="hold-is-released",
@@ -77,7 +75,7 @@ DOMAIN = (
         file="agents/wallets.py",
         old="hold.expires_ms <= due.due_ms",
         new="hold.expires_ms >= due.due_ms",
-        tests=("tests/unit/test_agents.py::test_a_wallet_s_timer_releases_the_holds_whose_time_has_come",),
+        tests=("tests/unit/test_agents.py::test_a_wallet_s_timer_releases_the_expired_holds",),
     ),
     Mutant(
         name="same-payment-again",
@@ -111,7 +109,7 @@ DOMAIN = (
         file="ledger_streams/domain/wallet_decisions.py",
         old="    if command.compensates:\n        return None\n",
         new="",
-        tests=("tests/unit/test_wallet.py::test_a_compensation_is_taken_by_frozen_and_closed_wallets",),
+        tests=("tests/unit/test_wallet.py::test_frozen_and_closed_wallets_accept_compensations",),
     ),
     Mutant(
         name="reply-is-awaited",
@@ -127,6 +125,6 @@ DOMAIN = (
         file="ledger_streams/domain/saga/refunds.py",
         old=" - sum(saga.reserved.values())",
         new="",
-        tests=("tests/unit/test_refunds.py::test_never_more_is_set_aside_than_was_paid",),
+        tests=("tests/unit/test_refunds.py::test_reserved_refunds_never_exceed_the_paid_amount",),
     ),
 )

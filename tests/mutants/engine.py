@@ -13,7 +13,7 @@ ENGINE = (
         new='-1,\n            "",\n            None,',
         tests=(
             "tests/integration/test_fenced_offsets.py"
-            "::test_another_is_refused_and_its_records_never_appear[an old generation]",
+            "::test_a_commit_of_another_member_is_refused_and_its_records_never_appear[an old generation]",
         ),
     ),
     Mutant(
@@ -54,8 +54,8 @@ ENGINE = (
         old='transactional_id=f"{self._transactional_id}-{number}"',
         new='transactional_id=f"{self._transactional_id}-{number}-{id(self)}"',
         tests=(
-            "tests/integration/test_engine_transactions.py::test_one_that_another_process_has_fenced"
-            "_is_a_lost_cycle_too_and_the_group_says_whose_it_is",
+            "tests/integration/test_engine_transactions.py"
+            "::test_a_transaction_fenced_by_another_process_is_a_lost_cycle",
         ),
     ),
     Mutant(
@@ -65,8 +65,8 @@ ENGINE = (
         old="        await self.drop()\n\n    @asynccontextmanager",
         new="\n    @asynccontextmanager",
         tests=(
-            "tests/integration/test_engine_transactions.py::test_a_round_given_up_is_never_committed"
-            "_by_a_later_one_after_an_abortable_error_neither[True]",
+            "tests/integration/test_engine_transactions.py"
+            "::test_an_abandoned_round_is_never_committed_by_a_later_one_even_after_an_abortable_error[True]",
         ),
     ),
     Mutant(
@@ -224,7 +224,7 @@ ENGINE = (
         new="if False:",
         tests=(
             "tests/integration/test_hanging_transactions.py"
-            "::test_who_starts_next_ends_it_everywhere_as_it_was_decided[True]",
+            "::test_the_next_start_completes_a_hanging_transaction_in_every_partition_as_decided[True]",
         ),
     ),
     Mutant(
@@ -233,7 +233,9 @@ ENGINE = (
         file="ledger_streams/kafka/hanging_transaction_scan.py",
         old="if committed == own:",
         new="if False:",
-        tests=("tests/integration/test_hanging_transactions.py::test_who_lives_on_commits_it_after_a_while",),
+        tests=(
+            "tests/integration/test_hanging_transactions.py::test_a_running_worker_completes_its_hanging_transaction_after_a_while",
+        ),
     ),
     Mutant(
         name="hanging-transaction-scan-own-only",
@@ -243,7 +245,7 @@ ENGINE = (
         new="if committed is not None:",
         tests=(
             "tests/integration/test_hanging_transactions.py"
-            "::test_who_looks_back_does_not_commit_what_another_start_has_aborted",
+            "::test_a_scan_does_not_commit_a_transaction_that_another_start_has_aborted",
         ),
     ),
     Mutant(
@@ -252,7 +254,9 @@ ENGINE = (
         file="ledger_streams/engine/batches.py",
         old=".partition) == record.partition:",
         new=".partition) >= 0:",
-        tests=("tests/unit/test_batches.py::test_a_record_belongs_where_kafkas_default_partitioner_puts_it",),
+        tests=(
+            "tests/unit/test_batches.py::test_a_record_belongs_to_the_partition_of_kafkas_default_partitioner",
+        ),
     ),
     Mutant(
         name="wrong-partition-payment",

@@ -1,4 +1,4 @@
-"""Trials: pytest on a copy, and what it says of the mutant there."""
+"""Trials: pytest on a copy, and its verdict on the mutant."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIAL_S_MAX: Final = 300
 CHECK_S_MAX: Final = 1_800
 """Of all tests on the copy without a mutant."""
 PASSED, FAILED = 0, 1
-"""What pytest exits with; all else means that it could not run the tests."""
+"""Exit codes of pytest after it ran the tests; any other code means that it could not run them."""
 
 Verdict = Literal["caught", "survived", "unclear"]
 
@@ -29,7 +29,7 @@ _failed_test: Final = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE).sear
 
 
 class Trial(NamedTuple):
-    """What came of a mutant."""
+    """The result of a mutant's trial."""
 
     name: str
     rule: str
@@ -38,7 +38,7 @@ class Trial(NamedTuple):
     """The test that failed."""
     seconds: float
     output: str
-    """The end of what pytest said, unless the mutant was caught."""
+    """The end of pytest's output, unless the mutant was caught."""
 
 
 class Run(NamedTuple):

@@ -1,4 +1,4 @@
-"""Laws hold at any speed: a busy machine is no counter-example."""
+"""Hypothesis settings: no deadline, since a busy machine is no counter-example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the chains and of the Merkle tree: whatever one does to a row is found, and named."""
+"""Laws of the chains and of the Merkle tree: every change of a row is found and named."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def named(rows: list[ChainLink], *, gapless: bool) -> set[tuple[str, int]]:
 
 
 @given(contents, st.booleans())
-def test_chains_that_nobody_touched_have_no_findings(of: list[bytes], gapless: bool) -> None:
+def test_unchanged_chains_have_no_findings(of: list[bytes], gapless: bool) -> None:
     rows = chained(of)
     found, heads = check(rows, gapless=gapless)
     assert found == []
@@ -84,7 +84,7 @@ def test_an_inserted_row_is_named_also_one_with_a_hash_that_fits(
 
 
 @given(contents, st.data())
-def test_two_rows_that_changed_places_are_named(of: list[bytes], data: st.DataObject) -> None:
+def test_two_swapped_rows_are_named(of: list[bytes], data: st.DataObject) -> None:
     rows = chained(of)
     one, other = sorted(data.draw(st.sets(st.integers(0, len(of) - 1), min_size=2, max_size=2)))
     touched = list(rows)

@@ -1,4 +1,4 @@
-"""Documents: a key that stands twice is found however it is written, and what is accepted is read back."""
+"""Documents: a repeated key is found in every spelling, and accepted content is read back."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def has_twice(value: Any) -> bool:
 
 
 @given(st.lists(st.tuples(keys, objects), max_size=5), st.data())
-def test_a_key_that_stands_twice_is_found_however_it_is_written(pairs: Pairs, draw: st.DataObject) -> None:
+def test_a_repeated_key_is_found_in_every_spelling(pairs: Pairs, draw: st.DataObject) -> None:
     body = written(pairs, draw).encode()
     assert (repeated_key(body, msgspec.json.encode(msgspec.json.decode(body))) is not None) == has_twice(
         pairs
@@ -71,7 +71,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=5), values, max_size=4))
-def test_what_is_sendable_is_read_back_and_what_is_not_raises_unreadable_alone(data: dict[str, Any]) -> None:
+def test_sendable_content_is_read_back_and_other_content_raises_only_unreadable(data: dict[str, Any]) -> None:
     try:
         wire.check_sendable(data)
     except Unreadable as error:

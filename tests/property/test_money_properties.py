@@ -1,4 +1,4 @@
-"""Money's algebra: what is printed is read back, and sums of amounts are amounts of sums."""
+"""Money's algebra: printed amounts are read back, and sums of amounts are amounts of sums."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_sign_is_the_only_difference_of_opposites(minor: int, currency: str)
 
 
 @given(st.lists(amounts, max_size=20), currencies)
-def test_the_sum_of_what_is_read_is_what_is_read_of_the_sum(minors: list[int], currency: str) -> None:
+def test_the_sum_of_read_amounts_equals_the_read_sum(minors: list[int], currency: str) -> None:
     read = sum(parse_amount(format_amount(minor, currency), currency) for minor in minors)
     assert parse_balance(format_amount(read, currency), currency) == sum(minors)
 

@@ -1,4 +1,4 @@
-"""Refunds: never more goes back than was paid, in whatever order refunds are asked for and end."""
+"""Refunds never exceed the paid amount, in any order of requests and ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ends = st.tuples(st.integers(0, 9), st.booleans())
 
 
 @given(st.lists(st.one_of(asks, ends), max_size=30))
-def test_what_is_set_aside_and_refunded_is_never_more_than_was_paid(
+def test_reserved_and_refunded_amounts_never_exceed_the_paid_amount(
     steps: list[int | tuple[int, bool]],
 ) -> None:
     saga, told = PAID, list[PaymentRefunded]()

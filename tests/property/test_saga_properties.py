@@ -1,4 +1,4 @@
-"""Sagas: every payment of every kind ends once, whatever wallets and providers say and in any order."""
+"""Sagas: every payment of every kind ends once, with any answers of wallets and providers in any order."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_an_ended_payment_s_postings_sum_to_zero_and_a_failed_one_has_none_left(
 
 
 @given(st.sampled_from(EVERY_KIND), seeds)
-def test_a_provider_has_done_what_completed_and_nothing_else(data: dict[str, Any], seed: int) -> None:
+def test_a_provider_has_executed_exactly_the_completed_payments(data: dict[str, Any], seed: int) -> None:
     play = Play(data, seed)
     play.to_the_end()
     is_by_one = play.saga.course in (Course.PROVIDER_DEPOSIT, Course.PROVIDER_WITHDRAWAL)

@@ -1,4 +1,4 @@
-"""Statements of random histories: opening and movements are closing, whatever the clock has done."""
+"""Statements of random histories: opening plus movements equals closing, with any jumps of the clock."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def pages(stage: Stage, asked: StatementQuery) -> tuple[Statement, list[St
 
 
 @given(histories, st.lists(seconds, min_size=1), bounds, limits, st.sampled_from([None, "EUR", "JPY"]))
-def test_opening_and_movements_are_closing(
+def test_opening_plus_movements_equals_closing(
     commands: list[WalletCommand], steps_s: list[int], bound: list[int], limit: int, currency: str | None
 ) -> None:
     async def check() -> None:
@@ -82,7 +82,7 @@ def test_opening_and_movements_are_closing(
 
 
 @given(histories, st.lists(seconds, min_size=1), bounds)
-def test_two_statements_in_a_row_are_the_one_of_both(
+def test_two_consecutive_statements_equal_one_over_both_periods(
     commands: list[WalletCommand], steps_s: list[int], bound: list[int]
 ) -> None:
     async def check() -> None:

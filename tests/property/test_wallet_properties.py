@@ -1,4 +1,4 @@
-"""Wallets: a replay is the fold, holds add up to what is held, and nothing is made, lost or overdrawn."""
+"""Wallets: a replay equals the fold, holds sum to the held amount, no money is made, lost or overdrawn."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def decided(wallet: Wallet | None, commands: list[WalletCommand]) -> list[Wallet
 
 
 @given(beginnings, histories)
-def test_a_replay_of_the_wire_is_the_fold(wallet: Wallet | None, commands: list[WalletCommand]) -> None:
+def test_a_replay_of_the_wire_equals_the_fold(wallet: Wallet | None, commands: list[WalletCommand]) -> None:
     replayed = wallet
     for number, event in enumerate(decided(wallet, commands)):
         wallet = evolve(wallet, event)
@@ -114,7 +114,7 @@ def test_a_replay_of_the_wire_is_the_fold(wallet: Wallet | None, commands: list[
 
 
 @given(beginnings, histories)
-def test_nothing_is_overdrawn_and_the_holds_are_what_is_held(
+def test_no_wallet_is_overdrawn_and_its_holds_sum_to_the_held_amount(
     wallet: Wallet | None, commands: list[WalletCommand]
 ) -> None:
     for command in commands:
@@ -130,7 +130,7 @@ def test_nothing_is_overdrawn_and_the_holds_are_what_is_held(
 
 
 @given(beginnings, histories)
-def test_balances_are_what_was_added_less_what_was_deducted(
+def test_balances_equal_credits_minus_deductions(
     wallet: Wallet | None, commands: list[WalletCommand]
 ) -> None:
     sums: Counter[str] = Counter()
@@ -145,7 +145,7 @@ def test_balances_are_what_was_added_less_what_was_deducted(
 
 
 @given(beginnings, histories)
-def test_never_more_is_captured_and_released_than_was_held(
+def test_captures_and_releases_never_exceed_the_hold(
     wallet: Wallet | None, commands: list[WalletCommand]
 ) -> None:
     left: Counter[HoldId] = Counter()

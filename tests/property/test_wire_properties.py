@@ -1,4 +1,4 @@
-"""The wire's two promises: what is written is read back, and what is read raises Unreadable at most."""
+"""Wire: written records are read back, and decoding raises nothing but Unreadable."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_settlement_is_read_as_it_was_written(
 
 
 @given(refunded, ids, times)
-def test_what_a_payment_is_told_of_a_refund_is_read_as_it_was_written(
+def test_a_refund_s_message_to_its_payment_is_read_as_it_was_written(
     outcome: PaymentRefunded, cause: str, append_ms: int
 ) -> None:
     value = wire.encode_payment_outcome(outcome, causation_id=cause, append_ms=append_ms)

@@ -42,7 +42,7 @@ MEANINGS: Final = {
     "wallet_events": "a record of wallet-events with the wallet after it; a wallet's versions have no gap",
     "wallet_snapshots": "a wallet after its last event",
 }
-"""What a row of a table is, where the database has no comment on it."""
+"""The meaning of a table's row, where the database has no comment on it."""
 QUERIES: Final = """\
 SQL that the programs run stands in `ledger_streams/adapters/postgres/sql`, one file a purpose, each query
 under its name."""

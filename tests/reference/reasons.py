@@ -1,4 +1,4 @@
-"""The page of reasons and statuses: what the values mean, and what the caller can do."""
+"""The page of reasons and statuses: the meaning of each value, and the caller's options."""
 
 from __future__ import annotations
 

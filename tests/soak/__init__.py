@@ -1,1 +1,1 @@
-"""The soak: nemeses at random on one system, for as long as it is told to."""
+"""The soak: random nemeses on one system for a given time."""

@@ -1,4 +1,4 @@
-"""Agents: what one cycle's records and timers set off together, without a broker."""
+"""Agents: the effects of one cycle's records and timers together, without a broker."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_payment_in_a_wrong_partition_starts_no_saga(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_wallet_s_timer_releases_the_holds_whose_time_has_come(tmp_path: Path) -> None:
+def test_a_wallet_s_timer_releases_the_expired_holds(tmp_path: Path) -> None:
     holds = {HOLD: Hold(400, "EUR", None, AT_MS), LATER_HOLD: Hold(600, "EUR", None, AT_MS + 1)}
     wallet = Wallet(SOURCE, USER, WalletStatus.OPEN, 3, {"EUR": Balance(0, 1_000)}, holds)
     store, key = PartitionStore(tmp_path, WALLETS, 0), SOURCE.encode()

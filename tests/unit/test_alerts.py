@@ -1,4 +1,4 @@
-"""The alert rules ask for metrics that there are."""
+"""The alert rules use existing metrics."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def test_every_metric_of_a_rule_is_declared() -> None:
     assert asked <= declared
 
 
-def test_every_rule_says_what_to_do() -> None:
+def test_every_rule_names_the_remedy() -> None:
     assert RULES.count("alert:") == RULES.count("expr:") == RULES.count("description:") > 0

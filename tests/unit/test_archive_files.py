@@ -1,4 +1,4 @@
-"""The archive's files, without a database: what is whole, what is the same, what is left over."""
+"""The archive's files, without a database: whole, identical and left-over files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_same_rows_are_the_same_file_and_others_are_another_part(tmp_path: P
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_what_a_killed_command_left_without_a_manifest_is_written_anew(tmp_path: Path) -> None:
+def test_a_file_left_without_a_manifest_by_a_killed_command_is_rewritten(tmp_path: Path) -> None:
     (tmp_path / file_name(MONTH, 1)).write_bytes(b"half of")
     (tmp_path / f"{file_name(MONTH, 1)}.tmp").write_bytes(b"half of")
     archive = Archive(str(tmp_path))
@@ -81,6 +81,6 @@ def test_months_are_old_when_so_many_whole_ones_lie_between(today: str, months: 
 
 
 @pytest.mark.parametrize("text", ["2024", "2024-13", "2024-11-01", "November"])
-def test_what_is_no_month_is_refused(text: str) -> None:
+def test_an_invalid_month_is_refused(text: str) -> None:
     with pytest.raises(Rejected, match="is not a month"):
         parse_month(text)

@@ -12,7 +12,7 @@ TOGETHER = {"saga-commands": 6, "saga-events": 6}
 
 @dataclass
 class Cluster:
-    """What the assignor asks of aiokafka's metadata."""
+    """The part of aiokafka's metadata that the assignor reads."""
 
     topics: dict[str, int] = field(default_factory=lambda: TOPICS | TOGETHER)
 
@@ -53,7 +53,7 @@ def test_topics_that_feed_one_table_go_to_one_worker_partition_by_partition() ->
         assert sorted(owned) == list(range(6))
 
 
-def test_a_worker_that_comes_back_under_its_id_gets_what_it_had() -> None:
+def test_a_worker_that_returns_with_its_id_gets_its_earlier_partitions() -> None:
     before = assigned("app-1-aaaa", "app-2-bbbb", "app-3-cccc")
     after = assigned("app-3-dddd", "app-2-eeee", "app-1-ffff")
     assert [before[m] for m in sorted(before)] == [after[m] for m in sorted(after)]

@@ -1,4 +1,4 @@
-"""Roots of days: which day a row is of, and what a seal covers."""
+"""Roots of days: the day of a row, and the content of a seal."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ async def test_a_task_whose_own_future_was_cancelled_begins_anew() -> None:
     ],
     ids=["a task that correctness depends on", "a broken invariant"],
 )
-def test_the_process_ends_where_correctness_is_in_doubt(fails: str) -> None:
+def test_the_process_exits_after_a_broken_invariant(fails: str) -> None:
     code = f"""
 import asyncio
 from ledger_streams import background

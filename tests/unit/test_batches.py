@@ -62,7 +62,7 @@ def test_a_topic_batch_of_timers_alone_ends_at_the_source_offset() -> None:
 
 
 @pytest.mark.parametrize("partitions", [1, 6, 8, 12])
-def test_a_record_belongs_where_kafkas_default_partitioner_puts_it(partitions: int) -> None:
+def test_a_record_belongs_to_the_partition_of_kafkas_default_partitioner(partitions: int) -> None:
     destination, choose = PartitionedTopic("one", partitions), DefaultPartitioner()
     numbers = list(range(partitions))
     for key in [b"", b"\xff\x00", *(str(uuid4()).encode() for _ in range(50))]:

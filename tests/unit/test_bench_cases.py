@@ -36,12 +36,12 @@ def test_unknown_cases_and_options_are_an_error_of_usage(arguments: list[str]) -
     assert ended.value.code == 2
 
 
-def test_settings_that_are_as_they_come_and_addresses_are_not_told() -> None:
+def test_default_settings_and_addresses_are_omitted() -> None:
     own = Settings(kafka="elsewhere:1", audit_key="a secret", standby=False, drain_s=0)
     assert changed_settings(own) == {"LEDGER_STANDBY": False, "LEDGER_DRAIN_S": 0.0}
 
 
-def test_a_commit_is_told_with_whether_files_differ_from_it(tmp_path: Path) -> None:
+def test_a_commit_is_reported_with_a_mark_for_changed_files(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
         done = subprocess.run(

@@ -72,7 +72,7 @@ def test_calls_that_failed_stand_in_their_row_and_those_without_a_row_below() ->
     ]
 
 
-def test_every_way_to_tell_of_a_fault_is_found_and_nothing_else() -> None:
+def test_every_form_of_a_fault_is_found_and_nothing_else() -> None:
     figures = {
         "contenders": {"one": {"error": "a payment is lost"}, "two": {"error": None}},
         "rates": [{"failed": 0, "payments": 5}, {"failed": 2, "payments": 3}],
@@ -85,7 +85,7 @@ def test_every_way_to_tell_of_a_fault_is_found_and_nothing_else() -> None:
     ]
 
 
-def test_a_target_s_path_is_one_that_its_case_has() -> None:
+def test_every_target_s_path_exists_in_its_case() -> None:
     wanted = {
         "payments": PaymentTimings(
             1, dict.fromkeys(DISTRIBUTIONS, SATURATED), {f"{rate:g}/s": PACED for rate in RATES_PER_S}
@@ -99,7 +99,7 @@ def test_a_target_s_path_is_one_that_its_case_has() -> None:
     assert missing(results) == []
 
 
-def test_results_are_read_back_from_their_files_and_nothing_else_is(tmp_path: Path) -> None:
+def test_only_result_files_are_read_back(tmp_path: Path) -> None:
     for name, found in FOUND.items():
         (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(found))
     (tmp_path / "rebuild.json.part").write_text("{")

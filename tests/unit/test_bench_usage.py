@@ -30,7 +30,7 @@ def test_idle_waiting_and_stolen_time_is_not_work() -> None:
     assert busy_s("cpu  100 1 50 9000 800 5 6 7 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0") == pytest.approx(162 * TICK_S)
 
 
-def test_memory_is_told_in_millions_of_bytes() -> None:
+def test_memory_is_reported_in_millions_of_bytes() -> None:
     found = memory_of(ROLLUP)
     assert (found.rss_mb, found.pss_mb) == (311.4, 306.2)
 
@@ -48,7 +48,7 @@ def test_the_process_that_listens_on_a_port_is_found() -> None:
         listener(port)
 
 
-def test_use_is_the_difference_of_two_looks() -> None:
+def test_usage_is_the_difference_of_two_readings() -> None:
     used = since({"worker": 2.0}, {"worker": 5.0, "projector": 1.0})
     assert used == {"worker": 3.0, "projector": 1.0}
     assert shares(used, 2.0) == {"worker": 1.5, "projector": 0.5}

@@ -30,6 +30,6 @@ def test_figures_are_in_the_last_line() -> None:
     assert found.hits == 7
 
 
-def test_a_wrk_that_could_not_connect_is_told_as_it_said_it() -> None:
+def test_wrk_s_connection_error_is_reported_verbatim() -> None:
     with pytest.raises(Unavailable, match="unable to connect"):
         called("unable to connect to 127.0.0.1:1 Connection refused\n", connections=32)

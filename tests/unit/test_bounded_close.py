@@ -1,4 +1,4 @@
-"""A close ends within its time, whatever the client does with cancellations."""
+"""A close ends within its time, even if the client ignores cancellations."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Machine:
         return self.clock.now_ms() - self.broker_ms
 
 
-def test_a_clock_of_which_nothing_is_known_is_believed() -> None:
+def test_the_machine_s_clock_is_trusted_before_the_first_acknowledgement() -> None:
     assert Machine(wrong_ms=HOUR_MS).off_ms == HOUR_MS
 
 
@@ -52,14 +52,14 @@ def test_a_clock_is_late_by_no_more_than_a_round_trip_after_an_acknowledgement(w
     assert -5 <= machine.off_ms <= 0
 
 
-def test_a_slow_acknowledgement_loosens_nothing() -> None:
+def test_a_slow_acknowledgement_does_not_widen_the_bound() -> None:
     machine = Machine(wrong_ms=HOUR_MS)
     machine.append()
     machine.append(there_ms=10_000, back_ms=20_000)
     assert -5 <= machine.off_ms <= 0
 
 
-def test_a_clock_that_is_set_changes_nothing() -> None:
+def test_a_change_of_the_machine_s_clock_changes_nothing() -> None:
     machine = Machine()
     machine.append()
     machine.wrong_ms = -HOUR_MS
@@ -103,9 +103,7 @@ def test_a_broker_whose_clock_is_wrong_moves_no_other_brokers_clock(wrong_ms: in
 
 @pytest.mark.parametrize("machine_wrong_ms", [-HOUR_MS, 0, HOUR_MS])
 @pytest.mark.parametrize("broker_wrong_ms", [-HOUR_MS, 0, HOUR_MS])
-def test_a_broker_of_which_nothing_is_known_is_taken_for_the_earliest_there_is(
-    machine_wrong_ms: int, broker_wrong_ms: int
-) -> None:
+def test_an_unknown_broker_has_the_earliest_known_clock(machine_wrong_ms: int, broker_wrong_ms: int) -> None:
     """So neither this machine's clock nor another broker's makes its deadlines come too early."""
     machine = Machine(wrong_ms=machine_wrong_ms)
     acknowledged(machine.clock, ONE, BEGAN_MS + broker_wrong_ms)
@@ -113,7 +111,7 @@ def test_a_broker_of_which_nothing_is_known_is_taken_for_the_earliest_there_is(
     assert off_ms == min(machine_wrong_ms, broker_wrong_ms)
 
 
-def test_a_timestamp_that_is_not_the_brokers_says_nothing() -> None:
+def test_a_timestamp_not_set_by_the_broker_is_ignored() -> None:
     machine = Machine(wrong_ms=HOUR_MS)
     machine.append(kind=0)
     assert machine.off_ms == HOUR_MS

@@ -33,7 +33,7 @@ def test_without_a_case_all_are_listed_also_beside_tests_of_others(tmp_path: Pat
     assert "rebuild " in listed.stdout
 
 
-def test_a_case_says_what_it_takes() -> None:
+def test_a_case_prints_its_options() -> None:
     asked = bench("wallets", "--help")
     assert asked.returncode == 0
     assert "--contenders" in asked.stdout

@@ -35,7 +35,7 @@ def test_completion_works_for_each_shell(shell: str) -> None:
         assert subprocess.run([found, "-n"], input=done.stdout, text=True, check=False).returncode == 0
 
 
-def test_completion_without_a_known_shell_names_those_there_are() -> None:
+def test_completion_without_a_known_shell_names_the_supported_ones() -> None:
     done = run("completion", SHELL="/bin/false")
     assert done.returncode == 2
     assert "bash, zsh, fish" in done.stderr
@@ -56,5 +56,5 @@ def test_tab_completes_commands_options_and_topics(words: tuple[str, ...], expec
     assert expected <= set(completed(*words))
 
 
-def test_tab_answers_whatever_the_settings_are() -> None:
+def test_tab_completion_works_with_invalid_settings() -> None:
     assert completed("rec", LEDGER_HTTPPORT="1") == ["reconcile"]

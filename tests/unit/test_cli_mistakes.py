@@ -92,7 +92,7 @@ def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatc
         ("[::1]", ("::1", 9_092)),
     ],
 )
-def test_an_address_of_kafka_without_a_port_is_read_as_its_clients_read_it(
+def test_a_kafka_address_without_a_port_has_the_port_of_kafka_s_clients(
     text: str, reached: tuple[str, int]
 ) -> None:
     assert host_and_port(text) == reached

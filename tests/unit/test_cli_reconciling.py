@@ -149,7 +149,7 @@ def test_a_record_that_cannot_be_read_is_a_difference_until_it_is_parked_and_no_
     assert list(drop_caught_up({}, [broken])) == []
 
 
-def test_a_record_that_is_no_event_says_nothing_of_a_wallet() -> None:
+def test_a_record_that_is_no_event_is_ignored_for_wallets() -> None:
     parked = [parked_at(1, "invalid", "a"), parked_at(2, "wrong_partition", "a")]
     check = LogCheck({"a": wallet("a", 1, "0.00")}, {TOPIC: 3}, parked)
     forged = record(2, wallet("a", 9, "9.00"))

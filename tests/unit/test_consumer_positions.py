@@ -73,7 +73,7 @@ def test_nothing_counts_as_read_before_the_first_fetch(reader: Reader) -> None:
     assert reader.until() == NOTHING
 
 
-def test_a_fetch_that_left_nothing_unread_counts_up_to_its_send_time(reader: Reader) -> None:
+def test_a_completed_fetch_counts_up_to_its_send_time(reader: Reader) -> None:
     reader.steady_ms += 100
     reader.fetch(stable_end=READ_TO, took_ms=5)
     assert reader.until() == 100

@@ -1,4 +1,4 @@
-"""Those who ask in the same moment are asked for together, and each is told what is said to it."""
+"""DataLoader: simultaneous calls share one query, and each caller gets its own result."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def doubled(doubler: Doubler) -> DataLoader[int, int]:
     return DataLoader(doubler)
 
 
-async def test_who_ask_at_once_are_asked_for_once(doubler: Doubler, doubled: DataLoader[int, int]) -> None:
+async def test_simultaneous_calls_share_one_query(doubler: Doubler, doubled: DataLoader[int, int]) -> None:
     assert await asyncio.gather(*map(doubled.load, (3, 1, 3))) == [6, 2, 6]
     assert doubler.asked == [[3, 1, 3]]
 
 
-async def test_who_asks_later_is_asked_for_later(doubler: Doubler, doubled: DataLoader[int, int]) -> None:
+async def test_a_later_call_has_its_own_query(doubler: Doubler, doubled: DataLoader[int, int]) -> None:
     first = asyncio.create_task(doubled.load(1))
     await doubler.is_asked.wait()
     assert await doubled.load(2) == 4
@@ -50,13 +50,13 @@ async def test_who_asks_later_is_asked_for_later(doubler: Doubler, doubled: Data
     assert doubler.asked == [[1], [2]]
 
 
-async def test_what_is_wrong_with_one_is_said_to_it_alone(doubled: DataLoader[int, int]) -> None:
+async def test_an_error_of_one_key_reaches_its_caller_alone(doubled: DataLoader[int, int]) -> None:
     wrong, right = await asyncio.gather(doubled.load(-1), doubled.load(1), return_exceptions=True)
     assert isinstance(wrong, ValueError)
     assert right == 2
 
 
-async def test_what_is_wrong_with_the_question_is_said_to_all(doubled: DataLoader[int, int]) -> None:
+async def test_an_error_of_the_query_reaches_all_callers(doubled: DataLoader[int, int]) -> None:
     said = await asyncio.gather(*map(doubled.load, (0, 1)), return_exceptions=True)
     assert [type(one) for one in said] == [Unavailable, Unavailable]
 
@@ -71,7 +71,7 @@ async def test_a_cancelled_caller_does_not_affect_the_others(
     assert impatient.cancelled()
 
 
-async def test_no_answer_for_somebody_is_an_error_for_all() -> None:
+async def test_a_missing_result_is_an_error_for_all_callers() -> None:
     async def answer_one(asked: list[int]) -> list[int]:
         return asked[:1]
 
@@ -79,7 +79,7 @@ async def test_no_answer_for_somebody_is_an_error_for_all() -> None:
     assert [type(one) for one in said] == [ValueError, ValueError]
 
 
-async def test_nobody_waits_for_a_question_that_was_cancelled() -> None:
+async def test_no_caller_waits_for_a_cancelled_query() -> None:
     async def cancelled(asked: list[int]) -> list[int]:
         raise asyncio.CancelledError
 

@@ -1,24 +1,24 @@
-"""What a worker has written is known without reading it: by the very same key and value, and once."""
+"""Cache of decoded records: a worker's own record needs no decoding, once, for the same key and value."""
 
 from __future__ import annotations
 
 from agents.decoded_cache import GENERATION_RECORDS_MAX, VALUE_BYTES_MAX, DecodedRecordCache
 
 
-def test_the_same_key_and_value_say_what_was_written_in_them() -> None:
+def test_the_same_key_and_value_return_the_written_record() -> None:
     written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", b"value", "content")
     assert written.take(b"key", bytes([*b"value"])) == "content"
 
 
-def test_it_says_so_once() -> None:
+def test_a_record_is_returned_once() -> None:
     written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", b"value", "content")
     written.take(b"key", b"value")
     assert written.take(b"key", b"value") is None
 
 
-def test_another_key_or_value_has_to_be_read() -> None:
+def test_another_key_or_value_is_not_in_the_cache() -> None:
     written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", b"value", "content")
     assert written.take(b"other", b"value") is None
@@ -26,13 +26,13 @@ def test_another_key_or_value_has_to_be_read() -> None:
     assert written.take(None, None) is None
 
 
-def test_what_is_long_is_read() -> None:
+def test_a_long_value_is_not_cached() -> None:
     written: DecodedRecordCache[str] = DecodedRecordCache()
     written.keep(b"key", bytes(VALUE_BYTES_MAX + 1), "content")
     assert written.take(b"key", bytes(VALUE_BYTES_MAX + 1)) is None
 
 
-def test_what_never_comes_back_is_forgotten_and_the_newest_kept() -> None:
+def test_old_entries_are_dropped_and_the_newest_kept() -> None:
     written: DecodedRecordCache[int] = DecodedRecordCache()
     for number in range(3 * GENERATION_RECORDS_MAX):
         written.keep(b"key", b"%d" % number, number)
@@ -45,7 +45,7 @@ def test_what_never_comes_back_is_forgotten_and_the_newest_kept() -> None:
     assert GENERATION_RECORDS_MAX <= len(known) <= 2 * GENERATION_RECORDS_MAX
 
 
-def test_between_two_generations_nothing_is_lost() -> None:
+def test_no_entry_is_lost_between_two_generations() -> None:
     written: DecodedRecordCache[int] = DecodedRecordCache()
     numbers = list(range(GENERATION_RECORDS_MAX + 1))
     for number in numbers:

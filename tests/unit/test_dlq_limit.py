@@ -113,7 +113,7 @@ def test_without_a_limit_letters_are_counted_and_all_are_parked() -> None:
     assert batch.dead_letters.at_end(50) == 57
 
 
-def test_a_letter_keeps_the_header_that_says_which_letter_it_was_before() -> None:
+def test_a_letter_keeps_the_header_with_its_former_place() -> None:
     batch = batch_of("")
     redriven = ("dlq.redriven", b"payment-events.dlq:3:4")
     record = Raw(100, b"b", headers=(redriven, ("dlq.reason", b"forged"), ("trace", b"t")))

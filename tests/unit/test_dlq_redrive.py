@@ -1,4 +1,4 @@
-"""Which dead letters a redrive takes, as what they go back, and how topics and places are named."""
+"""Redrive: its choice of dead letters, the records that go back, and the names of topics and places."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def places(letters: list[DeadLetter]) -> list[tuple[int, int]]:
         ({"reason": "no such reason"}, [], 0, 0),
     ],
 )
-def test_what_is_asked_for_goes_back_unless_it_has_or_cannot(
+def test_selected_letters_go_back_except_redriven_and_unsendable_ones(
     options: dict[str, Any], expected: list[tuple[int, int]], gone_before: int, too_large: int
 ) -> None:
     result = select_letters(LETTERS, LetterSelection(topic="payment-events", **options), dry_run=False)
@@ -73,13 +73,13 @@ def test_a_record_goes_back_with_its_own_headers_and_the_place_of_its_letter() -
     assert restored_headers(letter) == [("trace", b"t"), ("dlq.redriven", b"payment-events.dlq:3:4")]
 
 
-def test_of_a_letter_parked_again_only_the_last_place_goes_back() -> None:
+def test_a_letter_parked_again_goes_back_from_its_last_place_only() -> None:
     letter = parked(3, 9, headers=(("dlq.redriven", b"payment-events.dlq:3:4"), ("dlq.reason", b"invalid")))
     assert restored_headers(letter) == [("dlq.redriven", b"payment-events.dlq:3:9")]
     assert dead_letter(letter).repeats == "payment-events.dlq:3:4"
 
 
-def test_a_header_without_text_is_no_obstacle() -> None:
+def test_a_header_that_is_not_text_is_accepted() -> None:
     letter = parked(0, 1, headers=(("nothing", None), ("dlq.detail", None)))
     assert dead_letter(letter).detail == ""
     assert not is_too_large(letter)

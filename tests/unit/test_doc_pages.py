@@ -76,7 +76,7 @@ def test_every_document_is_reached_from_the_readme() -> None:
     assert [path for path in DOCUMENTS if path.is_relative_to(ROOT / "docs") and path not in seen] == []
 
 
-def test_the_layers_in_the_overview_are_those_that_are_checked() -> None:
+def test_the_layers_in_the_overview_equal_the_checked_ones() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     text = (ROOT / "docs" / "architecture" / "overview.md").read_text(encoding="utf-8")

@@ -111,7 +111,7 @@ def test_a_request_that_is_accepted_leaves_room_for_the_events_that_carry_its_co
         assert len(start_of(value)) < wire.RECORD_BYTES_MAX
 
 
-def test_an_envelope_at_its_longest_is_within_what_is_kept_free_for_it() -> None:
+def test_the_longest_envelope_fits_its_reserved_space() -> None:
     ids = dict.fromkeys(("event_id", "aggregate_id", "correlation_id", "causation_id"), EVENT)
     longest = max(every_record(), key=len)
     value = wire.encode_envelope({}, event_type=longest, event_version=2**63 - 1, append_ms=AT_MS, **ids)
@@ -172,7 +172,7 @@ def test_a_repeated_key_makes_any_record_unreadable(
         '{"\\u00e9":1,"é":{"é":2}}',
     ],
 )
-def test_keys_that_stand_once_are_let_pass_however_they_are_written(text: str) -> None:
+def test_unique_keys_are_accepted_in_every_spelling(text: str) -> None:
     if text.startswith('{"\\u00e9'):
         with pytest.raises(wire.RepeatedKey):
             wire.read_document(text.encode())

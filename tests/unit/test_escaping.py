@@ -59,7 +59,7 @@ def test_a_statement_as_csv_escapes_each_cell_of_text(
     assert all(cell[0] == "'" for cell in named.values())
 
 
-def test_a_terminal_gets_nothing_to_obey_and_a_reader_sees_what_was_there() -> None:
+def test_control_characters_are_shown_to_the_reader_and_not_executed_by_the_terminal() -> None:
     assert terminal_text("Ada Ä 5 €") == "Ada Ä 5 €"
     assert terminal_text("a\x1b[2J\n\u202e\x9b") == r"a\x1b[2J\n\u202e\x9b"
     assert is_harmless(terminal_text("".join(map(chr, range(0x110000)))))
@@ -94,7 +94,7 @@ def test_texts_of_payments_and_dead_letters_are_escaped() -> None:
     assert is_harmless(details_text(LetterDetails(letter, [(EVIL, EVIL)], "json", value)))
 
 
-def test_text_from_outside_makes_no_line_of_its_own_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_text_from_outside_cannot_add_a_line_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     before = logging.getLogRecordFactory()
     escape_log_arguments()
     try:

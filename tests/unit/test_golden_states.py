@@ -1,4 +1,4 @@
-"""Golden states: what tables and changelogs have from the first release, read by this one.
+"""Golden states: this release reads the states that the first one wrote to tables and changelogs.
 
 A changelog's records stay until the next state of their key, which may be never.
 """

@@ -1,4 +1,4 @@
-"""Golden records: what each type looks like on the wire, kept for ever.
+"""Golden records: the permanent form of each type on the wire.
 
 A file is never changed once it was released: a changed type is a new version with a file
 of its own, and the old file must still be read.
@@ -40,7 +40,7 @@ def key_of(value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("event_type", sorted(every_record()))
-def test_each_type_is_written_as_its_golden_file_has_it(event_type: str) -> None:
+def test_each_type_is_written_as_in_its_golden_file(event_type: str) -> None:
     assert msgspec.json.format(every_record()[event_type], indent=2) + b"\n" == golden(event_type)
 
 

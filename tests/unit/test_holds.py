@@ -89,13 +89,13 @@ def test_a_hold_moves_money_from_available_to_held_and_the_balance_stays() -> No
     assert HOLDING.holds == {HOLD: Hold(600, "EUR", None, EXPIRES_MS)}
 
 
-def test_a_payment_s_hold_is_answered_and_has_no_end_of_its_own() -> None:
+def test_a_payment_s_hold_is_answered_and_never_expires() -> None:
     decision = decide(RICH, own_hold(600))
     assert decision.events == (FundsHeld(SOURCE, 3, OWN, 600, "EUR", PAYMENT, None),)
     assert decision.reply == WalletHeld(PAYMENT, 2, SOURCE, 600, "EUR", 3, OWN)
 
 
-def test_what_is_held_is_not_spent_and_not_held_twice() -> None:
+def test_held_money_is_neither_spent_nor_held_twice() -> None:
     for command in (
         DeductFunds(SOURCE, PAYMENT, 401, "EUR", EXTERNAL, 2),
         hold(401, HoldId(derived_id("another"))),
@@ -119,13 +119,13 @@ def test_a_wallet_that_may_not_pay_holds_nothing(command: HoldFunds) -> None:
     assert refusal(opened(currencies=("USD",)), command) == "currency_mismatch"
 
 
-def test_a_wallet_that_is_not_open_refuses_a_payment_and_bears_no_event_of_a_caller() -> None:
+def test_a_missing_or_closed_wallet_refuses_payments_and_writes_no_event_for_callers() -> None:
     reply = WalletDeductionRefused(PAYMENT, 2, SOURCE, 5, "EUR", 0, "wallet_not_found")
     assert decide(None, own_hold(5)) == WalletDecision(reply=reply)
     assert decide(None, hold(5)) == NOTHING
 
 
-def test_the_same_hold_again_is_nothing_even_when_all_is_held_or_the_wallet_is_frozen() -> None:
+def test_a_repeated_hold_has_no_effect_even_with_all_money_held_or_a_frozen_wallet() -> None:
     everything = after(RICH, hold(1000))
     assert decide(everything, hold(1000)) == NOTHING
     assert decide(after(everything, FreezeWallet(SOURCE, "fraud")), hold(1000)) == NOTHING
@@ -145,7 +145,7 @@ def test_a_wallet_has_a_thousand_holds_at_most() -> None:
 
 
 @pytest.mark.parametrize(("wallet", "hold_id"), [(HOLDING, HOLD), (OWN_HOLDING, OWN)])
-def test_a_capture_is_a_deduction_out_of_what_is_held_and_then_the_hold_s_event(
+def test_a_capture_is_a_deduction_from_the_held_amount_followed_by_the_hold_s_event(
     wallet: Wallet, hold_id: HoldId
 ) -> None:
     decision = decide(wallet, capture(600, hold_id))
@@ -159,7 +159,7 @@ def test_a_capture_is_a_deduction_out_of_what_is_held_and_then_the_hold_s_event(
     )
 
 
-def test_a_hold_is_captured_in_parts_and_what_is_left_stays_held() -> None:
+def test_a_hold_is_captured_in_parts_and_the_rest_stays_held() -> None:
     part = after(HOLDING, capture(250))
     assert part.holds == {HOLD: Hold(350, "EUR", None, EXPIRES_MS)}
     assert part.balances["EUR"] == Balance(400, 350, 0)
@@ -167,7 +167,7 @@ def test_a_hold_is_captured_in_parts_and_what_is_left_stays_held() -> None:
     assert (rest.holds, rest.balances["EUR"]) == ({}, Balance(400, 0, 0))
 
 
-def test_never_more_is_captured_than_is_held_though_more_is_available() -> None:
+def test_a_capture_never_exceeds_the_hold_even_if_more_is_available() -> None:
     assert refusal(after(RICH, hold(300)), capture(301)) == "insufficient_funds"
     assert refusal(after(HOLDING, capture(600)), capture(1)) == "insufficient_funds"
     with pytest.raises(InvariantBroken):
@@ -198,7 +198,7 @@ def test_a_wallet_with_a_hold_is_not_closed() -> None:
     assert refusal(emptied, CloseWallet(SOURCE, "left")) == "not_empty"
 
 
-def test_a_release_makes_what_is_left_available() -> None:
+def test_a_release_makes_the_rest_available() -> None:
     part = after(HOLDING, capture(250))
     released = HoldReleased(SOURCE, 6, HOLD, 350, "EUR", None, "changed my mind")
     assert decide(part, ReleaseHold(SOURCE, HOLD, "changed my mind")) == WalletDecision((released,))
@@ -219,12 +219,12 @@ def test_a_caller_releases_only_holds_of_callers() -> None:
 
 
 @pytest.mark.parametrize("wallet", [None, RICH, after(RICH, hold(5, OWN))])
-def test_a_payment_that_releases_what_it_does_not_hold_breaks_the_invariant(wallet: Wallet | None) -> None:
+def test_a_payment_s_release_without_a_hold_breaks_the_invariant(wallet: Wallet | None) -> None:
     with pytest.raises(InvariantBroken):
         decide(wallet, ReleaseHold(SOURCE, OWN, "declined", PAYMENT, 4))
 
 
-def test_a_hold_whose_time_has_come_is_released_whatever_the_wallet_s_status() -> None:
+def test_an_expired_hold_is_released_in_every_status_of_the_wallet() -> None:
     expiry = ExpireHold(SOURCE, HOLD, EXPIRES_MS)
     for wallet in (HOLDING, after(HOLDING, FreezeWallet(SOURCE, "fraud"))):
         decision = decide(wallet, expiry)
@@ -232,7 +232,7 @@ def test_a_hold_whose_time_has_come_is_released_whatever_the_wallet_s_status() -
         assert decision == WalletDecision((HoldReleased(SOURCE, version, HOLD, 600, "EUR", None, EXPIRED),))
 
 
-def test_an_expiry_that_is_not_the_hold_s_sets_off_nothing() -> None:
+def test_an_expiry_with_another_time_than_the_hold_s_has_no_effect() -> None:
     expiry = ExpireHold(SOURCE, HOLD, EXPIRES_MS)
     later = after(RICH, hold(600, expires_ms=EXPIRES_MS + 1))
     for wallet in (None, RICH, later, after(HOLDING, expiry), after(HOLDING, capture(600))):

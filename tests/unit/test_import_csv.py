@@ -41,7 +41,7 @@ def test_refused_rows_have_the_number_of_their_first_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("memo", ['"a ""quoted"" word"', '""', '"a,b"', '"""', '"""" "', '"a" ', "'a'", 'a"'])
-def test_a_cell_is_read_as_rfc_4180_has_it_or_not_at_all(tmp_path: Path, memo: str) -> None:
+def test_a_cell_is_read_by_rfc_4180_or_refused(tmp_path: Path, memo: str) -> None:
     row = f"1,77,2026-01-31,credit,5.00,{memo}\n"
     wellformed = {'"a ""quoted"" word"': 'a "quoted" word', '""': None, '"a,b"': "a,b", "'a'": "'a'"}
     if memo == '"""':
@@ -67,7 +67,7 @@ def test_a_cell_is_read_as_rfc_4180_has_it_or_not_at_all(tmp_path: Path, memo: s
         '3001,77,2026-01-31,credit,1.00,"thank\nyou"so "much\n' + MILLION,
     ],
 )
-def test_a_broken_quote_is_refused_with_all_lines_that_may_be_its_record_s(
+def test_a_broken_quote_is_refused_with_all_lines_that_its_record_may_span(
     tmp_path: Path, broken: str
 ) -> None:
     file = read(tmp_path, HEADER + broken + LAST)
@@ -75,7 +75,7 @@ def test_a_broken_quote_is_refused_with_all_lines_that_may_be_its_record_s(
     assert [amount for _, amount in amounts(file)] == ["2.00"]
 
 
-def test_a_broken_quote_in_one_row_leaves_the_quoted_rows_after_it_as_they_are(tmp_path: Path) -> None:
+def test_a_broken_quote_in_one_row_does_not_change_quoted_rows_after_it(tmp_path: Path) -> None:
     quoted = '"4","77","2026-01-31","credit","4.00","a, ""b"""\n'
     file = read(tmp_path, HEADER + '3,77,2026-01-31,credit,3.00,5" pipe\n' + LAST + quoted)
     assert [row.line for row in file.refused] == [2]
@@ -104,7 +104,7 @@ def test_a_broken_quote_in_one_row_leaves_the_quoted_rows_after_it_as_they_are(t
         (HEADER.replace(",", "\t") + LAST, r"U\+0009 \(see --delimiter\)"),
     ],
 )
-def test_a_file_whose_rows_cannot_be_told_is_unusable_in_one_sentence(
+def test_a_file_without_separable_rows_is_unusable_with_a_one_sentence_reason(
     tmp_path: Path, content: str, words: str
 ) -> None:
     with pytest.raises(UnusableFile, match=words) as caught:
@@ -151,7 +151,7 @@ def test_invisible_characters_in_an_id_are_refused_with_the_column_s_name(
         "",
     ],
 )
-def test_dates_have_exactly_the_form_that_the_message_asks_for(tmp_path: Path, date: str) -> None:
+def test_dates_have_exactly_the_form_named_in_the_message(tmp_path: Path, date: str) -> None:
     file = read(tmp_path, f"{HEADER}1,77,{date},credit,5.00,\n{LAST}")
     assert [(row.field, row.detail) for row in file.refused] == [
         ("date", f"must be a date like 1993-01-31, got {date!r}")
@@ -166,7 +166,7 @@ def test_a_carriage_return_that_ends_no_line_is_refused_outside_of_quotes(tmp_pa
 
 
 @pytest.mark.parametrize("memo", ["x" * 900_000, '"' + "x\n" * 450_000 + '"', "x" * 2_000_000, "é" * 450_000])
-def test_a_record_has_a_bound_and_the_rows_after_it_go_on(tmp_path: Path, memo: str) -> None:
+def test_a_record_beyond_the_size_limit_is_refused_and_later_rows_are_read(tmp_path: Path, memo: str) -> None:
     file = read(tmp_path, f"{HEADER}1,77,2026-01-31,credit,5.00,{memo}\n{LAST}")
     (refused,) = file.refused
     assert (refused.line, refused.detail) == (2, f"longer than {rows.RECORD_BYTES_MAX:,} bytes")
@@ -199,9 +199,7 @@ def test_a_cell_that_grows_when_it_is_encoded_is_refused_by_name(
         ("utf-8-sig", ","),
     ],
 )
-def test_encoding_and_delimiter_are_what_the_options_say(
-    tmp_path: Path, encoding: str, delimiter: str
-) -> None:
+def test_encoding_and_delimiter_follow_the_options(tmp_path: Path, encoding: str, delimiter: str) -> None:
     content = (HEADER + '1,77,2026-01-31,credit,5.00,"Příjem, döner"\n').replace("ří", "é")
     written = content.replace(",", delimiter).replace(f"{delimiter} döner", ", döner")
     (row,) = read(tmp_path, written, encoding=encoding, delimiter=delimiter).rows

@@ -140,7 +140,7 @@ def test_an_unexpected_error_ends_in_a_report_of_the_payments_sent(tmp_path: Pat
     assert (counts(report), report.stopped) == (TWO_OF_FOUR, "ValueError: a driver's surprise")
 
 
-def test_wallets_that_were_asked_for_are_told_when_none_has_opened(tmp_path: Path) -> None:
+def test_wallets_to_open_are_counted_even_when_none_has_opened(tmp_path: Path) -> None:
     class Deaf(MemoryLedger):
         async def publish(self, messages: Sequence[Message]) -> None:
             """Take them and do nothing."""
@@ -205,7 +205,7 @@ def test_a_database_that_is_away_at_the_start_ends_in_a_report(tmp_path: Path) -
     assert "Traceback" not in ran.stderr
 
 
-def test_an_unusable_file_is_said_in_one_sentence_with_exit_code_1(tmp_path: Path) -> None:
+def test_an_unusable_file_is_reported_in_one_sentence_with_exit_code_1(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_text(HEADER.replace("amount", "am\0ount") + LINES)
     ran = CliRunner().invoke(import_, [str(path)])

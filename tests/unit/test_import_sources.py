@@ -145,7 +145,7 @@ def test_a_row_that_the_workers_could_not_read_is_refused_by_name_and_the_others
     assert words in refused.detail
 
 
-def test_metadata_that_is_null_and_rows_that_stand_twice_are_no_error(tmp_path: Path) -> None:
+def test_null_metadata_and_repeated_rows_are_no_error(tmp_path: Path) -> None:
     null, other = {**DEPOSIT, "metadata": None}, {**DEPOSIT, "metadata": None, "amount": "1"}
     file = json_file(tmp_path, json.dumps(null), json.dumps(DEPOSIT), json.dumps(other))
     assert (len(file.rows), file.repeated) == (2, 1)
@@ -180,7 +180,7 @@ def test_metadata_in_a_csv_cell_is_read_as_strictly(tmp_path: Path, metadata: st
     assert words in refused.detail
 
 
-def test_a_standard_input_that_is_closed_is_unusable_in_one_sentence() -> None:
+def test_a_closed_standard_input_is_unusable_with_a_one_sentence_reason() -> None:
     code = "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
     command = [sys.executable, "-c", code, "from ledger_streams.cli import main; main(['import', '-'])"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

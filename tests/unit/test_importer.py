@@ -52,7 +52,9 @@ async def imported(
     return report
 
 
-async def test_a_whole_file_ends_at_the_sum_of_its_rows_and_again_changes_nothing(tmp_path: Path) -> None:
+async def test_an_imported_file_ends_at_the_sum_of_its_rows_and_a_second_import_changes_nothing(
+    tmp_path: Path,
+) -> None:
     write_transactions(tmp_path / "bank.gz", rows=400, accounts=30)
     file, memory = read_file(tmp_path / "bank.gz", currency="CZK"), MemoryLedger()
     report = await imported(file, memory, overdraft="unlimited")
@@ -75,7 +77,7 @@ async def test_a_wallet_s_rows_are_carried_out_in_the_file_s_order(tmp_path: Pat
     assert [data["metadata"]["trans_id"] for data in memory.requests] == [str(n) for n in range(10)]
 
 
-async def test_a_refusal_of_the_ledger_is_an_end_with_line_and_reason(tmp_path: Path) -> None:
+async def test_a_refused_payment_is_reported_with_line_and_reason(tmp_path: Path) -> None:
     lines = ("1,7,1993-01-01,credit,10.00", "2,7,1993-01-02,debit,10.01", "3,7,1993-01-03,debit,10.00")
     report = await imported(written(tmp_path, *lines), MemoryLedger())
     assert (report.taken, report.refused_by_ledger, report.exit_code) == (2, 1, 0)
@@ -97,7 +99,7 @@ async def test_a_payment_known_with_other_content_is_a_mismatch_and_not_sent(tmp
     assert (len(memory.requests), report.exit_code) == (1, 1)
 
 
-async def test_an_import_gives_up_when_nothing_ends_and_says_what_is_left(tmp_path: Path) -> None:
+async def test_an_import_gives_up_without_progress_and_reports_the_open_payments(tmp_path: Path) -> None:
     memory = MemoryLedger(ends_payments=False)
     lines = ("1,7,1993-01-01,credit,10.00", "2,7,1993-01-02,credit,1.00")
     report = await imported(written(tmp_path, *lines), memory, patience_s=0.1)

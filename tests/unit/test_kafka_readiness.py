@@ -1,4 +1,4 @@
-"""What a look at Kafka's metadata comes to."""
+"""Readiness of Kafka according to its metadata."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_topics_and_partitions_that_cannot_be_used_are_named(
     assert check._judged(answers) == problem
 
 
-async def test_a_closed_check_is_not_well_and_asks_nobody() -> None:
+async def test_a_closed_check_is_unready_and_sends_no_request() -> None:
     check = KafkaReadiness("127.0.0.1:1", ["a"], client_id="test")
     await check.close()
     assert await check.problem() == "the process is stopping"

@@ -1,4 +1,4 @@
-"""A partition whose leader is moving is asked again, for a while; all else is answered at once."""
+"""Requests to a partition whose leader is moving are repeated for a while; other errors end them at once."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def answering(*answers: KafkaError | int) -> tuple[Callable[[], Awaitable[int]],
 
 
 @pytest.mark.parametrize("error", LEADER_MOVING)
-async def test_who_meets_a_moving_leader_asks_again(error: type[KafkaError]) -> None:
+async def test_a_request_is_repeated_while_the_leader_moves(error: type[KafkaError]) -> None:
     ask, asked = answering(error(), error(), 7)
     assert await when_led(ask) == 7
     assert len(asked) == 3
 
 
 @pytest.mark.parametrize("error", LEADER_MOVING)
-async def test_and_says_so_when_none_is_found(error: type[KafkaError]) -> None:
+async def test_a_request_without_a_leader_at_the_end_is_unavailable(error: type[KafkaError]) -> None:
     ask, asked = answering(error())
     with pytest.raises(error):
         await when_led(ask, seconds_max=0.1)
     assert len(asked) > 1
 
 
-async def test_another_error_is_not_asked_about_again() -> None:
+async def test_a_request_is_not_repeated_after_another_error() -> None:
     ask, asked = answering(kafka_errors.ClusterAuthorizationFailedError(), 7)
     with pytest.raises(kafka_errors.ClusterAuthorizationFailedError):
         await when_led(ask)

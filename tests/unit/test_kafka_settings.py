@@ -1,4 +1,4 @@
-"""How Kafka is reached: combinations of settings, what aiokafka is told, and what a failure says."""
+"""Connection to Kafka: combinations of settings, aiokafka's parameters, and error messages."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_by_default_kafka_is_reached_by_its_address_alone() -> None:
     assert options(client_options(told(kafka="a:1,b:2"))) == options("a:1,b:2") == expected
 
 
-def test_sasl_over_tls_is_what_aiokafka_is_told() -> None:
+def test_sasl_over_tls_is_passed_to_aiokafka() -> None:
     said = options(client_options(told(kafka_security="sasl_ssl", **PLAIN)))
     context = said.pop("ssl_context")
     assert isinstance(context, ssl.SSLContext) and context.verify_mode == ssl.CERT_REQUIRED
@@ -83,13 +83,13 @@ def test_one_tls_context_serves_all_clients_of_a_process() -> None:
     assert once is again
 
 
-def test_files_of_tls_that_cannot_be_read_are_said_with_their_settings(tmp_path: Path) -> None:
+def test_unreadable_tls_files_are_reported_with_their_settings(tmp_path: Path) -> None:
     settings = told(kafka_security="ssl", kafka_ca=str(tmp_path / "none.pem"))
     with pytest.raises(Unavailable, match="check LEDGER_KAFKA_CA"):
         options(client_options(settings))
 
 
-async def test_a_token_is_what_its_file_says_now(tmp_path: Path) -> None:
+async def test_a_token_is_read_from_its_file_each_time(tmp_path: Path) -> None:
     file = tmp_path / "token"
     tokens = options(client_options(told(**(TOKENS | {"kafka_token_file": str(file)}))))[
         "sasl_oauth_token_provider"
@@ -126,7 +126,7 @@ async def endpoint() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_a_token_that_was_asked_for_is_kept_while_it_is_good(endpoint: str) -> None:
+async def test_a_requested_token_is_kept_while_it_is_valid(endpoint: str) -> None:
     kept = OidcTokens(endpoint, "ledger", "secret", "3600")
     assert [await kept.token(), await kept.token()] == ["1", "1"]
     short = OidcTokens(endpoint, "ledger", "secret", "-1")
@@ -153,7 +153,7 @@ async def test_a_token_endpoint_s_refusal_names_the_settings(endpoint: str) -> N
         (TimeoutError(), None),
     ],
 )
-def test_a_failure_that_a_setting_mends_names_it(error: Exception, setting: str | None) -> None:
+def test_a_connection_error_names_the_setting_to_change(error: Exception, setting: str | None) -> None:
     client = ClientOptions("a:1", protocol="SASL_PLAINTEXT", mechanism="PLAIN", user="ann", password="x")
     if isinstance(error, ssl.SSLCertVerificationError):
         error.verify_message = "self-signed certificate in certificate chain"
@@ -161,7 +161,7 @@ def test_a_failure_that_a_setting_mends_names_it(error: Exception, setting: str 
     assert (sentence is None) if setting is None else (sentence is not None and setting in sentence)
 
 
-async def test_a_token_endpoint_that_is_none_is_named_without_the_secret() -> None:
+async def test_an_invalid_token_endpoint_is_named_without_the_secret() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"SSH-2.0-none\r\n\r\n")

@@ -37,17 +37,17 @@ def log(wall: Wall) -> Iterator[logging.Logger]:
     logger.removeFilter(sparing)
 
 
-def test_an_error_is_heard_once_until_its_time_is_over(
+def test_an_error_is_logged_once_per_interval(
     log: logging.Logger, wall: Wall, caplog: pytest.LogCaptureFixture
 ) -> None:
     for port in range(300):
         log.error("Unable connect to node with id %s: %s", port, "refused")
-    log.error("another one, of 100 %")
+    log.error("Connection lost, buffer 100 % full")
     wall.at_s += REPEAT_S
     log.error("Unable connect to node with id %s: %s", 7, "refused")
     assert caplog.messages == [
         "Unable connect to node with id 0: refused",
-        "another one, of 100 %",
+        "Connection lost, buffer 100 % full",
         "Unable connect to node with id 7: refused (and 299 times before)",
     ]
 
@@ -56,11 +56,11 @@ def test_lines_below_the_level_have_no_rate_limit(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        log.warning("joined anew")
-    assert caplog.messages == ["joined anew"] * 3
+        log.warning("Consumer rejoined its group")
+    assert caplog.messages == ["Consumer rejoined its group"] * 3
 
 
-def test_a_logger_of_ours_is_spared_from_its_warnings_on(
+def test_a_logger_of_the_project_has_a_rate_limit_from_warnings_on(
     wall: Wall, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours, sparing = logging.getLogger("tests.ours"), RateLimitFilter(wall, level=logging.WARNING)
@@ -82,7 +82,7 @@ def test_a_rate_limited_logger_is_that_of_a_module(name: str) -> None:
     assert find_spec(name) is not None
 
 
-def test_a_postgres_that_goes_away_under_a_command_is_said_without_a_traceback() -> None:
+def test_postgresql_lost_during_a_command_is_reported_without_a_traceback() -> None:
     told = "import logging; logging.getLogger('asyncpg.pool').warning('Failed', exc_info=OSError('gone'))"
     code = f"from ledger_streams.cli import main\ntry: main(['db', 'tune'])\nexcept SystemExit: {told}"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -90,7 +90,7 @@ def test_a_postgres_that_goes_away_under_a_command_is_said_without_a_traceback()
     assert not ran.stderr
 
 
-def test_libraries_are_spared_once_however_often_it_is_asked_for() -> None:
+def test_repeated_set_up_adds_one_rate_limit_to_the_libraries() -> None:
     quiet_libraries()
     quiet_libraries()
     kept = logging.getLogger("aiokafka").filters

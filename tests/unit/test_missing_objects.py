@@ -1,4 +1,4 @@
-"""Comparisons say when a thing that they are meant to compare is not there."""
+"""Comparisons report a missing object."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_reconcile_rocksdb_without_a_table_differs(tmp_path: Path, last: dict[st
     assert "LEDGER_HOME" in found.detail
 
 
-def test_a_partition_with_wallets_of_which_no_copy_is_there_differs(tmp_path: Path) -> None:
+def test_a_partition_with_wallets_and_no_copy_differs(tmp_path: Path) -> None:
     PartitionStore(tmp_path / "workers" / "1" / "tables", WALLETS, 3).close()
     compared = compare_tables(tmp_path, LAST)
     assert [(one.kind, one.subject) for one in compared.differences if one.kind == "table_is_there"] == [
@@ -36,7 +36,7 @@ def test_a_partition_with_wallets_of_which_no_copy_is_there_differs(tmp_path: Pa
     ]
 
 
-def test_a_relative_home_is_the_folder_it_was_when_it_was_read(
+def test_a_relative_home_is_resolved_when_the_settings_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -51,7 +51,7 @@ def test_a_relative_home_is_the_folder_it_was_when_it_was_read(
 @pytest.mark.parametrize(
     "arguments", [("tables",), ("sagas", "list"), ("wallets", "show", "--rocksdb", "w"), ("tables", "--json")]
 )
-def test_commands_on_tables_that_are_not_there_exit_1_and_name_the_folder(
+def test_commands_on_missing_tables_exit_1_and_name_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("LEDGER_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Money: what is an amount, and what is not."""
+"""Money: valid and invalid amounts."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_balance_below_zero_has_one_sign_in_front() -> None:
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "1.000", "--1.00", "a.00", "", "1.0a"])
-def test_text_in_another_form_than_the_system_prints_is_no_balance(text: str) -> None:
+def test_text_in_a_form_that_the_system_does_not_print_is_no_balance(text: str) -> None:
     with pytest.raises(ValueError, match="not a balance"):
         parse_balance(text, "EUR")
 

@@ -10,11 +10,11 @@ from ledger_streams.kafka.murmur2 import murmur2
 
 
 @given(st.binary(max_size=80))
-def test_it_is_the_hash_of_the_clients(key: bytes) -> None:
+def test_murmur2_equals_the_hash_of_the_clients(key: bytes) -> None:
     assert murmur2(key) == byte_by_byte(key)
 
 
-def test_it_is_the_hash_of_kafka_s_own_examples() -> None:
+def test_murmur2_equals_kafka_s_own_examples() -> None:
     """Source: org.apache.kafka.common.utils.UtilsTest.testMurmur2."""
     examples = {
         b"21": -973932308,

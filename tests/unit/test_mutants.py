@@ -1,4 +1,4 @@
-"""The lists of mutants: each still has its place in the code, and its tests."""
+"""The lists of mutants: the anchor in the code and the tests of each exist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_mutant_changes_one_place_and_names_tests_that_exist(mutant: Mutant) -
 
 
 @pytest.mark.parametrize("old", ["text that is not there", "import"])
-def test_a_mutant_whose_place_is_gone_or_not_the_only_one_is_named(old: str) -> None:
+def test_a_mutant_with_a_missing_or_ambiguous_anchor_is_named(old: str) -> None:
     lost = Mutant("lost", "Any.", "tests/unit/test_mutants.py", old + "\n" * (old != "import"), "", ())
     with pytest.raises(NotAnchored, match=r"lost: tests/unit/test_mutants.py has this text \d+ times"):
         mutated(lost, ROOT)

@@ -1,4 +1,4 @@
-"""Payment: a request read and checked, and whether it is new."""
+"""Payment: reading and checking a request, and recognising a repeated one."""
 
 from __future__ import annotations
 
@@ -95,16 +95,14 @@ def test_a_refund_names_a_payment_and_may_leave_out_how_much() -> None:
         (withdrawal(hold_id=HOLD, provider="acme"), "hold_id"),
     ],
 )
-def test_what_does_not_go_together_is_invalid_and_the_field_is_named(
-    data: dict[str, Any], field: str
-) -> None:
+def test_contradicting_fields_are_invalid_and_named(data: dict[str, Any], field: str) -> None:
     with pytest.raises(Unreadable) as caught:
         read_request(data)
     assert caught.value.detail.startswith(f"data.{field}: ")
 
 
 @pytest.mark.parametrize("missing", ["provider", "user_id", "metadata"])
-def test_what_may_be_left_out_may_be_left_out(missing: str) -> None:
+def test_optional_fields_may_be_omitted(missing: str) -> None:
     data = content()
     del data[missing]
     assert read_request(data) == read_request(content())
@@ -191,7 +189,7 @@ def test_the_fingerprint_is_the_same_for_ever() -> None:
     assert fingerprint(content()) == FINGERPRINT_OF_SAMPLE
 
 
-def test_what_no_wallet_need_be_asked_about_is_impossible() -> None:
+def test_a_payment_impossible_without_asking_a_wallet_is_recognised() -> None:
     assert impossible_reason(read_request(content()), PROVIDERS) is None
     assert impossible_reason(read_request(content(target_wallet_id=SOURCE)), PROVIDERS) == "same_wallet"
     for data in (deposit(provider="acme"), withdrawal(provider="acme"), refund()):
@@ -200,7 +198,7 @@ def test_what_no_wallet_need_be_asked_about_is_impossible() -> None:
         assert impossible_reason(read_request(data), PROVIDERS) == "provider_unavailable"
 
 
-def test_a_payment_by_a_provider_that_was_known_is_not_failed_when_it_comes_again() -> None:
+def test_a_repeated_payment_by_a_removed_provider_is_not_failed() -> None:
     by_acme = requested(deposit(provider="acme"))
     assert decide(evolve(None, by_acme), by_acme, providers=()) is None
 
@@ -229,7 +227,7 @@ def test_other_content_under_a_known_id_is_a_mismatch() -> None:
     assert (caught.value.reason, caught.value.payment_id) == ("duplicate_mismatch", PAYMENT)
 
 
-def test_an_unreadable_payment_fails_once_and_only_when_it_can_be_told() -> None:
+def test_an_unreadable_payment_fails_once_and_only_if_its_id_is_readable() -> None:
     error = Unreadable(reason="invalid", detail="data.amount: must be positive", payment_id=PAYMENT)
     failed = decide_unreadable(None, error)
     assert failed == SagaFailed(PAYMENT, 1, "invalid", detail="data.amount: must be positive")
@@ -237,6 +235,6 @@ def test_an_unreadable_payment_fails_once_and_only_when_it_can_be_told() -> None
     assert decide_unreadable(None, Unreadable(reason="invalid", detail="value: is not JSON")) is None
 
 
-def test_nothing_is_the_same_payment_as_an_invalid_one() -> None:
+def test_an_invalid_payment_equals_no_other() -> None:
     with pytest.raises(Unreadable, match="duplicate_mismatch"):
         payment.decide(PaymentKnown(FINGERPRINT_INVALID), requested(), providers=PROVIDERS)

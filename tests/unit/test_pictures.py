@@ -1,4 +1,4 @@
-"""The pictures of the documents are what their texts draw."""
+"""The pictures of the documents agree with their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's settings for a size: the owner's on the owner's machine, less on less."""
+"""PostgreSQL's settings by size: the owner's figures on the owner's machine, less on a smaller one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ OWNERS = {
 }
 
 
-def test_on_the_owners_machine_the_figures_are_the_owners() -> None:
+def test_settings_for_the_owners_machine_equal_the_owners() -> None:
     settings = tuned(memory_bytes=32 * GB, cpus=8)
     assert {name: settings[name] for name in OWNERS} == OWNERS
     assert remarks(memory_bytes=32 * GB, cpus=8) == []
 
 
-def test_on_a_small_machine_they_are_bounded_and_it_is_said_why() -> None:
+def test_settings_for_a_small_machine_are_bounded_with_the_reason() -> None:
     settings, notes = tuned(memory_bytes=GB, cpus=2), remarks(memory_bytes=GB, cpus=2)
     assert (settings["shared_buffers"], settings["work_mem"]) == ("256MB", "8MB")
     assert (settings["maintenance_work_mem"], settings["wal_buffers"]) == ("64MB", "8MB")
@@ -39,6 +39,6 @@ def test_buffers_and_sorts_leave_a_third_of_the_memory(memory: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "GB", "32", "32 gigs", "-1GB", "1.5GB", "64MB", "²GB"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_an_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a size like 32GB"):
         bytes_of(text)

@@ -1,4 +1,4 @@
-"""What the projector passes over, what it parks, and that it asks for nothing while nothing is parked."""
+"""Projected, skipped and parked records; no query for parked records while none exist."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def test_a_record_in_its_place_is_projected(topic: str) -> None:
         (topics.SAGA_EVENTS, "SagaStarted"),
     ],
 )
-def test_what_the_workers_park_for_its_partition_is_passed_over_and_no_payment_is_pending(
-    topic: str, name: str
-) -> None:
+def test_a_payment_in_a_wrong_partition_is_skipped_and_not_pending(topic: str, name: str) -> None:
     batch = projected(topic, name, astray=1)
     assert (batch.refused, row_count(batch)) == ({}, 0)
 
@@ -81,7 +79,7 @@ def test_a_wallet_event_in_a_wrong_partition_is_parked_since_no_worker_reads_it(
         (topics.WALLET_EVENTS, "WalletOpened", {"wallet": {}}),
     ],
 )
-def test_what_a_worker_takes_and_the_projector_cannot_read_is_parked(
+def test_a_record_that_workers_read_and_the_projector_cannot_is_parked(
     topic: str, name: str, changes: dict[str, Any]
 ) -> None:
     batch = projected(topic, name, **changes)
@@ -104,7 +102,7 @@ class Unasked(PostgresParking):
         raise AssertionError("nothing is parked")
 
 
-async def test_while_nothing_is_parked_postgresql_is_not_asked_for_it() -> None:
+async def test_without_parked_records_the_projector_makes_no_query_for_them() -> None:
     store = Unasked()
     parking, batch = Parking(store), projected(topics.SAGA_EVENTS, "SagaStarted")
     await parking.take_over([batch.tp])

@@ -21,7 +21,6 @@ from tests.unit.test_tidy import PACKAGES, assert_none, sources
 FOLDERS: Final = (*PACKAGES, "benchmarks", "tests")
 
 UNREVISED: Final = (
-    *("benchmarks/", "tests/"),
     *(
         f"ledger_streams/{room}/"
         for room in (

@@ -40,7 +40,7 @@ TEXTS: dict[str, tuple[bytes, str | None]] = {
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize(("status", "name"), [("approved", "reference"), ("declined", "reason")])
-def test_whatever_text_a_provider_sends_the_outcome_stands(status: str, name: str, text: str) -> None:
+def test_an_outcome_stands_with_any_text_of_the_provider(status: str, name: str, text: str) -> None:
     literal, kept = TEXTS[text]
     body = b'{"%s": %s, "status": "%s", "other": %s}' % (name.encode(), literal, status.encode(), literal)
     said = read_answer(ACME, "carry_out", body)
@@ -48,7 +48,7 @@ def test_whatever_text_a_provider_sends_the_outcome_stands(status: str, name: st
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_whatever_text_stands_beside_it_a_cancellation_stands(text: str) -> None:
+def test_a_cancellation_stands_with_any_text_of_the_provider(text: str) -> None:
     body = b'\xef\xbb\xbf{"reason": %s, "status": "cancelled"}' % TEXTS[text][0]
     assert read_answer(ACME, "cancel", body) == ProviderAnswer("cancelled")
 
@@ -65,14 +65,14 @@ def test_whatever_text_stands_beside_it_a_cancellation_stands(text: str) -> None
         b"{}",
     ],
 )
-def test_an_answer_that_tells_no_outcome_is_unsettled(body: bytes) -> None:
+def test_an_answer_without_an_outcome_is_unsettled(body: bytes) -> None:
     with pytest.raises(Unsettled) as caught:
         read_answer(ACME, "carry_out", body)
     assert "\0" not in caught.value.detail
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"approved"', b"{", b"[" * 100_000])
-def test_what_is_no_object_of_json_is_no_answer_of_a_provider(body: bytes) -> None:
+def test_only_a_json_object_is_an_answer_of_a_provider(body: bytes) -> None:
     with pytest.raises(Unavailable) as caught:
         read_answer(ACME, "carry_out", body)
     assert not isinstance(caught.value, Unsettled)
@@ -124,7 +124,7 @@ async def test_a_failure_opens_the_breaker(status: int, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_the_saga_hears_the_outcome_whatever_its_text(text: str) -> None:
+async def test_the_saga_receives_the_outcome_with_any_text(text: str) -> None:
     body = b'{"status": "approved", "reference": %s}' % TEXTS[text][0]
     (reply,), _ = await replies(200, body, times=1)
     value = encode_saga_event(reply, causation_id=PAYMENT, append_ms=1)

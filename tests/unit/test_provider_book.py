@@ -91,7 +91,7 @@ def test_sums_are_exact_by_currency_and_kind(book: Book) -> None:
     }
 
 
-def test_what_it_has_answered_another_reader_finds_in_the_file_at_once(book: Book, path: Path) -> None:
+def test_another_reader_finds_each_answer_in_the_file_at_once(book: Book, path: Path) -> None:
     key, cancelled, wanted = new_id(), new_id(), order()
     book.carry_out(key, wanted)
     book.cancel(cancelled)

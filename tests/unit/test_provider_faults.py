@@ -56,7 +56,7 @@ def test_a_retried_key_gets_through_in_the_end() -> None:
     assert max(through) > 1
 
 
-def test_without_shares_nothing_goes_wrong() -> None:
+def test_without_shares_no_fault_is_drawn() -> None:
     assert set(drawn(Behaviour())) == {(Fault.NONE, Fault.NONE, False)}
 
 

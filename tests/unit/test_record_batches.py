@@ -1,4 +1,4 @@
-"""Where records stand that a broker has acknowledged."""
+"""Offsets of acknowledged records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def answered(offset: int) -> Sent:
     return Sent(TO, RECORDS, delivered)
 
 
-async def test_a_batch_stands_where_the_broker_says() -> None:
+async def test_a_batch_has_the_offsets_of_the_acknowledgement() -> None:
     (appended,) = await acknowledged([await answered(7)])
     assert appended == AppendedBatch(TO, 7, 1_700_000_000_000, RECORDS)
 

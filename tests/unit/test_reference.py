@@ -1,4 +1,4 @@
-"""The pages in docs/reference say what the code says, and their links lead somewhere."""
+"""The pages in docs/reference agree with the code, and their links resolve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _heading = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_what_the_code_says(name: str) -> None:
+def test_each_page_agrees_with_the_code(name: str) -> None:
     assert checked_in(name) == PAGES[name](), (
         f"docs/reference/{name}.md differs from the code: run make reference"
     )
@@ -61,7 +61,7 @@ def test_each_status_reason_and_kind_has_a_meaning(values: type[Reason]) -> None
 
 
 @pytest.mark.parametrize("values", [PaymentStatus, Reason])
-def test_each_status_and_reason_says_what_the_caller_can_do(values: type[Reason]) -> None:
+def test_each_status_and_reason_names_the_caller_s_options(values: type[Reason]) -> None:
     assert [value for value in values if not meaning_and_advice(values, value)[1]] == []
 
 

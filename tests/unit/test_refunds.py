@@ -1,4 +1,4 @@
-"""Refunds: what the refunded payment's saga sets aside, and the way that the money takes back."""
+"""Refunds: the amount that the refunded payment's saga reserves, and the way of the money back."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_refund_begins_with_asking_the_payment_s_saga() -> None:
     assert whole.commands == (reserve(0, ""),)
 
 
-def test_what_is_granted_is_set_aside_with_how_it_was_paid() -> None:
+def test_a_granted_refund_reserves_its_amount_with_the_way_of_payment() -> None:
     decision = decide_reservation(PAID, reserve())
     assert decision.events == (granted(),)
     assert decision.saga == msgspec.structs.replace(PAID, reserved={REFUND: 400})
@@ -84,7 +84,7 @@ def test_a_refund_without_an_amount_is_one_of_all_that_is_left() -> None:
     assert decision.saga.reserved == {REFUND: 400, OTHER_REFUND: 625}
 
 
-def test_never_more_is_set_aside_than_was_paid() -> None:
+def test_reserved_refunds_never_exceed_the_paid_amount() -> None:
     assert refusal(PAID, reserve(1026)) == ("limit_exceeded", "data.amount")
     half = reserved(PAID, reserve(1000))
     assert refusal(half, reserve(26, refund_id=OTHER_REFUND)) == ("limit_exceeded", "data.amount")
@@ -94,7 +94,7 @@ def test_never_more_is_set_aside_than_was_paid() -> None:
         assert refusal(full, nobody) == ("limit_exceeded", "data.amount")
 
 
-def test_what_cannot_be_refunded_is_refused_with_the_field() -> None:
+def test_an_impossible_refund_is_refused_with_the_field() -> None:
     assert refusal(None, reserve()) == ("invalid", "data.refund_of")
     assert refusal(run(started())[0], reserve()) == ("invalid", "data.refund_of")
     failed, _ = run(started(), WalletDeductionRefused(PAYMENT, 2, SOURCE, 1025, "EUR", 6, "wallet_frozen"))
@@ -104,7 +104,7 @@ def test_what_cannot_be_refunded_is_refused_with_the_field() -> None:
     assert refusal(PAID, reserve(currency="USD")) == ("currency_mismatch", "data.currency")
 
 
-def test_a_refused_refund_fails_says_why_and_has_nothing_to_tell() -> None:
+def test_a_refused_refund_fails_with_the_reason_and_sends_nothing_to_the_payment() -> None:
     saga, decision = run(REFUNDING, RefundRefused(REFUND, 2, PAYMENT, "limit_exceeded", "0 are left"))
     assert (saga.status, decision.commands) == (SagaStatus.FAILED, ())
     assert decision.outcome == PaymentFailed(REFUND, "limit_exceeded", {}, "0 are left")
@@ -141,7 +141,7 @@ def test_a_deposit_is_withdrawn_and_a_withdrawal_deposited() -> None:
     assert decision.commands == (AddFunds(SOURCE, REFUND, 400, "EUR", Counterparty.EXTERNAL, 3),)
 
 
-def test_what_a_provider_collected_it_pays_out_and_the_other_way_round() -> None:
+def test_a_refund_by_a_provider_reverses_collection_and_payout() -> None:
     paid = granted(kind=PaymentKind.DEPOSIT, source_wallet_id=None, provider="acme")
     saga, decision = run(REFUNDING, paid)
     assert decision.commands == (HoldFunds(TARGET, HoldId(REFUND), 400, "EUR", REFUND, 3),)
@@ -154,7 +154,7 @@ def test_what_a_provider_collected_it_pays_out_and_the_other_way_round() -> None
 
 
 @pytest.mark.parametrize("is_compensated", [True, False])
-def test_a_refund_that_fails_gives_back_what_was_set_aside(is_compensated: bool) -> None:
+def test_a_failed_refund_frees_the_reserved_amount(is_compensated: bool) -> None:
     taken = WalletDeducted(REFUND, 3, TARGET, 400, "EUR", 5)
     not_taken = WalletDeductionRefused(REFUND, 3, TARGET, 400, "EUR", 4, "insufficient_funds")
     not_back = WalletCreditRefused(REFUND, 4, SOURCE, 400, "EUR", 8, "wallet_closed")
@@ -167,7 +167,7 @@ def test_a_refund_that_fails_gives_back_what_was_set_aside(is_compensated: bool)
     assert after == SagaDecision(PAID)
 
 
-def test_completed_refunds_are_counted_and_told_on_the_payment() -> None:
+def test_completed_refunds_are_summed_on_the_payment() -> None:
     saga = reserved(reserved(PAID, reserve(400)), reserve(600, refund_id=OTHER_REFUND))
     first = decide_end(saga, EndRefund(PAYMENT, OTHER_REFUND, True))
     assert first.outcome == PaymentRefunded(PAYMENT, 3, OTHER_REFUND, 600, 600, 1025, "EUR")

@@ -1,4 +1,4 @@
-"""Money that has come back to a closed wallet: two people reopen it, and a payment moves the money."""
+"""Reopening a closed wallet with returned money: two people approve it, and a payment moves the money."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def test_two_people_reopen_the_wallet_and_a_payment_moves_the_money() -> None:
 
 
 @pytest.mark.parametrize("name", ["Ada", "ada", " Ada ", "A da"])
-def test_the_person_who_has_proposed_it_may_not_approve_it(name: str) -> None:
+def test_a_proposal_cannot_be_approved_by_its_author(name: str) -> None:
     assert "may not approve" in refusal(after(STUCK, PROPOSE), ApproveReopening(SOURCE, name))
 
 
-def test_nothing_is_approved_that_nobody_has_proposed_and_a_proposal_ends_with_the_opening() -> None:
+def test_an_approval_needs_a_proposal_and_the_opening_ends_the_proposal() -> None:
     assert "nobody has proposed" in refusal(STUCK, APPROVE)
     again = after(STUCK, PROPOSE, APPROVE, TAKE, CLOSE, GIVE_BACK)
     assert "nobody has proposed" in refusal(again, APPROVE)
@@ -85,7 +85,7 @@ def test_an_empty_closed_wallet_stays_closed_and_an_open_one_is_not_reopened(com
     assert decide(None, command).events == ()
 
 
-def test_the_same_proposal_again_is_nothing_and_another_one_takes_its_place() -> None:
+def test_a_repeated_proposal_has_no_effect_and_a_different_one_replaces_it() -> None:
     proposed = after(STUCK, PROPOSE)
     assert decide(proposed, PROPOSE).events == ()
     (event,) = decide(proposed, ProposeReopening(SOURCE, "another reason", "Eve")).events

@@ -1,4 +1,4 @@
-"""How far a replay reads: to where the live projector is, and not at all where logs do not fit."""
+"""Goals of a replay: the live projector's positions; an error if the logs do not reach them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Dependency:
         self.waits_s.append(wait_s)
 
 
-async def test_a_dependency_that_comes_back_answers_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_succeeds_after_its_dependency_has_recovered(caplog: pytest.LogCaptureFixture) -> None:
     dependency = Dependency(away=8)
     assert await retried(dependency.answer, purpose="a test", sleep=dependency.sleep) == "here"
     assert dependency.waits_s == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
@@ -42,7 +42,7 @@ async def test_a_bounded_back_off_gives_up_with_the_last_error() -> None:
     assert dependency.calls == 3
 
 
-async def test_any_other_error_passes_at_once() -> None:
+async def test_any_other_error_is_raised_at_once() -> None:
     async def broken() -> None:
         raise InvariantBroken("in a test")
 

@@ -20,14 +20,14 @@ def config(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
 
 
-def test_only_the_tables_that_were_asked_for_go(config: Settings) -> None:
+def test_only_the_named_tables_are_deleted(config: Settings) -> None:
     with lock_stopped_worker(config, "7") as tables_dir:
         assert partitions_on_disk(tables_dir, None) == {"payments": [0, 3], "sagas": [], "wallets": [1]}
         remove_partitions(tables_dir, partitions_on_disk(tables_dir, ["payments"]))
         assert partitions_on_disk(tables_dir, None) == {"payments": [], "sagas": [], "wallets": [1]}
 
 
-def test_what_a_killed_deletion_left_is_no_partition_and_goes_with_the_next(config: Settings) -> None:
+def test_leftovers_of_a_killed_deletion_are_no_partition_and_go_with_the_next_one(config: Settings) -> None:
     with lock_stopped_worker(config, "7") as tables_dir:
         (tables_dir / "payments" / "3").rename(tables_dir / "payments" / "3.deleted")
         assert partitions_on_disk(tables_dir, ["payments"]) == {"payments": [0]}
@@ -35,7 +35,7 @@ def test_what_a_killed_deletion_left_is_no_partition_and_goes_with_the_next(conf
         assert list((tables_dir / "payments").iterdir()) == []
 
 
-def test_a_folder_that_is_held_is_left_alone(config: Settings) -> None:
+def test_a_locked_folder_is_not_deleted(config: Settings) -> None:
     with (
         lock_stopped_worker(config, "7"),
         pytest.raises(click.ClickException, match="worker 7 is running"),

@@ -1,4 +1,4 @@
-"""RUNBOOK.md names commands and tests that there are."""
+"""RUNBOOK.md names existing commands and tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALLS = sorted(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_every_call_is_one_that_the_commands_take(call: str) -> None:
+def test_every_call_in_the_runbook_is_a_valid_command(call: str) -> None:
     name, *arguments = shlex.split(call.replace("|", "-"))
     if name in FAUST_COMMANDS:
         return

@@ -1,6 +1,6 @@
 """Saga: the course of a payment between wallets, step by step, to each of its ends.
 
-What providers add is in test_saga_providers, refunds are in test_refunds.
+test_saga_providers covers providers, test_refunds covers refunds.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def test_a_transfer_begins_with_the_deduction() -> None:
     assert decision == SagaDecision(saga, (DeductFunds(SOURCE, PAYMENT, 1025, "EUR", TRANSIT, 2),))
 
 
-def test_then_comes_the_credit() -> None:
+def test_the_credit_follows_the_deduction() -> None:
     saga, decision = run(started(), DEDUCTED)
     assert saga.status is SagaStatus.CREDITING
     assert decision == SagaDecision(saga, (AddFunds(TARGET, PAYMENT, 1025, "EUR", TRANSIT, 3, False),))
 
 
-def test_then_it_is_completed_with_the_versions_of_both_wallets() -> None:
+def test_a_credited_transfer_completes_with_the_versions_of_both_wallets() -> None:
     saga, decision = run(started(), DEDUCTED, CREDITED)
     assert (saga.status, saga.version) == (SagaStatus.COMPLETED, 4)
     assert decision.commands == ()
@@ -144,14 +144,14 @@ def test_a_payment_that_never_started_fails_without_a_saga() -> None:
         (started(), DEDUCTED, NOT_CREDITED, GIVEN_BACK),
     ],
 )
-def test_every_event_again_and_its_own_come_back_set_off_nothing(events: tuple[SagaEvent, ...]) -> None:
+def test_repeated_events_and_the_saga_s_own_events_have_no_effect(events: tuple[SagaEvent, ...]) -> None:
     for seen in range(1, len(events) + 1):
         saga, decision = run(*events[:seen])
         for again in (*events[:seen], *decision.events):
             assert decide(saga, again, at_ms=AT_MS) == NOTHING
 
 
-def test_its_own_events_set_off_nothing_when_the_saga_is_unknown() -> None:
+def test_the_saga_s_own_events_have_no_effect_when_the_saga_is_unknown() -> None:
     for own in (SagaCompleted(PAYMENT, 4, 1, "EUR"), SagaFailed(PAYMENT, 3, "wallet_closed", 1, "EUR")):
         assert decide(None, own, at_ms=AT_MS) == NOTHING
 
@@ -181,7 +181,7 @@ def test_a_reply_that_is_not_the_awaited_one_breaks_the_invariant(changes: dict[
         decide(saga, msgspec.structs.replace(DEDUCTED, **changes), at_ms=AT_MS)
 
 
-def test_the_opposite_of_an_answer_taken_breaks_the_invariant() -> None:
+def test_the_opposite_of_an_accepted_answer_breaks_the_invariant() -> None:
     saga, _ = run(started(), DEDUCTED)
     with pytest.raises(InvariantBroken):
         decide(saga, NOT_DEDUCTED, at_ms=AT_MS)
@@ -226,7 +226,7 @@ def test_a_withdrawal_out_of_a_hold_is_one_capture_or_fails() -> None:
     assert refused.outcome == PaymentFailed(PAYMENT, "insufficient_funds", {})
 
 
-def test_nothing_without_a_provider_has_a_deadline() -> None:
+def test_sagas_without_a_provider_have_no_deadline() -> None:
     for data in (content(), deposit(), withdrawal(), content(hold_id=HOLD), refund()):
         saga, _ = run(started(data))
         assert (saga.due_ms, saga.give_up_ms) == (None, None)
@@ -245,7 +245,7 @@ def test_no_end_has_a_next_status_and_every_other_has_one() -> None:
     assert going_on | ENDS == set(SagaStatus)
 
 
-def test_every_course_starts_where_it_can_go_on_and_refunds_have_a_way_back() -> None:
+def test_every_kind_of_saga_starts_in_a_status_with_a_next_one_and_every_refund_has_a_way() -> None:
     for course, status in START.items():
         assert any((way, at) == (course, status) for way, at, _ in NEXT)
     assert course_of(PaymentKind.DEPOSIT, "acme") is Course.PROVIDER_DEPOSIT

@@ -1,4 +1,4 @@
-"""Saga with a provider: asked until it says what it has done, told to cancel when time is up."""
+"""Saga with a provider: it repeats the order until the outcome is known, and cancels it at the deadline."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def out_of_time(saga: Saga) -> tuple[Saga, SagaDecision]:
     return saga, decision
 
 
-def test_a_deposit_asks_the_provider_first_and_waits_as_long_as_it_is_patient() -> None:
+def test_a_deposit_orders_from_the_provider_first_and_waits_until_its_deadline() -> None:
     saga, decision = run(DEPOSIT)
     assert decision == SagaDecision(saga, (asked(2, 1),))
     assert (saga.status, saga.due_ms, saga.give_up_ms) == (
@@ -108,7 +108,7 @@ def test_a_deposit_that_the_wallet_refuses_after_approval_is_cancelled_with_the_
     assert decision.outcome == PaymentFailed(PAYMENT, "wallet_closed", {})
 
 
-def test_a_withdrawal_holds_the_money_before_it_asks() -> None:
+def test_a_withdrawal_holds_the_money_before_the_order() -> None:
     saga, decision = run(WITHDRAWAL)
     assert (saga.status, saga.due_ms) == (SagaStatus.HOLDING, None)
     assert decision.commands == (HoldFunds(SOURCE, OWN_HOLD, 1025, "EUR", PAYMENT, 2),)
@@ -118,7 +118,7 @@ def test_a_withdrawal_holds_the_money_before_it_asks() -> None:
     assert saga.wallets == {SOURCE: 7}
 
 
-def test_a_withdrawal_whose_hold_is_refused_asks_nobody() -> None:
+def test_a_withdrawal_with_a_refused_hold_sends_no_order() -> None:
     refused = WalletDeductionRefused(PAYMENT, 2, SOURCE, 1025, "EUR", 6, "insufficient_funds")
     saga, decision = run(WITHDRAWAL, refused)
     assert saga.status is SagaStatus.FAILED
@@ -143,7 +143,7 @@ def test_a_declined_withdrawal_is_released_and_fails_with_the_wallet_s_version()
     assert decision.outcome == PaymentFailed(PAYMENT, "provider_declined", {SOURCE: 8})
 
 
-def test_an_answer_that_tells_nothing_is_asked_for_again_after_a_growing_wait() -> None:
+def test_an_order_without_an_outcome_is_repeated_after_a_growing_wait() -> None:
     saga, _ = run(DEPOSIT)
     at_ms, waits = AT_MS, []
     for attempt in range(1, 10):
@@ -161,7 +161,7 @@ def test_an_answer_that_tells_nothing_is_asked_for_again_after_a_growing_wait() 
         assert longest_ms // 2 <= wait_ms <= longest_ms
 
 
-def test_payments_that_failed_together_do_not_come_back_together() -> None:
+def test_payments_that_failed_together_retry_at_different_times() -> None:
     saga, _ = run(DEPOSIT)
     waits = set()
     for number in range(20):
@@ -173,7 +173,7 @@ def test_payments_that_failed_together_do_not_come_back_together() -> None:
     assert len(waits) > 10
 
 
-def test_no_wait_is_longer_than_what_is_left_of_the_patience() -> None:
+def test_no_wait_extends_beyond_the_deadline() -> None:
     saga, _ = run(DEPOSIT)
     late_ms = AT_MS + PATIENCE_MS - 1
     waiting = decide(saga, timed_out(2), at_ms=late_ms).saga
@@ -181,13 +181,13 @@ def test_no_wait_is_longer_than_what_is_left_of_the_patience() -> None:
     assert waiting.due_ms == waiting.give_up_ms == AT_MS + PATIENCE_MS
 
 
-def test_a_saga_that_asks_again_waits_for_the_answer_until_its_patience_is_over() -> None:
+def test_a_saga_waits_for_the_answer_to_a_repeated_order_until_its_deadline() -> None:
     saga, _ = run(DEPOSIT, timed_out(2))
     asking, _ = past(saga)
     assert (asking.version, asking.attempts, asking.due_ms) == (3, 2, AT_MS + PATIENCE_MS)
 
 
-def test_the_patience_begins_when_the_provider_is_asked_first_and_not_anew() -> None:
+def test_the_deadline_counts_from_the_first_order() -> None:
     saga, _ = run(DEPOSIT, timed_out(2))
     saga, _ = past(saga)
     again = evolve(saga, timed_out(3), at_ms=AT_MS + 5_000, patience_ms=PATIENCE_MS)
@@ -195,7 +195,7 @@ def test_the_patience_begins_when_the_provider_is_asked_first_and_not_anew() -> 
 
 
 @pytest.mark.parametrize("events", [(DEPOSIT,), (DEPOSIT, timed_out(2)), (WITHDRAWAL, HELD)])
-def test_when_the_patience_is_over_the_provider_is_told_to_cancel(
+def test_at_the_deadline_the_order_is_cancelled(
     events: tuple[WalletHeld | ProviderTimedOut, ...],
 ) -> None:
     asking, _ = run(*events)
@@ -214,7 +214,7 @@ def test_a_cancelled_deposit_fails_and_a_cancelled_withdrawal_is_released_first(
     assert decision.commands == (ReleaseHold(SOURCE, OWN_HOLD, "provider_timeout", PAYMENT, 5),)
 
 
-def test_a_cancel_that_is_not_answered_is_sent_again_for_ever() -> None:
+def test_an_unanswered_cancellation_is_repeated_for_ever() -> None:
     saga, _ = out_of_time(run(DEPOSIT)[0])
     for attempt in range(2, 30):
         waiting = evolve(saga, timed_out(saga.version), at_ms=AT_MS)
@@ -226,7 +226,7 @@ def test_a_cancel_that_is_not_answered_is_sent_again_for_ever() -> None:
         assert decision.commands == (cancelled(saga.version, attempt),)
 
 
-def test_a_provider_that_is_away_for_a_day_costs_a_payment_few_events() -> None:
+def test_a_provider_unavailable_for_a_day_adds_few_events_to_a_payment() -> None:
     saga, _ = out_of_time(run(DEPOSIT)[0])
     day_ms, at_ms, asked_for = 24 * 60 * 60 * 1000, AT_MS, 0
     while at_ms < AT_MS + day_ms:
@@ -237,7 +237,7 @@ def test_a_provider_that_is_away_for_a_day_costs_a_payment_few_events() -> None:
     assert asked_for < 300
 
 
-def test_a_person_is_heard_at_once_however_long_the_wait() -> None:
+def test_a_settlement_takes_effect_at_once_during_any_wait() -> None:
     saga, _ = out_of_time(run(DEPOSIT)[0])
     for _ in range(20):
         saga = evolve(saga, timed_out(saga.version), at_ms=AT_MS)
@@ -251,19 +251,19 @@ def test_a_person_is_heard_at_once_however_long_the_wait() -> None:
 
 
 @pytest.mark.parametrize("late", [approved(2), declined(2), timed_out(2)])
-def test_an_answer_to_the_question_that_was_given_up_sets_off_nothing(late: ProviderReply) -> None:
+def test_an_answer_to_a_cancelled_order_has_no_effect(late: ProviderReply) -> None:
     saga, _ = out_of_time(run(DEPOSIT)[0])
     assert decide(saga, late, at_ms=AT_MS) == NOTHING
 
 
 @pytest.mark.parametrize("answer", [approved(2), declined(2), timed_out(2)])
-def test_the_same_answer_again_sets_off_nothing(answer: ProviderReply) -> None:
+def test_a_repeated_answer_has_no_effect(answer: ProviderReply) -> None:
     saga, _ = run(DEPOSIT, answer)
     assert decide(saga, answer, at_ms=AT_MS) == NOTHING
 
 
 @pytest.mark.parametrize("answer", [approved(2), declined(2)])
-def test_an_answer_that_tells_nothing_after_one_that_does_sets_off_nothing(answer: ProviderReply) -> None:
+def test_an_answer_without_an_outcome_after_one_with_an_outcome_has_no_effect(answer: ProviderReply) -> None:
     saga, _ = run(DEPOSIT, answer)
     assert decide(saga, timed_out(2), at_ms=AT_MS) == NOTHING
 
@@ -278,7 +278,7 @@ def test_an_answer_that_tells_nothing_after_one_that_does_sets_off_nothing(answe
         (approved(2), msgspec.structs.replace(timed_out(2), amount_minor=1)),
     ],
 )
-def test_an_answer_that_contradicts_one_taken_is_for_somebody_to_look_at(
+def test_an_answer_contradicting_an_earlier_one_needs_an_operator(
     first: ProviderReply, second: ProviderReply
 ) -> None:
     saga, _ = run(DEPOSIT, first)
@@ -303,7 +303,7 @@ def test_an_outcome_that_comes_after_a_time_out_at_its_version_is_taken(late: Pr
 
 
 @pytest.mark.parametrize("late", [approved(2), declined(2), timed_out(2)])
-def test_an_outcome_that_comes_after_a_time_out_and_after_the_patience_sets_off_nothing(
+def test_an_outcome_after_a_time_out_and_after_the_deadline_has_no_effect(
     late: ProviderReply,
 ) -> None:
     saga, _ = out_of_time(run(DEPOSIT, timed_out(2))[0])
@@ -320,7 +320,7 @@ def test_a_cancellation_that_is_confirmed_after_a_time_out_at_its_version_is_tak
 
 
 @pytest.mark.parametrize("version", [3, 9])
-def test_an_answer_to_what_was_never_asked_breaks_the_invariant(version: int) -> None:
+def test_an_answer_without_an_order_breaks_the_invariant(version: int) -> None:
     saga, _ = run(DEPOSIT)
     with pytest.raises(InvariantBroken):
         decide(saga, approved(version), at_ms=AT_MS)
@@ -334,7 +334,7 @@ def test_an_approval_of_a_cancellation_breaks_the_invariant() -> None:
         decide(saga, approved(3), at_ms=AT_MS)
 
 
-def test_a_deadline_that_is_not_the_saga_s_own_sets_off_nothing() -> None:
+def test_a_deadline_other_than_the_saga_s_own_has_no_effect() -> None:
     saga, _ = run(DEPOSIT)
     assert saga.due_ms is not None
     assert decide_due(saga, saga.due_ms - 1) == NOTHING
@@ -345,7 +345,7 @@ def test_a_deadline_that_is_not_the_saga_s_own_sets_off_nothing() -> None:
 
 
 @pytest.mark.parametrize("events", [(DEPOSIT,), (DEPOSIT, timed_out(2)), (WITHDRAWAL, HELD)])
-def test_a_person_s_word_stands_for_the_provider_s_answer(
+def test_a_settlement_replaces_the_provider_s_answer(
     events: tuple[WalletHeld | ProviderTimedOut, ...],
 ) -> None:
     saga, _ = run(*events)
@@ -361,7 +361,7 @@ def test_a_person_s_word_stands_for_the_provider_s_answer(
         assert decide(after.saga, answer, at_ms=AT_MS) == NOTHING
 
 
-def test_a_cancellation_is_settled_by_a_no_alone() -> None:
+def test_a_cancellation_can_only_be_settled_as_declined() -> None:
     saga, _ = out_of_time(run(DEPOSIT)[0])
     with pytest.raises(Unreadable, match="payment_id"):
         decide_settlement(saga, SettlePayment(PAYMENT, True, "seen"))
@@ -370,7 +370,7 @@ def test_a_cancellation_is_settled_by_a_no_alone() -> None:
 
 
 @pytest.mark.parametrize("is_approved", [True, False])
-def test_where_no_provider_is_awaited_there_is_nothing_to_settle(is_approved: bool) -> None:
+def test_a_settlement_without_an_awaited_provider_has_no_effect(is_approved: bool) -> None:
     command = SettlePayment(PAYMENT, is_approved, "seen")
     other = run(DEPOSIT, declined(2) if is_approved else approved(2))[0]
     for saga in (None, run(started())[0], run(WITHDRAWAL)[0], other):
@@ -379,7 +379,7 @@ def test_where_no_provider_is_awaited_there_is_nothing_to_settle(is_approved: bo
 
 
 @pytest.mark.parametrize("answer", [approved(2), declined(2)])
-def test_a_settlement_that_is_said_twice_is_answered_once(answer: ProviderReply) -> None:
+def test_a_repeated_settlement_is_answered_once(answer: ProviderReply) -> None:
     saga, _ = run(DEPOSIT, answer)
     command = SettlePayment(PAYMENT, isinstance(answer, ProviderApproved), "seen")
     assert decide_settlement(saga, command) == NOTHING

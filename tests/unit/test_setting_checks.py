@@ -100,7 +100,9 @@ def test_a_setting_of_the_wrong_type_is_named_with_what_is_allowed(
         ("TOPIC_PREFIX", "_b.2-"),
     ],
 )
-def test_what_drivers_can_read_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_every_address_that_drivers_can_read_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(f"LEDGER_{name}", value)
     assert getattr(Settings(), name.lower()) == value
 

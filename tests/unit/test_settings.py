@@ -1,4 +1,4 @@
-"""Settings that are more than a value: the providers, and how long a transaction may last."""
+"""Settings with derived values: the providers, and the timeout of a transaction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_unreadable_providers_are_refused_by_the_name_of_the_setting(text: str, 
 @pytest.mark.parametrize(
     ("session_timeout_ms", "expected_ms"), [(30_000, 10_000), (6_000, 4_000), (2_000, 1_000)]
 )
-def test_a_dead_worker_s_transaction_is_over_before_its_session(
+def test_a_dead_worker_s_transaction_ends_before_its_session(
     session_timeout_ms: int, expected_ms: int
 ) -> None:
     read = Settings(session_timeout_ms=session_timeout_ms, transaction_timeout_ms=10_000)

@@ -1,4 +1,4 @@
-"""The supervisor with real child processes, which are killed."""
+"""The supervisor with real child processes that the tests kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: when a state is due is read off its stored form, without looking at the rest of it."""
+"""Tables: the due time of a state is decoded from its stored form, without the rest of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def holding(*expiries_ms: int | None) -> Wallet:
 
 
 @pytest.mark.parametrize("provider", ["acme", '"due_ms":5', '","due_ms":5,"x":"'])
-def test_a_saga_is_due_when_it_says_so_whatever_its_provider_is_called(provider: str) -> None:
+def test_a_saga_s_due_time_is_read_with_any_provider_name(provider: str) -> None:
     asked, _ = run(started(deposit(provider="acme")))
     saga = msgspec.structs.replace(asked, provider=provider)
     assert SAGAS.due_ms_of(wire.encode_saga_state(saga)) == AT_MS + PATIENCE_MS
@@ -52,7 +52,7 @@ def test_a_wallet_is_due_when_its_first_hold_expires() -> None:
         assert WALLETS.due_ms_of(wire.encode_wallet_state(holding(*expiries_ms))) == due_ms
 
 
-def test_a_wallet_s_stored_form_is_read_off_its_event() -> None:
+def test_a_wallet_s_stored_form_is_taken_from_its_event() -> None:
     wallet = holding(EXPIRES_MS)
     (hold_id,) = wallet.holds
     event = FundsHeld(SOURCE, 2, hold_id, 5, "EUR", None, EXPIRES_MS)

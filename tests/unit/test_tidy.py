@@ -1,4 +1,4 @@
-"""The rules of the house, as far as a program can tell.
+"""House rules that a program can check.
 
 Each rule lists what breaks it, so that a failure reads like a review.  An exception to
 a rule stands here, beside its reason, and nowhere else.
@@ -116,7 +116,7 @@ def test_agents_only_pass_on() -> None:
     assert_none(found, f"a body in agents has at most {AGENT_BODY_LINES_MAX} lines: the domain decides")
 
 
-def test_what_is_public_is_documented() -> None:
+def test_public_names_are_documented() -> None:
     found = []
     for name, tree in trees(*PACKAGES):
         if tree.body and not ast.get_docstring(tree):
@@ -148,7 +148,7 @@ def test_background_tasks_are_started_in_one_place() -> None:
     assert_none(sorted(TASKS_OF_THEIR_OWN.keys() - found.values()), "an exception that is none any more")
 
 
-def test_nothing_is_left_for_later() -> None:
+def test_no_todo_is_left() -> None:
     found = [f"{name}: {match[0]}" for name, text in texts() for match in UNFINISHED.finditer(text)]
     assert_none(found, "what is not done is not mentioned in the code")
 
@@ -163,13 +163,13 @@ def test_money_is_never_a_float() -> None:
     assert_none(found, "money is an integer of minor units")
 
 
-def test_names_say_what_a_thing_is() -> None:
+def test_names_are_specific() -> None:
     modules = [name for name, _ in sources(*PACKAGES) if is_vague(Path(name).stem)]
     named = [name for name, node in functions(*PACKAGES) if is_vague(node.name)]
     assert_none(modules + named, f"names avoid {', '.join(sorted(FORBIDDEN_WORDS))}")
 
 
-def test_nothing_knows_this_machine() -> None:
+def test_no_file_names_this_machine() -> None:
     found = [f"{name}: {match[0]}" for name, text in texts() for match in MACHINE_PATHS.finditer(text)]
     assert_none(found, "paths come from settings or from the file's own place")
 
@@ -194,7 +194,7 @@ def test_metrics_are_one_closed_list() -> None:
     assert elsewhere == ["ledger_streams/metrics.py"]
 
 
-def test_one_place_says_how_kafka_is_reached() -> None:
+def test_kafka_s_connection_is_configured_in_one_place() -> None:
     """A client that is made with an address alone would have neither TLS nor SASL."""
     address = re.compile(r"bootstrap_servers|\b(?:settings|config)(?:\(\))?\.kafka\b")
     found = [name for name, path in sources(*PACKAGES) if address.search(path.read_text())]

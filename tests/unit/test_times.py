@@ -34,6 +34,6 @@ def test_a_report_of_pytest_gives_file_test_and_seconds(
     assert lines[-1].endswith(" s  test_some.py")
 
 
-def test_without_a_report_it_is_said_how_to_make_one() -> None:
+def test_a_missing_report_is_explained_with_the_command_that_makes_it() -> None:
     with pytest.raises(SystemExit, match="run `make test` or `make test-slow` first"):
         main([])

@@ -23,7 +23,7 @@ READ_BY_AGENTS = [
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_the_topics_of_the_contract_are_declared_as_it_says(name: str) -> None:
+def test_the_topics_are_declared_as_in_the_contract(name: str) -> None:
     partitions, cleanup, retention_days, lag_days = CONTRACT[name]
     spec = topics.spec(name)
     assert (spec.partitions, spec.cleanup) == (partitions, cleanup)
@@ -53,7 +53,7 @@ def test_a_changelog_is_compacted_and_partitioned_as_its_source(changelog: str, 
 
 
 @pytest.mark.parametrize("name", [topics.SAGA_COMMANDS, topics.PROVIDER_REQUESTS])
-def test_what_a_saga_waits_for_is_kept_as_long_as_its_events(name: str) -> None:
+def test_topics_that_a_saga_reads_are_kept_as_long_as_its_events(name: str) -> None:
     assert topics.spec(name).cleanup == "delete"
     assert topics.spec(name).retention_ms == topics.spec(topics.SAGA_EVENTS).retention_ms
 

@@ -1,4 +1,4 @@
-"""What a worker's transactions refuse without asking a broker."""
+"""Errors of a worker's transactions that need no request to a broker."""
 
 from __future__ import annotations
 

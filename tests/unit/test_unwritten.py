@@ -1,4 +1,4 @@
-"""Wallets that could not be written: remembered for as long as an older entry can live."""
+"""Wallets that could not be written to the cache are remembered until older entries have expired."""
 
 from __future__ import annotations
 

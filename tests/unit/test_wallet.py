@@ -1,4 +1,4 @@
-"""Wallet: what it says to a command, and what it is after its events; holds are in test_holds."""
+"""Wallet: its answers to commands, and its state after events; test_holds covers holds."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_opening_makes_a_wallet_with_every_balance_zero() -> None:
     assert after(None, command) == expected
 
 
-def test_opening_again_is_nothing_when_the_same_and_refused_when_not() -> None:
+def test_opening_again_has_no_effect_with_the_same_content_and_is_refused_with_other() -> None:
     assert decide(opened(), OpenWallet(SOURCE, USER, ("EUR",), {})) == NOTHING
     assert decide(FROZEN, OpenWallet(SOURCE, USER, ("EUR",), {"EUR": 0})) == NOTHING
     for other in (
@@ -108,7 +108,7 @@ def test_a_credit_is_an_event_and_a_reply() -> None:
     assert decision.reply == WalletCredited(PAYMENT, 3, SOURCE, 400, "EUR", 2, False)
 
 
-def test_a_wallet_gives_all_it_has_and_its_overdraft_but_no_more() -> None:
+def test_a_wallet_pays_its_balance_and_overdraft_but_no_more() -> None:
     wallet = after(opened(limit_minor=50), add(100))
     assert after(wallet, deduct(150)).balances["EUR"].available_minor == -50
     assert refusal(wallet, deduct(151)) == "insufficient_funds"
@@ -155,7 +155,7 @@ def test_a_balance_has_a_limit_that_compensations_pass() -> None:
 
 
 @pytest.mark.parametrize("wallet", [FROZEN, CLOSED])
-def test_a_compensation_is_taken_by_frozen_and_closed_wallets(wallet: Wallet) -> None:
+def test_frozen_and_closed_wallets_accept_compensations(wallet: Wallet) -> None:
     decision = decide(wallet, add(7, compensates=True))
     assert isinstance(decision.reply, WalletCredited)
     assert decision.reply.compensates
@@ -188,7 +188,7 @@ def test_only_an_empty_wallet_is_closed() -> None:
         ChangeLimits(SOURCE, {"EUR": 1}),
     ],
 )
-def test_a_closed_wallet_refuses_to_be_administered_and_a_missing_one_bears_no_event(
+def test_a_closed_wallet_refuses_administration_and_a_missing_one_writes_no_event(
     command: WalletCommand,
 ) -> None:
     assert refusal(CLOSED, command) == "wallet_closed"
@@ -210,7 +210,7 @@ def test_limits_change_for_the_currencies_named() -> None:
     assert refusal(wallet, ChangeLimits(SOURCE, {"JPY": 1})) == "currency_mismatch"
 
 
-def test_a_limit_does_not_fall_below_what_is_overdrawn() -> None:
+def test_a_limit_does_not_fall_below_the_used_overdraft() -> None:
     indebted = after(opened(limit_minor=10), deduct(7))
     assert refusal(indebted, ChangeLimits(SOURCE, {"EUR": 6})) == "limit_exceeded"
     assert after(indebted, ChangeLimits(SOURCE, {"EUR": 7})).balances["EUR"] == Balance(-7, 0, 7)
@@ -234,7 +234,7 @@ def test_an_event_that_is_not_the_next_one_breaks_the_invariant(
         evolve(wallet, event)
 
 
-def test_evolve_leaves_the_wallet_it_was_given_as_it_was() -> None:
+def test_evolve_does_not_change_the_given_wallet() -> None:
     wallet = opened(currencies=("EUR", "USD"))
     before = msgspec.json.encode(wallet)
     after(wallet, add(100))

@@ -38,7 +38,7 @@ START = ("PaymentRequested", "SagaStarted")
         ("refund", None, (*START, "RefundRefused"), "ledger"),
     ],
 )
-def test_the_last_step_says_who_has_the_word(
+def test_the_last_step_determines_the_awaited_party(
     kind: str, provider: str | None, steps: tuple[str, ...], party: str
 ) -> None:
     waits = waiting_for(payment(kind, provider, *steps))
@@ -46,7 +46,7 @@ def test_the_last_step_says_who_has_the_word(
     assert waits == WaitingFor(Party(party), str(len(steps) - 1), name)
 
 
-def test_a_provider_that_did_not_answer_is_waited_for_since_it_was_first_asked() -> None:
+def test_a_silent_provider_is_awaited_since_the_first_order() -> None:
     waits = waiting_for(payment("deposit", "acme", *START, "ProviderTimedOut", "ProviderTimedOut"))
     assert waits is not None
     assert (waits.what, waits.since, waits.provider) == ("provider", "1", "acme")

@@ -50,7 +50,7 @@ async def test_a_miss_reads_the_read_model_and_fills_the_cache(stage: Stage) -> 
     assert await read(stage) == (200, "hit", expected)
 
 
-async def test_a_hit_asks_the_read_model_nothing(stage: Stage) -> None:
+async def test_a_cache_hit_makes_no_query_to_the_read_model(stage: Stage) -> None:
     stage.away.add("postgres")
     status, cache, body = await read(stage)
     assert (status, cache, body["version"]) == (200, "hit", 1)
@@ -116,13 +116,13 @@ async def test_an_invalid_time_is_named(at: str, stage: Stage) -> None:
     assert (status, problem["field"]) == (422, "at")
 
 
-async def test_a_parameter_that_is_there_twice_is_named(stage: Stage) -> None:
+async def test_a_repeated_parameter_is_named(stage: Stage) -> None:
     response = await stage.client.get(f"{PATH}?currency=EUR&currency=JPY")
     problem = await response.json(content_type=None)
     assert (response.status, problem["field"]) == (422, "currency")
 
 
-async def test_a_slow_reader_does_not_put_an_older_wallet_over_a_newer_one(stage: Stage) -> None:
+async def test_a_slow_reader_does_not_overwrite_a_newer_wallet_with_an_older_one(stage: Stage) -> None:
     older = await stage.read_model.wallet_at(WALLET, stage.clock)
     assert isinstance(older, WalletView)
     await stage.client.post(f"/v1/wallets/{WALLET}/freeze", json={"reason": "x"})

@@ -69,7 +69,7 @@ async def test_a_payment_of_a_batch_is_the_record_that_it_would_be_alone(stage: 
         (deposit(metadata={"note": "x" * 300_000}), 413, "payments[1]"),
     ],
 )
-async def test_a_bad_payment_is_named_and_hinders_no_other(
+async def test_a_bad_payment_is_named_and_does_not_affect_the_others(
     bad: object, status: int, field: str, stage: Stage
 ) -> None:
     (first, _), (answered, problem), (last, _) = await results(stage, [numbered(1), bad, numbered(2)])
@@ -108,7 +108,7 @@ async def test_a_malformed_batch_is_rejected_as_a_whole(
     assert (response.status, problem["status"], problem.get("field")) == (status, status, field)
 
 
-async def test_without_ids_the_key_and_the_place_give_them(stage: Stage) -> None:
+async def test_without_ids_they_are_derived_from_key_and_position(stage: Stage) -> None:
     headers = {"Idempotency-Key": "march"}
     ids = [str(uuid5(NS, f"anonymous:march:{place}")) for place in range(3)]
     payments = [deposit(payment_id=None), deposit(payment_id=ids[1].upper()), deposit(payment_id=None)]
@@ -120,7 +120,7 @@ async def test_without_ids_the_key_and_the_place_give_them(stage: Stage) -> None
     assert [status for status, _ in await results(stage, changed, headers=headers)] == [409, 202, 202]
 
 
-async def test_a_batchs_key_with_another_payment_id_inside_is_refused_and_hinders_no_other(
+async def test_a_batchs_key_with_another_payment_id_is_refused_and_does_not_affect_the_others(
     stage: Stage,
 ) -> None:
     headers, payments = {"Idempotency-Key": "march"}, [numbered(7), deposit(payment_id=None)]
@@ -129,7 +129,7 @@ async def test_a_batchs_key_with_another_payment_id_inside_is_refused_and_hinder
     assert [message.key for message in stage.publisher.published] == [str(uuid5(NS, "anonymous:march:1"))]
 
 
-async def test_with_neither_each_id_is_new(stage: Stage) -> None:
+async def test_without_ids_and_key_each_id_is_new(stage: Stage) -> None:
     answers = await results(stage, [deposit(payment_id=None)] * 3)
     assert len({body["payment_id"] for _, body in answers}) == len(stage.published) == 3
     assert not stage.claims.held
@@ -154,14 +154,14 @@ async def test_a_payment_from_before_the_batch_stays_the_first(stage: Stage) -> 
     assert {message.key for message in stage.publisher.published} == {numbered(2)["payment_id"]}
 
 
-async def test_without_the_store_of_claims_all_are_taken(stage: Stage) -> None:
+async def test_batches_are_accepted_without_the_store_of_claims(stage: Stage) -> None:
     stage.away.add("redis")
     before = skipped()
     assert [status for status, _ in await results(stage, [numbered(1), numbered(2)])] == [202, 202]
     assert skipped() == before + 2
 
 
-async def test_kafka_away_is_a_problem_of_all(stage: Stage) -> None:
+async def test_an_unavailable_kafka_fails_the_whole_batch(stage: Stage) -> None:
     stage.away.add("kafka")
     response = await stage.client.post(BATCH, json={"payments": [deposit()]})
     assert (response.status, response.content_type) == (503, "application/problem+json")

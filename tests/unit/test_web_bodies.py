@@ -131,7 +131,7 @@ async def test_a_body_that_no_worker_could_read_or_store_is_422(
     assert stage.published == []
 
 
-async def test_32_levels_are_taken_over_http_as_on_the_topics(stage: Stage) -> None:
+async def test_32_levels_of_nesting_are_accepted_over_http_as_on_the_topics(stage: Stage) -> None:
     body = msgspec.json.encode(deposit(metadata={"x": "PLACE"})).replace(b'"PLACE"', b"[" * 30 + b"]" * 30)
     assert (await sent(stage, "POST", "/v1/payments", body))[0] == 202
 

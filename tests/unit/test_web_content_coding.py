@@ -55,7 +55,7 @@ async def sent(
         ("", BODY),
     ],
 )
-async def test_a_body_in_a_known_coding_is_what_was_meant(coding: str, body: bytes, stage: Stage) -> None:
+async def test_a_body_in_a_known_coding_is_decoded(coding: str, body: bytes, stage: Stage) -> None:
     status, _, _ = await sent(stage, body, JSON, ("Content-Encoding", coding))
     assert (status, stage.published[0]["data"]) == (202, msgspec.json.decode(BODY))
 

@@ -59,7 +59,7 @@ async def captured(stage: Stage, amount_minor: int, left_minor: int) -> None:
     await stage.happened(taken, causation_id=OTHER_WALLET)
 
 
-async def test_money_is_held_once_and_shown_as_it_stands(stage: Stage) -> None:
+async def test_money_is_held_once_and_shown_in_its_current_state(stage: Stage) -> None:
     money = {"amount": "4.00", "currency": "EUR"}
     shown = {"wallet_id": WALLET, "hold_id": HOLD, **money, "payment_id": None, "expires_at": None}
     response = await stage.client.post(HOLDS, json=hold(reason="room 12"))
@@ -84,7 +84,7 @@ async def test_another_hold_under_the_same_id_is_a_mismatch(change: dict[str, An
     assert (status, problem["reason"]) == (409, "duplicate_mismatch")
 
 
-async def test_a_hold_that_has_ended_is_not_made_again(stage: Stage) -> None:
+async def test_an_ended_hold_is_not_created_again(stage: Stage) -> None:
     await asked(stage, hold())
     for taken, left, shown in ((150, 250, "2.50"), (250, 0, "0.00")):
         await captured(stage, taken, left)
@@ -131,7 +131,7 @@ async def test_a_hold_is_refused_for_insufficient_funds_another_currency_or_a_fr
 
 
 @pytest.mark.parametrize(("amount_minor", "expected"), [(400, 200), (399, 409)])
-async def test_a_hold_of_this_id_by_somebody_else_meanwhile_is_the_one(
+async def test_a_hold_of_this_id_made_meanwhile_by_another_caller_is_returned(
     amount_minor: int, expected: int, stage: Stage
 ) -> None:
     async def be_overtaken(message: Message) -> None:
@@ -155,7 +155,7 @@ async def test_the_rest_of_a_hold_is_released_once(stage: Stage) -> None:
     assert stage.published[-1]["data"] == {"wallet_id": WALLET, "hold_id": HOLD, "reason": "checked out"}
 
 
-async def test_a_hold_captured_while_it_is_to_be_released_is_as_asked(stage: Stage) -> None:
+async def test_a_hold_captured_during_its_release_counts_as_released(stage: Stage) -> None:
     await asked(stage, hold())
 
     async def be_overtaken(message: Message) -> None:
@@ -178,7 +178,7 @@ async def test_a_payments_hold_is_shown_and_no_caller_can_release_it(stage: Stag
 
 
 @pytest.mark.parametrize("wallet_id", [OTHER_WALLET, "nobody"])
-async def test_a_wallet_nobody_opened_holds_nothing(wallet_id: str, stage: Stage) -> None:
+async def test_a_missing_wallet_holds_nothing(wallet_id: str, stage: Stage) -> None:
     path = f"/v1/wallets/{wallet_id}/holds"
     assert (await stage.client.get(path)).status == 404
     assert (await asked(stage, hold(), path))[0] == 404

@@ -116,7 +116,7 @@ async def test_wait_is_seconds_up_to_thirty(wait: str, stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/ledger+json"])
-async def test_json_goes_by_these_types(kind: str, stage: Stage) -> None:
+async def test_json_is_read_by_content_type(kind: str, stage: Stage) -> None:
     body = (
         b'{"kind": "deposit", "target_wallet_id": "%s", "amount": "1", "currency": "EUR"}' % WALLET.encode()
     )

@@ -65,7 +65,7 @@ async def test_pages_have_each_payment_once(limit: int, stage: Stage) -> None:
     assert seen == [6, 5, 4, 3, 2, 1, 0]
 
 
-async def test_a_listed_payment_is_what_it_is_alone_without_its_steps(stage: Stage) -> None:
+async def test_a_listed_payment_equals_the_single_one_without_its_steps(stage: Stage) -> None:
     metadata = {"order": 17, "n": 1234567890.12345}
     await stage.requested(deposit(provider="acme", user_id=USER, metadata=metadata))
     await stage.ended(PAYMENT, reason="provider_declined", detail="card expired")
@@ -85,7 +85,7 @@ async def test_a_listed_payment_is_what_it_is_alone_without_its_steps(stage: Sta
     ]
 
 
-async def test_a_refund_shows_what_it_refunds_and_a_failed_one_why(stage: Stage) -> None:
+async def test_a_refund_shows_the_refunded_payment_and_a_failed_one_the_reason(stage: Stage) -> None:
     refund = deposit(kind="refund", refund_of=REQUESTED[0], target_wallet_id=None)
     await stage.requested(refund)
     await stage.ended(PAYMENT, reason="limit_exceeded", detail="data.amount: 0.00 EUR are left")
@@ -130,7 +130,7 @@ async def test_a_bad_parameter_is_422_and_named(field: str, value: str, stage: S
     assert (response.status, problem["field"], problem["reason"]) == (422, field, "invalid")
 
 
-async def test_a_parameter_that_is_there_twice_and_times_the_wrong_way_round_are_422(stage: Stage) -> None:
+async def test_a_repeated_parameter_and_a_reversed_period_are_422(stage: Stage) -> None:
     for query, field in (
         ("status=failed&status=failed", "status"),
         ("from=2026-11-25T00:00:00Z&to=2026-11-24T00:00:00Z", "to"),

@@ -25,7 +25,7 @@ async def stage() -> AsyncIterator[Stage]:
         yield stage
 
 
-async def test_a_payment_is_written_as_the_contract_has_it(stage: Stage) -> None:
+async def test_a_payment_is_written_as_in_the_contract(stage: Stage) -> None:
     response = await stage.client.post("/v1/payments", json=deposit(metadata={"note": "é"}))
     assert response.status == 202
     assert await response.json() == {"payment_id": PAYMENT, "status": "pending"}
@@ -72,7 +72,7 @@ async def test_without_an_id_the_idempotency_key_gives_it(stage: Stage) -> None:
     assert response.status == 409
 
 
-async def test_a_key_with_another_payment_id_is_422_whichever_came_first(stage: Stage) -> None:
+async def test_a_key_with_another_payment_id_is_422_in_either_order(stage: Stage) -> None:
     derived = str(uuid5(NS, "anonymous:order 17"))
     headers, published = {"Idempotency-Key": "order 17"}, []
     for payment_id in (PAYMENT, None, PAYMENT, OTHER_WALLET, derived, derived.upper()):
@@ -129,7 +129,7 @@ async def test_a_key_that_is_empty_too_long_or_not_printable_is_422(key: str, st
     assert stage.published == []
 
 
-async def test_same_wallet_and_an_unknown_provider_are_422_at_the_door(stage: Stage) -> None:
+async def test_same_wallet_and_an_unknown_provider_are_422(stage: Stage) -> None:
     transfer = deposit(kind="transfer", source_wallet_id=WALLET.upper())
     withdrawal = deposit(kind="withdrawal", source_wallet_id=WALLET, target_wallet_id=None)
     cases = {
@@ -148,7 +148,7 @@ async def test_same_wallet_and_an_unknown_provider_are_422_at_the_door(stage: St
     assert (await stage.client.post("/v1/payments", json=deposit(provider="acme"))).status == 202
 
 
-async def test_with_neither_the_id_is_new(stage: Stage) -> None:
+async def test_without_id_and_key_the_id_is_new(stage: Stage) -> None:
     ids = set()
     for _ in range(2):
         response = await stage.client.post("/v1/payments", json=deposit(payment_id=None))
@@ -178,14 +178,14 @@ async def test_a_known_payment_with_other_content_is_a_mismatch(stage: Stage) ->
     assert stage.published == []
 
 
-async def test_a_claim_tells_the_mismatch_before_the_first_is_projected(stage: Stage) -> None:
+async def test_a_claim_reveals_a_mismatch_before_the_first_payment_is_projected(stage: Stage) -> None:
     assert (await stage.client.post("/v1/payments", json=deposit())).status == 202
     response = await stage.client.post("/v1/payments", json=deposit(amount="10.26"))
     assert response.status == 409
     assert len(stage.published) == 1
 
 
-async def test_without_the_store_of_claims_payments_are_taken(stage: Stage) -> None:
+async def test_payments_are_accepted_without_the_store_of_claims(stage: Stage) -> None:
     stage.away.add("redis")
     before = skipped()
     assert (await stage.client.post("/v1/payments", json=deposit())).status == 202
@@ -255,7 +255,7 @@ async def test_wait_ends_with_202_when_the_payment_does_not_end_in_time(stage: S
     assert (response.status, await response.json()) == (202, {"payment_id": PAYMENT, "status": "pending"})
 
 
-async def test_wait_tells_that_another_content_won_the_race(stage: Stage) -> None:
+async def test_wait_answers_409_when_other_content_under_the_id_came_first(stage: Stage) -> None:
     stage.away.add("redis")
     waiting = asyncio.create_task(stage.client.post("/v1/payments?wait=20", json=deposit()))
     while not stage.published:  # noqa: ASYNC110 - the other content has to come after this one is written
@@ -286,7 +286,7 @@ async def test_with_wait_an_unresponsive_kafka_is_a_503_in_time_that_explains_ho
     assert 2.4 < took_s < 3.5
 
 
-async def test_a_balance_is_not_read_from_a_cache_that_came_back_older(stage: Stage) -> None:
+async def test_a_balance_is_not_read_from_a_cache_restarted_with_older_data(stage: Stage) -> None:
     await stage.open()
     assert (await balance(stage))["version"] == 1
     stage.cache.begin_epoch()
@@ -295,7 +295,7 @@ async def test_a_balance_is_not_read_from_a_cache_that_came_back_older(stage: St
     assert (await balance(stage))["version"] == 1
 
 
-async def test_the_cache_away_does_not_keep_wait_from_answering(stage: Stage) -> None:
+async def test_wait_answers_while_the_cache_is_unavailable(stage: Stage) -> None:
     stage.away.add("redis")
     await stage.requested(deposit())
     await stage.ended(PAYMENT)

@@ -179,7 +179,7 @@ async def test_the_allow_header_lists_the_methods_of_the_path(stage: Stage) -> N
     assert response.status == 405
 
 
-async def test_an_internal_error_tells_the_log_and_not_the_caller(
+async def test_an_internal_error_is_logged_and_hidden_from_the_caller(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     take_away(stage, "sanity")

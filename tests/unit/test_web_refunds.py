@@ -66,12 +66,12 @@ async def test_a_key_with_another_payment_id_is_422_in_a_refund_too(stage: Stage
     assert [message.key for message in stage.publisher.published] == [derived]
 
 
-async def test_without_a_key_every_refund_is_another(stage: Stage) -> None:
+async def test_without_a_key_every_refund_is_a_new_one(stage: Stage) -> None:
     ids = {(await (await stage.client.post(PATH)).json())["payment_id"] for _ in range(2)}
     assert len(ids) == len(stage.published) == 2
 
 
-async def test_a_payment_nobody_knows_cannot_be_refunded(stage: Stage) -> None:
+async def test_an_unknown_payment_cannot_be_refunded(stage: Stage) -> None:
     for unknown in (OTHER_WALLET, "nothing"):
         response = await stage.client.post(f"/v1/payments/{unknown}/refund", json={"amount": "1"})
         assert response.status == 404
@@ -120,7 +120,7 @@ async def test_wait_answers_with_the_refund_when_it_has_ended(stage: Stage) -> N
 @pytest.mark.parametrize(
     ("status", "refunded"), [("partially_refunded", "4.25"), ("refunded", "10.25"), ("completed", None)]
 )
-async def test_the_refunded_payment_says_how_much_has_gone_back(
+async def test_the_refunded_payment_shows_the_refunded_amount(
     status: str, refunded: str | None, stage: Stage
 ) -> None:
     if refunded is not None:

@@ -19,7 +19,7 @@ async def stage() -> AsyncIterator[Stage]:
         yield stage
 
 
-async def test_live_and_metrics_answer_while_everything_is_away(stage: Stage) -> None:
+async def test_live_and_metrics_answer_while_all_dependencies_are_unavailable(stage: Stage) -> None:
     stage.away.update({"worker", "kafka", "postgres", "redis"})
     live = await stage.client.get("/health/live")
     assert (live.status, await live.json()) == (200, {"status": "live"})
@@ -35,7 +35,7 @@ async def test_ready_shows_each_dependency_and_does_without_the_cache(stage: Sta
     assert (ready.status, (await ready.json())["checks"]["redis"]) == (200, "away")
 
 
-async def test_an_unready_worker_says_what_it_is_at_and_not_what_an_error_said(stage: Stage) -> None:
+async def test_an_unready_worker_reports_its_phase_and_no_error_text(stage: Stage) -> None:
     stage.readiness |= {
         "tables": PublicText("12 of 40 records"),
         "postgres": "connection to 10.0.0.7 refused",
@@ -45,7 +45,7 @@ async def test_an_unready_worker_says_what_it_is_at_and_not_what_an_error_said(s
     assert (ready.status, "postgres, tables (12 of 40 records)." in detail) == (503, True), detail
 
 
-async def test_a_projector_that_has_parked_records_is_ready_and_says_so(stage: Stage) -> None:
+async def test_a_projector_with_parked_records_is_ready_and_reports_them(stage: Stage) -> None:
     stage.readiness["parked_records"] = PublicText("3 wait: ledger-streams projections parked list")
     ready = await stage.client.get("/health/ready")
     assert (ready.status, (await ready.json())["checks"]["parked_records"].split(":")[0]) == (200, "3 wait")
@@ -64,7 +64,7 @@ async def test_requests_are_measured_by_route_and_never_by_path(stage: Stage) ->
     assert "wp-login" not in text
 
 
-async def test_a_method_nobody_knows_is_measured_as_other(stage: Stage) -> None:
+async def test_an_unknown_method_is_measured_as_other(stage: Stage) -> None:
     assert (await stage.client.request("PROPFIND", "/v1/payments")).status == 405
     text = await (await stage.client.get("/metrics")).text()
     assert "PROPFIND" not in text
@@ -86,7 +86,7 @@ async def test_fausts_own_pages_are_off(path: str, stage: Stage) -> None:
     assert (await stage.client.get(path)).status == 404
 
 
-async def test_fausts_own_pages_stay_off_whatever_its_environment_says(
+async def test_fausts_own_pages_stay_off_with_any_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for page in ("TABLES", "ROUTER", "STATS", "GRAPH", "METRICS"):

@@ -35,14 +35,14 @@ async def test_a_wallet_is_frozen_and_unfrozen_and_closed(stage: Stage) -> None:
     assert stage.published[1]["data"] == {"wallet_id": WALLET, "reason": "asked"}
 
 
-async def test_a_wallet_that_is_as_asked_is_not_asked_again(stage: Stage) -> None:
+async def test_a_wallet_already_in_the_requested_state_gets_no_command(stage: Stage) -> None:
     await stage.open()
     response = await stage.client.post(f"/v1/wallets/{WALLET}/unfreeze", json={"reason": "x"})
     assert (response.status, (await response.json())["version"]) == (200, 1)
     assert len(stage.published) == 1
 
 
-async def test_a_wallet_frozen_by_somebody_else_meanwhile_is_as_asked(stage: Stage) -> None:
+async def test_a_wallet_frozen_meanwhile_by_another_caller_counts_as_frozen(stage: Stage) -> None:
     await stage.open()
 
     async def be_overtaken(message: Message) -> None:
@@ -77,7 +77,7 @@ async def test_limits_are_changed(stage: Stage) -> None:
     assert len(stage.published) == 2, "limits that are as asked are not asked for again"
 
 
-async def test_a_command_that_does_not_show_is_a_503(stage: Stage) -> None:
+async def test_a_command_without_a_visible_effect_in_time_is_503(stage: Stage) -> None:
     await stage.open()
     stage.publisher.then = None
     stage.projection_wait_s = 0.01

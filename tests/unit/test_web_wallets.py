@@ -70,7 +70,7 @@ async def test_opening_again_with_other_content_is_409(change: dict[str, Any], s
     assert len(stage.published) == 1
 
 
-async def test_of_two_that_open_at_once_one_has_opened(stage: Stage) -> None:
+async def test_of_two_simultaneous_openings_one_opens_the_wallet(stage: Stage) -> None:
     held: list[Message] = []
 
     async def hold(message: Message) -> None:
@@ -100,7 +100,7 @@ async def test_without_a_wallet_id_the_idempotency_key_gives_it(stage: Stage) ->
     assert len(ids) == 2
 
 
-async def test_a_wallet_that_does_not_come_is_a_503(stage: Stage) -> None:
+async def test_a_wallet_not_opened_in_time_is_503(stage: Stage) -> None:
     stage.publisher.then = None
     stage.projection_wait_s = 0.01
     response = await stage.client.post("/v1/wallets", json=OPENING)

@@ -111,7 +111,7 @@ def test_an_outcome_is_no_request(outcome: str) -> None:
         ({"occurred_at": "9999-12-31T23:59:59-23:59"}, "occurred_at"),
     ],
 )
-def test_a_broken_envelope_is_unreadable_and_tells_its_payment(change: dict[str, Any], field: str) -> None:
+def test_a_broken_envelope_is_unreadable_and_names_its_payment(change: dict[str, Any], field: str) -> None:
     error = error_of(requested_bytes(**change))
     assert error.detail.startswith(f"{field}: ")
     assert error.payment_id == PAYMENT
@@ -232,7 +232,7 @@ def test_a_repeated_key_makes_a_record_unreadable_and_fails_no_payment(once: byt
     assert ("repeats" in error.detail, error.payment_id) == (True, None)
 
 
-def test_an_error_is_no_way_to_smuggle_text_into_headers() -> None:
+def test_an_error_message_carries_no_foreign_text_into_headers() -> None:
     error = error_of(requested_bytes(event_type="x\0\n" * 1000))
     assert "\n" not in error.detail
 
@@ -277,7 +277,7 @@ def test_a_saga_event_with_a_character_that_cannot_be_stored_is_unreadable() -> 
         wire.read_saga_event(msgspec.json.encode(record), key=KEY)
 
 
-def test_ids_of_what_is_derived_are_derived_from_what_names_it() -> None:
+def test_ids_of_derived_records_are_derived_from_their_names() -> None:
     leg = every_leg()[0]
     assert wire.command_id(leg) == derived_id(f"{PAYMENT}:DeductFunds:2")
     assert wire.saga_event_id(every_saga_event()[1]) == derived_id(f"{PAYMENT}:WalletDeducted:2")

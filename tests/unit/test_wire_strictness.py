@@ -111,9 +111,7 @@ def test_records_of_the_system_are_read_strictly(reader: Callable[..., Any], eve
         ("ExpireHold", "expires_at", "2026-11-24T22:00:00"),
     ],
 )
-def test_a_command_that_does_not_agree_with_itself_is_unreadable(
-    event_type: str, field: str, value: object
-) -> None:
+def test_a_contradictory_command_is_unreadable(event_type: str, field: str, value: object) -> None:
     record = msgspec.json.decode(every_record()[event_type])
     record["data"][field] = value
     with pytest.raises(Unreadable):
@@ -138,9 +136,7 @@ def test_a_version_that_no_reply_could_have_is_unreadable_in_a_command(version: 
         ("HoldReleased", "currency", "XXX"),
     ],
 )
-def test_a_hold_s_event_that_does_not_agree_with_itself_is_unreadable(
-    event_type: str, field: str, value: object
-) -> None:
+def test_a_contradictory_event_of_a_hold_is_unreadable(event_type: str, field: str, value: object) -> None:
     record = msgspec.json.decode(every_record()[event_type])
     record["data"][field] = value
     with pytest.raises(Unreadable):
@@ -148,7 +144,7 @@ def test_a_hold_s_event_that_does_not_agree_with_itself_is_unreadable(
 
 
 @pytest.mark.parametrize("reason", ["", " \n", "x" * 501, 7])
-def test_a_settlement_says_why(reason: object) -> None:
+def test_a_settlement_without_a_reason_is_unreadable(reason: object) -> None:
     record = msgspec.json.decode(every_record()["SettlePayment"])
     record["data"]["reason"] = reason
     with pytest.raises(Unreadable, match=r"data\.reason"):

@@ -1,1 +1,1 @@
-"""Takeover and commit, in every order: a broker, two workers, and what can go wrong between them."""
+"""Takeover and commit in every order: a broker, two workers, and faults between them."""

@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a cycle has sent to the output topic; `producer` is None once that is for good."""
+    """A cycle's records on the output topic; `producer` is None once they are committed or aborted."""
 
     producer: Producer | None
     outputs: bytes
@@ -186,8 +186,8 @@ def offsets_marked(broker: Broker, transaction: Transaction) -> Broker:
 def producers_started(broker: Broker, worker: int, *, forgets_late: bool = True) -> Broker | None:
     """Start a worker's producers anew; None while the markers of its last ones are being written.
 
-    What they have open is aborted, and their epoch is an old one.  What they still have
-    on its way would be refused; it is forgotten at once, unless it is asked for.
+    Their open transactions are aborted, and their epoch is fenced.  The broker would refuse
+    their requests in flight; the model drops these at once, unless they are asked for.
     """
     for producer in ((worker, 0), (worker, 1)):
         if broker.is_blocked(producer):

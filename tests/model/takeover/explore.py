@@ -17,7 +17,7 @@ from tests.model.takeover.system import Step, System, all_steps, is_end, what_is
 
 
 class Exploration(NamedTuple):
-    """What was found."""
+    """The result of an exploration."""
 
     states: int
     steps: int

@@ -1,6 +1,6 @@
-"""What an exploration is bounded by, and the rules of the engine that it may drop one of.
+"""Bounds of an exploration, and the engine's rules, one of which it can drop.
 
-A model that finds nothing may be one that cannot: each rule, dropped, has to be caught.
+The model must find an error for each dropped rule; otherwise it could not find any.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Rule(Enum):
 
 
 class Fault(Enum):
-    """What may go wrong; being paused is none, since any step may wait for ever."""
+    """Faults; a pause is not listed, since every step may wait for ever."""
 
     REBALANCE = "rebalance"
     CRASH = "crash"
@@ -53,7 +53,7 @@ class Fault(Enum):
 
 
 class Bounds(NamedTuple):
-    """What is explored: everything that so many records and faults can come to."""
+    """Bounds: the exploration covers every outcome of this many records and faults."""
 
     records: int = 2
     faults: int = 2

@@ -25,7 +25,7 @@ KEY = b"key"
 
 
 class Rocks(NamedTuple):
-    """What RocksDB holds: the state, and the position it was written with."""
+    """Content of RocksDB: the state, and the position that was written with it."""
 
     state: bytes = b""
     changelog_next: int = 0
@@ -43,7 +43,7 @@ class _Logged(NamedTuple):
 
 
 class MemoryStore:
-    """What a takeover asks of a partition's store, in memory."""
+    """A partition's store as the takeover uses it, in memory."""
 
     spec: TableSpec[Any] = TableSpec(
         name="table",

@@ -1,8 +1,8 @@
-"""The whole of the model: what may happen next, what may go wrong, and what has to be true.
+"""The whole model: possible next steps, faults, and invariants.
 
 Every step belongs to the broker or to one worker; a scheduler that takes any of them at any
 time lets a worker pause before each, and go on as a zombie.  A fault is a step of a system
-that has one left.  What has to be true is checked in every state, not at the end only.
+that has one left.  The invariants are checked in every state, not only at the end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class System(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What happened, and what that has led to."""
+    """A step's description, and the state after it."""
 
     name: str
     system: System

@@ -1,4 +1,4 @@
-"""Takeover and commit keep their promises in every order, and no rule of theirs can be left out.
+"""Takeover and commit keep their invariants in every order, and each of their rules is necessary.
 
 `pytest -s` prints how many states were explored.
 """
@@ -34,13 +34,13 @@ SEEN_WITH_LITTLE = {Rule.DEADLINE_LOOKS_AT_STATE, Rule.READ_TO_POSITION}
         for name, bounds in EVERYTHING.items()
     ],
 )
-def test_every_order_keeps_every_promise_and_can_come_to_its_end(bounds: Bounds) -> None:
+def test_every_order_keeps_every_invariant_and_can_end(bounds: Bounds) -> None:
     explored = printed(explore(bounds))
     assert explored.wrong is None, told(explored)
 
 
 @pytest.mark.parametrize("rule", Rule, ids=lambda rule: rule.name.lower())
-def test_a_rule_that_is_dropped_is_caught(rule: Rule) -> None:
+def test_a_dropped_rule_is_caught(rule: Rule) -> None:
     bounds = Bounds(records=2, faults=2, dropped=rule)
     if rule in SEEN_WITH_LITTLE:
         has_deadline = rule is Rule.DEADLINE_LOOKS_AT_STATE
@@ -50,13 +50,13 @@ def test_a_rule_that_is_dropped_is_caught(rule: Rule) -> None:
     assert (rule is Rule.READ_TO_POSITION) == ("no run" in explored.wrong), told(explored)
 
 
-def test_a_stale_owner_is_what_breaks_without_fences() -> None:
+def test_without_fences_a_stale_owner_breaks_an_invariant() -> None:
     for rule in (Rule.GENERATION_FENCES, Rule.GENERATION_OF_TAKEOVER):
         explored = explore(Bounds(records=1, faults=1, kinds=frozenset({Fault.REBALANCE}), dropped=rule))
         assert any(Fault.REBALANCE.value in step for step in explored.trace), told(explored)
 
 
-def test_a_record_that_changes_nothing_comes_again_if_group_offset_and_rocksdb_are_lost_together() -> None:
+def test_a_record_without_effect_is_repeated_if_group_offset_and_rocksdb_are_lost_together() -> None:
     """The limit of the positions: such a cycle leaves none in the changelog."""
     kinds = frozenset({Fault.OFFSETS_EXPIRED, Fault.CRASH_WITHOUT_ROCKSDB})
     explored = printed(explore(Bounds(records=1, faults=2, silent=frozenset({0}), kinds=kinds)))

@@ -52,7 +52,7 @@ IN_CYCLE = frozenset({Phase.SENDS, Phase.COMMITS, Phase.KEEPS})
 
 
 class Part(IntEnum):
-    """What a cycle sends."""
+    """Requests of a cycle."""
 
     OUTPUTS = 0
     CHANGELOG = 1
@@ -60,7 +60,7 @@ class Part(IntEnum):
 
 
 class Cycle(NamedTuple):
-    """What was decided: outputs, the state after them, and where that leads to."""
+    """A decision: outputs, the state after them, and the position after them."""
 
     outputs: bytes
     state: bytes
