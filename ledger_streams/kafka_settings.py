@@ -23,7 +23,7 @@ OF_TOKENS: Final = ("kafka_token_file", *OF_OIDC, "kafka_token_scope")
 
 
 class KafkaSettings(BaseSettings):
-    """What every client of Kafka is told; `Settings` has it all, with the rest of the system's."""
+    """Connection settings of every Kafka client; `Settings` inherits them."""
 
     model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, extra="ignore", allow_inf_nan=False)
 

@@ -19,7 +19,7 @@ from ledger_streams.settings import Settings
 Role = Literal["worker", "projector", "gateway", "api", "operator", "payments"]
 ROLES: Final[tuple[Role, ...]] = ("worker", "projector", "gateway", "api", "operator", "payments")
 INTAKE: Final = frozenset({topics.PAYMENT_EVENTS, topics.WALLET_COMMANDS})
-"""What the HTTP API and imports send."""
+"""Topics that the HTTP API and imports write to."""
 AGENTS_OF_WORKERS: Final = (
     topics.PAYMENT_EVENTS,
     topics.SAGA_EVENTS,

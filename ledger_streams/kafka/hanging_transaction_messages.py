@@ -32,7 +32,7 @@ PARTITIONS = (
 
 
 class DescribeTransactionsResponseV0(Response):
-    """What a coordinator knows of transactional ids."""
+    """State of transactional ids, as their coordinator knows it."""
 
     API_KEY = 65
     API_VERSION = 0
@@ -67,7 +67,7 @@ class DescribeTransactionsRequestV0(RequestStruct):
 
 
 class DescribeProducersResponseV0(Response):
-    """Who writes to partitions; a first offset of -1 is that of a producer without an open transaction."""
+    """Active producers of partitions; first offset -1 means that the producer has no open transaction."""
 
     API_KEY = 61
     API_VERSION = 0

@@ -1,8 +1,9 @@
-"""LZ4 as Kafka's own clients have it: the fast compressor, which they call level 9.
+"""LZ4 with the fast compressor, as Kafka's own clients use it under the name of level 9.
 
-aiokafka takes that number for LZ4's own level 9, its slow compressor: 30 times the time for a
-fifth less bytes.  It has no setting for it, so the function that its record batches call is
-replaced, once a process.  Whoever reads the batches sees no difference.
+aiokafka passes that number to LZ4 as the level of its slow compressor, which takes 30 times as long
+for a fifth fewer bytes, and has no setting for it.  So this module replaces the function that
+aiokafka's record batches call.  Readers of the batches see no difference.  Remove when aiokafka's
+producer takes a compression level.
 """
 
 from __future__ import annotations
@@ -19,6 +20,6 @@ FAST: Final = 1
 
 
 def compress_fast() -> None:
-    """Have every producer of this process compress by the fast compressor; a second call changes nothing."""
+    """Make every producer of this process use the fast compressor; idempotent."""
     batches = sys.modules[DefaultRecordBatchBuilder.__module__]  # compiled, or in Python where it is not
     batches.lz4_encode = partial(lz4_encode, level=FAST)  # type: ignore[attr-defined]

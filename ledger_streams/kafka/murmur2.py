@@ -1,7 +1,7 @@
-"""murmur2 as Kafka's default partitioner has it (32 bits, Kafka's seed).
+"""murmur2 as in Kafka's default partitioner (32 bits, Kafka's seed).
 
-What aiokafka has does the same byte by byte; here four bytes are read at a time, which
-takes half the time for the 36 bytes of an id.
+aiokafka's implementation works byte by byte.  This one reads four bytes at a time and takes half the
+time for the 36 bytes of an id.
 """
 
 from __future__ import annotations

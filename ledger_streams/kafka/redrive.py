@@ -1,9 +1,8 @@
-"""Redrive: dead letters back onto their own topic, each of them once.
+"""Redrive: sends each dead letter back onto its own topic once.
 
-A letter that goes back and the mark that says so are one transaction.  All redrives of a
-system have one transactional id: who begins later fences who is under way and settles
-what that has left open, and reads the marks only then.  So nothing goes back twice,
-whoever is killed or in a hurry.
+One transaction holds the letter's record and the mark that it went back.  All redrives of a system
+share one transactional id: a later redrive fences the running one, settles its open transaction and
+only then reads the marks.  So no letter goes back twice, even if a redrive is killed.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ RETRY_BACKOFF_MS: Final = 20
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What is known of a letter that has gone back: where to; `at_ms` is the append time of that."""
+    """Place of the record that a letter went back as; `at_ms` is its append time."""
 
     topic: str
     partition: int
@@ -45,24 +44,24 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 def place(letter: Any) -> str:
-    """Return where a letter lies, which is the key of its mark."""
+    """Return the place of a letter, which is the key of its mark."""
     return f"{letter.topic}:{letter.partition}:{letter.offset}"
 
 
 def restored_headers(letter: Any) -> list[tuple[str, bytes]]:
-    """Return the headers of the record that a letter goes back as: those it came with, and the place."""
+    """Return the headers of the redriven record: its original ones, and the letter's place."""
     kept = [header for header in letter.headers if not header[0].startswith(LETTER_HEADERS)]
     return [*kept, (REDRIVEN_HEADER, place(letter).encode())]
 
 
 def restored_partition(letter: Any) -> int | None:
-    """Return the partition that a letter goes back to: its own, or None, its key's, if it was in another."""
+    """Return the partition of the redriven record; None, the key's partition, if the record was misplaced."""
     is_misplaced = (LETTER_REASON, Reason.WRONG_PARTITION.value.encode()) in letter.headers
     return None if is_misplaced else letter.partition
 
 
 def is_too_large(letter: Any) -> bool:
-    """Say whether no broker would take the record back: it filled its topic's limit, and gets a header."""
+    """Return whether the record exceeds the broker's limit once it has the redrive header."""
     record_bytes = len(letter.key or b"") + len(letter.value or b"")
     for name, text in restored_headers(letter):
         record_bytes += len(name.encode()) + len(text or b"") + HEADER_OVERHEAD_BYTES

@@ -38,7 +38,7 @@ class Filled(NamedTuple):
 
 
 class Filling:
-    """One transaction; use as `async with`.  What is not committed is aborted."""
+    """One transaction, aborted unless it is committed; use as `async with`."""
 
     def __init__(self, bootstrap: Bootstrap, *, transactional_id: str, topics: Collection[str]) -> None:
         self._topics = topics

@@ -79,9 +79,9 @@ async def settle(
 
 
 async def commit_own(producer: AIOKafkaProducer, topics: Collection[str], own: Committed) -> None:
-    """Commit in `topics` what a producer that goes on has left open itself; raises KafkaError.
+    """Commit the transactions in `topics` that this running producer has left open; raises KafkaError.
 
-    What is of an earlier epoch is left alone: the next start knows how that ended.
+    Transactions of earlier epochs stay open: the next start knows their outcome.
     """
     found = await found_open(producer, topics)
     if places := {place for place, epoch in found.open.items() if epoch in own.epochs}:

@@ -63,11 +63,11 @@ async def start_settled(
     *,
     owed: Owed = NOTHING_OWED,
 ) -> Owed:
-    """Start a producer, and end in `topics`, and in the group's offsets, what its predecessor has left open.
+    """Start a producer and end its predecessor's open transactions in `topics` and in the group's offsets.
 
-    What was committed is committed; all else is aborted, and where nothing is open nothing is written.  The
-    start fences a predecessor that is still alive, in another process, before anything is ended in its
-    name: no transaction that it may yet begin is touched.
+    A transaction whose commit was decided is committed, all others are aborted; partitions without an open
+    transaction get no record.  The start first fences a predecessor that still runs in another process, so
+    no transaction that it may begin later is touched.
 
     `owed` has the partitions that an earlier start could not settle.  Returned are those without a leader
     now: nothing may be written to them.  Raises KafkaError.

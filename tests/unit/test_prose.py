@@ -11,7 +11,6 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,18 +18,6 @@ import pytest
 from tests.unit.test_tidy import PACKAGES, assert_none, sources
 
 FOLDERS: Final = (*PACKAGES, "benchmarks", "tests")
-
-UNREVISED: Final = (
-    *(
-        f"ledger_streams/{room}/"
-        for room in (
-            *("adapters", "archive", "audit", "cli", "dlq", "engine", "importer"),
-            *("kafka", "local", "reconciliation", "recovery"),
-        )
-    ),
-    *(f"ledger_streams/{module}.py" for module in ("background", "kafka_settings", "rights")),
-)
-"""Folders and files whose texts are older than these rules; a revised one leaves this list."""
 
 VAGUE_SUBJECTS: Final = re.compile(r"(?:^|[.!?]\s+)(What|Whatever|Who|Whoever|Nobody)\b(?![^.!?]*\?)")
 """A sentence that begins with one of these words; a question may."""
@@ -129,13 +116,6 @@ def is_vague(text: str) -> bool:
     return not has_value and OBJECTS.search(PLACEHOLDER.sub(" ", text)) is None
 
 
-def revised() -> Iterator[tuple[str, Path]]:
-    """Yield the Python files to which the rules apply, named from the root."""
-    for name, path in sources(*FOLDERS):
-        if not name.startswith(UNREVISED):
-            yield name, path
-
-
 @pytest.mark.parametrize(
     ("source", "found"),
     [
@@ -170,7 +150,7 @@ def test_a_log_line_without_an_object_is_found(call: str, vague: bool | None) ->
 def test_no_sentence_has_a_vague_subject() -> None:
     found = [
         f"{name}:{line} {text}"
-        for name, path in revised()
+        for name, path in sources(*FOLDERS)
         for line, text in vague_sentences(path.read_text())
     ]
     assert_none(found, "a sentence has a concrete subject, not What, Who, Whoever or Nobody")
@@ -179,7 +159,7 @@ def test_no_sentence_has_a_vague_subject() -> None:
 def test_log_lines_name_their_object() -> None:
     found = [
         f"{name}:{line} {text}"
-        for name, path in revised()
+        for name, path in sources(*FOLDERS)
         for line, text in log_lines(path.read_text())
         if is_vague(text)
     ]

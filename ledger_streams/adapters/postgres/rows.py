@@ -136,7 +136,7 @@ class PostingRow(NamedTuple):
 
 @dataclass(slots=True)
 class SinkBatch:
-    """What one projector cycle writes, all of it or nothing; each list is in the order of its records."""
+    """Rows of one projector cycle, written in one transaction; each list is in the order of its records."""
 
     positions: Mapping[TopicPartition, Advance]
     """Of each source partition in the batch."""
