@@ -104,7 +104,7 @@ class StaticConsumer(AIOKafkaConsumer):
                 await self._send_named(Heartbeat(self._group_id, self.membership))
             except KafkaError as error:
                 log.info(
-                    "No reply to the heartbeat that asks for this worker's membership; going on: %r", error
+                    "No reply to the heartbeat of this worker; going on: %r", error
                 )
 
     async def _join_again(self, error: Exception) -> None:
