@@ -103,7 +103,7 @@ async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
 
 def _ended_late(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.info("Background task failed after its time limit: %r", error)
+        log.info("Task %s failed after its time limit: %r", task.get_name(), error)
 
 
 def _tell(

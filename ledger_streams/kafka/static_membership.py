@@ -103,9 +103,7 @@ class StaticConsumer(AIOKafkaConsumer):
             try:
                 await self._send_named(Heartbeat(self._group_id, self.membership))
             except KafkaError as error:
-                log.info(
-                    "No reply to the heartbeat of this worker; going on: %r", error
-                )
+                log.info("No reply to the heartbeat of this worker; going on: %r", error)
 
     async def _join_again(self, error: Exception) -> None:
         """Make the coordinator join the group again after an error that aiokafka does not handle."""
