@@ -214,7 +214,7 @@ async def test_a_missing_right_of_a_role_is_named(secured: Secured, live: LiveSy
         async def says() -> bool:
             text = worker.log.read_text()
             topic = secured_topic in text and "is not authorized for this client" in text
-            return topic and "where rights are granted, topics acls" in text
+            return topic and "with ACLs, also topics acls" in text
 
         await worker.eventually(says, what="says which right it lacks", seconds=90)
 
